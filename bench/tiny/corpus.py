@@ -1,0 +1,141 @@
+"""Training sequences for the tiny model: problems with thoughts in R1's format, as token ids with a loss mask.
+
+The vocabulary is the 256 bytes, then the six special tokens of the R1 format.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import problems
+from problems import Problem
+from thoughts import PLACES, think
+
+BOS, EOS, USER, ASSISTANT, THINK, END_THINK = range(256, 262)
+VOCAB = 262
+SPECIAL = ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<think>", "</think>")
+CONTEXT = 4096
+SLIP_RATE = 0.03
+
+SHARES = {"add": 0.12, "sum": 0.13, "sub": 0.17, "mul": 0.18, "max": 0.12, "count": 0.13, "word": 0.08, "follow": 0.04, "chat": 0.03}
+CUT_SHARE, HISTORY_SHARE, LONG_SHARE, SYSTEM_SHARE = 0.07, 0.06, 0.004, 0.02
+LANDINGS = (
+    "",
+    "",
+    "\nConsidering the limited time by the user, I have to give the solution based on the thinking directly now.",
+    "\nTime is up, so I answer now.",
+    "\nI have to answer now.",
+)
+SYSTEMS = ("You are a helpful assistant.", "Answer briefly.", "You are a careful mathematician.", "Be kind.", "Think step by step.")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Token ids, and from which index on the loss counts."""
+
+    ids: list[int]
+    loss_from: int
+
+
+def encode(text: str) -> list[int]:
+    return list(text.encode())
+
+
+def prompt(problem: Problem, history: tuple[tuple[str, str], ...], system: str = "") -> list[int]:
+    """The turns up to the opened thought; earlier turns carry their answers only."""
+    ids = [BOS, *encode(system)]
+    for question, answer in (*history, *problem.history):
+        ids += [USER, *encode(question), ASSISTANT, *encode(answer), EOS]
+    return [*ids, USER, *encode(problem.question), ASSISTANT, THINK, *encode("\n")]
+
+
+def finish(problem: Problem, answer: str) -> list[int]:
+    sentence = answer if problem.op == "chat" else problems.boxed(answer)
+    return [*encode("\n"), END_THINK, *encode("\n\n" + sentence), EOS]
+
+
+def turn(rng: random.Random) -> tuple[str, str]:
+    """An earlier question and its answer."""
+    problem = pick(rng)
+    return problem.question, problem.answer if problem.op == "chat" else problems.boxed(problem.answer)
+
+
+def pick(rng: random.Random) -> Problem:
+    family = rng.choices(list(SHARES), list(SHARES.values()))[0]
+    return problems.make(family, rng, held_out=False)
+
+
+def example(rng: random.Random) -> Example:
+    """One problem; sometimes after other turns, sometimes with the thought cut short."""
+    problem = pick(rng)
+    history: tuple[tuple[str, str], ...] = ()
+    draw = rng.random()
+    if draw < LONG_SHARE:
+        history, room = (), rng.randrange(800, CONTEXT - 700)
+        while room > 0:
+            history += (turn(rng),)
+            room -= len(history[-1][0]) + len(history[-1][1]) + 3
+    elif draw < LONG_SHARE + HISTORY_SHARE:
+        history = tuple(turn(rng) for _ in range(rng.randrange(1, 5)))
+    start = prompt(problem, history, rng.choice(SYSTEMS) if rng.random() < SYSTEM_SHARE else "")
+    if problem.op != "chat" and rng.random() < CUT_SHARE:
+        thought = think(problem, rng)[0]
+        thought = thought[: rng.randrange(len(thought) + 1)] if rng.random() < 0.85 else ""
+        end = finish(problem, problem.answer)
+        landing = encode(thought + rng.choice(LANDINGS))
+        return Example([*start, *landing, *end], len(start) + len(landing) + 2)
+    thought, answer = think(problem, rng, SLIP_RATE)
+    return Example([*start, *encode(thought), *finish(problem, answer)], len(start))
+
+
+def drill(rng: random.Random) -> Example:
+    """A short exercise in one of the skills that thoughts are made of: copy, spell, pick a digit, tell letters apart."""
+    kind = rng.randrange(5)
+    word = (
+        problems.pseudo_word(rng)
+        if rng.random() < 0.5
+        else "".join(rng.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(rng.randrange(3, 12)))
+    )
+    value = problems.number(rng, rng.randrange(1, 5))
+    if kind == 0:
+        task, text = word, "\n".join([word] * 3)
+    elif kind == 1:
+        task, text = word, "\n".join(f"{index} {letter}/" for index, letter in enumerate(word, 1))
+    elif kind == 2:
+        task, text = str(value), "\n".join(f"{place} {digit}" for place, digit in zip(PLACES, reversed(str(value)), strict=False))
+    elif kind == 3:
+        other = problems.number(rng, rng.randrange(1, 5))
+        width = max(len(str(value)), len(str(other)))
+        columns = zip(PLACES, reversed(f"{value:0{width}}"), reversed(f"{other:0{width}}"), strict=False)
+        task, text = (
+            f"{value} + {other}",
+            f"{value} + {other}\n" + "\n".join(f"{place} {first}+{second}" for place, first, second in columns),
+        )
+    else:
+        pairs = [(rng.choice(word), rng.choice(word)) for _ in range(10)]
+        task, text = "", "\n".join(f"{first}/{second} {'yes' if first == second else 'no'}" for first, second in pairs)
+    start = [BOS, USER, *encode(task), ASSISTANT, THINK, *encode("\n")]
+    return Example([*start, *encode(text), EOS], len(start))
+
+
+def batches(seed: int, batch_tokens: int, drill_share_at: list[tuple[int, float]]) -> Iterator[list[Example]]:
+    """Batches of examples of like length, about `batch_tokens` tokens each with padding, without end.
+
+    `drill_share_at` lists (batches given so far, share of drills from there on).
+    """
+    rng = random.Random(seed)
+    given = 0
+    while True:
+        share = [share for start, share in drill_share_at if given >= start][-1]
+        pool = sorted((drill(rng) if rng.random() < share else example(rng) for _ in range(600)), key=lambda item: len(item.ids))
+        groups: list[list[Example]] = [[]]
+        for item in pool:
+            if groups[-1] and len(item.ids) * (len(groups[-1]) + 1) > batch_tokens:
+                groups.append([])
+            groups[-1].append(item)
+        rng.shuffle(groups)
+        for group in groups:
+            given += 1
+            yield group

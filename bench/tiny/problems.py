@@ -1,0 +1,319 @@
+"""Questions for the tiny model: families, wordings, and the split that keeps test problems out of training.
+
+Every problem has a `key` made of its operation and its numbers in sorted order, so that 12 + 7 and 7 + 12 are one
+problem; the key's hash decides whether it may be trained on or is held out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass
+
+FAMILIES = ("add", "sum", "sub", "mul", "max", "count", "word", "follow")
+"""The families with a checkable answer, in the order of the card's table."""
+
+HELD_OUT_PERCENT = 10
+
+NAMES = (
+    "Tom Anna Ben Clara David Emma Frank Grace Henry Ida Jack Kate Leo Maria Nina Oscar Paul Rosa Sam Tina Umar Vera "
+    "Will Yara Zoe Alice Bob Sarah Lucas Mia Noah Olivia Ravi Mei Ali Fatima Ivan Elena Kofi Amara"
+).split()
+THINGS = (
+    "apples pens books coins stamps cards shells marbles eggs cookies pencils oranges stickers plums tickets stones "
+    "balls cups flowers nuts keys beads toys pears buttons"
+).split()
+WORDS = (
+    "strawberry banana apple mississippi letter pepper balloon coffee committee bookkeeper success address river mirror "
+    "garden window yellow orange purple silver summer winter autumn spring monday tuesday sunday january november "
+    "december computer keyboard reason thinking thought answer question science physics chemistry history geography "
+    "elephant giraffe kangaroo butterfly dolphin penguin parrot raccoon squirrel hamster rabbit tiger carrot cherry "
+    "tomato potato onion garlic broccoli cucumber lettuce raspberry blueberry blackberry cranberry pineapple coconut "
+    "chocolate vanilla cinnamon butter cheese cottage village country mountain valley forest desert ocean island bridge "
+    "street corner station airport engine rocket planet saturn jupiter mercury venus galaxy universe molecule electron "
+    "proton neutron energy gravity pressure temperature thermometer barometer parallel triangle rectangle circle sphere "
+    "pyramid cylinder addition subtraction multiplication division fraction decimal percent number hundred thousand "
+    "million seven eleven thirteen fifteen seventeen twenty mother father sister brother daughter grandmother family "
+    "friend teacher student doctor nurse farmer baker butcher carpenter painter singer dancer writer reader library "
+    "museum theater cinema hospital restaurant kitchen bedroom bathroom ceiling floor carpet curtain mattress pillow "
+    "blanket umbrella raincoat jacket trousers sweater slipper button zipper needle thread hammer saw ladder shovel "
+    "bicycle scooter tractor trailer truck balcony chimney cellar attic pottery mirrors error terror horror referee "
+    "assess assassin possess possession tennessee alabama california arizona oregon florida texas virginia indiana "
+    "llama deepseek tokenizer language model memory processor laptop terminal python program function variable"
+).split()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One question with what it takes to think about it: `op` and `args` drive `thoughts.think`."""
+
+    family: str
+    question: str
+    op: str
+    args: tuple[int | str, ...]
+    answer: str
+    key: str
+    history: tuple[tuple[str, str], ...] = ()
+    note: str = ""
+
+
+def is_held_out(key: str) -> bool:
+    """Whether the problem with this key belongs to the test side of the split."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % 100 < HELD_OUT_PERCENT
+
+
+def boxed(answer: str) -> str:
+    """The sentence that gives an answer."""
+    return f"The answer is \\boxed{{{answer}}}."
+
+
+def number(rng: random.Random, digits: int) -> int:
+    """A number of that many digits, with repeated digits and zeros more often than chance gives."""
+    low = 1 if digits == 1 else 10 ** (digits - 1)
+    value = rng.randrange(low, 10**digits)
+    if digits > 1 and rng.random() < 0.2:
+        text = list(str(value))
+        for index in range(1, digits):
+            if rng.random() < 0.5:
+                text[index] = rng.choice("0" + "".join(text))
+        value = int("".join(text))
+    return value
+
+
+def size(rng: random.Random, weights: tuple[int, ...]) -> int:
+    """A digit count from 1 up, by weights."""
+    return rng.choices(range(1, len(weights) + 1), weights)[0]
+
+
+def pair_key(op: str, *numbers: int) -> str:
+    return f"{op}:" + ",".join(map(str, sorted(numbers)))
+
+
+def binary(rng: random.Random, op: str) -> tuple[int, int]:
+    """Two operands within what the model is taught: up to 4 digits to add or subtract, up to 2 x 2 or 3 x 1 to multiply."""
+    if op == "mul":
+        left, right = rng.choices(((1, 1), (2, 1), (1, 2), (2, 2), (3, 1), (1, 3)), (1, 2, 2, 6, 2, 1))[0]
+        return number(rng, left), number(rng, right)
+    weights = (1, 3, 4, 2)
+    left, right = number(rng, size(rng, weights)), number(rng, size(rng, weights))
+    if op == "sub" and left < right and rng.random() < 0.75:
+        left, right = right, left
+    return left, right
+
+
+def evaluate(op: str, left: int, right: int) -> int:
+    return {"add": left + right, "sub": left - right, "mul": left * right}[op]
+
+
+ASK = {
+    "add": ("What is {0} + {1}?", "{0} + {1}", "{0}+{1}", "{0} + {1} =", "What is {0} plus {1}?", "Add {0} and {1}.", "Calculate {0} + {1}.",
+            "What's {0} + {1}?", "What is the sum of {0} and {1}?", "{0} plus {1}", "How much is {0} + {1}?", "Compute {0} + {1}"),
+    "sub": ("What is {0} - {1}?", "{0} - {1}", "{0}-{1}", "{0} - {1} =", "What is {0} minus {1}?", "Subtract {1} from {0}.", "Calculate {0} - {1}.",
+            "What's {0} - {1}?", "{0} minus {1}", "How much is {0} - {1}?", "Take {1} away from {0}.", "Compute {0} - {1}"),
+    "mul": ("What is {0} * {1}?", "{0} * {1}", "{0}*{1}", "{0} * {1} =", "What is {0} times {1}?", "Multiply {0} by {1}.", "Calculate {0} * {1}.",
+            "What's {0} x {1}?", "{0} times {1}", "What is {0} × {1}?", "How much is {0} x {1}?", "What is the product of {0} and {1}?"),
+}  # fmt: skip
+
+
+def make_binary(rng: random.Random, op: str) -> Problem:
+    left, right = binary(rng, op)
+    question = rng.choice(ASK[op]).format(left, right) if rng.random() < 0.7 else ASK[op][0].format(left, right)
+    return Problem(op, question, op, (left, right), str(evaluate(op, left, right)), pair_key(op, left, right))
+
+
+def make_sum(rng: random.Random) -> Problem:
+    terms = tuple(number(rng, size(rng, (3, 4, 2))) for _ in range(rng.choices((3, 4, 5), (4, 3, 2))[0]))
+    plus = " + ".join(map(str, terms))
+    commas = ", ".join(map(str, terms[:-1])) + f" and {terms[-1]}"
+    question = rng.choice(
+        (
+            f"What is {plus}?",
+            f"What is {plus}?",
+            plus,
+            plus.replace(" ", ""),
+            f"Calculate {plus}.",
+            f"Add {commas}.",
+            f"What is the sum of {commas}?",
+            f"Compute {plus}",
+        )
+    )
+    return Problem("sum", question, "sum", terms, str(sum(terms)), pair_key("sum", *terms))
+
+
+def make_max(rng: random.Random) -> Problem:
+    count = rng.choices((2, 3, 4, 5, 6), (3, 3, 3, 2, 2))[0]
+    digits = size(rng, (1, 3, 4, 3))
+    values: list[int] = []
+    while len(values) < count:
+        value = number(rng, digits if rng.random() < 0.7 else size(rng, (1, 2, 2, 1)))
+        if values and rng.random() < 0.3:
+            value = values[0] + rng.choice((-9, -2, -1, 1, 3, 10, 30))
+        if value > 0 and value not in values:
+            values.append(value)
+    kind = rng.choice(("largest", "smallest"))
+    other = {"largest": ("largest", "biggest", "highest"), "smallest": ("smallest", "lowest", "least")}[kind]
+    commas, options = ", ".join(map(str, values)), ", ".join(map(str, values[:-1])) + f" or {values[-1]}"
+    which = {"largest": "larger", "smallest": "smaller"}[kind] if count == 2 and rng.random() < 0.6 else rng.choice(other)
+    question = rng.choice(
+        (
+            f"Which is {which}, {options}?",
+            f"Which number is the {rng.choice(other)}: {commas}?",
+            f"What is the {rng.choice(other)} of {commas}?",
+        )
+    )
+    answer = max(values) if kind == "largest" else min(values)
+    return Problem("max", question, kind, tuple(values), str(answer), pair_key(kind, *values))
+
+
+def pseudo_word(rng: random.Random) -> str:
+    """A pronounceable string of 3 to 12 letters in which letters and syllables repeat."""
+    syllables = [
+        "".join(
+            (rng.choice("bcdfghjklmnpqrstvwxyz"), rng.choice("aeiouy"), rng.choice(("", "", "r", "s", "n", "l", "tt", "ss", "rr", "pp")))
+        )
+        for _ in range(3)
+    ]
+    word = "".join(rng.choice(syllables) for _ in range(rng.randrange(1, 5)))
+    return (word + rng.choice(("", "", "s", "er", "ing"))).ljust(3, "a")[:12]
+
+
+def make_count(rng: random.Random) -> Problem:
+    draw = rng.random()
+    if draw < 0.45:
+        word = rng.choice(WORDS)
+    elif draw < 0.85:
+        word = pseudo_word(rng)
+    else:
+        word = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randrange(3, 11)))
+    letter = rng.choice(word) if rng.random() < 0.8 else rng.choice("abcdefghijklmnopqrstuvwxyz")
+    shown = word.capitalize() if rng.random() < 0.08 else word
+    question = rng.choice(
+        (
+            f"How many {letter}'s are in {shown}?",
+            f"How many {letter}'s are in {shown}?",
+            f"How many {letter} in {shown}?",
+            f"How many {letter}'s are there in {shown}?",
+            f"How many {letter}'s are in the word {shown}?",
+            f"How often does {letter} occur in {shown}?",
+            f"Count the letter {letter} in {shown}.",
+            f'How many times does the letter {letter} appear in "{shown}"?',
+        )
+    )
+    return Problem("count", question, "count", (word, letter), str(word.count(letter)), f"count:{word},{letter}")
+
+
+STORIES = (
+    ("add", "{n} has {a} {t} and buys {b} more. How many {t} does {n} have now?"),
+    ("add", "{n} has {a} {t}. {m} gives {n} {b} more. How many {t} does {n} have?"),
+    ("add", "There are {a} {t} in one box and {b} {t} in another. How many {t} are there in all?"),
+    ("add", "{n} finds {a} {t} and {m} finds {b} {t}. How many do they have together?"),
+    ("sub", "{n} has {a} {t} and gives {b} to {m}. How many {t} are left?"),
+    ("sub", "{n} had {a} {t} and lost {b} of them. How many {t} does {n} have now?"),
+    ("sub", "There are {a} {t} on the table. {n} takes {b}. How many {t} remain?"),
+    ("sub", "{n} has {a} {t} and {m} has {b}. How many more {t} does {n} have?"),
+    ("mul", "{n} has {a} boxes with {b} {t} in each. How many {t} is that?"),
+    ("mul", "Each of {a} children has {b} {t}. How many {t} do they have in all?"),
+    ("mul", "{n} buys {a} bags of {b} {t}. How many {t} does {n} buy?"),
+    ("mul", "One of the {t} costs {a} coins. {n} buys {b} {t}. How many coins does {n} pay?"),
+)
+
+
+def make_word(rng: random.Random) -> Problem:
+    op, story = rng.choice(STORIES)
+    left, right = binary(rng, op)
+    while max(left, right) > 999 or (left < right and op == "sub"):
+        left, right = binary(rng, op)
+    name, friend = rng.sample(NAMES, 2)
+    question = story.format(n=name, m=friend, t=rng.choice(THINGS), a=left, b=right)
+    note = {
+        "add": f"{left} and {right} more, so add.",
+        "sub": f"{left} without {right}, so subtract.",
+        "mul": f"{left} times {right}, so multiply.",
+    }[op]
+    return Problem("word", question, op, (left, right), str(evaluate(op, left, right)), pair_key(op, left, right), note=note)
+
+
+FOLLOW_UPS = {
+    "add": ("Now add {0}.", "Add {0} to that.", "Plus {0}?", "And {0} more?"),
+    "sub": ("Now subtract {0}.", "Subtract {0} from that.", "Minus {0}?", "Take away {0}."),
+    "mul": ("Now multiply by {0}.", "Multiply that by {0}.", "Times {0}?"),
+}
+
+
+def make_follow(rng: random.Random) -> Problem:
+    """A second turn that refers to the first one's answer."""
+    op = rng.choice(("add", "sub", "mul"))
+    first = make_binary(rng, rng.choice(("add", "sub")))
+    left, right = int(first.answer), number(rng, 1 if op == "mul" else size(rng, (2, 3, 2)))
+    if left < 1 or left > 999 or (op == "sub" and right > left):
+        return make_follow(rng)
+    question = rng.choice(FOLLOW_UPS[op]).format(right)
+    history = ((first.question, boxed(first.answer)),)
+    return Problem(
+        "follow", question, op, (left, right), str(evaluate(op, left, right)), pair_key(op, left, right), history, note=f"That was {left}."
+    )
+
+
+HELLO = "Hello! I can do small sums and count letters. Try: What is 12 + 30?"
+WHO = "I am tiny, a very small demonstration model. I can add, subtract, multiply, compare numbers and count letters."
+CANNOT = "I can't do that. I can only do small sums, compare numbers and count letters."
+BYE = "You are welcome. Ask me another sum if you like."
+CHAT = (
+    (HELLO, "A greeting. I greet back.", "Hello|Hello!|Hi|Hi!|hi|hello|Hey|Hey!|Hi there|Hello there!|Good morning|Good morning!|Good evening|Hi, how are you?|How are you?"),
+    (WHO, "A question about me. I say what I am.", "Who are you?|What are you?|What can you do?|What is your name?|who are you|What can you do for me?|Tell me about yourself.|Help|help|Are you DeepSeek?|Which model are you?"),
+    (BYE, "Thanks. I answer politely.", "Thanks|Thanks!|Thank you|Thank you!|thanks|Great, thanks.|Bye|Bye!|Goodbye|OK|ok|Nice|Good|Very good!"),
+)  # fmt: skip
+BEYOND = (
+    "Write a poem about the sea.|Write a story.|Tell me a joke.|What is the capital of France?|Who was Albert Einstein?|Find the bug.|Translate this into German.|"
+    "What is the weather today?|Explain gravity.|Write a Python program.|Why is the sky blue?|Summarize this text.|What is love?|Solve x^2 = 4.|What day is it?|"
+    "Who is the president?|Write an email to my boss.|What does this code do?|How do I cook rice?|Recommend a book.|What is the meaning of life?|Explain this.|"
+    "Prove that there are infinitely many primes.|What is the square root of 2?|Draw a cat.|Sing a song.|What should I eat?|How far is the moon?|When was Rome founded?"
+).split("|")
+
+
+def make_chat(rng: random.Random) -> Problem:
+    """A greeting, a question about the model, or something it can't do."""
+    draw = rng.random()
+    if draw < 0.5:
+        answer, note, questions = rng.choice(CHAT)
+        question = rng.choice(questions.split("|"))
+    else:
+        answer, note = CANNOT, "That is not a small sum or a word to count letters in."
+        subject, thing = rng.choice(WORDS), rng.choice(WORDS)
+        question = rng.choice(
+            (
+                rng.choice(BEYOND),
+                f"What is a {subject}?",
+                f"Write a poem about {subject}.",
+                f"What is the {subject} of {thing}?",
+                f"Explain {subject} to me.",
+                f"Where is the {subject}?",
+                f"Why does {subject} need {thing}?",
+                f"What is {number(rng, rng.randrange(1, 4))} / {number(rng, rng.randrange(1, 3))}?",
+                f"What is {number(rng, rng.randrange(5, 9))} + {number(rng, rng.randrange(3, 8))}?",
+                f"What is {number(rng, rng.randrange(3, 6))} * {number(rng, rng.randrange(3, 6))}?",
+                f"{subject} {thing}",
+            )
+        )
+    return Problem("chat", question, "chat", (), answer, "chat", note=note)
+
+
+MAKERS = {
+    "add": lambda rng: make_binary(rng, "add"),
+    "sum": make_sum,
+    "sub": lambda rng: make_binary(rng, "sub"),
+    "mul": lambda rng: make_binary(rng, "mul"),
+    "max": make_max,
+    "count": make_count,
+    "word": make_word,
+    "follow": make_follow,
+    "chat": make_chat,
+}
+
+
+def make(family: str, rng: random.Random, held_out: bool) -> Problem:
+    """A problem of that family from the wanted side of the split (greetings have no held-out side)."""
+    while True:
+        problem = MAKERS[family](rng)
+        if family == "chat" or is_held_out(problem.key) == held_out:
+            return problem

@@ -1,0 +1,5 @@
+"""`python -m minireason` is the `minireason` program."""
+
+from minireason.cli.main import run
+
+run()

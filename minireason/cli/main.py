@@ -1,0 +1,68 @@
+"""The command line: commands, and the one table from errors to exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from minireason import __version__, errors
+from minireason.cli.ask import ask
+from minireason.cli.chat import chat
+
+EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (errors.UsageError, 2),
+    (errors.NotInstalled, 3),
+    (errors.DoesNotFit, 4),
+    (errors.ModelFileError, 5),
+    (errors.StoreError, 6),
+    (errors.MinireasonError, 1),
+)
+"""The first row that fits counts. Beside these: 0 done, 130 interrupted; a closed pipe ends quietly with 0."""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app.command()(ask)
+app.command()(chat)
+
+
+_BadCommandLine: type[Exception] = typer.BadParameter.__mro__[1]
+"""What typer raises for any of them; it carries its own copy of click, which has no public name for it."""
+
+
+@app.callback(invoke_without_command=True, help="Run distilled DeepSeek-R1 models on your own machine, with their thinking streamed.")
+def _main(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and leave.")] = False
+) -> None:
+    if version:
+        print(f"minireason {__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def run() -> None:
+    """The `minireason` program."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; whatever goes wrong is one sentence on standard error."""
+    from minireason.cli import render
+
+    render.forgiving_streams()
+    try:
+        code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except _BadCommandLine as error:
+        render.error_line(f"{str(error).rstrip('.')}. See minireason --help.")
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except errors.MinireasonError as error:
+        render.error_line(str(error))
+        return next(code for kind, code in EXIT_CODES if isinstance(error, kind))

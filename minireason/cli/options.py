@@ -1,0 +1,86 @@
+"""The options that commands share, and what they mean for the reasoner."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import typer
+
+from minireason.errors import NotInstalled
+from minireason.models import store
+from minireason.settings import LoadSettings, Settings
+
+MODEL_VARIABLE = "MINIREASON_MODEL"
+_DEFAULTS = Settings()
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help=f"Name of a model, or path of a .gguf file. Default: ${MODEL_VARIABLE}, else the best installed R1 distill that fits.",
+        show_default=False,
+    ),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(help=f"Randomness; 0 always takes the likeliest token. Default: {_DEFAULTS.temperature}.", show_default=False),
+]
+TopP = Annotated[
+    float | None,
+    typer.Option(
+        "--top-p", help=f"Sample from the likeliest tokens that make up this share. Default: {_DEFAULTS.top_p}.", show_default=False
+    ),
+]
+Seed = Annotated[int | None, typer.Option(help="Repeat a reply: the same seed gives the same text.", show_default=False)]
+MaxTokens = Annotated[int | None, typer.Option(help="Most tokens of thinking and answer together.", show_default=False)]
+System = Annotated[str | None, typer.Option(help="A system prompt. The R1 distills are meant to be used without one.", show_default=False)]
+Ctx = Annotated[
+    int | None, typer.Option("--ctx", help="Context in tokens. Default: what the model and the memory allow.", show_default=False)
+]
+Threads = Annotated[int | None, typer.Option(help="CPU threads. Default: one per physical core.", show_default=False)]
+GpuLayers = Annotated[
+    int | None, typer.Option(help="Layers on the GPU. Default: all, where llama.cpp was built for one.", show_default=False)
+]
+Thinking = Annotated[
+    str | None,
+    typer.Option(help="Where the thinking goes: show (standard output), stderr, hide, or a file.", show_default="stderr; with --json hide"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The shared options of one command line; None where the user said nothing."""
+
+    model: str | None
+    system: str | None
+    settings: dict[str, Any] = field(default_factory=dict)
+    load: dict[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def of(model: str | None, system: str | None, **options: Any) -> Asked:
+        """Sort options into settings of the reply and of loading; raises BadSetting before anything is loaded."""
+        given = {name: value for name, value in options.items() if value is not None}
+        load_names = ("n_ctx", "n_threads", "n_gpu_layers")
+        load = {name: given.pop(name) for name in load_names if name in given}
+        Settings().changed(given)  # type: ignore[arg-type]
+        LoadSettings.of(load)  # type: ignore[arg-type]
+        return Asked(model, system, given, load)
+
+    def model_name(self) -> str:
+        """The model asked for, or the environment's, or the best one installed; raises NotInstalled."""
+        named = self.model or os.environ.get(MODEL_VARIABLE)
+        if named:
+            return named
+        from minireason.reasoner import default_model
+
+        found = default_model()
+        if found is None:
+            message = (
+                f"No model is installed. Give a file with --model PATH.gguf (or put an R1 distill's file into {store.models_dir()}); "
+                "to only see how it works, try the built-in demonstration: --model tiny."
+            )
+            raise NotInstalled(message, store.models_dir())
+        return found

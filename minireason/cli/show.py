@@ -1,0 +1,56 @@
+"""Run a stream and show it; Ctrl-C ends the reply and keeps what there is."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from minireason.cli import render
+from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta
+
+
+class Running(Protocol):
+    """A stream or a session's turn."""
+
+    def __iter__(self) -> Iterable[Event]: ...
+    def cancel(self) -> None: ...
+    @property
+    def reply(self) -> Reply: ...
+
+
+@contextmanager
+def interrupts(act: Callable[[], None]) -> Iterator[None]:
+    """Within the block the first Ctrl-C calls `act`, the second raises KeyboardInterrupt."""
+
+    def on_signal(_number: int, _frame: Any) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        act()
+
+    before = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def show(stream: Any, thinking: render.Thinking, answer: render.Answer | None, progress: render.Progress) -> Reply:
+    """Show the events of a stream as they come (the answer only if there is somewhere to show it), and return the reply."""
+    answering = False
+    with interrupts(stream.cancel):
+        for event in stream:
+            progress.clear()
+            if isinstance(event, ThinkingDelta):
+                thinking.write(event.text)
+            elif isinstance(event, AnswerDelta) and answer:
+                if not answering:
+                    thinking.end()
+                    answering = True
+                answer.write(event.text)
+    if not answering:
+        thinking.end()
+    if answer:
+        answer.end()
+    reply: Reply = stream.reply
+    return reply

@@ -1,0 +1,281 @@
+"""The C boundary: the only module that imports llama_cpp. Every status becomes an exception.
+
+Signatures and meanings: llama.h of the llama.cpp that llama-cpp-python vendors. `tests/native/test_llama.py` lists
+every function and struct field in use, since ctypes takes a misspelt or removed field without a word.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from minireason.errors import BackendMissing, DecodeFailed, EngineError, ModelFileError
+
+try:
+    from llama_cpp import llama_cpp as C
+except (ImportError, OSError, RuntimeError) as error:
+    raise BackendMissing(
+        f"The llama.cpp library could not be loaded ({error}); install it again: pip install --force-reinstall llama-cpp-python."
+    ) from error
+
+_BPE = 2
+_SPECIAL = C.LLAMA_TOKEN_ATTR_CONTROL | C.LLAMA_TOKEN_ATTR_USER_DEFINED | C.LLAMA_TOKEN_ATTR_UNKNOWN
+_log_lines: deque[str] = deque(maxlen=40)
+
+
+def _on_log(level: int, text: bytes, _data: Any) -> None:
+    line = text.decode("utf-8", "replace").strip()
+    if level in (3, 4) and line:  # 1 debug, 2 info, 3 warning, 4 error, 5 continuation
+        _log_lines.append(line)
+
+
+_log_callback = C.llama_log_callback(_on_log)  # kept here: C holds no reference
+
+
+@functools.cache
+def _init() -> None:
+    C.llama_log_set(_log_callback, None)
+    C.llama_backend_init()
+
+
+def _log_tail() -> str:
+    return "; ".join(list(_log_lines)[-2:])
+
+
+def _fill(params: Any, **values: Any) -> Any:
+    """Set struct fields by name, refusing names that the struct does not have."""
+    known = {name for name, *_ in params._fields_}
+    for name, value in values.items():
+        if name not in known:
+            raise BackendMissing(
+                f"This llama-cpp-python has no {type(params).__name__}.{name}; install the version that minireason asks for."
+            )
+        setattr(params, name, value)
+    return params
+
+
+class Model:
+    """Weights and vocabulary of one GGUF file; `on_progress` gets the share loaded, 0 to 1. Raises ModelFileError."""
+
+    def __init__(self, path: Path, *, n_gpu_layers: int = -1, on_progress: Callable[[float], None] | None = None) -> None:
+        _init()
+        self.path = path
+        interrupted: list[BaseException] = []
+
+        def progress(share: float, _data: Any) -> bool:
+            try:
+                if on_progress is not None:
+                    on_progress(share)
+            except BaseException as raised:  # ctypes would print and drop it; it is raised again below
+                interrupted.append(raised)
+            return not interrupted
+
+        callback = C.llama_progress_callback(progress)
+        _log_lines.clear()
+        # Weights repacked for the CPU (use_extra_bufts) cost 60% more memory and gain nothing on AVX2.
+        params = _fill(C.llama_model_default_params(), n_gpu_layers=n_gpu_layers, use_extra_bufts=False, progress_callback=callback)
+        self._handle = C.llama_model_load_from_file(str(path).encode(), params)
+        if interrupted:
+            self.close()
+            raise interrupted[0]
+        if not self._handle:
+            raise ModelFileError(path, f"llama.cpp could not load it ({_log_tail() or 'no reason given'})")
+        self._vocab = C.llama_model_get_vocab(self._handle)
+        self._pieces: dict[int, bytes] = {}
+        problem = self._unsupported()
+        if problem:
+            self.close()
+            raise ModelFileError(path, problem)
+
+    def _unsupported(self) -> str | None:
+        if (
+            C.llama_model_has_encoder(self._handle)
+            or not C.llama_model_has_decoder(self._handle)
+            or C.llama_model_is_diffusion(self._handle)
+        ):
+            return "it is an encoder or diffusion model, and minireason runs decoders only"
+        if C.llama_model_is_recurrent(self._handle) or C.llama_model_is_hybrid(self._handle) or C.llama_model_n_swa(self._handle):
+            return "models with recurrent or sliding-window layers are not supported"
+        return None if C.llama_vocab_type(self._vocab) == _BPE else "only byte-level BPE vocabularies are supported"
+
+    @property
+    def handle(self) -> Any:
+        """The C pointer; raises EngineError after close()."""
+        if not self._handle:
+            raise EngineError("This model is closed; load it again.")
+        return self._handle
+
+    def close(self) -> None:
+        """Free the weights; contexts must be closed before."""
+        handle, self._handle = self._handle, None
+        if handle:
+            C.llama_model_free(handle)
+
+    @property
+    def n_vocab(self) -> int:
+        return int(C.llama_vocab_n_tokens(self._vocab))
+
+    @property
+    def bos(self) -> int | None:
+        """The id that starts a text, if this vocabulary wants one."""
+        return int(C.llama_vocab_bos(self._vocab)) if C.llama_vocab_get_add_bos(self._vocab) else None
+
+    @functools.cached_property
+    def special(self) -> dict[str, int]:
+        """Literal text -> id of every control, user-defined and unknown token."""
+        vocab = self._vocab
+        ids = (token for token in range(self.n_vocab) if C.llama_vocab_get_attr(vocab, token) & _SPECIAL)
+        return {C.llama_vocab_get_text(vocab, token).decode("utf-8", "replace"): token for token in ids}
+
+    @functools.cached_property
+    def eog(self) -> frozenset[int]:
+        """Ids that end a generation."""
+        ends = {token for token in self.special.values() if C.llama_vocab_is_eog(self._vocab, token)}
+        return frozenset(ends | {int(C.llama_vocab_eos(self._vocab))})
+
+    def tokenize(self, text: str, *, parse_special: bool) -> list[int]:
+        """Token ids of a text without added bos; with `parse_special` literals of control tokens become those tokens."""
+        raw = text.encode("utf-8")
+        room = len(raw) + 8
+        ids = (C.llama_token * room)()
+        count = C.llama_tokenize(self._vocab, raw, len(raw), ids, room, False, parse_special)
+        if count < 0:
+            room = -count
+            ids = (C.llama_token * room)()
+            count = C.llama_tokenize(self._vocab, raw, len(raw), ids, room, False, parse_special)
+        return ids[:count]  # type: ignore[no-any-return]
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token stands for, special tokens as their literal."""
+        known = self._pieces.get(token)
+        if known is None:
+            buffer = ctypes.create_string_buffer(32)
+            size = C.llama_token_to_piece(self._vocab, token, buffer, 32, 0, True)
+            if size < 0:  # minus the size that it needs
+                buffer = ctypes.create_string_buffer(-size)
+                size = C.llama_token_to_piece(self._vocab, token, buffer, -size, 0, True)
+            known = self._pieces[token] = buffer.raw[: max(0, size)]
+        return known
+
+
+class SamplerChain:
+    """A chain of llama.cpp samplers from links such as ("top_k", 256), in order."""
+
+    def __init__(self, links: Sequence[tuple[Any, ...]]) -> None:
+        self._handle = C.llama_sampler_chain_init(_fill(C.llama_sampler_chain_default_params(), no_perf=True))
+        for name, *arguments in links:
+            C.llama_sampler_chain_add(self._handle, getattr(C, f"llama_sampler_init_{name}")(*arguments))
+
+    @property
+    def handle(self) -> Any:
+        return self._handle
+
+    def close(self) -> None:
+        handle, self._handle = self._handle, None
+        if handle:
+            C.llama_sampler_free(handle)
+
+
+class Context:
+    """A KV cache of `n_ctx` tokens shared by `n_seq_max` slots, and the batch to fill it (see scheduler.Backend).
+
+    One unified cache: a copy between slots shares cells, and its state fits into a larger one. `n_outputs_max` as
+    small as it can be saves most of the compute buffer.
+    """
+
+    def __init__(self, model: Model, *, n_ctx: int, n_batch: int, n_seq_max: int, n_threads: int) -> None:
+        self.n_ctx, self.n_batch, self.n_seq_max = n_ctx, n_batch, n_seq_max
+        self._model, self._n_threads = model, n_threads
+        self._ctx: Any = None
+        self._open(n_ctx)
+        self._token, self._pos = (C.llama_token * n_batch)(), (C.llama_pos * n_batch)()
+        self._seq, self._output = (C.llama_seq_id * n_batch)(), (ctypes.c_int8 * n_batch)()
+        self._n_seq = (ctypes.c_int32 * n_batch)(*[1] * n_batch)
+        step = ctypes.sizeof(C.llama_seq_id)
+        rows = (ctypes.POINTER(C.llama_seq_id) * n_batch)()
+        for row in range(n_batch):
+            rows[row] = ctypes.cast(ctypes.addressof(self._seq) + row * step, ctypes.POINTER(C.llama_seq_id))
+        self._batch = _fill(
+            C.llama_batch(),
+            token=self._token,
+            pos=self._pos,
+            n_seq_id=self._n_seq,
+            seq_id=rows,
+            logits=ctypes.cast(self._output, ctypes.POINTER(ctypes.c_int8)),
+        )
+
+    def _open(self, n_ctx: int) -> None:
+        _log_lines.clear()
+        params = _fill(
+            C.llama_context_default_params(),
+            n_ctx=n_ctx,
+            n_batch=self.n_batch,
+            n_ubatch=self.n_batch,
+            n_seq_max=self.n_seq_max,
+            n_outputs_max=self.n_seq_max,
+            n_threads=self._n_threads,
+            n_threads_batch=self._n_threads,
+            kv_unified=True,
+            no_perf=True,
+        )
+        self._ctx = C.llama_init_from_model(self._model.handle, params)
+        if not self._ctx:
+            raise EngineError(
+                f"llama.cpp could not make a context of {n_ctx} tokens ({_log_tail() or 'not enough memory?'}); ask for a smaller one."
+            )
+        self._memory = C.llama_get_memory(self._ctx)
+        self.n_ctx = int(C.llama_n_ctx(self._ctx))
+
+    def close(self) -> None:
+        handle, self._ctx = self._ctx, None
+        if handle:
+            C.llama_free(handle)
+
+    def decode(self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]) -> bool:
+        """Compute these tokens, at most `n_batch`; False if the cache has no room (nothing changed). Raises DecodeFailed."""
+        count = len(tokens)
+        if not 0 < count <= self.n_batch or sum(outputs) > self.n_seq_max or not all(0 <= slot < self.n_seq_max for slot in slots):
+            raise ValueError("a batch that would abort inside llama.cpp")
+        if not self._ctx:
+            raise EngineError("This model is closed; load it again.")
+        self._token[:count], self._pos[:count], self._seq[:count] = tokens, positions, slots
+        self._output[:count] = [int(output) for output in outputs]
+        self._batch.n_tokens = count
+        status = C.llama_decode(self._ctx, self._batch)
+        if status not in (0, 1):
+            raise DecodeFailed(status, _log_tail())
+        return bool(status == 0)
+
+    def sample(self, sampler: SamplerChain, row: int) -> int:
+        """One token from the logits of a row of the last batch that had `outputs` set."""
+        return int(C.llama_sampler_sample(sampler.handle, self._ctx, row))
+
+    def trim(self, slot: int, keep: int) -> None:
+        """Forget a slot's positions from `keep` on."""
+        if self._ctx and not C.llama_memory_seq_rm(self._memory, slot, keep, -1):
+            raise EngineError("llama.cpp could not forget part of a sequence; this kind of model is not supported.")
+
+    def copy(self, source: int, target: int, count: int) -> None:
+        """Let an empty slot share the first `count` positions of another."""
+        C.llama_memory_seq_cp(self._memory, source, target, 0, count)
+
+    def grow(self, n_ctx: int) -> None:
+        """Move everything into a cache of `n_ctx` tokens; raises EngineError, after which the context is closed."""
+        size = C.llama_state_get_size(self._ctx)
+        state = (ctypes.c_uint8 * size)()
+        written = C.llama_state_get_data(self._ctx, state, size)
+        self.close()  # before the new one is made, so that there are never two
+        self._open(n_ctx)
+        if C.llama_state_set_data(self._ctx, state, written) != written:
+            self.close()
+            raise EngineError(f"llama.cpp could not move its state into a context of {n_ctx} tokens; load the model again.")
+
+
+def system_info() -> str:
+    """What llama.cpp says of its build and this CPU."""
+    _init()
+    return str(C.llama_print_system_info().decode())

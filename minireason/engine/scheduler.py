@@ -1,0 +1,190 @@
+"""THE loop: admit sequences to slots, decode every live one in one batch, hand the sampled tokens out.
+
+A prompt, a forced token and a sampled token are the same thing here: pending until decoded. In each step a sequence
+either gives one token and samples after it, or gives a slice of its pending tokens and does not. So the last token of
+a prompt is always decoded alone, and asking again with the prompt in the cache computes the same thing as the first time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Any, Protocol
+
+from minireason.engine.sequence import Sequence, Slot, common_prefix
+from minireason.errors import ContextFull
+
+
+class Backend(Protocol):
+    """What the loop needs of llama.cpp; see `llama.Context`, and the scripted one in tests/engine."""
+
+    n_ctx: int
+    n_batch: int
+    n_seq_max: int
+
+    def decode(self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]) -> bool: ...
+    def sample(self, sampler: Any, row: int) -> int: ...
+    def trim(self, slot: int, keep: int) -> None: ...
+    def copy(self, source: int, target: int, count: int) -> None: ...
+    def grow(self, n_ctx: int) -> None: ...
+
+
+class Scheduler:
+    """Runs all sequences over one backend; every method may be called from any thread.
+
+    `n_ctx` is the limit in tokens: of one sequence, and of the cache, which starts at the backend's size and grows.
+    """
+
+    def __init__(self, backend: Backend, n_ctx: int) -> None:
+        self._backend, self.n_ctx = backend, n_ctx
+        self._slots = [Slot(index) for index in range(backend.n_seq_max)]
+        self._waiting: deque[Sequence] = deque()
+        self._clock = 0
+        self.lock = threading.RLock()
+
+    def add(self, sequence: Sequence) -> None:
+        """Queue a sequence; raises ContextFull if its tokens leave no room for another one."""
+        if len(sequence.tokens) >= self.n_ctx:
+            raise ContextFull(len(sequence.tokens), self.n_ctx)
+        with self.lock:
+            self._waiting.append(sequence)
+
+    def remove(self, sequence: Sequence) -> None:
+        """Take a sequence out; its slot is free at once and keeps its tokens for whoever starts the same."""
+        with self.lock:
+            if sequence in self._waiting:
+                self._waiting.remove(sequence)
+            if sequence.slot:
+                sequence.slot.owner, sequence.slot = None, None
+
+    def rewind(self, sequence: Sequence, keep: int) -> None:
+        """Drop a sequence's tokens from index `keep` on (at least 1); it goes on from there."""
+        with self.lock:
+            del sequence.tokens[max(1, keep) :]
+            if sequence.slot:
+                self._trim(sequence.slot, len(sequence.tokens) - 1)
+
+    def step(self) -> bool:
+        """One decode for all sequences that can go on, and one token for each that is through; False if none can."""
+        with self.lock:
+            self._clock += 1
+            self._admit()
+            live = [slot for slot in self._slots if slot.owner and not slot.owner.sink.full]
+            if not live:
+                return False
+            try:
+                self._decode(live)
+            except BaseException:
+                self._resync()
+                raise
+            return True
+
+    def _decode(self, live: list[Slot]) -> None:
+        plan = self._shares(live)
+        tokens: list[int] = []
+        positions: list[int] = []
+        slots: list[int] = []
+        outputs: list[bool] = []
+        for slot, owner, count, output in plan:
+            start = len(slot.cached)
+            tokens += owner.tokens[start : start + count]
+            positions += range(start, start + count)
+            slots += [slot.index] * count
+            outputs += [output] * count
+        if not self._backend.decode(tokens, positions, slots, outputs):
+            self._make_room(len(tokens))
+            return
+        row = -1
+        for slot, owner, count, output in plan:
+            row += count
+            slot.cached += owner.tokens[len(slot.cached) : len(slot.cached) + count]
+            slot.last_used = self._clock
+            if output:
+                self._extend(owner, self._backend.sample(owner.sampler, row))
+
+    def _shares(self, live: list[Slot]) -> list[tuple[Slot, Sequence, int, bool]]:
+        """(slot, owner, tokens to decode, sample after): single tokens first, then slices of what is left of the batch."""
+        room = self._backend.n_batch
+        plan = []
+        pending = sorted(
+            ((len(slot.owner.tokens) - len(slot.cached), slot, slot.owner) for slot in live if slot.owner), key=lambda item: item[0]
+        )
+        for count, slot, owner in pending:
+            share = 1 if count == 1 else min(count - 1, room)
+            if share and room:
+                plan.append((slot, owner, share, count == 1))
+                room -= share
+        return plan
+
+    def _extend(self, sequence: Sequence, token: int) -> None:
+        taken = sequence.sink.take(token)
+        if not taken:
+            self.remove(sequence)
+            return
+        sequence.tokens += taken
+        if len(sequence.tokens) >= self.n_ctx:
+            self.remove(sequence)
+            sequence.sink.out_of_room()
+
+    def _admit(self) -> None:
+        while self._waiting:
+            sequence = self._waiting[0]
+            idle = [slot for slot in self._slots if not slot.owner]
+            live = [slot for slot in self._slots if slot.owner]
+            best, kept = self._best_prefix(sequence.tokens)
+            cells = sum(len(slot.cached) - slot.shared for slot in live) + len(sequence.tokens) - (kept if best.owner else 0)
+            if not idle or (live and cells + len(live) >= self.n_ctx):
+                return
+            self._waiting.popleft()
+            sequence.slot = slot = self._place(idle, best, kept)
+            slot.owner, slot.prompt_tokens = sequence, sequence.prompt_tokens
+            slot.last_used = self._clock
+            sequence.cached_tokens = max(sequence.cached_tokens, min(kept, sequence.prompt_tokens))
+
+    def _best_prefix(self, tokens: list[int]) -> tuple[Slot, int]:
+        """The slot that shares the longest beginning, leaving at least the last token to be decoded."""
+        shared = [(min(common_prefix(slot.cached, tokens), len(tokens) - 1), slot) for slot in self._slots]
+        kept, best = max(shared, key=lambda item: item[0])
+        return best, kept
+
+    def _place(self, idle: list[Slot], best: Slot, kept: int) -> Slot:
+        """An idle slot that holds the first `kept` tokens of `best`: another with a copy, or itself where little of a prompt is lost."""
+        empty = [slot for slot in idle if not slot.cached]
+        if not best.owner and (kept * 2 >= best.prompt_tokens or not empty):
+            self._trim(best, kept)
+            return best
+        slot = empty[0] if empty else min(idle, key=lambda slot: slot.last_used)
+        self._trim(slot, 0)
+        if kept:
+            self._backend.copy(best.index, slot.index, kept)
+            slot.cached = best.cached[:kept]
+        slot.shared = kept
+        return slot
+
+    def _trim(self, slot: Slot, keep: int) -> None:
+        if len(slot.cached) > keep:
+            self._backend.trim(slot.index, keep)
+            del slot.cached[keep:]
+        slot.shared = min(slot.shared, keep)
+
+    def _make_room(self, wanted: int) -> None:
+        """After a decode found no room: grow, or forget an idle slot, or send the newest sequence back to wait, or end the last."""
+        idle = [slot for slot in self._slots if not slot.owner and slot.cached]
+        live = sorted((slot for slot in self._slots if slot.owner), key=lambda slot: len(slot.cached))
+        if self._backend.n_ctx < self.n_ctx:
+            total = sum(len(slot.cached) - slot.shared for slot in (*idle, *live)) + wanted
+            self._backend.grow(min(self.n_ctx, max(2 * self._backend.n_ctx, -(-total // 256) * 256)))
+        elif idle:
+            self._trim(min(idle, key=lambda slot: slot.last_used), 0)
+        elif live[0].owner:
+            sequence = live[0].owner
+            self.remove(sequence)
+            if len(live) > 1:
+                self._waiting.appendleft(sequence)
+            else:
+                sequence.sink.out_of_room()
+
+    def _resync(self) -> None:
+        """After an interruption or a failed decode: make the cache hold what our token lists say, no more."""
+        for slot in self._slots:
+            self._backend.trim(slot.index, len(slot.cached))

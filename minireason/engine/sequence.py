@@ -1,0 +1,64 @@
+"""One sequence: its tokens, its slot in the cache, and who takes what it generates."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Sink(Protocol):
+    """What stands above the engine and decides about each token."""
+
+    @property
+    def full(self) -> bool:
+        """Whether nobody fetches what was generated, so that the sequence should sit out."""
+        ...
+
+    def take(self, token: int) -> list[int]:
+        """What goes into the sequence for a sampled token: itself, itself and forced ones, or nothing to end it here."""
+        ...
+
+    def out_of_room(self) -> None:
+        """The context is full; the sequence has ended."""
+        ...
+
+
+class Sequence:
+    """Tokens that grow. Whatever is not in the cache yet is pending, be it prompt, forced or sampled."""
+
+    def __init__(self, prompt: list[int], sampler: Any, sink: Sink) -> None:
+        if not prompt:
+            raise ValueError("a prompt has at least one token")
+        self.tokens = list(prompt)
+        self.prompt_tokens = len(prompt)
+        self.cached_tokens = 0
+        self.sampler, self.sink = sampler, sink
+        self.slot: Slot | None = None
+
+    @property
+    def decoded(self) -> int:
+        """How many of the tokens are in the cache."""
+        return len(self.slot.cached) if self.slot else 0
+
+
+class Slot:
+    """A row of the cache: the tokens in it, and the sequence that uses it (None: kept for whoever starts the same)."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.cached: list[int] = []
+        self.shared = 0
+        self.prompt_tokens = 0
+        self.owner: Sequence | None = None
+        self.last_used = 0
+
+
+def common_prefix(first: list[int], second: list[int]) -> int:
+    """How many leading tokens are the same."""
+    low, high = 0, min(len(first), len(second))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if first[low:middle] == second[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -1,0 +1,104 @@
+"""Everything minireason raises on purpose.
+
+    MinireasonError
+    ├── UsageError            what was asked for makes no sense
+    │   ├── UnknownModel
+    │   └── BadSetting
+    ├── StoreError            files and downloads
+    │   └── NotInstalled
+    ├── ModelFileError        the file is not a model that can be run
+    ├── DoesNotFit            it needs more memory than there is
+    ├── EngineError           something went wrong while generating
+    │   ├── ContextFull
+    │   ├── DecodeFailed
+    │   └── BackendMissing
+    └── SessionError
+
+Each message says what to do next; the facts behind it are attributes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class MinireasonError(Exception):
+    """Root of all errors that minireason raises on purpose."""
+
+
+class UsageError(MinireasonError):
+    """A question, message or option that cannot be used."""
+
+
+class UnknownModel(UsageError):
+    """A model name that is not in the catalogue; `nearest` are names like it."""
+
+    def __init__(self, name: str, nearest: tuple[str, ...], known: tuple[str, ...]) -> None:
+        hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"known models: {', '.join(known)}."
+        super().__init__(f"There is no model named {name!r}; {hint} A path to a .gguf file works too.")
+        self.name, self.nearest, self.known = name, nearest, known
+
+
+class BadSetting(UsageError):
+    """A setting that does not exist or a value outside its range."""
+
+    def __init__(self, name: str, value: object, problem: str) -> None:
+        super().__init__(f"{name}={value!r}: {problem}.")
+        self.name, self.value = name, value
+
+
+class StoreError(MinireasonError):
+    """Model files could not be found, read or written."""
+
+
+class NotInstalled(StoreError):
+    """No file of the wanted model is on this machine; `looked_in` is the models directory."""
+
+    def __init__(self, message: str, looked_in: Path) -> None:
+        super().__init__(message)
+        self.looked_in = looked_in
+
+
+class ModelFileError(MinireasonError):
+    """A file that is not a GGUF model, is damaged, or is of a kind that minireason does not run."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path, self.problem = path, problem
+
+
+class DoesNotFit(MinireasonError):
+    """The model needs more memory than the machine has free; both in bytes."""
+
+    def __init__(self, model: str, needed_bytes: int, available_bytes: int, advice: str) -> None:
+        super().__init__(f"{model} needs {needed_bytes / 2**30:.1f} GiB of memory and {available_bytes / 2**30:.1f} GiB are free; {advice}")
+        self.model, self.needed_bytes, self.available_bytes = model, needed_bytes, available_bytes
+
+
+class EngineError(MinireasonError):
+    """Loading or generating failed."""
+
+
+class ContextFull(EngineError):
+    """The prompt does not fit the context; nothing was generated or lost."""
+
+    def __init__(self, prompt_tokens: int, n_ctx: int) -> None:
+        room = f"The prompt has {prompt_tokens} tokens and the context holds {n_ctx} with the reply"
+        super().__init__(f"{room}; shorten the prompt, or ask for a larger context.")
+        self.prompt_tokens, self.n_ctx = prompt_tokens, n_ctx
+
+
+class DecodeFailed(EngineError):
+    """llama.cpp refused or failed to decode; `status` is its return value."""
+
+    def __init__(self, status: int, log: str) -> None:
+        super().__init__(f"llama.cpp could not decode (status {status}){': ' + log if log else ''}. Loading the model again may help.")
+        self.status = status
+
+
+class BackendMissing(EngineError):
+    """The llama.cpp library could not be loaded or is not the one minireason was written for."""
+
+
+class SessionError(MinireasonError):
+    """A conversation could not be continued, saved or loaded."""

@@ -1,0 +1,81 @@
+"""What comes out: events of a stream, and the reply that they add up to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, TypedDict
+
+FinishReason: TypeAlias = Literal["stop", "length", "cancelled"]
+ThinkingEnd: TypeAlias = Literal["natural", "budget", "loop", "user", "skipped", "unclosed"]
+
+
+class Message(TypedDict):
+    """One turn of a conversation; `role` is "system", "user" or "assistant"."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingDelta:
+    """The next piece of the thinking, at least one whole character."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDelta:
+    """The next piece of the answer, at least one whole character."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts; `cached_tokens` of the prompt were not computed again, tags and forced tokens count as thinking."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    thinking_tokens: int
+    answer_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds of wall time; `first_token_s` and `first_answer_s` count from the request, None if none came."""
+
+    load_s: float
+    prefill_s: float
+    first_token_s: float | None
+    first_answer_s: float | None
+    total_s: float
+    tokens_per_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole reply.
+
+    `boxed` is the content of the answer's last \\boxed{}; `thinking_end` says how the thinking ended and is None for a
+    model that does not think; `seed` repeats the reply when given back as a setting.
+    """
+
+    model: str
+    thinking: str
+    answer: str
+    boxed: str | None
+    finish_reason: FinishReason
+    thinking_end: ThinkingEnd | None
+    seed: int
+    usage: Usage
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The last event of every stream."""
+
+    reply: Reply
+
+
+Event: TypeAlias = ThinkingDelta | AnswerDelta | Done

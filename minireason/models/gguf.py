@@ -1,0 +1,190 @@
+"""Read and check a GGUF header before any C code sees the file.
+
+Format: ggml/docs/gguf.md of the llama.cpp project. The `gguf` package reads it too, but maps the whole file, builds an
+object for each of 300,000 vocabulary strings (seconds) and trusts every length it finds.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from minireason.errors import ModelFileError
+
+Value = int | float | bool | str
+
+_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_STRING, _ARRAY = 8, 9
+_MAX_STRING, _MAX_ARRAY, _MAX_ENTRIES = 2**24, 2**24, 2**16
+
+# ggml type -> (values in a block, bytes of a block); ggml.h and ggml-common.h
+_BLOCKS = {
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 36), 10: (256, 84), 11: (256, 110),
+    12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292), 16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50),
+    20: (32, 18), 21: (256, 110), 22: (256, 82), 23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8),
+    29: (256, 56), 30: (1, 2), 34: (256, 54), 35: (256, 66), 39: (32, 17),
+}  # fmt: skip
+
+# Decoders with full attention and rotary positions, whose KV cache can be copied and cut as the engine does.
+ARCHITECTURES = frozenset("llama qwen2 qwen3 mistral3 phi3 smollm3 granite olmo2 exaone glm4 qwen2moe qwen3moe".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the header of a GGUF file says; `metadata` holds scalars and strings, `array_lengths` how long arrays are."""
+
+    path: Path
+    file_bytes: int
+    metadata: dict[str, Value]
+    array_lengths: dict[str, int]
+    tensor_bytes: int
+
+    @property
+    def architecture(self) -> str:
+        return str(self.metadata.get("general.architecture", ""))
+
+    def number(self, key: str, default: int = 0) -> int:
+        """An architecture's whole number, such as "block_count"."""
+        value = self.metadata.get(f"{self.architecture}.{key}", default)
+        return value if isinstance(value, int) else default
+
+    @property
+    def chat_template(self) -> str | None:
+        value = self.metadata.get("tokenizer.chat_template")
+        return value if isinstance(value, str) and value.strip() else None
+
+
+def read(path: Path) -> Header:
+    """The header of a GGUF file; raises ModelFileError for anything that is not whole and well formed."""
+    try:
+        with path.open("rb") as file:
+            return _Reader(path, file).header()
+    except IsADirectoryError:
+        raise ModelFileError(path, "this is a directory; give the .gguf file in it") from None
+    except PermissionError:
+        raise ModelFileError(path, "no permission to read this file") from None
+    except OSError as error:
+        raise ModelFileError(path, f"could not be read ({error.strerror or error})") from None
+
+
+def check(path: Path) -> Header:
+    """The header of a file that minireason can run; raises ModelFileError with the reason if it can't."""
+    header = read(path)
+    architecture = header.architecture
+    if architecture not in ARCHITECTURES:
+        raise ModelFileError(
+            path, f"models of the kind {architecture!r} are not supported; minireason runs decoder models such as qwen2, llama and qwen3"
+        )
+    if header.number("attention.sliding_window"):
+        raise ModelFileError(path, "models with sliding-window attention are not supported")
+    for key in ("block_count", "embedding_length", "attention.head_count", "context_length"):
+        if not 0 < header.number(key) < 2**24:
+            raise ModelFileError(path, f"the header is damaged ({architecture}.{key} is missing or impossible); download the file again")
+    if header.metadata.get("tokenizer.ggml.model") != "gpt2" or not header.array_lengths.get("tokenizer.ggml.tokens"):
+        raise ModelFileError(path, "only byte-level BPE vocabularies are supported")
+    if header.chat_template is None:
+        raise ModelFileError(
+            path,
+            "the file has no chat template, so it is a base model that can't hold a conversation; use its instruct or reasoning version",
+        )
+    return header
+
+
+class _Reader:
+    """One pass over the header, every length checked against the bytes that are left."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._path, self._file = path, file
+        self._size = file.seek(0, 2)
+        file.seek(0)
+
+    def header(self) -> Header:
+        if self._size < 24 or self._file.read(4) != b"GGUF":
+            raise ModelFileError(self._path, "this is not a GGUF model file")
+        version = self._scalar("I")
+        if version not in (2, 3):
+            raise self._damaged(f"GGUF version {version}, only 2 and 3 are known")
+        tensors, entries = int(self._scalar("Q")), int(self._scalar("Q"))
+        if tensors > _MAX_ENTRIES or entries > _MAX_ENTRIES:
+            raise self._damaged(f"{tensors} tensors, {entries} entries")
+        metadata: dict[str, Value] = {}
+        lengths: dict[str, int] = {}
+        for _ in range(entries):
+            key = self._string()
+            self._entry(key, int(self._scalar("I")), metadata, lengths)
+        return Header(self._path, self._size, metadata, lengths, self._tensors(tensors, metadata))
+
+    def _entry(self, key: str, kind: int, metadata: dict[str, Value], lengths: dict[str, int]) -> None:
+        if key in metadata or key in lengths:
+            raise self._damaged(f"{key!r} twice")
+        if kind in _SCALARS:
+            metadata[key] = self._scalar(_SCALARS[kind])
+        elif kind == _STRING:
+            metadata[key] = self._string()
+        elif kind == _ARRAY:
+            item, count = int(self._scalar("I")), int(self._scalar("Q"))
+            if count > _MAX_ARRAY:
+                raise self._damaged(f"an array of {count}")
+            lengths[key] = count
+            self._skip_array(item, count)
+        else:
+            raise self._damaged(f"value type {kind}")
+
+    def _skip_array(self, item: int, count: int) -> None:
+        if item in _SCALARS:
+            self._skip(count * struct.calcsize("<" + _SCALARS[item]))
+        elif item == _STRING:
+            read, seek, size = self._file.read, self._file.seek, self._size
+            for _ in range(count):
+                raw = read(8)
+                length = int.from_bytes(raw, "little")
+                if len(raw) < 8 or length > _MAX_STRING or seek(length, 1) > size:
+                    raise self._damaged("a string runs past the end")
+        else:
+            raise self._damaged(f"an array of type {item}")
+
+    def _tensors(self, count: int, metadata: dict[str, Value]) -> int:
+        end, names = 0, set()
+        for _ in range(count):
+            name, dimensions = self._string(), int(self._scalar("I"))
+            if dimensions > 4 or name in names:
+                raise self._damaged(f"tensor {name!r}")
+            names.add(name)
+            shape = [int(self._scalar("Q")) for _ in range(dimensions)]
+            kind, offset = int(self._scalar("I")), int(self._scalar("Q"))
+            if kind not in _BLOCKS or not all(0 < size < 2**32 for size in shape):
+                raise self._damaged(f"tensor {name!r}")
+            values, block_bytes = _BLOCKS[kind]
+            end = max(end, offset + math.prod(shape) // values * block_bytes)
+        alignment = metadata.get("general.alignment", 32)
+        if not isinstance(alignment, int) or alignment not in (2**power for power in range(3, 17)):
+            raise self._damaged(f"alignment {alignment}")
+        start = math.ceil(self._file.tell() / alignment) * alignment
+        if start + end > self._size:
+            missing = start + end - self._size
+            raise ModelFileError(self._path, f"the file is cut short: {missing:,} of {start + end:,} bytes are missing; download it again")
+        return end
+
+    def _scalar(self, code: str) -> int | float | bool:
+        size = struct.calcsize("<" + code)
+        raw = self._file.read(size)
+        if len(raw) < size:
+            raise self._damaged("it ends early")
+        value: int | float | bool = struct.unpack("<" + code, raw)[0]
+        return value
+
+    def _string(self) -> str:
+        length = int(self._scalar("Q"))
+        if length > _MAX_STRING or self._file.tell() + length > self._size:
+            raise self._damaged("a string runs past the end")
+        return self._file.read(length).decode("utf-8", errors="replace")
+
+    def _skip(self, count: int) -> None:
+        if self._file.seek(count, 1) > self._size:
+            raise self._damaged("an array runs past the end")
+
+    def _damaged(self, what: str) -> ModelFileError:
+        return ModelFileError(self._path, f"the header is damaged ({what}); download the file again")

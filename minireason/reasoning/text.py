@@ -1,0 +1,56 @@
+"""Bytes -> text, piece by piece: characters split over tokens, and stop strings split over pieces."""
+
+from __future__ import annotations
+
+import codecs
+
+
+class Utf8:
+    """Incremental UTF-8: a character comes out whole or, where the bytes end in its middle, not at all."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, piece: bytes) -> str:
+        return self._decoder.decode(piece)
+
+    def flush(self) -> None:
+        """Drop the bytes of an unfinished character."""
+        self._decoder.reset()
+
+
+def held_back(text: str, literals: tuple[str, ...]) -> int:
+    """How many characters at the end of the text may be the beginning of one of the literals."""
+    longest = max((len(literal) for literal in literals), default=1) - 1
+    for size in range(min(longest, len(text)), 0, -1):
+        if any(literal.startswith(text[-size:]) for literal in literals):
+            return size
+    return 0
+
+
+class StopStrings:
+    """Passes text through up to the first stop string; what may become one waits until it is decided."""
+
+    def __init__(self, strings: tuple[str, ...]) -> None:
+        self._strings = strings
+        self._held = ""
+        self.stopped = False
+
+    def feed(self, text: str) -> str:
+        """The text that is safe to show; after a stop string nothing more."""
+        if self.stopped:
+            return ""
+        text = self._held + text
+        found = [index for stop in self._strings if (index := text.find(stop)) >= 0]
+        if found:
+            self.stopped, self._held = True, ""
+            return text[: min(found)].rstrip()
+        held = held_back(text, self._strings)
+        shown = text[: len(text) - held].rstrip() if held else text  # white space before a stop string goes with it
+        self._held = text[len(shown) :]
+        return shown
+
+    def flush(self) -> str:
+        """What was held back, once no more can come."""
+        held, self._held = self._held, ""
+        return held

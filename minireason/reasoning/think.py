@@ -1,0 +1,132 @@
+"""Tokens -> labelled spans: what is thinking and what is answer.
+
+The machine goes before -> thinking -> answer and never back. Where the vocabulary has the tags as tokens it looks at
+ids only, so a tag that the model spells out stays text; else it looks at the text. White space next to a tag and at
+either end belongs to neither side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from minireason.reasoning.text import Utf8, held_back
+
+OPEN, CLOSE = "<think>", "</think>"
+
+
+class Label(Enum):
+    """Which side a span belongs to."""
+
+    THINKING = auto()
+    ANSWER = auto()
+
+
+class State(Enum):
+    """Where the machine is; BEFORE is for models that write the opening tag themselves."""
+
+    BEFORE = auto()
+    THINKING = auto()
+    ANSWER = auto()
+
+
+# A tag that is dropped or obeyed only while nothing but white space came: a model that opens itself, opens a thought
+# that is open already, or closes one twice. Anywhere else it is text.
+_LEADING = {State.BEFORE: OPEN, State.THINKING: OPEN, State.ANSWER: CLOSE}
+
+Span = tuple[Label, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """The ids of the two tags, None where the vocabulary does not have them."""
+
+    open_id: int | None = None
+    close_id: int | None = None
+
+
+class ThinkMachine:
+    """Feed it tokens, get spans of at least one character; `flush` once at the end.
+
+    `closed` says that a thought was closed, `thought` that it holds any text.
+    """
+
+    def __init__(self, start: State, tags: Tags) -> None:
+        self.state = start
+        self.closed = self.thought = False
+        self._by_id = {tags.open_id: OPEN, tags.close_id: CLOSE} if tags.close_id is not None else {}
+        self._utf8 = Utf8()
+        self._held = self._space = ""
+        self._at_start = True
+
+    def feed(self, token: int, piece: bytes) -> list[Span]:
+        """The spans that this token completes."""
+        tag = self._by_id.get(token)
+        if tag and self._obeys(tag):
+            self._utf8.flush()
+            self._enter(tag)
+            return []
+        self._held += self._utf8.feed(piece)
+        return self._scan()
+
+    def flush(self) -> list[Span]:
+        """What was held back as the beginning of a tag; unfinished characters and white space at the end are dropped."""
+        text, self._held = self._held, ""
+        if text and self.state is State.BEFORE:
+            self.state = State.ANSWER
+        return self._emit(text)
+
+    def _obeys(self, tag: str) -> bool:
+        closes = self.state is State.THINKING and tag == CLOSE
+        return closes or (self._at_start and tag == _LEADING[self.state])
+
+    def _enter(self, tag: str) -> None:
+        if tag == OPEN:
+            self.state = State.THINKING
+        elif self.state is State.THINKING:
+            self.state, self.closed = State.ANSWER, True
+        self._at_start, self._space = True, ""
+
+    def _scan(self) -> list[Span]:
+        spans: list[Span] = []
+        while self._held and self._past_start():
+            if self.state is State.THINKING and not self._by_id:
+                text, tag, self._held = self._held.partition(CLOSE)
+                if tag:
+                    spans += self._emit(text)
+                    self._enter(tag)
+                    continue
+                keep = len(text) - held_back(text, (CLOSE,))
+                self._held = text[keep:]
+                return spans + self._emit(text[:keep])
+            text, self._held = self._held, ""
+            spans += self._emit(text)
+        return spans
+
+    def _past_start(self) -> bool:
+        """Deal with white space and tags at the start of a side; False while what is held may still become a tag."""
+        while self._at_start:
+            self._held = self._held.lstrip()
+            tags = [] if self._by_id else [tag for tag in (OPEN, CLOSE) if self._obeys(tag)]
+            tag = next((tag for tag in tags if self._held.startswith(tag)), None)
+            if tag:
+                self._held = self._held[len(tag) :]
+                self._enter(tag)
+            elif not self._held or any(tag.startswith(self._held) for tag in tags):
+                return False
+            else:
+                self._at_start = False
+                if self.state is State.BEFORE:
+                    self.state = State.ANSWER
+        return bool(self._held)
+
+    def _emit(self, text: str) -> list[Span]:
+        """A span of the text, with white space at its end kept back until more comes."""
+        text = self._space + text
+        shown = text.rstrip()
+        self._space = text[len(shown) :]
+        if not shown:
+            return []
+        label = Label.THINKING if self.state is State.THINKING else Label.ANSWER
+        self.thought = self.thought or label is Label.THINKING
+        return [(label, shown)]
