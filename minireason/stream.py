@@ -199,7 +199,7 @@ class Stream(Iterator[Event]):
         return event
 
     def _report_prefill(self) -> None:
-        if self._on_prefill and self._sequence.decoded < self._sequence.prompt_tokens:
+        if self._on_prefill and 0 < self._sequence.decoded < self._sequence.prompt_tokens:
             self._on_prefill(self._sequence.decoded, self._sequence.prompt_tokens)
 
     def cancel(self) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import problems
 from problems import Problem
-from thoughts import PLACES, think
+from thoughts import PLACES, compare, think
 
 BOS, EOS, USER, ASSISTANT, THINK, END_THINK = range(256, 262)
 VOCAB = 262
@@ -19,7 +19,7 @@ SPECIAL = ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜
 CONTEXT = 4096
 SLIP_RATE = 0.03
 
-SHARES = {"add": 0.12, "sum": 0.13, "sub": 0.17, "mul": 0.18, "max": 0.12, "count": 0.13, "word": 0.08, "follow": 0.04, "chat": 0.03}
+SHARES = {"add": 0.10, "sum": 0.12, "sub": 0.17, "mul": 0.17, "max": 0.14, "count": 0.16, "word": 0.08, "follow": 0.03, "chat": 0.03}
 CUT_SHARE, HISTORY_SHARE, LONG_SHARE, SYSTEM_SHARE = 0.07, 0.06, 0.004, 0.02
 LANDINGS = (
     "",
@@ -91,31 +91,35 @@ def example(rng: random.Random) -> Example:
 
 
 def drill(rng: random.Random) -> Example:
-    """A short exercise in one of the skills that thoughts are made of: copy, spell, pick a digit, tell letters apart."""
-    kind = rng.randrange(5)
-    word = (
-        problems.pseudo_word(rng)
-        if rng.random() < 0.5
-        else "".join(rng.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(rng.randrange(3, 12)))
-    )
-    value = problems.number(rng, rng.randrange(1, 5))
-    if kind == 0:
-        task, text = word, "\n".join([word] * 3)
-    elif kind == 1:
-        task, text = word, "\n".join(f"{index} {letter}/" for index, letter in enumerate(word, 1))
-    elif kind == 2:
+    """A short exercise in one of the skills that thoughts are made of: copy, spell, fetch a digit, tell things apart."""
+    kind = rng.choices(("copy", "spell", "digits", "columns", "same", "compare", "next"), (15, 20, 8, 17, 20, 12, 8))[0]
+    letters = "abcdefghijklmnopqrstuvwxyz" if rng.random() < 0.7 else "abcdefghijklmnopqrstuvwxyz0123456789"
+    word = problems.pseudo_word(rng) if rng.random() < 0.5 else "".join(rng.choice(letters) for _ in range(rng.randrange(3, 12)))
+    value, other = problems.number(rng, rng.randrange(1, 5)), problems.number(rng, rng.randrange(1, 5))
+    task = word
+    if kind == "copy":
+        text = "\n".join([word] * 3)
+    elif kind == "spell":
+        target = rng.choice(letters)
+        task, text = f"{word} {target}", "\n".join(f"{index} {letter}/{target}" for index, letter in enumerate(word, 1))
+    elif kind == "digits":
         task, text = str(value), "\n".join(f"{place} {digit}" for place, digit in zip(PLACES, reversed(str(value)), strict=False))
-    elif kind == 3:
-        other = problems.number(rng, rng.randrange(1, 5))
+    elif kind == "columns":
         width = max(len(str(value)), len(str(other)))
         columns = zip(PLACES, reversed(f"{value:0{width}}"), reversed(f"{other:0{width}}"), strict=False)
         task, text = (
             f"{value} + {other}",
             f"{value} + {other}\n" + "\n".join(f"{place} {first}+{second}" for place, first, second in columns),
         )
+    elif kind == "same":
+        pairs = [(first, first if rng.random() < 0.5 else rng.choice(letters)) for first in rng.choices(letters, k=12)]
+        text = "\n".join(f"{first}/{second} {'yes' if first == second else 'no'}" for first, second in pairs)
+    elif kind == "compare":
+        pairs = [(str(problems.number(rng, rng.randrange(1, 5))), str(problems.number(rng, rng.randrange(1, 5)))) for _ in range(5)]
+        text = "\n".join(f"{first}: {compare(first, second, 'largest')[0]}" for first, second in pairs)
     else:
-        pairs = [(rng.choice(word), rng.choice(word)) for _ in range(10)]
-        task, text = "", "\n".join(f"{first}/{second} {'yes' if first == second else 'no'}" for first, second in pairs)
+        values = [str(problems.number(rng, rng.randrange(1, 5))) for _ in range(rng.randrange(3, 7))]
+        task, text = ", ".join(values), "\n".join(f"{first}: {first}" for first in values)
     start = [BOS, USER, *encode(task), ASSISTANT, THINK, *encode("\n")]
     return Example([*start, *encode(text), EOS], len(start))
 

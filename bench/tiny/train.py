@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,8 +23,8 @@ from torch import Tensor
 WORKERS = 2
 BATCH_TOKENS = 2048
 WARMUP_STEPS = 30
-HOLD_SHARE = 0.35
-DRILLS = ((0, 0.35), (0.08, 0.15), (0.2, 0.0))
+HOLD_SHARE = 0.2
+DRILLS = ((0, 0.25), (0.15, 0.12), (0.45, 0.04), (0.7, 0.0))
 """From which share of the run on, what share of the examples is drills."""
 
 
@@ -84,11 +85,12 @@ def rate(step: int, steps: int) -> float:
 
 
 def train(rank: int, arguments: argparse.Namespace) -> None:
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(arguments.port)}
-    dist.init_process_group("gloo", rank=rank, world_size=WORKERS)
+    dist.init_process_group("gloo", init_method=arguments.meeting.as_uri(), rank=rank, world_size=WORKERS)
     torch.set_num_threads(1)
     torch.manual_seed(arguments.seed)
     model = Tiny(Shape())
+    if arguments.start:
+        model.load_state_dict(torch.load(arguments.start, weights_only=True)["model"])
     hidden = [p for n, p in model.named_parameters() if n.startswith("blk") and p.ndim == 2]
     rest = [p for n, p in model.named_parameters() if not (n.startswith("blk") and p.ndim == 2)]
     muon, adam = Muon(hidden), torch.optim.AdamW(rest, betas=(0.9, 0.98), weight_decay=0.0)
@@ -131,11 +133,12 @@ def train(rank: int, arguments: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", default="tiny.pt")
+    parser.add_argument("--start", help="a checkpoint to go on from")
     parser.add_argument("--steps", type=int, default=7000)
     parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--port", type=int, default=29517)
     arguments = parser.parse_args()
+    arguments.meeting = Path(tempfile.mkdtemp()) / "meeting"
     # glibc gives large blocks back to the system at once and page faults are dear in a virtual machine: keep them.
     os.environ |= {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "8589934592", "MALLOC_TOP_PAD_": "134217728"}
     torch.multiprocessing.start_processes(train, (arguments,), nprocs=WORKERS, start_method="spawn")

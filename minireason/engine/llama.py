@@ -59,9 +59,14 @@ def _fill(params: Any, **values: Any) -> Any:
 
 
 class Model:
-    """Weights and vocabulary of one GGUF file; `on_progress` gets the share loaded, 0 to 1. Raises ModelFileError."""
+    """Weights and vocabulary of one GGUF file, or its vocabulary alone; `on_progress` gets the share loaded, 0 to 1.
 
-    def __init__(self, path: Path, *, n_gpu_layers: int = -1, on_progress: Callable[[float], None] | None = None) -> None:
+    Raises ModelFileError.
+    """
+
+    def __init__(
+        self, path: Path, *, n_gpu_layers: int = -1, vocab_only: bool = False, on_progress: Callable[[float], None] | None = None
+    ) -> None:
         _init()
         self.path = path
         interrupted: list[BaseException] = []
@@ -77,7 +82,13 @@ class Model:
         callback = C.llama_progress_callback(progress)
         _log_lines.clear()
         # Weights repacked for the CPU (use_extra_bufts) cost 60% more memory and gain nothing on AVX2.
-        params = _fill(C.llama_model_default_params(), n_gpu_layers=n_gpu_layers, use_extra_bufts=False, progress_callback=callback)
+        params = _fill(
+            C.llama_model_default_params(),
+            n_gpu_layers=n_gpu_layers,
+            use_extra_bufts=False,
+            vocab_only=vocab_only,
+            progress_callback=callback,
+        )
         self._handle = C.llama_model_load_from_file(str(path).encode(), params)
         if interrupted:
             self.close()

@@ -40,6 +40,7 @@ class Scheduler:
         self._slots = [Slot(index) for index in range(backend.n_seq_max)]
         self._waiting: deque[Sequence] = deque()
         self._clock = 0
+        self._crowded = False
         self.lock = threading.RLock()
 
     def add(self, sequence: Sequence) -> None:
@@ -56,6 +57,7 @@ class Scheduler:
                 self._waiting.remove(sequence)
             if sequence.slot:
                 sequence.slot.owner, sequence.slot = None, None
+            self._crowded = False
 
     def rewind(self, sequence: Sequence, keep: int) -> None:
         """Drop a sequence's tokens from index `keep` on (at least 1); it goes on from there."""
@@ -127,14 +129,12 @@ class Scheduler:
             sequence.sink.out_of_room()
 
     def _admit(self) -> None:
-        while self._waiting:
+        while self._waiting and not self._crowded:
             sequence = self._waiting[0]
             idle = [slot for slot in self._slots if not slot.owner]
-            live = [slot for slot in self._slots if slot.owner]
-            best, kept = self._best_prefix(sequence.tokens)
-            cells = sum(len(slot.cached) - slot.shared for slot in live) + len(sequence.tokens) - (kept if best.owner else 0)
-            if not idle or (live and cells + len(live) >= self.n_ctx):
+            if not idle:
                 return
+            best, kept = self._best_prefix(sequence.tokens)
             self._waiting.popleft()
             sequence.slot = slot = self._place(idle, best, kept)
             slot.owner, slot.prompt_tokens = sequence, sequence.prompt_tokens
@@ -158,21 +158,19 @@ class Scheduler:
         if kept:
             self._backend.copy(best.index, slot.index, kept)
             slot.cached = best.cached[:kept]
-        slot.shared = kept
         return slot
 
     def _trim(self, slot: Slot, keep: int) -> None:
         if len(slot.cached) > keep:
             self._backend.trim(slot.index, keep)
             del slot.cached[keep:]
-        slot.shared = min(slot.shared, keep)
 
     def _make_room(self, wanted: int) -> None:
-        """After a decode found no room: grow, or forget an idle slot, or send the newest sequence back to wait, or end the last."""
+        """After a decode found no room: grow, or forget an idle slot, or let the shortest sequence wait, or end the only one."""
         idle = [slot for slot in self._slots if not slot.owner and slot.cached]
         live = sorted((slot for slot in self._slots if slot.owner), key=lambda slot: len(slot.cached))
         if self._backend.n_ctx < self.n_ctx:
-            total = sum(len(slot.cached) - slot.shared for slot in (*idle, *live)) + wanted
+            total = sum(len(slot.cached) for slot in (*idle, *live)) + wanted
             self._backend.grow(min(self.n_ctx, max(2 * self._backend.n_ctx, -(-total // 256) * 256)))
         elif idle:
             self._trim(min(idle, key=lambda slot: slot.last_used), 0)
@@ -181,6 +179,7 @@ class Scheduler:
             self.remove(sequence)
             if len(live) > 1:
                 self._waiting.appendleft(sequence)
+                self._crowded = True  # until another one ends, or they would send each other back for ever
             else:
                 sequence.sink.out_of_room()
 

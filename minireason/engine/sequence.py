@@ -46,7 +46,6 @@ class Slot:
     def __init__(self, index: int) -> None:
         self.index = index
         self.cached: list[int] = []
-        self.shared = 0
         self.prompt_tokens = 0
         self.owner: Sequence | None = None
         self.last_used = 0

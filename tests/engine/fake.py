@@ -1,0 +1,73 @@
+"""A scripted backend that checks what the loop hands it: positions without gaps, slots, outputs, room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class FakeBackend:
+    """Its "model" says token + 1; its cache holds `n_ctx` cells, cells copied between slots count once."""
+
+    def __init__(self, *, n_ctx: int = 64, n_batch: int = 8, n_seq_max: int = 4) -> None:
+        self.n_ctx, self.n_batch, self.n_seq_max = n_ctx, n_batch, n_seq_max
+        self.cells: list[list[object]] = [[] for _ in range(n_seq_max)]
+        self.tokens: list[list[int]] = [[] for _ in range(n_seq_max)]
+        self.decodes: list[tuple[int, int]] = []
+        self.rows: list[int | None] = []
+        self.fail_next: BaseException | None = None
+
+    def used(self) -> int:
+        return len({id(cell) for row in self.cells for cell in row})
+
+    def decode(self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]) -> bool:
+        assert 0 < len(tokens) <= self.n_batch
+        assert len(tokens) == len(positions) == len(slots) == len(outputs)
+        assert sum(outputs) <= self.n_seq_max
+        if self.used() + len(tokens) > self.n_ctx:
+            return False
+        for token, position, slot in zip(tokens, positions, slots, strict=True):
+            assert position == len(self.tokens[slot]), "a gap or an overlap"
+            self.tokens[slot].append(token)
+            self.cells[slot].append(object())
+            if self.fail_next:
+                error, self.fail_next = self.fail_next, None
+                raise error
+        self.decodes.append((len(tokens), sum(outputs)))
+        self.rows = [token if output else None for token, output in zip(tokens, outputs, strict=True)]
+        return True
+
+    def sample(self, sampler: Any, row: int) -> int:
+        token = self.rows[row]
+        assert token is not None, "a row without logits"
+        return token + 1
+
+    def trim(self, slot: int, keep: int) -> None:
+        del self.tokens[slot][keep:], self.cells[slot][keep:]
+
+    def copy(self, source: int, target: int, count: int) -> None:
+        assert not self.tokens[target], "a copy into a slot that is not empty"
+        self.tokens[target] = self.tokens[source][:count]
+        self.cells[target] = self.cells[source][:count]
+
+    def grow(self, n_ctx: int) -> None:
+        assert n_ctx > self.n_ctx
+        self.n_ctx = n_ctx
+
+
+class ListSink:
+    """Takes tokens into a list, up to `limit`; `forced` maps a number of tokens to ids to force after it."""
+
+    def __init__(self, limit: int, forced: dict[int, list[int]] | None = None) -> None:
+        self.taken: list[int] = []
+        self.limit, self.forced = limit, forced or {}
+        self.full = self.ended_for_room = False
+
+    def take(self, token: int) -> list[int]:
+        if len(self.taken) >= self.limit:
+            return []
+        forced = self.forced.get(len(self.taken) + 1, [])
+        self.taken += [token, *forced]
+        return [token, *forced]
+
+    def out_of_room(self) -> None:
+        self.ended_for_room = True

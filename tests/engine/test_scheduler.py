@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minireason import ContextFull
+from minireason.engine.scheduler import Scheduler
+from minireason.engine.sequence import Sequence, common_prefix
+from tests.engine.fake import FakeBackend, ListSink
+
+
+def start(scheduler: Scheduler, prompt: list[int], limit: int, forced: dict[int, list[int]] | None = None) -> tuple[Sequence, ListSink]:
+    sink = ListSink(limit, forced)
+    sequence = Sequence(prompt, None, sink)
+    scheduler.add(sequence)
+    return sequence, sink
+
+
+def run(scheduler: Scheduler) -> int:
+    steps = 0
+    while scheduler.step():
+        steps += 1
+        assert steps < 10_000, "the loop does not end"
+    return steps
+
+
+def test_prefill_in_slices_and_the_last_token_alone() -> None:
+    backend = FakeBackend(n_batch=8)
+    scheduler = Scheduler(backend, 64)
+    sequence, sink = start(scheduler, list(range(100, 121)), 3)
+    run(scheduler)
+    assert backend.decodes == [(8, 0), (8, 0), (4, 0), (1, 1), (1, 1), (1, 1), (1, 1)]
+    assert sink.taken == [121, 122, 123]
+    assert sequence.tokens == [*range(100, 124)]
+
+
+def test_sequences_share_batches() -> None:
+    backend = FakeBackend()
+    scheduler = Scheduler(backend, 64)
+    sinks = [start(scheduler, [10 * index], 5)[1] for index in range(1, 4)]
+    run(scheduler)
+    assert [sink.taken for sink in sinks] == [[11, 12, 13, 14, 15], [21, 22, 23, 24, 25], [31, 32, 33, 34, 35]]
+    assert backend.decodes == [(3, 3)] * 6
+
+
+def test_decoding_goes_on_while_another_prompt_is_read() -> None:
+    backend = FakeBackend(n_batch=4)
+    scheduler = Scheduler(backend, 64)
+    _, short = start(scheduler, [1], 4)
+    _, long = start(scheduler, list(range(50, 60)), 1)
+    run(scheduler)
+    assert (short.taken, long.taken) == ([2, 3, 4, 5], [60])
+    assert backend.decodes[:3] == [(4, 1), (4, 1), (4, 1)]
+
+
+def test_forced_tokens_are_decoded_like_any() -> None:
+    backend = FakeBackend()
+    scheduler = Scheduler(backend, 64)
+    sequence, sink = start(scheduler, [1], 5, {2: [70, 80]})
+    run(scheduler)
+    assert sink.taken == [2, 3, 70, 80, 81]
+    assert backend.tokens[0] == sequence.tokens == [1, 2, 3, 70, 80, 81]
+
+
+def test_a_full_sink_sits_out_and_others_go_on() -> None:
+    scheduler = Scheduler(FakeBackend(), 64)
+    _, idle = start(scheduler, [1], 9)
+    _, busy = start(scheduler, [50], 3)
+    idle.full = True
+    run(scheduler)
+    assert (idle.taken, busy.taken) == ([], [51, 52, 53])
+    idle.full = False
+    run(scheduler)
+    assert len(idle.taken) == 9
+
+
+def test_longest_prefix_is_kept() -> None:
+    backend = FakeBackend(n_ctx=256)
+    scheduler = Scheduler(backend, 256)
+    start(scheduler, [1, 2, 3, 4, 5, 6], 2)
+    run(scheduler)
+    backend.decodes.clear()
+    again, _ = start(scheduler, [1, 2, 3, 4, 5, 6], 2)
+    run(scheduler)
+    assert again.cached_tokens == 5
+    assert backend.decodes == [(1, 1)] * 3
+    assert [row for row in backend.tokens if row] == [[1, 2, 3, 4, 5, 6, 7, 8]], "in its place, not in another slot"
+
+
+def test_a_live_prefix_is_shared_not_computed() -> None:
+    backend = FakeBackend(n_ctx=256)
+    scheduler = Scheduler(backend, 256)
+    start(scheduler, [1, 2, 3, 4, 5, 6], 20)
+    for _ in range(4):
+        scheduler.step()
+    used = backend.used()
+    forked, sink = start(scheduler, [1, 2, 3, 4, 5, 6], 2)
+    scheduler.step()
+    assert forked.cached_tokens == 5
+    assert backend.used() == used + 2
+    run(scheduler)
+    assert sink.taken == [7, 8]
+
+
+def test_removal_frees_the_slot_at_once() -> None:
+    scheduler = Scheduler(FakeBackend(n_seq_max=1), 64)
+    first, _ = start(scheduler, [1], 50)
+    _, second = start(scheduler, [9], 2)
+    scheduler.step()
+    assert not second.taken
+    scheduler.remove(first)
+    run(scheduler)
+    assert second.taken == [10, 11]
+
+
+def test_rewind_goes_on_from_there() -> None:
+    backend = FakeBackend()
+    scheduler = Scheduler(backend, 64)
+    sequence, sink = start(scheduler, [1, 2], 100)
+    for _ in range(8):
+        scheduler.step()
+    scheduler.rewind(sequence, 4)
+    assert sequence.tokens == [1, 2, 3, 4]
+    sink.taken.clear()
+    scheduler.step()
+    assert sink.taken == [5]
+
+
+def test_context_grows_up_to_the_limit_then_the_reply_ends() -> None:
+    backend = FakeBackend(n_ctx=4)
+    scheduler = Scheduler(backend, 32)
+    sequence, sink = start(scheduler, [1, 2, 3], 1000)
+    run(scheduler)
+    assert backend.n_ctx == 32
+    assert sink.ended_for_room
+    assert len(sequence.tokens) == 32
+    assert sink.taken == [*range(4, 33)]
+
+
+def test_idle_slots_make_room() -> None:
+    backend = FakeBackend(n_ctx=16)
+    scheduler = Scheduler(backend, 16)
+    start(scheduler, [1, 2, 3, 4], 4)
+    run(scheduler)
+    _, sink = start(scheduler, [50, 51, 52, 53], 8)
+    run(scheduler)
+    assert len(sink.taken) == 8
+
+
+def test_too_long_a_prompt_is_refused_with_numbers() -> None:
+    scheduler = Scheduler(FakeBackend(), 16)
+    with pytest.raises(ContextFull) as caught:
+        start(scheduler, list(range(16)), 1)
+    assert (caught.value.prompt_tokens, caught.value.n_ctx) == (16, 16)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("decode")])
+def test_an_interrupted_decode_leaves_the_cache_as_the_lists_say(error: BaseException) -> None:
+    backend = FakeBackend()
+    scheduler = Scheduler(backend, 64)
+    sequence, sink = start(scheduler, [1, 2, 3], 6)
+    scheduler.step()
+    backend.fail_next = error
+    with pytest.raises(type(error)):
+        scheduler.step()
+    run(scheduler)
+    assert sink.taken == [4, 5, 6, 7, 8, 9]
+    assert backend.tokens[0] == sequence.tokens
+
+
+@given(
+    prompts=st.lists(st.tuples(st.integers(1, 5), st.integers(1, 20), st.integers(1, 25)), min_size=1, max_size=9),
+    n_batch=st.integers(4, 12),
+    n_ctx=st.integers(8, 64),
+)
+def test_any_mix_comes_out_as_if_alone(prompts: list[tuple[int, int, int]], n_batch: int, n_ctx: int) -> None:
+    """However short the cache, batches and slots are: every sequence gets its own tokens, all of them or up to the limit."""
+    backend = FakeBackend(n_ctx=n_ctx, n_batch=n_batch)
+    scheduler = Scheduler(backend, 64)
+    started = [
+        (base * 1000, length, limit, *start(scheduler, [base * 1000 + index for index in range(length)], limit))
+        for base, length, limit in prompts
+    ]
+    run(scheduler)
+    for base, length, limit, sequence, sink in started:
+        wanted = [base + index for index in range(length, length + limit)]
+        assert sink.taken == wanted[: len(sink.taken)]
+        assert len(sink.taken) == limit or (sink.ended_for_room and len(sequence.tokens) == 64)
+
+
+@given(st.lists(st.integers(0, 2), max_size=30), st.lists(st.integers(0, 2), max_size=30))
+def test_common_prefix(first: list[int], second: list[int]) -> None:
+    count = common_prefix(first, second)
+    assert first[:count] == second[:count]
+    assert count == min(len(first), len(second)) or first[count] != second[count]

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from minireason import NotInstalled, UnknownModel
+from minireason.models import store
+
+
+def test_what_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("README").write_text("x")
+    assert store.is_path("model.gguf")
+    assert store.is_path("./tiny")
+    assert store.is_path("README")
+    assert not store.is_path("tiny")
+    assert not store.is_path("r1-7b:Q8_0")
+
+
+def test_built_in_model() -> None:
+    file = store.find("tiny")
+    assert file.path.is_file()
+    assert (file.label, file.trusted) == ("tiny", True)
+
+
+def test_named_model_from_the_models_directory() -> None:
+    with pytest.raises(NotInstalled, match=r"DeepSeek-R1-Distill-Qwen-7B-Q4_K_M\.gguf"):
+        store.find("r1-7b")
+    assert store.installed() == []
+    store.models_dir().mkdir(parents=True)
+    other = store.models_dir() / "DeepSeek-R1-Distill-Qwen-7B-Q8_0.gguf"
+    other.write_bytes(b"x")
+    assert store.find("r1-7b").path == other
+    assert store.find("r1-7b:q8_0").label == "r1-7b:Q8_0"
+    with pytest.raises(NotInstalled):
+        store.find("r1-7b:Q4_K_M")
+    assert [spec.name for spec, _ in store.installed()] == ["r1-7b"]
+
+
+def test_missing_path_and_unknown_name(tmp_path: Path) -> None:
+    with pytest.raises(NotInstalled, match="There is no file"):
+        store.find(str(tmp_path / "no.gguf"))
+    with pytest.raises(UnknownModel):
+        store.find("nonsense")
+
+
+def test_opened_files_are_remembered_until_they_change(tmp_path: Path) -> None:
+    path = tmp_path / "a.gguf"
+    path.write_bytes(b"1")
+    assert not store.was_opened(path)
+    store.remember_opened(path)
+    assert store.was_opened(path)
+    path.write_bytes(b"22")
+    assert not store.was_opened(path)
+
+
+def test_a_home_that_cannot_be_written_or_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file"
+    file.write_text("not a directory")
+    monkeypatch.setenv("MINIREASON_HOME", os.fspath(file))
+    store.remember_opened(file)
+    assert not store.was_opened(file)
+    monkeypatch.setenv("MINIREASON_HOME", os.fspath(tmp_path))
+    (tmp_path / "opened.json").write_text('{"not": "a list"}')
+    assert not store.was_opened(file)

@@ -1,0 +1,123 @@
+"""The loop over the real library: what is forked, rewound, grown, shared or cut gives what a fresh run gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minireason.engine import llama, sampler
+from minireason.engine.scheduler import Scheduler
+from minireason.engine.sequence import Sequence
+from tests.engine.fake import ListSink
+
+QUESTION = "<｜User｜>What is 347 + 586?<｜Assistant｜><think>\n"
+
+
+class Engine:
+    """A model with a scheduler, made small so that slices and growth happen."""
+
+    def __init__(self, path: Path, n_ctx: int = 256, limit: int = 2048) -> None:
+        self.model = llama.Model(path)
+        self.context = llama.Context(self.model, n_ctx=n_ctx, n_batch=32, n_seq_max=8, n_threads=2)
+        self.scheduler = Scheduler(self.context, limit)
+
+    def start(self, prompt: list[int], limit: int, temperature: float = 0, seed: int = 1) -> tuple[Sequence, ListSink]:
+        sink = ListSink(limit)
+        sequence = Sequence(prompt, llama.SamplerChain(sampler.links(temperature, 1.0, 256, seed)), sink)
+        self.scheduler.add(sequence)
+        return sequence, sink
+
+    def run(self) -> None:
+        while self.scheduler.step():
+            pass
+
+    def alone(self, prompt: list[int], limit: int, temperature: float = 0, seed: int = 1) -> list[int]:
+        _, sink = self.start(prompt, limit, temperature, seed)
+        self.run()
+        return sink.taken
+
+    def close(self) -> None:
+        self.context.close()
+        self.model.close()
+
+
+@pytest.fixture(params=["tiny", "smollm2"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    engine = Engine(request.getfixturevalue(f"{request.param}_path"))
+    yield engine
+    engine.close()
+
+
+def prompt(engine: Engine, text: str = QUESTION) -> list[int]:
+    bos = [] if engine.model.bos is None else [engine.model.bos]
+    return bos + engine.model.tokenize(text, parse_special=True)
+
+
+def test_same_seed_same_tokens(engine: Engine) -> None:
+    ids = prompt(engine)
+    first = engine.alone(ids, 40, 2.0, seed=7)
+    assert engine.alone(ids, 40, 2.0, seed=7) == first
+    assert engine.alone(ids, 40, 2.0, seed=8) != first
+
+
+def test_growing_changes_nothing(engine: Engine, request: pytest.FixtureRequest) -> None:
+    ids = prompt(engine)
+    grown = engine.alone(ids, 300)
+    assert engine.context.n_ctx > 256
+    roomy = Engine(engine.model.path, n_ctx=1024)
+    request.addfinalizer(roomy.close)
+    assert roomy.alone(ids, 300) == grown
+    assert roomy.context.n_ctx == 1024
+
+
+def test_rewind_and_go_on_gives_the_same(engine: Engine) -> None:
+    ids = prompt(engine)
+    whole = engine.alone(ids, 30)
+    sequence, sink = engine.start(ids, 30)
+    while len(sink.taken) < 20:
+        engine.scheduler.step()
+    engine.scheduler.rewind(sequence, len(ids) + 5)
+    del sink.taken[5:]
+    engine.run()
+    assert sink.taken == whole
+
+
+def test_the_context_ends_a_reply_and_keeps_it(tiny_path: Path) -> None:
+    engine = Engine(tiny_path, limit=64)
+    ids = prompt(engine)
+    _, sink = engine.start(ids, 1000)
+    engine.run()
+    assert sink.ended_for_room
+    assert len(ids) + len(sink.taken) == 64
+    engine.close()
+
+
+def test_fork_and_greedy_equals_fresh_and_greedy(tiny_path: Path) -> None:
+    engine, fresh = Engine(tiny_path), Engine(tiny_path)
+    ids = prompt(engine)
+    sequence, sink = engine.start(ids, 60)
+    while len(sink.taken) < 12:
+        engine.scheduler.step()
+    forks = [engine.start(list(sequence.tokens), 48) for _ in range(3)]
+    engine.run()
+    alone = fresh.alone(ids, 60)
+    assert sink.taken == alone
+    for forked, its_sink in forks:
+        assert forked.cached_tokens >= len(ids) + 10
+        assert sink.taken[:12] + its_sink.taken == alone
+    engine.close()
+    fresh.close()
+
+
+def test_eight_side_by_side_equal_the_same_alone(tiny_path: Path) -> None:
+    """The last bits may differ with the shape of a batch and the place in the cache; a sure model's tokens do not."""
+    together, alone = Engine(tiny_path), Engine(tiny_path)
+    questions = [prompt(together, f"<｜User｜>What is {17 * number} + {31 * number}?<｜Assistant｜><think>\n") for number in range(1, 9)]
+    started = [together.start(ids, 50, 0.8, seed=index)[1] for index, ids in enumerate(questions)]
+    together.run()
+    for index, ids in enumerate(questions):
+        assert started[index].taken == alone.alone(ids, 50, 0.8, seed=index)
+    together.close()
+    alone.close()

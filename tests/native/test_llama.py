@@ -1,0 +1,98 @@
+"""What the C boundary relies on, checked against the installed llama-cpp-python."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+from llama_cpp import llama_cpp
+
+from minireason import BackendMissing, DecodeFailed, ModelFileError
+from minireason.engine import llama, sampler, trial
+from tests.models.build import write
+
+SOURCE = inspect.getsource(llama)
+
+
+def test_every_function_in_use_exists() -> None:
+    names = {
+        node.attr
+        for node in ast.walk(ast.parse(SOURCE))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "C"
+    }
+    names |= {f"llama_sampler_init_{link[0]}" for temperature in (0, 1) for link in sampler.links(temperature, 0.9, 40, 1)}
+    assert len(names) > 40
+    assert [name for name in sorted(names) if not hasattr(llama_cpp, name)] == []
+
+
+@pytest.mark.parametrize(
+    ("struct", "fields"),
+    [
+        (llama_cpp.llama_model_params, "n_gpu_layers use_extra_bufts progress_callback"),
+        (
+            llama_cpp.llama_context_params,
+            "n_ctx n_batch n_ubatch n_seq_max n_outputs_max n_threads n_threads_batch kv_unified no_perf",
+        ),
+        (llama_cpp.llama_batch, "n_tokens token pos n_seq_id seq_id logits"),
+        (llama_cpp.llama_sampler_chain_params, "no_perf"),
+    ],
+)
+def test_every_field_in_use_exists(struct: type, fields: str) -> None:
+    known = {name for name, *_ in struct._fields_}  # type: ignore[attr-defined]
+    assert set(fields.split()) <= known
+    assert all(f"{field}=" in SOURCE or f".{field} =" in SOURCE for field in fields.split())
+
+
+def test_a_field_that_is_gone_is_refused() -> None:
+    with pytest.raises(BackendMissing, match="use_mmap"):
+        llama._fill(llama_cpp.llama_model_default_params(), use_mmap=True)
+
+
+def test_pieces_longer_than_the_buffer(smollm2_path: Path) -> None:
+    model = llama.Model(smollm2_path)
+    pieces = [model.piece(token) for token in range(model.n_vocab)]
+    assert max(len(piece) for piece in pieces) > 32
+    text = "Hello, wörld 漢字 🙂\n\n  x"
+    assert b"".join(pieces[token] for token in model.tokenize(text, parse_special=False)).decode() == text
+    model.close()
+
+
+def test_an_impossible_batch_never_reaches_the_library(tiny_path: Path) -> None:
+    model = llama.Model(tiny_path)
+    context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
+    for batch in (([1] * 9, list(range(9)), [0] * 9, [False] * 9), ([1], [0], [5], [True]), ([1], [0], [-1], [True]), ([], [], [], [])):
+        with pytest.raises(ValueError, match="abort"):
+            context.decode(*batch)
+    with pytest.raises(DecodeFailed):  # a gap in the positions
+        context.decode([1], [7], [0], [True]) and context.decode([1], [3], [0], [True])
+    context.close()
+    model.close()
+
+
+def test_a_file_llama_cpp_refuses(tmp_path: Path) -> None:
+    path = write(tmp_path / "empty.gguf")
+    with pytest.raises(ModelFileError, match=r"could not load it \(.+\)"):
+        llama.Model(path)
+    with pytest.raises(ModelFileError, match="could not load it"):
+        trial.run(path)
+
+
+def test_a_crash_in_the_trial_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_path: Path) -> None:
+    crash = tmp_path / "llama_cpp"
+    crash.mkdir()
+    (crash / "__init__.py").write_text("import os; os.abort()")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModelFileError, match="crashed while opening it"):
+        trial.run(tiny_path)
+    monkeypatch.undo()
+    trial.run(tiny_path)
+
+
+def test_an_exception_in_the_progress_callback_comes_out(tiny_path: Path) -> None:
+    def stop(_share: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        llama.Model(tiny_path, on_progress=stop)

@@ -1,0 +1,46 @@
+"""A chat template is a stranger's program."""
+
+from __future__ import annotations
+
+import pytest
+
+from minireason.reasoning import template
+from minireason.reasoning.template import TemplateError, render
+
+MESSAGES = [{"role": "user", "content": "hi"}]
+
+
+def test_renders_with_its_variables() -> None:
+    text = "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m['content'] | trim }}{% endfor %}{% if add_generation_prompt %}>{% endif %}"
+    assert render(text, MESSAGES, {"bos_token": "<s>"}) == "<s>[user]hi>"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{{ ''.__class__.__mro__ }}", "SecurityError"),
+        ("{% for x in [1] %}", "TemplateSyntaxError"),
+        ("{{ raise_exception('no system') }}", "no system"),
+        ("{{ messages.append(1) }}", "SecurityError"),
+        ("{{ 'x' * 3000000 }}", "more than"),
+        ("{% for a in range(99999) %}xxxxxxxxxxxxxxxxxxxxxxxxx{% endfor %}", "more than"),
+        ("{{ undefined.attribute }}", "UndefinedError"),
+    ],
+)
+def test_refusals_are_one_line(text: str, problem: str) -> None:
+    with pytest.raises(TemplateError, match=problem) as caught:
+        render(text, MESSAGES, {})
+    assert "\n" not in str(caught.value)
+
+
+def test_memory_is_limited() -> None:
+    doubling = "{% set ns = namespace(x='xxxxxxxxxxxxxxxx') %}{% for a in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}"
+    with pytest.raises(TemplateError, match="memory"):
+        render(doubling, MESSAGES, {})
+
+
+def test_time_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(template, "TIMEOUT_S", 1.0)
+    endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}"
+    with pytest.raises(TemplateError, match="did not finish"):
+        render(endless, MESSAGES, {})

@@ -1,0 +1,64 @@
+"""Imports only go down, and what needs the C library is imported late."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minireason
+
+ROOT = Path(minireason.__file__).parent
+WORDS = {"errors", "events", "settings"}
+ALLOWED = {
+    **{word: WORDS for word in WORDS},
+    "models": WORDS,
+    "engine": WORDS,
+    "reasoning": WORDS,
+    "stream": WORDS | {"engine", "reasoning", "models"},
+    "reasoner": WORDS | {"engine", "reasoning", "models", "stream", "session"},
+    "session": WORDS | {"reasoner", "stream"},
+    "tiny": set(),
+    "__init__": WORDS | {"reasoner", "session", "stream"},
+    "__main__": {"cli"},
+    "cli": WORDS | {"models", "reasoner", "session", "stream", "__version__"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Modules of ours and of others that a file imports, ours as "minireason.x..."."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_only_go_down(path: Path) -> None:
+    floor = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] == "minireason" and len(parts) > 1:
+            assert parts[1] in ALLOWED[floor] | {floor}, f"{floor} imports {name}"
+
+
+@pytest.mark.parametrize(("library", "only"), [("llama_cpp", "engine/llama.py"), ("rich", "cli/render.py")])
+def test_library_has_one_importer(library: str, only: str) -> None:
+    importers = {str(path.relative_to(ROOT)) for path in FILES if any(name.split(".")[0] == library for name in imported(path))}
+    assert importers == {only}
+
+
+@pytest.mark.parametrize("code", ["import minireason", "from minireason.cli.main import main; main(['--help'])"])
+def test_light_imports(code: str) -> None:
+    heavy = "llama_cpp", "numpy", "jinja2", "huggingface_hub"
+    script = f"{code}\nimport sys; loaded = [name for name in {heavy} if name in sys.modules]; assert not loaded, loaded"
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)

@@ -1,0 +1,285 @@
+"""The public API on the built-in model, with the real library underneath."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from llama_cpp import Llama
+
+import minireason
+from minireason import (
+    AnswerDelta,
+    BadSetting,
+    ContextFull,
+    Done,
+    EngineError,
+    Event,
+    Message,
+    ModelFileError,
+    Reasoner,
+    Reply,
+    ThinkingDelta,
+    UsageError,
+)
+
+QUESTION = "What is 347 + 586?"
+
+
+def parts(events: Iterable[Event]) -> tuple[str, str, Reply]:
+    """Thinking, answer and reply; asserts their order."""
+    thinking, answer, reply = "", "", None
+    for event in events:
+        match event:
+            case ThinkingDelta(text=text):
+                assert not answer
+                thinking += text
+            case AnswerDelta(text=text):
+                answer += text
+            case Done(reply=reply):
+                pass
+    assert reply is not None
+    return thinking, answer, reply
+
+
+def test_a_stream_adds_up_to_its_reply(tiny: Reasoner) -> None:
+    stream = tiny.stream(QUESTION, temperature=0)
+    thinking, answer, reply = parts(stream)
+    assert (reply.thinking, reply.answer) == (thinking, answer)
+    assert stream.reply is reply
+    assert thinking.startswith("347 + 586")
+    assert reply.boxed
+    assert (reply.model, reply.finish_reason, reply.thinking_end) == ("tiny", "stop", "natural")
+    assert reply.usage.thinking_tokens == len(thinking.encode()) + 2, "one token a byte, a newline and the closing tag"
+    assert reply.usage.answer_tokens == len(answer.encode()) + 2, "and the blank line before the answer"
+    assert reply.usage.prompt_tokens == len(QUESTION) + 5
+    times = reply.timings
+    assert times.first_token_s is not None
+    assert times.first_answer_s is not None
+    assert 0 < times.prefill_s <= times.first_token_s < times.first_answer_s < times.total_s
+
+
+def test_ask_repeats_with_its_seed(tiny: Reasoner) -> None:
+    first = tiny.ask(QUESTION, temperature=1.5)
+    again = tiny.ask(QUESTION, temperature=1.5, seed=first.seed)
+    assert (again.thinking, again.answer) == (first.thinking, first.answer)
+    assert again.usage.cached_tokens == again.usage.prompt_tokens - 1
+    assert len({tiny.ask(QUESTION, temperature=3.0, top_p=1.0).thinking for _ in range(3)}) == 3
+
+
+def test_messages(tiny: Reasoner) -> None:
+    messages = [
+        Message(role="user", content="What is 1 + 2?"),
+        Message(role="assistant", content="3"),
+        Message(role="user", content="Add 4 to that."),
+    ]
+    reply = tiny.ask(messages, temperature=0)
+    assert reply.usage.prompt_tokens == 1 + (1 + 14) + (1 + 1 + 1) + (1 + 14) + 3
+    with pytest.raises(UsageError, match="no question"):
+        tiny.ask("  \n")
+
+
+def test_a_stream_is_iterated_once(tiny: Reasoner) -> None:
+    stream = tiny.stream(QUESTION, max_tokens=5)
+    with pytest.raises(UsageError, match="has not ended"):
+        _ = stream.reply
+    list(stream)
+    with pytest.raises(UsageError, match="iterated already"):
+        list(stream)
+
+
+def test_closing_early_frees_the_place_and_keeps_what_there_is() -> None:
+    with minireason.load("tiny", n_seq_max=1) as reasoner:
+        with reasoner.stream(QUESTION, temperature=0) as stream:
+            seen = "".join(event.text for event, _ in zip(stream, range(6), strict=False) if isinstance(event, ThinkingDelta))
+        assert stream.reply.thinking.startswith(seen)
+        assert (stream.reply.finish_reason, stream.reply.thinking_end) == ("cancelled", "unclosed")
+        assert reasoner.ask(QUESTION, temperature=0).finish_reason == "stop", "the only place is free again"
+        next(reasoner.stream(QUESTION))  # dropped without being closed
+        gc.collect()
+        assert reasoner.ask(QUESTION, temperature=0).finish_reason == "stop"
+
+
+def test_more_open_streams_than_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    with minireason.load("tiny", n_seq_max=1) as reasoner:
+        held = reasoner.stream(QUESTION, temperature=0)
+        next(held)
+        waiting = reasoner.stream("What is 1 + 1?", temperature=0)
+        assert parts(waiting)[2].finish_reason == "stop", "the held one runs to its end in the meantime"
+        monkeypatch.setattr("minireason.stream.BUFFERED_EVENTS", 4)
+        full = reasoner.stream(QUESTION, temperature=0)
+        next(full)
+        with pytest.raises(EngineError, match="read or close those"):
+            next(reasoner.stream(QUESTION))
+        assert parts(full)[2].finish_reason == "stop"
+
+
+def test_two_streams_from_one_thread_equal_the_same_alone(tiny: Reasoner) -> None:
+    questions = [QUESTION, "How many r's are in strawberry?"]
+    alone = [tiny.ask(question, temperature=0) for question in questions]
+    first, second = (tiny.stream(question, temperature=0) for question in questions)
+    collected: list[list[Event]] = [[], []]
+    pending = [(first, collected[0]), (second, collected[1])]
+    while pending:
+        for stream, events in list(pending):
+            try:
+                events.append(next(stream))
+            except StopIteration:
+                pending.remove((stream, events))
+    for events, reply in zip(collected, alone, strict=True):
+        assert parts(events)[:2] == (reply.thinking, reply.answer)
+
+
+def test_streams_from_many_threads_equal_the_same_alone(tiny: Reasoner) -> None:
+    questions = [f"What is {number} + {7 * number}?" for number in range(11, 23)]
+    alone = [tiny.ask(question, temperature=0) for question in questions]
+    replies: dict[int, Reply] = {}
+
+    def work(index: int) -> None:
+        replies[index] = parts(tiny.stream(questions[index], temperature=0))[2]
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(questions))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [(replies[index].thinking, replies[index].answer) for index in range(len(questions))] == [(r.thinking, r.answer) for r in alone]
+
+
+def test_cancel_from_another_thread(tiny: Reasoner) -> None:
+    stream = tiny.stream(QUESTION, temperature=0)
+    events: list[Event] = []
+    for event in stream:
+        events.append(event)
+        if len(events) == 5:
+            threading.Thread(target=stream.cancel).start()
+    reply = parts(events)[2]
+    assert reply.finish_reason == "cancelled"
+    assert reply.thinking
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_max_tokens(tiny: Reasoner, limit: int) -> None:
+    reply = tiny.ask(QUESTION, temperature=0, max_tokens=limit)
+    assert reply.usage.thinking_tokens == limit
+    assert (reply.answer, reply.finish_reason, reply.thinking_end) == ("", "length", "unclosed")
+
+
+def test_stop_strings_end_the_answer_only(tiny: Reasoner) -> None:
+    plain = tiny.ask(QUESTION, temperature=0)
+    stopped = tiny.ask(QUESTION, temperature=0, stop=("586", "answer"))
+    assert stopped.thinking == plain.thinking
+    assert "586" in stopped.thinking
+    assert (stopped.answer, stopped.finish_reason) == ("The", "stop")
+
+
+def test_no_thinking(tiny: Reasoner) -> None:
+    for reply in (tiny.ask(QUESTION, temperature=0, thinking=False), tiny.ask(QUESTION, temperature=0, thinking_budget=0)):
+        assert (reply.thinking, reply.thinking_end, reply.usage.thinking_tokens) == ("", "skipped", 0)
+        assert reply.boxed
+
+
+def test_a_cut_at_every_token_closes_once_and_answers(tiny: Reasoner) -> None:
+    whole = tiny.ask(QUESTION, temperature=0)
+    for budget in range(1, whole.usage.thinking_tokens + 2):
+        reply = tiny.ask(QUESTION, temperature=0, thinking_budget=budget)
+        assert "think>" not in reply.thinking + reply.answer, budget
+        assert whole.thinking.startswith(reply.thinking)
+        assert reply.answer.startswith("The answer is"), budget
+        assert reply.thinking_end == ("budget" if budget < whole.usage.thinking_tokens else "natural")
+        assert reply.finish_reason == "stop"
+
+
+def test_a_cut_inside_a_character_shows_no_replacement(tiny: Reasoner) -> None:
+    for budget in range(1, 40):
+        reply = tiny.ask("What is 12 × 漢字?", temperature=2.5, seed=budget, thinking_budget=budget, max_tokens=budget + 60)
+        assert not reply.thinking.endswith("\ufffd") or "\ufffd" in reply.thinking[:-1]
+
+
+def test_a_full_context_keeps_what_was_written() -> None:
+    with minireason.load("tiny", n_ctx=64) as reasoner:
+        reply = reasoner.ask(QUESTION, temperature=0)
+        assert (reply.finish_reason, reply.thinking_end) == ("length", "unclosed")
+        assert sum((reply.usage.prompt_tokens, reply.usage.thinking_tokens)) == 64
+        assert reply.thinking.startswith("347 + 586")
+        with pytest.raises(ContextFull) as caught:
+            reasoner.ask("1 + " * 40)
+        assert caught.value.n_ctx == 64
+
+
+def test_prefill_is_reported(tiny: Reasoner) -> None:
+    seen: list[tuple[int, int]] = []
+    list(tiny.stream("7" * 900, max_tokens=1, on_prefill=lambda done, total: seen.append((done, total))))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert len(seen) > 3
+    assert {total for _, total in seen} == {905}
+
+
+def test_wrong_settings_are_refused_before_anything_runs(tiny: Reasoner) -> None:
+    with pytest.raises(BadSetting, match="did you mean temperature"):
+        tiny.stream(QUESTION, temprature=1)  # type: ignore[call-arg]
+    with pytest.raises(BadSetting, match="n_ctx"):
+        minireason.load("no-such-model", n_ctx=-5)
+    with pytest.raises(BadSetting, match="4096"):
+        minireason.load("tiny", n_ctx=5000)
+
+
+def test_a_closed_reasoner_says_so() -> None:
+    reasoner = minireason.load("tiny")
+    stream = reasoner.stream(QUESTION)
+    next(stream)
+    reasoner.close()
+    reasoner.close()
+    with pytest.raises(EngineError, match="closed"):
+        reasoner.ask(QUESTION)
+    with pytest.raises(EngineError, match="closed"):
+        list(stream)
+
+
+def test_a_model_that_does_not_think(smollm2_path: Path) -> None:
+    with minireason.load(smollm2_path) as reasoner:
+        assert not reasoner.thinks
+        reply = reasoner.ask("What is the capital of France?", temperature=0, max_tokens=12)
+        assert (reply.thinking, reply.thinking_end, reply.usage.thinking_tokens) == ("", None, 0)
+    peer = Llama(str(smollm2_path), n_ctx=256, verbose=False)
+    messages = [{"role": "user", "content": "What is the capital of France?"}]
+    theirs = peer.create_chat_completion(messages, temperature=0, max_tokens=12)
+    assert reply.answer == theirs["choices"][0]["message"]["content"].strip(), "the template, the tokens and the greedy picks are the same"
+    peer.close()
+
+
+def test_a_damaged_file_is_an_error_not_a_crash(tiny_path: Path, tmp_path: Path) -> None:
+    """Bytes flipped all over the header: refused by us or by llama.cpp in a child process, or harmless; never fatal."""
+    raw = tiny_path.read_bytes()
+    refused = 0
+    for position in range(4, 5200, 433):
+        damaged = bytearray(raw)
+        damaged[position] ^= 0x5A
+        path = tmp_path / f"damaged-{position}.gguf"
+        path.write_bytes(damaged)
+        try:
+            minireason.load(path).close()
+        except (ModelFileError, BadSetting, EngineError):
+            refused += 1
+    assert refused
+
+
+def test_history_keeps_answers_and_drops_thinking(tiny: Reasoner) -> None:
+    chat = tiny.chat(system="Be kind.")
+    first = chat.send("What is 12 + 5?", temperature=0)
+    turn = chat.stream("Add 4 to that.", temperature=0)
+    thinking, answer, second = parts(turn)
+    assert [message["role"] for message in chat.messages] == ["system", "user", "assistant", "user", "assistant"]
+    assert [message["content"] for message in chat.messages[1:]] == ["What is 12 + 5?", first.answer, "Add 4 to that.", answer]
+    assert second.usage.cached_tokens >= first.usage.prompt_tokens - 3, "the first turn is not read again"
+    chat.clear()
+    assert chat.messages == [Message(role="system", content="Be kind.")]
+
+
+def test_a_turn_without_an_answer_leaves_no_trace(tiny: Reasoner) -> None:
+    chat = tiny.chat()
+    chat.send("What is 12 + 5?", max_tokens=3)
+    assert chat.messages == []
