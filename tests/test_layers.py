@@ -14,7 +14,7 @@ import minireason
 ROOT = Path(minireason.__file__).parent
 WORDS = {"errors", "events", "settings"}
 ALLOWED = {
-    **{word: WORDS for word in WORDS},
+    **dict.fromkeys(WORDS, WORDS),
     "models": WORDS,
     "engine": WORDS,
     "reasoning": WORDS,

@@ -271,7 +271,7 @@ def test_history_keeps_answers_and_drops_thinking(tiny: Reasoner) -> None:
     chat = tiny.chat(system="Be kind.")
     first = chat.send("What is 12 + 5?", temperature=0)
     turn = chat.stream("Add 4 to that.", temperature=0)
-    thinking, answer, second = parts(turn)
+    _, answer, second = parts(turn)
     assert [message["role"] for message in chat.messages] == ["system", "user", "assistant", "user", "assistant"]
     assert [message["content"] for message in chat.messages[1:]] == ["What is 12 + 5?", first.answer, "Add 4 to that.", answer]
     assert second.usage.cached_tokens >= first.usage.prompt_tokens - 3, "the first turn is not read again"

@@ -147,7 +147,7 @@ def compare(value: str, best: str, kind: str) -> tuple[str, bool]:
         longer = len(value) > len(best)
         return f"{'longer' if longer else 'shorter'} than {best}", longer == (kind == "largest")
     steps = []
-    for mine, other in zip(value, best, strict=True):  # noqa: B007 - the last pair decides
+    for mine, other in zip(value, best, strict=True):
         steps.append(f"{mine}{'=' if mine == other else '>' if mine > other else '<'}{other}")
         if mine != other:
             break

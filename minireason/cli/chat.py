@@ -57,11 +57,12 @@ def chat(
                 elif line:
                     try:
                         turn = session.stream(line, on_prefill=progress.prefill, **asked.settings)
+                        progress.say("thinking ...")
+                        render.facts(show(turn, sink, render.Answer(), progress))
                     except (ContextFull, UsageError) as error:
                         render.error_line(f"{error} /clear starts afresh.")
-                        continue
-                    progress.say("thinking ...")
-                    render.facts(show(turn, sink, render.Answer(), progress))
+                    except KeyboardInterrupt:  # a second Ctrl-C, or one before the reply had begun
+                        progress.clear()
     finally:
         progress.clear()
         sink.close()

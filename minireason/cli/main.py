@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -27,7 +27,7 @@ app.command()(ask)
 app.command()(chat)
 
 
-_BadCommandLine: type[Exception] = typer.BadParameter.__mro__[1]
+_BadCommandLine = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 """What typer raises for any of them; it carries its own copy of click, which has no public name for it."""
 
 
@@ -58,9 +58,13 @@ def main(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except _BadCommandLine as error:
-        render.error_line(f"{str(error).rstrip('.')}. See minireason --help.")
+        render.error_line(f"{error.format_message().rstrip('.')}. See minireason --help.")
         return 2
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as leaving:
+        if not isinstance(leaving, BrokenPipeError) and not isinstance(
+            leaving.__context__, BrokenPipeError
+        ):  # typer turns one into the other
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except errors.MinireasonError as error:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,5 @@ def test_any_damage_is_an_error_of_ours_or_harmless(
         raw[position] = value
     path = tmp_path_factory.getbasetemp() / "damaged.gguf"
     path.write_bytes(raw)
-    try:
-        gguf.check(path)
-    except ModelFileError as error:
-        assert str(path) in str(error)
+    with suppress(ModelFileError):
+        assert gguf.check(path).tensor_bytes <= len(raw)

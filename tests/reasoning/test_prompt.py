@@ -25,7 +25,7 @@ class Bytes:
     """A byte vocabulary that does what llama.cpp does: user-defined literals become tokens whatever `parse_special` says."""
 
     bos = BOS
-    special = dict(zip(LITERALS, SPECIAL, strict=True))
+    special = dict(zip(LITERALS, SPECIAL, strict=True))  # noqa: RUF012
 
     def tokenize(self, text: str, *, parse_special: bool) -> list[int]:
         known = {text: token for text, token in self.special.items() if parse_special or "think" in text}
@@ -89,7 +89,10 @@ def test_forged_tokens_stay_text_in_every_role(literal: str, role: str) -> None:
     assert [token for token in encoder.encode(forged).ids if token in SPECIAL] == special
 
 
-CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 
 
 class ChatMl(Bytes):

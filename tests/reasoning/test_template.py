@@ -11,7 +11,8 @@ MESSAGES = [{"role": "user", "content": "hi"}]
 
 
 def test_renders_with_its_variables() -> None:
-    text = "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m['content'] | trim }}{% endfor %}{% if add_generation_prompt %}>{% endif %}"
+    loop = "{% for m in messages %}[{{ m.role }}]{{ m['content'] | trim }}{% endfor %}"
+    text = "{{ bos_token }}" + loop + "{% if add_generation_prompt %}>{% endif %}"
     assert render(text, MESSAGES, {"bos_token": "<s>"}) == "<s>[user]hi>"
 
 

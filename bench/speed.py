@@ -1,0 +1,156 @@
+"""minireason beside llama-cpp-python's own `Llama.create_chat_completion(stream=True)`: one file, threads and prompt.
+
+`python bench/speed.py --model PATH` or `--shape r1-qwen-1.5b` (random weights, written on first use). The two run in
+turn, each time in a process of its own; the table gives medians and their ratio, the last line is one JSON document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import shapes
+
+STORY = "Once upon a time a fox lived in a forest of birches and looked for a friend. "
+SAMPLING = {"temperature": 0.6, "top_p": 0.95, "top_k": 256, "seed": 1}
+ROWS = (
+    ("load_s", "load, s", "lower"),
+    ("prefill_tokens_per_s", "prefill, tokens/s", "higher"),
+    ("first_token_s", "first token, s", "lower"),
+    ("decode_tokens_per_s", "decode, tokens/s", "higher"),
+    ("peak_rss_mib", "peak memory, MiB", "lower"),
+)
+
+
+def question(characters: int) -> str:
+    return (STORY * (characters // len(STORY) + 1))[:characters] + "\nContinue this story at great length."
+
+
+def run_minireason(arguments: argparse.Namespace) -> dict[str, Any]:
+    from minireason.reasoner import load  # imported before the clock starts, as the peer is
+
+    started = time.perf_counter()
+    with load(arguments.model, n_threads=arguments.threads) as reasoner:
+        load_s = time.perf_counter() - started
+        reply = reasoner.ask(question(arguments.prompt), max_tokens=arguments.tokens, **SAMPLING)
+    return {
+        "load_s": load_s,
+        "prompt_tokens": reply.usage.prompt_tokens,
+        "tokens": reply.usage.thinking_tokens + reply.usage.answer_tokens,
+        "first_token_s": reply.timings.prefill_s,
+        "decode_tokens_per_s": reply.timings.tokens_per_s,
+    }
+
+
+def run_llama_cpp_python(arguments: argparse.Namespace) -> dict[str, Any]:
+    from llama_cpp import Llama
+
+    started = time.perf_counter()
+    threads = {"n_threads": arguments.threads, "n_threads_batch": arguments.threads}
+    model = Llama(arguments.model, n_ctx=arguments.ctx, verbose=False, seed=1, **threads)
+    load_s = time.perf_counter() - started
+    began = time.perf_counter()
+    times: list[float] = []
+    messages = [{"role": "user", "content": question(arguments.prompt)}]
+    for chunk in model.create_chat_completion(
+        messages, stream=True, max_tokens=arguments.tokens, min_p=0.0, repeat_penalty=1.0, **SAMPLING
+    ):
+        if "content" in chunk["choices"][0]["delta"]:
+            times.append(time.perf_counter())
+    prompt_tokens = count_prompt(model, messages)
+    tokens = model.n_tokens - prompt_tokens
+    return {
+        "load_s": load_s,
+        "prompt_tokens": prompt_tokens,
+        "tokens": tokens,
+        "first_token_s": times[0] - began,
+        "decode_tokens_per_s": (tokens - 1) / (times[-1] - times[0]),
+    }
+
+
+def count_prompt(model: Any, messages: list[dict[str, str]]) -> int:
+    """Tokens of the rendered prompt, as the peer counts them."""
+    from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+
+    eos, bos = (model._model.token_get_text(token) for token in (model.token_eos(), model.token_bos()))
+    rendered = Jinja2ChatFormatter(model.metadata["tokenizer.chat_template"], eos, bos)(messages=messages).prompt
+    return len(model.tokenize(rendered.encode(), add_bos=False, special=True))
+
+
+PEERS = {"minireason": run_minireason, "llama-cpp-python": run_llama_cpp_python}
+
+
+def child(arguments: argparse.Namespace) -> None:
+    result = PEERS[arguments.child](arguments)
+    result["prefill_tokens_per_s"] = result["prompt_tokens"] / result["first_token_s"]
+    result["peak_rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(result))
+
+
+def measure(peer: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    options = [f"--{name}={getattr(arguments, name)}" for name in ("model", "threads", "prompt", "tokens", "ctx")]
+    done = subprocess.run([sys.executable, __file__, "--child", peer, *options], capture_output=True, text=True, check=True)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def shape_file(name: str) -> Path:
+    path = Path(os.environ.get("MINIREASON_BENCH_DIR", tempfile.gettempdir())) / f"minireason-{name}-random.gguf"
+    if not path.exists():
+        print(f"writing {path} ...", file=sys.stderr)
+        shapes.write(shapes.SHAPES[name], path.with_suffix(".part"))
+        path.with_suffix(".part").rename(path)
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--model", help="a .gguf file")
+    which.add_argument("--shape", choices=sorted(shapes.SHAPES))
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--prompt", type=int, default=700, help="characters of the question")
+    parser.add_argument("--tokens", type=int, default=96, help="tokens to generate")
+    parser.add_argument("--ctx", type=int, default=2048, help="context of the peer; minireason's grows by itself")
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--child", choices=sorted(PEERS), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    arguments.model = arguments.model or str(shape_file(arguments.shape))
+    if arguments.child:
+        child(arguments)
+        return
+    runs: dict[str, list[dict[str, Any]]] = {peer: [] for peer in PEERS}
+    measure("minireason", arguments)  # reads the file into the page cache, and does the one-time trial of a new file
+    for _ in range(arguments.repeat):
+        for peer in PEERS:
+            runs[peer].append(measure(peer, arguments))
+    report(arguments, runs)
+
+
+def report(arguments: argparse.Namespace, runs: dict[str, list[dict[str, Any]]]) -> None:
+    ours, theirs = (runs[peer] for peer in PEERS)
+    prompts, tokens = ([run[0][key] for run in (ours, theirs)] for key in ("prompt_tokens", "tokens"))
+    print(f"{Path(arguments.model).name}, {arguments.threads} threads, prompt tokens {prompts}, generated tokens {tokens},")
+    print(f"medians of {arguments.repeat} runs; ratio: minireason / llama-cpp-python\n")
+    print(f"| {'':20} | minireason | llama-cpp-python | ratio | better |\n|{'-' * 22}|{'-' * 11}:|{'-' * 17}:|{'-' * 6}:|{'-' * 8}|")
+    ratios = {}
+    for key, title, better in ROWS:
+        mine, other = (statistics.median(run[key] for run in peer) for peer in (ours, theirs))
+        ratios[key] = statistics.median(a[key] / b[key] for a, b in zip(ours, theirs, strict=True))
+        print(f"| {title:20} | {mine:10.2f} | {other:16.2f} | {ratios[key]:5.2f} | {better:6} |")
+    machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
+    print(json.dumps({"model": arguments.model, "threads": arguments.threads, "machine": machine, "ratios": ratios, "runs": runs}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from minireason import Reply
+from tests.cli.run import COMMAND, assert_one_sentence, minireason
+from tests.models.build import write
+
+TINY = ("ask", "--model", "tiny", "--temperature", "0")
+
+
+def test_answer_on_standard_output_and_thinking_on_standard_error() -> None:
+    result = minireason(*TINY, "What is 347 + 586?")
+    assert result.code == 0
+    assert result.out == "The answer is \\boxed{933}.\n"
+    assert result.err.startswith("347 + 586\nones 7+6=13, so 3\n")
+    assert "\x1b" not in result.out + result.err
+
+
+def test_json_is_one_object() -> None:
+    result = minireason(*TINY, "--json", "--seed", "5", "What is 347 + 586?")
+    assert result.err == ""
+    reply = json.loads(result.out)
+    assert list(reply) == [field.name for field in fields(Reply)]
+    assert (reply["boxed"], reply["seed"], reply["finish_reason"], reply["thinking_end"]) == ("933", 5, "stop", "natural")
+    assert reply["usage"]["thinking_tokens"] > 0
+    assert reply["timings"]["tokens_per_s"] > 0
+
+
+def test_question_from_standard_input_and_from_both() -> None:
+    assert minireason(*TINY, stdin=b"What is 5 + 8?\n").out == "The answer is \\boxed{13}.\n"
+    both = json.loads(minireason(*TINY, "--json", "first", stdin="é\nlast\n".encode()).out)
+    assert both["usage"]["prompt_tokens"] == len("first\n\né\nlast".encode()) + 5
+
+
+def test_where_the_thinking_goes(tmp_path: Path) -> None:
+    shown = minireason(*TINY, "--thinking", "show", "What is 5 + 8?")
+    assert shown.out.startswith("5 + 8\n")
+    assert shown.out.endswith("\n\nThe answer is \\boxed{13}.\n")
+    assert shown.err == ""
+    hidden = minireason(*TINY, "--thinking", "hide", "What is 5 + 8?")
+    assert (hidden.out, hidden.err) == ("The answer is \\boxed{13}.\n", "")
+    file = tmp_path / "thought.txt"
+    minireason(*TINY, "--thinking", str(file), "What is 5 + 8?")
+    assert file.read_text().startswith("5 + 8\n")
+
+
+def test_model_from_the_environment() -> None:
+    assert minireason("ask", "--temperature", "0", "What is 5 + 8?", env={"MINIREASON_MODEL": "tiny"}).out == "The answer is \\boxed{13}.\n"
+
+
+def test_without_any_model_nothing_is_answered_by_tiny() -> None:
+    result = minireason("ask", "What is 5 + 8?")
+    assert_one_sentence(result, 3, "--model tiny")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "code", "part"),
+    [
+        (("ask", "--model", "tiny"), b"", 2, "no question"),
+        (("ask", "--model", "tiny", "  "), b"\n", 2, "no question"),
+        (("ask", "--model", "tiny"), b"abc\xff", 2, "not UTF-8 text (byte 3)"),
+        (("ask", "--model", "tinny", "hi"), b"", 2, "did you mean tiny?"),
+        (("ask", "--model", "r1-7b", "hi"), b"", 3, "is not installed"),
+        (("ask", "--model", "none.gguf", "hi"), b"", 3, "There is no file"),
+        (("ask", "--model", "tiny", "--temperature", "-1", "hi"), b"", 2, "temperature=-1.0"),
+        (("ask", "--model", "tiny", "--temperature", "nan", "hi"), b"", 2, "temperature=nan"),
+        (("ask", "--model", "tiny", "--temperature", "hot", "hi"), b"", 2, "--temperature"),
+        (("ask", "--model", "tiny", "--top-p", "2", "hi"), b"", 2, "top_p=2.0"),
+        (("ask", "--model", "tiny", "--max-tokens", "0", "hi"), b"", 2, "max_tokens=0"),
+        (("ask", "--model", "tiny", "--ctx", "9999", "hi"), b"", 2, "4096 tokens at most"),
+        (("ask", "--model", "tiny", "--thinking", "/no/such/dir/file", "hi"), b"", 2, "cannot be written"),
+        (("ask", "--model", "tiny"), b"1 + " * 1100, 1, "shorten the prompt"),
+        (("ask", "--nonsense"), b"", 2, "--nonsense"),
+        (("frobnicate",), b"", 2, "frobnicate"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_an_exit_code(arguments: tuple[str, ...], stdin: bytes, code: int, part: str) -> None:
+    assert_one_sentence(minireason(*arguments, stdin=stdin), code, part)
+
+
+def test_files_that_are_not_models(tmp_path: Path, tiny_path: Path) -> None:
+    raw = tiny_path.read_bytes()
+    (tmp_path / "README.md").write_text("# minireason")
+    (tmp_path / "cut.gguf").write_bytes(raw[:-5000])
+    (tmp_path / "head.gguf").write_bytes(raw[:60])
+    write(tmp_path / "bert.gguf", arch="bert")
+    write(tmp_path / "base.gguf", template=None)
+    for name, part in [
+        ("README.md", "not a GGUF model file"),
+        ("cut.gguf", "cut short"),
+        ("head.gguf", "damaged"),
+        ("bert.gguf", "'bert'"),
+        ("base.gguf", "no chat template"),
+        ("", "directory"),
+    ]:
+        assert_one_sentence(minireason("ask", "--model", f"{tmp_path}/{name}", "hi"), 5, part)
+    if os.geteuid():
+        (tmp_path / "cut.gguf").chmod(0)
+        assert_one_sentence(minireason("ask", "--model", f"{tmp_path}/cut.gguf", "hi"), 5, "permission")
+
+
+def test_no_write_permission_anywhere_is_no_obstacle(tmp_path: Path, smollm2_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    result = minireason("ask", "--model", str(smollm2_path), "--max-tokens", "3", "hi", env={"MINIREASON_HOME": str(file)})
+    assert result.code == 0, result.err
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    process = subprocess.Popen(
+        [*COMMAND, *TINY, "--thinking", "show", "What is 347 + 586?"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+    )
+    assert process.stdout
+    assert process.stderr
+    process.stdout.read(5)
+    process.stdout.close()
+    assert (process.wait(60), process.stderr.read()) == (0, b"")
+    process.stderr.close()
+
+
+def test_ctrl_c_keeps_what_there_is(smollm2_path: Path) -> None:
+    question = "Write a very long story about a fox."
+    process = subprocess.Popen(
+        [*COMMAND, "ask", "--model", str(smollm2_path), question], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+    )
+    assert process.stdout
+    first = process.stdout.read(20)
+    process.send_signal(signal.SIGINT)
+    rest, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert len(first + rest) >= 20
+    assert rest.endswith(b"\n")
+    assert err == b""
+
+
+def test_ctrl_c_with_json_still_prints_the_object(smollm2_path: Path) -> None:
+    arguments = [*COMMAND, "ask", "--json", "--thinking", "show", "--model", str(smollm2_path), "Write a very long story about a fox."]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(4)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert json.loads(out)["finish_reason"] == "cancelled"

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from minireason.cli import render
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("plain é漢🙂\n\ttext", "plain é漢🙂\n\ttext"),
+        ("\x1b[2J\x1b]0;title\x07", "␛[2J␛]0;title␇"),
+        ("a\rb\x08c\x00", "a␍b␈c␀"),
+        ("line\r\n", "line\n"),
+        ("\x9b31m\x7f", "\ufffd31m␡"),
+        ("abc\u202edcba\u2066", "abc\ufffddcba\ufffd"),
+    ],
+)
+def test_control_sequences_are_made_harmless(text: str, wanted: str) -> None:
+    assert render.harmless(text) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("one", None),
+        ("one\n", None),
+        ("one\n\n", 5),
+        ("one\n\ntwo", 5),
+        ("```\na\n\nb\n", None),
+        ("```\na\n\nb\n```\n\n", 14),
+        ("~~~py\n\n~~~\n\nx", 12),
+    ],
+)
+def test_where_a_markdown_block_ends(text: str, end: int | None) -> None:
+    assert render._block_end(text) == end
+
+
+def test_error_is_one_line(capsys: Any) -> None:
+    render.error_line("two\nlines \x1b[31m")
+    assert capsys.readouterr().err == "minireason: two lines ␛[31m\n"

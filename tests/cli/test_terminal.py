@@ -1,0 +1,91 @@
+"""The command line on a real pseudo-terminal, its screen read back with pyte."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pexpect = pytest.importorskip("pexpect")
+pyte = pytest.importorskip("pyte")
+
+ARGUMENTS = ["-m", "minireason"]
+
+
+def spawn(*arguments: str) -> pexpect.spawn:
+    environment = os.environ | {"TERM": "xterm-256color"}
+    return pexpect.spawn(sys.executable, [*ARGUMENTS, *arguments], encoding="utf-8", timeout=60, dimensions=(40, 100), env=environment)
+
+
+def screen(output: str) -> str:
+    terminal = pyte.Screen(100, 40)
+    pyte.Stream(terminal).feed(output)
+    return "\n".join(line.rstrip() for line in terminal.display).strip()
+
+
+def test_ask_shows_thinking_answer_and_facts() -> None:
+    child = spawn("ask", "--model", "tiny", "--temperature", "0", "What is 5 + 8?")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    raw = child.before
+    assert "\x1b[2m" in raw, "the thinking is dim"
+    lines = screen(raw).splitlines()
+    assert lines[0] == "5 + 8"
+    assert "The answer is \\boxed{13}." in lines
+    assert lines[-1].startswith("thought ")
+    assert "tokens/s" in lines[-1]
+    assert not any("loading" in line for line in lines), "the progress line is gone"
+
+
+def test_chat_turns_commands_and_exit() -> None:
+    child = spawn("chat", "--model", "tiny", "--temperature", "0")
+    child.expect("> ")
+    child.sendline("What is 5 + 8?")
+    child.expect(r"boxed\{13\}")
+    child.expect("> ")
+    child.sendline("/help")
+    child.expect("/clear forgets")
+    child.expect("> ")
+    child.sendline("/nonsense")
+    child.expect("no command /nonsense")
+    child.expect("> ")
+    child.sendline("/clear")
+    child.expect("> ")
+    child.sendintr()
+    child.expect("Ctrl-D leaves")
+    child.expect("> ")
+    child.sendline("/exit")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+def test_ctrl_c_stops_the_reply_and_stays(smollm2_path: Path) -> None:
+    child = spawn("chat", "--model", str(smollm2_path))
+    child.expect("> ")
+    child.sendline("Write a very long story about a fox and never stop.")
+    child.expect("never stop.")
+    child.expect("[a-z]{3} [a-z]{2}")
+    child.sendintr()
+    child.expect("stopped by you")
+    child.expect("> ")
+    child.sendeof()
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+def test_chat_reads_turns_from_a_pipe() -> None:
+    script = b"What is 5 + 8?\n\xff\nWhat is 13 + 4?\n"
+    done = subprocess.run(
+        [sys.executable, *ARGUMENTS, "chat", "--model", "tiny", "--temperature", "0", "--thinking", "hide"],
+        input=script,
+        capture_output=True,
+        check=False,
+    )
+    assert done.stdout.decode() == "The answer is \\boxed{13}.\nThe answer is \\boxed{17}.\n"
+    assert b"not UTF-8" in done.stderr
