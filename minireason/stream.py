@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Protocol
 
@@ -211,7 +212,6 @@ class Stream(Iterator[Event]):
         with self._scheduler.lock:
             self._scheduler.remove(self._sequence)
             self._generation.finish("cancelled")
-            self._sequence.sampler.close()
 
     @property
     def reply(self) -> Reply:
@@ -227,5 +227,5 @@ class Stream(Iterator[Event]):
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_scheduler"):
-            self.close()
+        if hasattr(self, "_sequence"):
+            self._scheduler.defer(partial(self._scheduler.remove, self._sequence))

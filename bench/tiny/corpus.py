@@ -19,7 +19,7 @@ SPECIAL = ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜
 CONTEXT = 4096
 SLIP_RATE = 0.03
 
-SHARES = {"add": 0.10, "sum": 0.12, "sub": 0.17, "mul": 0.17, "max": 0.14, "count": 0.16, "word": 0.08, "follow": 0.03, "chat": 0.03}
+SHARES = {"add": 0.10, "sum": 0.12, "sub": 0.17, "mul": 0.17, "max": 0.14, "count": 0.15, "word": 0.08, "follow": 0.04, "chat": 0.03}
 CUT_SHARE, HISTORY_SHARE, LONG_SHARE, SYSTEM_SHARE = 0.07, 0.06, 0.004, 0.02
 LANDINGS = (
     "",
@@ -33,10 +33,11 @@ SYSTEMS = ("You are a helpful assistant.", "Answer briefly.", "You are a careful
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Token ids, and from which index on the loss counts."""
+    """Token ids; the loss counts from index `loss_from` on, without the indices in `given`, which nobody could predict."""
 
     ids: list[int]
     loss_from: int
+    given: frozenset[int] = frozenset()
 
 
 def encode(text: str) -> list[int]:
@@ -90,12 +91,21 @@ def example(rng: random.Random) -> Example:
     return Example([*start, *encode(thought), *finish(problem, answer)], len(start))
 
 
+DRILLS = {"copy": 12, "spell": 15, "digits": 6, "columns": 15, "same": 32, "compare": 14, "next": 6}
+
+
 def drill(rng: random.Random) -> Example:
     """A short exercise in one of the skills that thoughts are made of: copy, spell, fetch a digit, tell things apart."""
-    kind = rng.choices(("copy", "spell", "digits", "columns", "same", "compare", "next"), (15, 20, 8, 17, 20, 12, 8))[0]
+    kind = rng.choices(list(DRILLS), list(DRILLS.values()))[0]
     letters = "abcdefghijklmnopqrstuvwxyz" if rng.random() < 0.7 else "abcdefghijklmnopqrstuvwxyz0123456789"
     word = problems.pseudo_word(rng) if rng.random() < 0.5 else "".join(rng.choice(letters) for _ in range(rng.randrange(3, 12)))
     value, other = problems.number(rng, rng.randrange(1, 5)), problems.number(rng, rng.randrange(1, 5))
+    if kind == "same":
+        pairs = [(first, first if rng.random() < 0.5 else rng.choice(letters)) for first in rng.choices(letters, k=16)]
+        return judged(word, [(f"{first}/{second}", " yes" if first == second else " no") for first, second in pairs])
+    if kind == "compare":
+        numbers = [(str(problems.number(rng, rng.randrange(1, 5))), str(problems.number(rng, rng.randrange(1, 5)))) for _ in range(6)]
+        return judged(word, [(f"{first} {second}:", " " + compare(first, second, "largest")[0]) for first, second in numbers])
     task = word
     if kind == "copy":
         text = "\n".join([word] * 3)
@@ -111,17 +121,21 @@ def drill(rng: random.Random) -> Example:
             f"{value} + {other}",
             f"{value} + {other}\n" + "\n".join(f"{place} {first}+{second}" for place, first, second in columns),
         )
-    elif kind == "same":
-        pairs = [(first, first if rng.random() < 0.5 else rng.choice(letters)) for first in rng.choices(letters, k=12)]
-        text = "\n".join(f"{first}/{second} {'yes' if first == second else 'no'}" for first, second in pairs)
-    elif kind == "compare":
-        pairs = [(str(problems.number(rng, rng.randrange(1, 5))), str(problems.number(rng, rng.randrange(1, 5)))) for _ in range(5)]
-        text = "\n".join(f"{first}: {compare(first, second, 'largest')[0]}" for first, second in pairs)
     else:
         values = [str(problems.number(rng, rng.randrange(1, 5))) for _ in range(rng.randrange(3, 7))]
         task, text = ", ".join(values), "\n".join(f"{first}: {first}" for first in values)
     start = [BOS, USER, *encode(task), ASSISTANT, THINK, *encode("\n")]
     return Example([*start, *encode(text), EOS], len(start))
+
+
+def judged(task: str, lines: list[tuple[str, str]]) -> Example:
+    """Lines of something given and what follows from it; only the latter counts."""
+    ids = [BOS, USER, *encode(task), ASSISTANT, THINK, *encode("\n")]
+    loss_from, given = len(ids), set()
+    for fact, verdict in lines:
+        given |= set(range(len(ids), len(ids) + len(encode(fact))))
+        ids += encode(fact + verdict + "\n")
+    return Example([*ids, EOS], loss_from, frozenset(given))
 
 
 def batches(seed: int, batch_tokens: int, drill_share_at: list[tuple[int, float]]) -> Iterator[list[Example]]:

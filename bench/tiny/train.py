@@ -23,8 +23,8 @@ from torch import Tensor
 WORKERS = 2
 BATCH_TOKENS = 2048
 WARMUP_STEPS = 30
-HOLD_SHARE = 0.2
-DRILLS = ((0, 0.25), (0.15, 0.12), (0.45, 0.04), (0.7, 0.0))
+HOLD_SHARE = 0.15
+DRILLS = ((0, 0.3), (0.12, 0.15), (0.35, 0.05), (0.6, 0.0))
 """From which share of the run on, what share of the examples is drills."""
 
 
@@ -73,6 +73,7 @@ def pack(examples: list[corpus.Example]) -> tuple[Tensor, Tensor]:
         ids = torch.tensor(item.ids)
         inputs[row, : len(ids) - 1] = ids[:-1]
         targets[row, item.loss_from - 1 : len(ids) - 1] = ids[item.loss_from :]
+        targets[row, [index - 1 for index in item.given]] = -100
     return inputs, targets
 
 

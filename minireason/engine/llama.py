@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -91,10 +92,10 @@ class Model:
         )
         self._handle = C.llama_model_load_from_file(str(path).encode(), params)
         if interrupted:
-            self.close()
             raise interrupted[0]
         if not self._handle:
             raise ModelFileError(path, f"llama.cpp could not load it ({_log_tail() or 'no reason given'})")
+        self._free = weakref.finalize(self, C.llama_model_free, self._handle)
         self._vocab = C.llama_model_get_vocab(self._handle)
         self._pieces: dict[int, bytes] = {}
         problem = self._unsupported()
@@ -122,9 +123,8 @@ class Model:
 
     def close(self) -> None:
         """Free the weights; contexts must be closed before."""
-        handle, self._handle = self._handle, None
-        if handle:
-            C.llama_model_free(handle)
+        self._free()
+        self._handle = None
 
     @property
     def n_vocab(self) -> int:
@@ -178,6 +178,7 @@ class SamplerChain:
 
     def __init__(self, links: Sequence[tuple[Any, ...]]) -> None:
         self._handle = C.llama_sampler_chain_init(_fill(C.llama_sampler_chain_default_params(), no_perf=True))
+        self._free = weakref.finalize(self, C.llama_sampler_free, self._handle)
         for name, *arguments in links:
             C.llama_sampler_chain_add(self._handle, getattr(C, f"llama_sampler_init_{name}")(*arguments))
 
@@ -186,9 +187,8 @@ class SamplerChain:
         return self._handle
 
     def close(self) -> None:
-        handle, self._handle = self._handle, None
-        if handle:
-            C.llama_sampler_free(handle)
+        self._free()
+        self._handle = None
 
 
 class Context:
@@ -238,13 +238,13 @@ class Context:
             raise EngineError(
                 f"llama.cpp could not make a context of {n_ctx} tokens ({_log_tail() or 'not enough memory?'}); ask for a smaller one."
             )
+        self._free = weakref.finalize(self, C.llama_free, self._ctx)
         self._memory = C.llama_get_memory(self._ctx)
         self.n_ctx = int(C.llama_n_ctx(self._ctx))
 
     def close(self) -> None:
-        handle, self._ctx = self._ctx, None
-        if handle:
-            C.llama_free(handle)
+        self._free()
+        self._ctx = None
 
     def decode(self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]) -> bool:
         """Compute these tokens, at most `n_batch`; False if the cache has no room (nothing changed). Raises DecodeFailed."""
@@ -274,16 +274,20 @@ class Context:
         """Let an empty slot share the first `count` positions of another."""
         C.llama_memory_seq_cp(self._memory, source, target, 0, count)
 
-    def grow(self, n_ctx: int) -> None:
-        """Move everything into a cache of `n_ctx` tokens; raises EngineError, after which the context is closed."""
-        size = C.llama_state_get_size(self._ctx)
+    def grow(self, n_ctx: int) -> bool:
+        """Move everything into a cache of `n_ctx` tokens; False if there is no memory for it (nothing changed). Raises EngineError."""
+        size, before = C.llama_state_get_size(self._ctx), self.n_ctx
         state = (ctypes.c_uint8 * size)()
         written = C.llama_state_get_data(self._ctx, state, size)
         self.close()  # before the new one is made, so that there are never two
-        self._open(n_ctx)
+        try:
+            self._open(n_ctx)
+        except EngineError:
+            self._open(before)
         if C.llama_state_set_data(self._ctx, state, written) != written:
             self.close()
             raise EngineError(f"llama.cpp could not move its state into a context of {n_ctx} tokens; load the model again.")
+        return self.n_ctx > before
 
 
 def system_info() -> str:

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from minireason.engine.sequence import Sequence, Slot, common_prefix
 from minireason.errors import ContextFull
+
+WORTH_WAITING_TOKENS = 32
+"""A sequence waits for another one that is reading a prompt with more than this in common."""
 
 
 class Backend(Protocol):
@@ -26,7 +30,7 @@ class Backend(Protocol):
     def sample(self, sampler: Any, row: int) -> int: ...
     def trim(self, slot: int, keep: int) -> None: ...
     def copy(self, source: int, target: int, count: int) -> None: ...
-    def grow(self, n_ctx: int) -> None: ...
+    def grow(self, n_ctx: int) -> bool: ...
 
 
 class Scheduler:
@@ -39,6 +43,7 @@ class Scheduler:
         self._backend, self.n_ctx = backend, n_ctx
         self._slots = [Slot(index) for index in range(backend.n_seq_max)]
         self._waiting: deque[Sequence] = deque()
+        self._deferred: deque[Callable[[], None]] = deque()
         self._clock = 0
         self._crowded = False
         self.lock = threading.RLock()
@@ -59,6 +64,10 @@ class Scheduler:
                 sequence.slot.owner, sequence.slot = None, None
             self._crowded = False
 
+    def defer(self, act: Callable[[], None]) -> None:
+        """Run this before the next step: for finalizers, which may come in the middle of one, in the same thread."""
+        self._deferred.append(act)
+
     def rewind(self, sequence: Sequence, keep: int) -> None:
         """Drop a sequence's tokens from index `keep` on (at least 1); it goes on from there."""
         with self.lock:
@@ -70,6 +79,8 @@ class Scheduler:
         """One decode for all sequences that can go on, and one token for each that is through; False if none can."""
         with self.lock:
             self._clock += 1
+            while self._deferred:
+                self._deferred.popleft()()
             self._admit()
             live = [slot for slot in self._slots if slot.owner and not slot.owner.sink.full]
             if not live:
@@ -135,6 +146,8 @@ class Scheduler:
             if not idle:
                 return
             best, kept = self._best_prefix(sequence.tokens)
+            if self._coming(sequence.tokens) > max(kept, WORTH_WAITING_TOKENS):
+                return
             self._waiting.popleft()
             sequence.slot = slot = self._place(idle, best, kept)
             slot.owner, slot.prompt_tokens = sequence, sequence.prompt_tokens
@@ -146,6 +159,12 @@ class Scheduler:
         shared = [(min(common_prefix(slot.cached, tokens), len(tokens) - 1), slot) for slot in self._slots]
         kept, best = max(shared, key=lambda item: item[0])
         return best, kept
+
+    def _coming(self, tokens: list[int]) -> int:
+        """The longest beginning shared with a prompt that is being read right now, which is soon there to be copied."""
+        reading = [slot for slot in self._slots if slot.owner and len(slot.cached) < slot.owner.prompt_tokens - 1]
+        shared = [common_prefix(slot.owner.tokens, tokens) for slot in reading if slot.owner]
+        return min(max(shared, default=0), len(tokens) - 1)
 
     def _place(self, idle: list[Slot], best: Slot, kept: int) -> Slot:
         """An idle slot that holds the first `kept` tokens of `best`: another with a copy, or itself where little of a prompt is lost."""
@@ -171,7 +190,8 @@ class Scheduler:
         live = sorted((slot for slot in self._slots if slot.owner), key=lambda slot: len(slot.cached))
         if self._backend.n_ctx < self.n_ctx:
             total = sum(len(slot.cached) for slot in (*idle, *live)) + wanted
-            self._backend.grow(min(self.n_ctx, max(2 * self._backend.n_ctx, -(-total // 256) * 256)))
+            if not self._backend.grow(min(self.n_ctx, max(2 * self._backend.n_ctx, -(-total // 256) * 256))):
+                self.n_ctx = self._backend.n_ctx  # no memory for more
         elif idle:
             self._trim(min(idle, key=lambda slot: slot.last_used), 0)
         elif live[0].owner:
@@ -184,6 +204,8 @@ class Scheduler:
                 sequence.sink.out_of_room()
 
     def _resync(self) -> None:
-        """After an interruption or a failed decode: make the cache hold what our token lists say, no more."""
+        """After an interruption or a failed decode: make the cache hold what our token lists say, with a token left to decode."""
         for slot in self._slots:
+            if slot.owner:
+                del slot.cached[len(slot.owner.tokens) - 1 :]
             self._backend.trim(slot.index, len(slot.cached))

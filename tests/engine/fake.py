@@ -15,6 +15,8 @@ class FakeBackend:
         self.decodes: list[tuple[int, int]] = []
         self.rows: list[int | None] = []
         self.fail_next: BaseException | None = None
+        self.fail_sample: BaseException | None = None
+        self.most = 1_000_000
 
     def used(self) -> int:
         return len({id(cell) for row in self.cells for cell in row})
@@ -37,6 +39,9 @@ class FakeBackend:
         return True
 
     def sample(self, sampler: Any, row: int) -> int:
+        if self.fail_sample:
+            error, self.fail_sample = self.fail_sample, None
+            raise error
         token = self.rows[row]
         assert token is not None, "a row without logits"
         return token + 1
@@ -49,9 +54,12 @@ class FakeBackend:
         self.tokens[target] = self.tokens[source][:count]
         self.cells[target] = self.cells[source][:count]
 
-    def grow(self, n_ctx: int) -> None:
+    def grow(self, n_ctx: int) -> bool:
         assert n_ctx > self.n_ctx
+        if n_ctx > self.most:
+            return False
         self.n_ctx = n_ctx
+        return True
 
 
 class ListSink:

@@ -169,6 +169,49 @@ def test_an_interrupted_decode_leaves_the_cache_as_the_lists_say(error: BaseExce
     assert backend.tokens[0] == sequence.tokens
 
 
+def test_an_interruption_between_decode_and_sample_loses_nothing() -> None:
+    backend = FakeBackend()
+    scheduler = Scheduler(backend, 64)
+    sinks = [start(scheduler, [10 * index], 4)[1] for index in range(1, 4)]
+    scheduler.step()
+    backend.fail_sample = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        scheduler.step()
+    run(scheduler)
+    assert [sink.taken for sink in sinks] == [[11, 12, 13, 14], [21, 22, 23, 24], [31, 32, 33, 34]]
+
+
+def test_one_prompt_asked_many_times_is_read_once() -> None:
+    backend = FakeBackend(n_ctx=512, n_batch=16)
+    scheduler = Scheduler(backend, 512)
+    prompt = list(range(100))
+    sinks = [start(scheduler, prompt, 3)[1] for _ in range(4)]
+    run(scheduler)
+    assert [sink.taken for sink in sinks] == [[100, 101, 102]] * 4
+    assert sum(count for count, _ in backend.decodes) == 99 + 4 * 4, "the last token and what follows four times, the rest once"
+
+
+def test_without_memory_to_grow_the_reply_ends_and_is_kept() -> None:
+    backend = FakeBackend(n_ctx=8)
+    backend.most = 16
+    scheduler = Scheduler(backend, 64)
+    _, sink = start(scheduler, [1], 100)
+    run(scheduler)
+    assert sink.ended_for_room
+    assert sink.taken == [*range(2, 2 + len(sink.taken))]
+    assert len(sink.taken) == 8
+
+
+def test_what_a_finalizer_defers_runs_before_the_next_step() -> None:
+    scheduler = Scheduler(FakeBackend(n_seq_max=1), 64)
+    dropped, _ = start(scheduler, [1], 50)
+    _, second = start(scheduler, [9], 1)
+    scheduler.step()
+    scheduler.defer(lambda: scheduler.remove(dropped))
+    run(scheduler)
+    assert second.taken == [10]
+
+
 @given(
     prompts=st.lists(st.tuples(st.integers(1, 5), st.integers(1, 20), st.integers(1, 25)), min_size=1, max_size=9),
     n_batch=st.integers(4, 12),
