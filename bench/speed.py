@@ -22,7 +22,7 @@ from typing import Any
 import shapes
 
 STORY = "Once upon a time a fox lived in a forest of birches and looked for a friend. "
-SAMPLING = {"temperature": 0.6, "top_p": 0.95, "top_k": 256, "seed": 1}
+SAMPLING = {"temperature": 0.6, "top_p": 0.95, "top_k": 256}
 ROWS = (
     ("load_s", "load, s", "lower"),
     ("prefill_tokens_per_s", "prefill, tokens/s", "higher"),
@@ -42,7 +42,7 @@ def run_minireason(arguments: argparse.Namespace) -> dict[str, Any]:
     started = time.perf_counter()
     with load(arguments.model, n_threads=arguments.threads) as reasoner:
         load_s = time.perf_counter() - started
-        reply = reasoner.ask(question(arguments.prompt), max_tokens=arguments.tokens, **SAMPLING)
+        reply = reasoner.ask(question(arguments.prompt), max_tokens=arguments.tokens, seed=arguments.seed, **SAMPLING)
     return {
         "load_s": load_s,
         "prompt_tokens": reply.usage.prompt_tokens,
@@ -57,14 +57,13 @@ def run_llama_cpp_python(arguments: argparse.Namespace) -> dict[str, Any]:
 
     started = time.perf_counter()
     threads = {"n_threads": arguments.threads, "n_threads_batch": arguments.threads}
-    model = Llama(arguments.model, n_ctx=arguments.ctx, verbose=False, seed=1, **threads)
+    model = Llama(arguments.model, n_ctx=arguments.ctx, verbose=False, **threads)
     load_s = time.perf_counter() - started
     began = time.perf_counter()
     times: list[float] = []
     messages = [{"role": "user", "content": question(arguments.prompt)}]
-    for chunk in model.create_chat_completion(
-        messages, stream=True, max_tokens=arguments.tokens, min_p=0.0, repeat_penalty=1.0, **SAMPLING
-    ):
+    wanted = {"max_tokens": arguments.tokens, "min_p": 0.0, "repeat_penalty": 1.0, "seed": arguments.seed, **SAMPLING}
+    for chunk in model.create_chat_completion(messages, stream=True, **wanted):
         if "content" in chunk["choices"][0]["delta"]:
             times.append(time.perf_counter())
     prompt_tokens = count_prompt(model, messages)
@@ -98,7 +97,7 @@ def child(arguments: argparse.Namespace) -> None:
 
 
 def measure(peer: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    options = [f"--{name}={getattr(arguments, name)}" for name in ("model", "threads", "prompt", "tokens", "ctx")]
+    options = [f"--{name}={getattr(arguments, name)}" for name in ("model", "threads", "prompt", "tokens", "ctx", "seed")]
     done = subprocess.run([sys.executable, __file__, "--child", peer, *options], capture_output=True, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
@@ -123,6 +122,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=96, help="tokens to generate")
     parser.add_argument("--ctx", type=int, default=2048, help="context of the peer; minireason's grows by itself")
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=1, help="of the first run; each further one has the next")
     parser.add_argument("--child", choices=sorted(PEERS), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.model = arguments.model or str(shape_file(arguments.shape))
@@ -131,9 +131,12 @@ def main() -> None:
         return
     runs: dict[str, list[dict[str, Any]]] = {peer: [] for peer in PEERS}
     measure("minireason", arguments)  # reads the file into the page cache, and does the one-time trial of a new file
-    for _ in range(arguments.repeat):
-        for peer in PEERS:
-            runs[peer].append(measure(peer, arguments))
+    while len(runs["minireason"]) < arguments.repeat:
+        pair = {peer: measure(peer, arguments) for peer in PEERS}
+        arguments.seed += 1
+        if min(result["tokens"] for result in pair.values()) >= arguments.tokens - 1:  # else one ended early, and they can't be compared
+            for peer, result in pair.items():
+                runs[peer].append(result)
     report(arguments, runs)
 
 

@@ -69,6 +69,7 @@ class Generation:
         forced = self._budget.forced(self._tokens[Label.THINKING]) if self._machine.state is State.THINKING else []
         for forced_token in forced:
             self._feed(forced_token)
+            self._machine.forced = True
         if self._stops.stopped:
             return self.finish("stop")
         if self._settings.max_tokens is not None and sum(self._tokens.values()) >= self._settings.max_tokens:

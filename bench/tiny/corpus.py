@@ -91,7 +91,7 @@ def example(rng: random.Random) -> Example:
     return Example([*start, *encode(thought), *finish(problem, answer)], len(start))
 
 
-DRILLS = {"copy": 12, "spell": 15, "digits": 6, "columns": 15, "same": 32, "compare": 14, "next": 6}
+DRILLS = {"copy": 20, "spell": 20, "digits": 6, "columns": 20, "compare": 24, "next": 10}
 
 
 def drill(rng: random.Random) -> Example:
@@ -100,9 +100,6 @@ def drill(rng: random.Random) -> Example:
     letters = "abcdefghijklmnopqrstuvwxyz" if rng.random() < 0.7 else "abcdefghijklmnopqrstuvwxyz0123456789"
     word = problems.pseudo_word(rng) if rng.random() < 0.5 else "".join(rng.choice(letters) for _ in range(rng.randrange(3, 12)))
     value, other = problems.number(rng, rng.randrange(1, 5)), problems.number(rng, rng.randrange(1, 5))
-    if kind == "same":
-        pairs = [(first, first if rng.random() < 0.5 else rng.choice(letters)) for first in rng.choices(letters, k=16)]
-        return judged(word, [(f"{first}/{second}", " yes" if first == second else " no") for first, second in pairs])
     if kind == "compare":
         numbers = [(str(problems.number(rng, rng.randrange(1, 5))), str(problems.number(rng, rng.randrange(1, 5)))) for _ in range(6)]
         return judged(word, [(f"{first} {second}:", " " + compare(first, second, "largest")[0]) for first, second in numbers])
@@ -110,8 +107,7 @@ def drill(rng: random.Random) -> Example:
     if kind == "copy":
         text = "\n".join([word] * 3)
     elif kind == "spell":
-        target = rng.choice(letters)
-        task, text = f"{word} {target}", "\n".join(f"{index} {letter}/{target}" for index, letter in enumerate(word, 1))
+        text = "\n".join(f"{index} {letter}-" for index, letter in enumerate(word, 1))
     elif kind == "digits":
         task, text = str(value), "\n".join(f"{place} {digit}" for place, digit in zip(PLACES, reversed(str(value)), strict=False))
     elif kind == "columns":

@@ -1,6 +1,6 @@
 """The tiny model's thoughts: school methods written out digit by digit.
 
-Every line leaves a running result behind ("so 33", "best 1200", "yes, 2"), so a thought that is cut short holds a best
+Every line leaves a running result behind ("so 33", "best 1200", "r! 2"), so a thought that is cut short holds a best
 guess. Now and then a digit slips (with the rate given), and everything after follows from the slip: a model trained
 on this errs at temperature 1 as often as its teacher, in its thoughts and not in its answer, which is what voting repairs.
 A calculation with two or more carries is checked by doing it the other way round.
@@ -132,12 +132,14 @@ class Scratchpad:
         return best
 
     def count(self, word: str, letter: str) -> int:
-        self.write(f"{word}, looking for {letter}")
+        # Each letter is followed by the mark that it has in the first line, or by a dash: to tell equal letters, a small
+        # transformer needs no more than the copying that it does best. (With "r/r yes" it never learned to.)
+        self.write(f"{letter}! in {word}")
         total = 0
         for index, current in enumerate(word, 1):
             hit = (current == letter) != (self._rng.random() < self._slip_rate / 3)
             total += hit
-            self.write(f"{index} {current}/{letter} {'yes' if hit else 'no'}, {total}")
+            self.write(f"{index} {current}{'!' if hit else '-'} {total}")
         return total
 
 

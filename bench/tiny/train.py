@@ -23,8 +23,8 @@ from torch import Tensor
 WORKERS = 2
 BATCH_TOKENS = 2048
 WARMUP_STEPS = 30
-HOLD_SHARE = 0.15
-DRILLS = ((0, 0.3), (0.12, 0.15), (0.35, 0.05), (0.6, 0.0))
+HOLD_SHARE = 0.1
+DRILLS = ((0, 0.15), (0.15, 0.05), (0.4, 0.0))
 """From which share of the run on, what share of the examples is drills."""
 
 

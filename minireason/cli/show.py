@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from minireason.cli import render
 from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta
 
+NO_ANSWER = {
+    "length": "The tokens ran out before there was an answer; allow more with --max-tokens or --ctx.",
+    "cancelled": "Stopped before there was an answer.",
+    "stop": "The model ended without an answer; ask again, or with another --seed.",
+}
+
 
 class Running(Protocol):
     """A stream or a session's turn."""
 
-    def __iter__(self) -> Iterable[Event]: ...
+    def __iter__(self) -> Iterator[Event]: ...
     def cancel(self) -> None: ...
     @property
     def reply(self) -> Reply: ...
@@ -35,7 +41,7 @@ def interrupts(act: Callable[[], None]) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def show(stream: Any, thinking: render.Thinking, answer: render.Answer | None, progress: render.Progress) -> Reply:
+def show(stream: Running, thinking: render.Thinking, answer: render.Answer | None, progress: render.Progress) -> Reply:
     """Show the events of a stream as they come (the answer only if there is somewhere to show it), and return the reply."""
     answering = False
     with interrupts(stream.cancel):
@@ -50,7 +56,9 @@ def show(stream: Any, thinking: render.Thinking, answer: render.Answer | None, p
                 answer.write(event.text)
     if not answering:
         thinking.end()
-    if answer:
+    if answer and answering:
         answer.end()
-    reply: Reply = stream.reply
+    reply = stream.reply
+    if answer and not reply.answer:
+        render.error_line(NO_ANSWER[reply.finish_reason])
     return reply

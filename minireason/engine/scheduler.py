@@ -162,8 +162,8 @@ class Scheduler:
 
     def _coming(self, tokens: list[int]) -> int:
         """The longest beginning shared with a prompt that is being read right now, which is soon there to be copied."""
-        reading = [slot for slot in self._slots if slot.owner and len(slot.cached) < slot.owner.prompt_tokens - 1]
-        shared = [common_prefix(slot.owner.tokens, tokens) for slot in reading if slot.owner]
+        going = [(slot, slot.owner) for slot in self._slots if slot.owner and not slot.owner.sink.full]
+        shared = [common_prefix(owner.tokens, tokens) for slot, owner in going if len(slot.cached) < owner.prompt_tokens - 1]
         return min(max(shared, default=0), len(tokens) - 1)
 
     def _place(self, idle: list[Slot], best: Slot, kept: int) -> Slot:

@@ -7,10 +7,10 @@ object for each of 300,000 vocabulary strings (seconds) and trusts every length 
 from __future__ import annotations
 
 import math
+import mmap
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from minireason.errors import ModelFileError
 
@@ -61,7 +61,11 @@ def read(path: Path) -> Header:
     """The header of a GGUF file; raises ModelFileError for anything that is not whole and well formed."""
     try:
         with path.open("rb") as file:
-            return _Reader(path, file).header()
+            size = file.seek(0, 2)
+            if size < 24:
+                raise ModelFileError(path, "this is not a GGUF model file")
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                return _Reader(path, data, size).header()
     except IsADirectoryError:
         raise ModelFileError(path, "this is a directory; give the .gguf file in it") from None
     except PermissionError:
@@ -96,28 +100,28 @@ def check(path: Path) -> Header:
 class _Reader:
     """One pass over the header, every length checked against the bytes that are left."""
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
-        self._path, self._file = path, file
-        self._size = file.seek(0, 2)
-        file.seek(0)
+    def __init__(self, path: Path, data: mmap.mmap, size: int) -> None:
+        self._path, self._data, self._size = path, data, size
+        self._at = 0
 
     def header(self) -> Header:
-        if self._size < 24 or self._file.read(4) != b"GGUF":
+        if self._data[:4] != b"GGUF":
             raise ModelFileError(self._path, "this is not a GGUF model file")
-        version = self._scalar("I")
+        self._at = 4
+        version = self._whole("I")
         if version not in (2, 3):
             raise self._damaged(f"GGUF version {version}, only 2 and 3 are known")
-        tensors, entries = int(self._scalar("Q")), int(self._scalar("Q"))
+        tensors, entries = self._whole("Q"), self._whole("Q")
         if tensors > _MAX_ENTRIES or entries > _MAX_ENTRIES:
             raise self._damaged(f"{tensors} tensors, {entries} entries")
         metadata: dict[str, Value] = {}
         lengths: dict[str, int] = {}
         for _ in range(entries):
-            key = self._string()
-            self._entry(key, int(self._scalar("I")), metadata, lengths)
+            self._entry(metadata, lengths)
         return Header(self._path, self._size, metadata, lengths, self._tensors(tensors, metadata))
 
-    def _entry(self, key: str, kind: int, metadata: dict[str, Value], lengths: dict[str, int]) -> None:
+    def _entry(self, metadata: dict[str, Value], lengths: dict[str, int]) -> None:
+        key, kind = self._string(), self._whole("I")
         if key in metadata or key in lengths:
             raise self._damaged(f"{key!r} twice")
         if kind in _SCALARS:
@@ -125,7 +129,7 @@ class _Reader:
         elif kind == _STRING:
             metadata[key] = self._string()
         elif kind == _ARRAY:
-            item, count = int(self._scalar("I")), int(self._scalar("Q"))
+            item, count = self._whole("I"), self._whole("Q")
             if count > _MAX_ARRAY:
                 raise self._damaged(f"an array of {count}")
             lengths[key] = count
@@ -137,24 +141,25 @@ class _Reader:
         if item in _SCALARS:
             self._skip(count * struct.calcsize("<" + _SCALARS[item]))
         elif item == _STRING:
-            read, seek, size = self._file.read, self._file.seek, self._size
-            for _ in range(count):
-                raw = read(8)
-                length = int.from_bytes(raw, "little")
-                if len(raw) < 8 or length > _MAX_STRING or seek(length, 1) > size:
-                    raise self._damaged("a string runs past the end")
+            at, data, unpack = self._at, self._data, struct.Struct("<Q").unpack_from
+            try:
+                for _ in range(count):
+                    at += 8 + unpack(data, at)[0]
+            except (struct.error, OverflowError):
+                raise self._damaged("a string runs past the end") from None
+            self._skip(at - self._at)
         else:
             raise self._damaged(f"an array of type {item}")
 
     def _tensors(self, count: int, metadata: dict[str, Value]) -> int:
         end, names = 0, set()
         for _ in range(count):
-            name, dimensions = self._string(), int(self._scalar("I"))
+            name, dimensions = self._string(), self._whole("I")
             if dimensions > 4 or name in names:
                 raise self._damaged(f"tensor {name!r}")
             names.add(name)
-            shape = [int(self._scalar("Q")) for _ in range(dimensions)]
-            kind, offset = int(self._scalar("I")), int(self._scalar("Q"))
+            shape = [self._whole("Q") for _ in range(dimensions)]
+            kind, offset = self._whole("I"), self._whole("Q")
             if kind not in _BLOCKS or not all(0 < size < 2**32 for size in shape):
                 raise self._damaged(f"tensor {name!r}")
             values, block_bytes = _BLOCKS[kind]
@@ -162,29 +167,34 @@ class _Reader:
         alignment = metadata.get("general.alignment", 32)
         if not isinstance(alignment, int) or alignment not in (2**power for power in range(3, 17)):
             raise self._damaged(f"alignment {alignment}")
-        start = math.ceil(self._file.tell() / alignment) * alignment
+        start = math.ceil(self._at / alignment) * alignment
         if start + end > self._size:
             missing = start + end - self._size
             raise ModelFileError(self._path, f"the file is cut short: {missing:,} of {start + end:,} bytes are missing; download it again")
         return end
 
     def _scalar(self, code: str) -> int | float | bool:
-        size = struct.calcsize("<" + code)
-        raw = self._file.read(size)
-        if len(raw) < size:
-            raise self._damaged("it ends early")
-        value: int | float | bool = struct.unpack("<" + code, raw)[0]
+        try:
+            value: int | float | bool = struct.unpack_from("<" + code, self._data, self._at)[0]
+        except struct.error:
+            raise self._damaged("it ends early") from None
+        self._at += struct.calcsize("<" + code)
         return value
 
+    def _whole(self, code: str) -> int:
+        return int(self._scalar(code))
+
     def _string(self) -> str:
-        length = int(self._scalar("Q"))
-        if length > _MAX_STRING or self._file.tell() + length > self._size:
-            raise self._damaged("a string runs past the end")
-        return self._file.read(length).decode("utf-8", errors="replace")
+        length, start = self._whole("Q"), self._at
+        if length > _MAX_STRING:
+            raise self._damaged(f"a string of {length}")
+        self._skip(length)
+        return self._data[start : self._at].decode("utf-8", errors="replace")
 
     def _skip(self, count: int) -> None:
-        if self._file.seek(count, 1) > self._size:
-            raise self._damaged("an array runs past the end")
+        self._at += count
+        if self._at > self._size:
+            raise self._damaged("it ends early")
 
     def _damaged(self, what: str) -> ModelFileError:
         return ModelFileError(self._path, f"the header is damaged ({what}); download the file again")

@@ -48,12 +48,13 @@ class Tags:
 class ThinkMachine:
     """Feed it tokens, get spans of at least one character; `flush` once at the end.
 
-    `closed` says that a thought was closed, `thought` that it holds any text.
+    `closed` says that a thought was closed, `thought` that it holds any text. Set `forced` when the closing tag was not
+    the model's own: one that still comes from the model, going on with its thought, is then dropped from the answer.
     """
 
     def __init__(self, start: State, tags: Tags) -> None:
         self.state = start
-        self.closed = self.thought = False
+        self.closed = self.thought = self.forced = False
         self._by_id = {tags.open_id: OPEN, tags.close_id: CLOSE} if tags.close_id is not None else {}
         self._utf8 = Utf8()
         self._held = self._space = ""
@@ -77,20 +78,23 @@ class ThinkMachine:
         return self._emit(text)
 
     def _obeys(self, tag: str) -> bool:
-        closes = self.state is State.THINKING and tag == CLOSE
-        return closes or (self._at_start and tag == _LEADING[self.state])
+        if tag == CLOSE and (self.state is State.THINKING or self.forced):
+            return True
+        return self._at_start and tag == _LEADING[self.state]
 
     def _enter(self, tag: str) -> None:
         if tag == OPEN:
             self.state = State.THINKING
         elif self.state is State.THINKING:
             self.state, self.closed = State.ANSWER, True
+        else:
+            return  # one closing tag too many, dropped
         self._at_start, self._space = True, ""
 
     def _scan(self) -> list[Span]:
         spans: list[Span] = []
         while self._held and self._past_start():
-            if self.state is State.THINKING and not self._by_id:
+            if self._obeys(CLOSE) and not self._by_id:
                 text, tag, self._held = self._held.partition(CLOSE)
                 if tag:
                     spans += self._emit(text)

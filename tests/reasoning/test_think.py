@@ -99,6 +99,16 @@ def test_cases_on_ids(start: State, parts: list[str | int], wanted: Spans) -> No
     assert by_id(parts, start)[0] == wanted
 
 
+@pytest.mark.parametrize("by_ids", [True, False])
+def test_after_a_forced_close_the_models_own_is_dropped(by_ids: bool) -> None:
+    machine = ThinkMachine(State.THINKING, Tags(OPEN_ID, CLOSE_ID) if by_ids else Tags())
+    spans = machine.feed(0, b"a") + machine.feed(CLOSE_ID, b"</think>")
+    machine.forced = True
+    for token, piece in ((0, b"more\n"), (CLOSE_ID, b"</think>"), (0, b"\n\nb <think> c")):
+        spans += machine.feed(token, piece)
+    assert joined(spans + machine.flush()) == [(THINK, "a"), (ANSWER, "more\n\n\nb <think> c")]
+
+
 def test_a_cut_inside_a_character_shows_no_replacement() -> None:
     machine = ThinkMachine(State.THINKING, Tags(OPEN_ID, CLOSE_ID))
     spans = machine.feed(0, "漢".encode()[:2])
