@@ -55,6 +55,8 @@ def run_minireason(arguments: argparse.Namespace) -> dict[str, Any]:
 def run_llama_cpp_python(arguments: argparse.Namespace) -> dict[str, Any]:
     from llama_cpp import Llama
 
+    if arguments.no_repack:
+        switch_off_repacking()
     started = time.perf_counter()
     threads = {"n_threads": arguments.threads, "n_threads_batch": arguments.threads}
     model = Llama(arguments.model, n_ctx=arguments.ctx, verbose=False, **threads)
@@ -75,6 +77,20 @@ def run_llama_cpp_python(arguments: argparse.Namespace) -> dict[str, Any]:
         "first_token_s": times[0] - began,
         "decode_tokens_per_s": (tokens - 1) / (times[-1] - times[0]),
     }
+
+
+def switch_off_repacking() -> None:
+    """Let the peer use weights as they lie in the file, for which its own class has no switch."""
+    from llama_cpp import llama_cpp
+
+    defaults = llama_cpp.llama_model_default_params
+
+    def without_repacking() -> Any:
+        params = defaults()
+        params.use_extra_bufts = False
+        return params
+
+    llama_cpp.llama_model_default_params = without_repacking
 
 
 def count_prompt(model: Any, messages: list[dict[str, str]]) -> int:
@@ -98,7 +114,13 @@ def child(arguments: argparse.Namespace) -> None:
 
 def measure(peer: str, arguments: argparse.Namespace) -> dict[str, Any]:
     options = [f"--{name}={getattr(arguments, name)}" for name in ("model", "threads", "prompt", "tokens", "ctx", "seed")]
-    done = subprocess.run([sys.executable, __file__, "--child", peer, *options], capture_output=True, text=True, check=True)
+    options += ["--no-repack"] if arguments.no_repack else []
+    done = subprocess.run([sys.executable, __file__, "--child", peer, *options], capture_output=True, text=True, check=False)
+    if done.returncode < 0 and peer == "llama-cpp-python" and not arguments.no_repack:
+        print("llama-cpp-python crashed with its default, weights repacked for this CPU; it runs without repacking here", file=sys.stderr)
+        arguments.no_repack = True
+        return measure(peer, arguments)
+    done.check_returncode()
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 
@@ -123,6 +145,9 @@ def main() -> None:
     parser.add_argument("--ctx", type=int, default=2048, help="context of the peer; minireason's grows by itself")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1, help="of the first run; each further one has the next")
+    parser.add_argument(
+        "--no-repack", action="store_true", help="the peer without repacked weights; chosen by itself where it crashes with them"
+    )
     parser.add_argument("--child", choices=sorted(PEERS), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.model = arguments.model or str(shape_file(arguments.shape))
@@ -144,7 +169,8 @@ def report(arguments: argparse.Namespace, runs: dict[str, list[dict[str, Any]]])
     ours, theirs = (runs[peer] for peer in PEERS)
     prompts, tokens = ([run[0][key] for run in (ours, theirs)] for key in ("prompt_tokens", "tokens"))
     print(f"{Path(arguments.model).name}, {arguments.threads} threads, prompt tokens {prompts}, generated tokens {tokens},")
-    print(f"medians of {arguments.repeat} runs; ratio: minireason / llama-cpp-python\n")
+    crashed = " (which crashed here until its repacking of weights was off)" if arguments.no_repack else ""
+    print(f"medians of {arguments.repeat} runs; ratio: minireason / llama-cpp-python{crashed}\n")
     print(f"| {'':20} | minireason | llama-cpp-python | ratio | better |\n|{'-' * 22}|{'-' * 11}:|{'-' * 17}:|{'-' * 6}:|{'-' * 8}|")
     ratios = {}
     for key, title, better in ROWS:
@@ -152,7 +178,18 @@ def report(arguments: argparse.Namespace, runs: dict[str, list[dict[str, Any]]])
         ratios[key] = statistics.median(a[key] / b[key] for a, b in zip(ours, theirs, strict=True))
         print(f"| {title:20} | {mine:10.2f} | {other:16.2f} | {ratios[key]:5.2f} | {better:6} |")
     machine = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
-    print(json.dumps({"model": arguments.model, "threads": arguments.threads, "machine": machine, "ratios": ratios, "runs": runs}))
+    print(
+        json.dumps(
+            {
+                "model": arguments.model,
+                "threads": arguments.threads,
+                "no_repack": arguments.no_repack,
+                "machine": machine,
+                "ratios": ratios,
+                "runs": runs,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

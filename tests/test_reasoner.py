@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from llama_cpp import Llama
+from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 import minireason
 from minireason import (
@@ -242,12 +243,20 @@ def test_a_closed_reasoner_says_so() -> None:
 def test_a_model_that_does_not_think(smollm2_path: Path) -> None:
     with minireason.load(smollm2_path) as reasoner:
         assert not reasoner.thinks
-        reply = reasoner.ask("What is the capital of France?", temperature=0, max_tokens=12)
+        reply = reasoner.ask("Name three colours.", temperature=0, max_tokens=12)
         assert (reply.thinking, reply.thinking_end, reply.usage.thinking_tokens) == ("", None, 0)
-    peer = Llama(str(smollm2_path), n_ctx=256, verbose=False)
-    messages = [{"role": "user", "content": "What is the capital of France?"}]
-    theirs = peer.create_chat_completion(messages, temperature=0, max_tokens=12)
-    assert reply.answer == theirs["choices"][0]["message"]["content"].strip(), "the template, the tokens and the greedy picks are the same"
+        assert "Red" in reply.answer
+
+
+def test_another_models_template_gives_the_peers_tokens(smollm2_path: Path) -> None:
+    """Against llama-cpp-python's own rendering and tokenizer. (Vocabulary alone: it crashes when it decodes on a CPU with AMX.)"""
+    messages = [Message(role="user", content="What is the capital of France?")]
+    with minireason.load(smollm2_path) as reasoner:
+        ours = reasoner._encoder.encode(messages).ids
+    peer = Llama(str(smollm2_path), vocab_only=True, verbose=False)
+    eos, bos = (peer._model.token_get_text(token) for token in (peer.token_eos(), peer.token_bos()))
+    rendered = Jinja2ChatFormatter(peer.metadata["tokenizer.chat_template"], eos, bos)(messages=messages).prompt
+    assert ours == peer.tokenize(rendered.encode(), add_bos=False, special=True)
     peer.close()
 
 

@@ -75,12 +75,14 @@ def _read_line() -> str | None:
         import readline  # noqa: F401 - gives input() history and editing
     while True:
         try:
-            return input("> " if sys.stdin.isatty() else "").strip()
+            line = input("> " if sys.stdin.isatty() else "").strip()
+            line.encode("utf-8")  # in a C locale Python lets bytes that are not UTF-8 through, as lone surrogates
+            return line
         except EOFError:
             return None
         except KeyboardInterrupt:
             print("\n(/exit or Ctrl-D leaves)", file=sys.stderr)
-        except UnicodeDecodeError:
+        except UnicodeError:
             render.error_line("That line is not UTF-8 text, so it was left out.")
 
 

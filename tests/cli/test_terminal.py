@@ -79,13 +79,15 @@ def test_ctrl_c_stops_the_reply_and_stays(smollm2_path: Path) -> None:
     assert child.exitstatus == 0
 
 
-def test_chat_reads_turns_from_a_pipe() -> None:
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_chat_reads_turns_from_a_pipe(locale: str) -> None:
     script = b"What is 5 + 8?\n\xff\nWhat is 13 + 4?\n"
     done = subprocess.run(
         [sys.executable, *ARGUMENTS, "chat", "--model", "tiny", "--temperature", "0", "--thinking", "hide"],
         input=script,
         capture_output=True,
         check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith("LC_")} | {"LANG": locale},
     )
     assert done.stdout.decode() == "The answer is \\boxed{13}.\nThe answer is \\boxed{17}.\n"
     assert b"not UTF-8" in done.stderr
