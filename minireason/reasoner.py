@@ -15,8 +15,9 @@ from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import DoesNotFit, EngineError, ModelFileError
 from minireason.events import Message, Reply
-from minireason.models import fit, gguf, hardware, store
+from minireason.models import fit, gguf, hardware, shape, store
 from minireason.models.fit import FitPlan
+from minireason.models.hardware import Hardware
 from minireason.reasoning.budget import Budget
 from minireason.reasoning.prompt import PromptEncoder
 from minireason.reasoning.think import ThinkMachine
@@ -37,7 +38,7 @@ def load(model: str | Path, *, on_progress: Callable[[float], None] | None = Non
     wish = LoadSettings.of(changes)
     file = store.find(str(model))
     header = gguf.check(file.path)
-    plan = fit.plan(header, hardware.probe(), wish)
+    plan = fit.plan(file.label, shape.of(header), machine(), wish)
     if not file.trusted and not store.was_opened(file.path):
         trial.run(file.path)
         store.remember_opened(file.path)
@@ -123,12 +124,17 @@ class Reasoner:
         self.close()
 
 
+def machine() -> Hardware:
+    """This machine and the GPUs that the installed llama.cpp can use."""
+    return hardware.probe()
+
+
 def default_model() -> str | None:
     """The installed R1 distill with the most parameters that fits this machine, None if there is none."""
-    machine = hardware.probe()
+    found = machine()
     for spec, file in store.installed():
         try:
-            fit.plan(gguf.check(file.path), machine, LoadSettings())
+            fit.plan(file.label, shape.of(gguf.check(file.path)), found, LoadSettings())
         except (DoesNotFit, ModelFileError):
             continue
         return spec.name

@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 from minireason.errors import BadSetting
 
@@ -70,6 +70,10 @@ class Settings:
         return replace(self, **changes)
 
 
+KvType = Literal["f16", "q8_0", "q4_0"]
+"""How the KV cache stores keys and values: two bytes each, or 34 or 18 bytes for 32 of them."""
+
+
 class LoadChanges(TypedDict, total=False):
     """The keyword arguments of `load`: the fields of `LoadSettings`."""
 
@@ -77,6 +81,7 @@ class LoadChanges(TypedDict, total=False):
     n_threads: int | None
     n_gpu_layers: int | None
     n_seq_max: int
+    kv_type: KvType | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,20 +89,23 @@ class LoadSettings:
     """How a model is loaded; None leaves the choice to the plan.
 
     `n_ctx` is the most tokens of all sequences together (memory grows towards it as needed), `n_threads` the CPU
-    threads, `n_gpu_layers` the layers on the GPU (-1: all), `n_seq_max` how many sequences may run at once.
-    Raises BadSetting.
+    threads, `n_gpu_layers` the layers on the GPU (-1: all), `n_seq_max` how many sequences may run at once, `kv_type`
+    how the KV cache is stored. Raises BadSetting.
     """
 
     n_ctx: int | None = None
     n_threads: int | None = None
     n_gpu_layers: int | None = None
     n_seq_max: int = 16
+    kv_type: KvType | None = None
 
     def __post_init__(self) -> None:
         _whole("n_ctx", self.n_ctx, 64, 2**24, optional=True)
         _whole("n_threads", self.n_threads, 1, 512, optional=True)
         _whole("n_gpu_layers", self.n_gpu_layers, -1, 100_000, optional=True)
         _whole("n_seq_max", self.n_seq_max, 1, 256)
+        if self.kv_type is not None and self.kv_type not in get_args(KvType):
+            raise BadSetting("kv_type", self.kv_type, f"has to be one of {', '.join(get_args(KvType))}")
 
     @classmethod
     def of(cls, changes: LoadChanges) -> LoadSettings:

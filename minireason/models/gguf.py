@@ -34,13 +34,17 @@ ARCHITECTURES = frozenset("llama qwen2 qwen3 mistral3 phi3 smollm3 granite olmo2
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the header of a GGUF file says; `metadata` holds scalars and strings, `array_lengths` how long arrays are."""
+    """What the header of a GGUF file says; `metadata` holds scalars and strings, `array_lengths` how long arrays are.
+
+    `tied`: there is no output matrix, so the token embedding is used twice.
+    """
 
     path: Path
     file_bytes: int
     metadata: dict[str, Value]
     array_lengths: dict[str, int]
     tensor_bytes: int
+    tied: bool = False
 
     @property
     def architecture(self) -> str:
@@ -118,7 +122,8 @@ class _Reader:
         lengths: dict[str, int] = {}
         for _ in range(entries):
             self._entry(metadata, lengths)
-        return Header(self._path, self._size, metadata, lengths, self._tensors(tensors, metadata))
+        end, names = self._tensors(tensors, metadata)
+        return Header(self._path, self._size, metadata, lengths, end, tied="output.weight" not in names)
 
     def _entry(self, metadata: dict[str, Value], lengths: dict[str, int]) -> None:
         key, kind = self._string(), self._whole("I")
@@ -151,8 +156,9 @@ class _Reader:
         else:
             raise self._damaged(f"an array of type {item}")
 
-    def _tensors(self, count: int, metadata: dict[str, Value]) -> int:
-        end, names = 0, set()
+    def _tensors(self, count: int, metadata: dict[str, Value]) -> tuple[int, set[str]]:
+        """Bytes of all tensors, and their names."""
+        end, names = 0, set[str]()
         for _ in range(count):
             name, dimensions = self._string(), self._whole("I")
             if dimensions > 4 or name in names:
@@ -171,7 +177,7 @@ class _Reader:
         if start + end > self._size:
             missing = start + end - self._size
             raise ModelFileError(self._path, f"the file is cut short: {missing:,} of {start + end:,} bytes are missing; download it again")
-        return end
+        return end, names
 
     def _scalar(self, code: str) -> int | float | bool:
         try:

@@ -1,25 +1,59 @@
-"""What the machine has: cores and free memory."""
+"""What the machine has: cores, memory, GPUs, and how fast it reads memory."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
+class Gpu:
+    """A GPU that the installed llama.cpp can use; `unified` if its memory is the machine's own."""
+
+    name: str
+    description: str
+    free_bytes: int
+    total_bytes: int
+    unified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Hardware:
-    """`cores` that threads of ours should use, `free_bytes` of memory within what the system and the cgroup allow."""
+    """`cores` that threads of ours should use, memory within what the system and the cgroup allow, the CPU's vector instructions.
+
+    `bandwidth_bytes_per_s` is how fast the cores together read memory, None where nobody has measured it.
+    """
 
     cores: int
     free_bytes: int
+    total_bytes: int
+    simd: tuple[str, ...] = ()
+    gpus: tuple[Gpu, ...] = ()
+    bandwidth_bytes_per_s: float | None = None
 
 
-def probe() -> Hardware:
-    """This machine, now."""
-    return Hardware(_cores(), _free_bytes())
+def probe(list_devices: Callable[[], Sequence[Gpu]] | None = None) -> Hardware:
+    """This machine, now, without starting a process on Linux; `list_devices` asks llama.cpp (see `reasoner.machine`)."""
+    return Hardware(_cores(), _free_bytes(), _free_bytes(), (), tuple(list_devices() if list_devices else ()))
+
+
+def unusable_gpus(gpus: Sequence[Gpu]) -> tuple[tuple[str, str], ...]:
+    """(name, install line) of GPUs that are there but not among `gpus`, the ones in use; starts nvidia-smi and vulkaninfo."""
+    return ()
+
+
+def measure_bandwidth() -> float:
+    """Bytes per second that the cores together read from memory; takes about 0.3 s."""
+    raise NotImplementedError
+
+
+def bandwidth(cache: Path) -> float:
+    """The bandwidth of this machine, measured once and kept in the JSON file `cache`; in bytes per second."""
+    raise NotImplementedError
 
 
 def _cores() -> int:
