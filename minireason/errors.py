@@ -3,9 +3,14 @@
     MinireasonError
     ├── UsageError            what was asked for makes no sense
     │   ├── UnknownModel
-    │   └── BadSetting
+    │   ├── BadSetting
+    │   └── BadCatalog
     ├── StoreError            files and downloads
-    │   └── NotInstalled
+    │   ├── NotInstalled
+    │   ├── Offline
+    │   ├── DownloadFailed
+    │   ├── ChecksumMismatch
+    │   └── DiskFull
     ├── ModelFileError        the file is not a model that can be run
     ├── DoesNotFit            it needs more memory than there is
     ├── EngineError           something went wrong while generating
@@ -47,6 +52,15 @@ class BadSetting(UsageError):
         self.name, self.value = name, value
 
 
+class BadCatalog(UsageError):
+    """A models.toml that cannot be used; `line` is None where the text does not tell."""
+
+    def __init__(self, source: str, line: int | None, field: str, problem: str) -> None:
+        place = f"{source}, line {line}" if line else source
+        super().__init__(f"{place}: {f'{field} ' if field else ''}{problem}.")
+        self.source, self.line, self.field = source, line, field
+
+
 class StoreError(MinireasonError):
     """Model files could not be found, read or written."""
 
@@ -57,6 +71,37 @@ class NotInstalled(StoreError):
     def __init__(self, message: str, looked_in: Path) -> None:
         super().__init__(message)
         self.looked_in = looked_in
+
+
+class Offline(StoreError):
+    """Something is not on this machine, and the network may not be used or is not there."""
+
+
+class DownloadFailed(StoreError):
+    """The Hub or the way to it failed; `status` is the HTTP status if there was one. What was fetched is kept."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ChecksumMismatch(StoreError):
+    """A file is not what was published: it has another sha256."""
+
+    def __init__(self, file: str, expected: str, actual: str, advice: str) -> None:
+        super().__init__(f"{file} is damaged: its sha256 is {actual[:12]}... and not {expected[:12]}...; {advice}")
+        self.file, self.expected, self.actual = file, expected, actual
+
+
+class DiskFull(StoreError):
+    """Not enough space for a file; both in bytes."""
+
+    def __init__(self, where: Path, needed_bytes: int, available_bytes: int) -> None:
+        super().__init__(
+            f"{where} has {available_bytes / 1e9:.1f} GB free and {needed_bytes / 1e9:.1f} GB are needed; "
+            "free some space, or set MINIREASON_HOME to a directory on another disk."
+        )
+        self.needed_bytes, self.available_bytes = needed_bytes, available_bytes
 
 
 class ModelFileError(MinireasonError):

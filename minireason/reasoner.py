@@ -39,15 +39,21 @@ def load(model: str | Path, *, on_progress: Callable[[float], None] | None = Non
     file = store.find(str(model))
     header = gguf.check(file.path)
     plan = fit.plan(file.label, shape.of(header), machine(), wish)
-    if not file.trusted and not store.was_opened(file.path):
-        trial.run(file.path)
-        store.remember_opened(file.path)
+    if not file.trusted:
+        open_once(file.path)
     loaded = llama.Model(file.path, n_gpu_layers=plan.n_gpu_layers, on_progress=on_progress)
     try:
         return Reasoner(file.label, loaded, header.chat_template or "", plan, started)
     except BaseException:
         loaded.close()
         raise
+
+
+def open_once(path: Path) -> None:
+    """Open a file that was never opened before in a process of its own, where it can do no harm; raises ModelFileError."""
+    if not store.was_opened(path):
+        trial.run(path)
+        store.remember_opened(path)
 
 
 class Reasoner:
@@ -127,6 +133,11 @@ class Reasoner:
 def machine() -> Hardware:
     """This machine and the GPUs that the installed llama.cpp can use."""
     return hardware.probe()
+
+
+def engine_info() -> str:
+    """What llama.cpp says of its build and this CPU."""
+    return llama.system_info().strip(" |")
 
 
 def default_model() -> str | None:

@@ -28,6 +28,7 @@ def ask(
     ctx: options.Ctx = None,
     threads: options.Threads = None,
     gpu_layers: options.GpuLayers = None,
+    offline: options.Offline = False,
     thinking: options.Thinking = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the reply, its token counts and times.")] = False,
 ) -> int:
@@ -35,6 +36,7 @@ def ask(
     asked = Asked.of(
         model,
         system,
+        offline,
         temperature=temperature,
         top_p=top_p,
         seed=seed,

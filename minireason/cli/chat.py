@@ -21,6 +21,7 @@ def chat(
     ctx: options.Ctx = None,
     threads: options.Threads = None,
     gpu_layers: options.GpuLayers = None,
+    offline: options.Offline = False,
     thinking: options.Thinking = None,
 ) -> int:
     """Talk with a model; earlier answers are remembered, earlier thinking is not."""
@@ -30,6 +31,7 @@ def chat(
     asked = Asked.of(
         model,
         system,
+        offline,
         temperature=temperature,
         top_p=top_p,
         seed=seed,

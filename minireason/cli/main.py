@@ -11,6 +11,9 @@ import typer
 from minireason import __version__, errors
 from minireason.cli.ask import ask
 from minireason.cli.chat import chat
+from minireason.cli.doctor import doctor
+from minireason.cli.models import models, show
+from minireason.cli.pull import import_models, pull, rm, verify
 
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.UsageError, 2),
@@ -22,9 +25,12 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
 )
 """The first row that fits counts. Beside these: 0 done, 130 interrupted; a closed pipe ends quietly with 0."""
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command()(ask)
 app.command()(chat)
+for command in (models, show, pull, rm, verify, doctor):
+    app.command()(command)
+app.command("import")(import_models)
 
 
 _BadCommandLine = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import typer
 
 from minireason.errors import NotInstalled
-from minireason.models import store
+from minireason.models import catalog, places, store
+from minireason.models.hardware import Hardware
 from minireason.settings import LoadSettings, Settings
 
 MODEL_VARIABLE = "MINIREASON_MODEL"
 _DEFAULTS = Settings()
+
+
+def complete_installed(start: str) -> Iterator[str]:
+    """Names of installed models for the shell's completion."""
+    names = [manifest.label for manifest in store.manifests()] + [file.label for _, file in store.installed()]
+    yield from sorted({name for name in names if name.startswith(start)})
+
+
+def complete_model(start: str) -> Iterator[str]:
+    """Names of all models for the shell's completion."""
+    yield from (spec.name for spec in catalog.load() if spec.name.startswith(start))
+    yield from complete_installed(start)
+
 
 Model = Annotated[
     str | None,
     typer.Option(
         "--model",
         "-m",
+        autocompletion=complete_model,
         help=f"Name of a model, or path of a .gguf file. Default: ${MODEL_VARIABLE}, else the best installed R1 distill that fits.",
         show_default=False,
     ),
@@ -44,6 +61,10 @@ Threads = Annotated[int | None, typer.Option(help="CPU threads. Default: one per
 GpuLayers = Annotated[
     int | None, typer.Option(help="Layers on the GPU. Default: all, where llama.cpp was built for one.", show_default=False)
 ]
+Offline = Annotated[bool, typer.Option("--offline", help=f"Use no network; the same as {places.OFFLINE_VARIABLES[0]}=1.")]
+ModelName = Annotated[
+    str, typer.Argument(help="NAME, NAME:QUANT or hf:owner/repo/file.gguf.", autocompletion=complete_model, show_default=False)
+]
 Thinking = Annotated[
     str | None,
     typer.Option(help="Where the thinking goes: show (standard output), stderr, hide, or a file.", show_default="stderr; with --json hide"),
@@ -60,8 +81,10 @@ class Asked:
     load: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
-    def of(model: str | None, system: str | None, **options: Any) -> Asked:
+    def of(model: str | None, system: str | None, offline: bool, **options: Any) -> Asked:
         """Sort options into settings of the reply and of loading; raises BadSetting before anything is loaded."""
+        if offline:
+            os.environ |= dict.fromkeys(places.OFFLINE_VARIABLES, "1")
         given = {name: value for name, value in options.items() if value is not None}
         load_names = ("n_ctx", "n_threads", "n_gpu_layers")
         load = {name: given.pop(name) for name in load_names if name in given}
@@ -74,13 +97,27 @@ class Asked:
         named = self.model or os.environ.get(MODEL_VARIABLE)
         if named:
             return named
+        from minireason.cli import pull
         from minireason.reasoner import default_model
 
-        found = default_model()
+        found = default_model() or pull.offer()
         if found is None:
             message = (
-                f"No model is installed. Give a file with --model PATH.gguf (or put an R1 distill's file into {store.models_dir()}); "
-                "to only see how it works, try the built-in demonstration: --model tiny."
+                "No model is installed. See what fits here with: minireason models, fetch one with: minireason pull NAME, or give a file "
+                "with --model PATH.gguf; to only see how it works, try the built-in demonstration: --model tiny."
             )
-            raise NotInstalled(message, store.models_dir())
+            raise NotInstalled(message, places.models_dir())
         return found
+
+
+def machine() -> Hardware:
+    """This machine with its GPUs and, measured once, the speed of its memory."""
+    from minireason.models import hardware
+    from minireason.reasoner import machine as probe
+
+    return replace(probe(), bandwidth_bytes_per_s=hardware.bandwidth(places.data_dir() / "bandwidth.json"))
+
+
+def interactive() -> bool:
+    """Whether there is a person to ask."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() and sys.stdout.isatty()

@@ -13,10 +13,14 @@ from typing import TextIO
 from rich.console import Console
 from rich.live import Live
 from rich.markdown import Markdown
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import Progress as Bar
 from rich.status import Status
+from rich.table import Table
 
 from minireason.errors import UsageError
 from minireason.events import Reply
+from minireason.models.pull import Watch
 
 _REFRESH_S = 0.1
 _FORMATTING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -32,6 +36,64 @@ def harmless(text: str) -> str:
 def error_line(message: str) -> None:
     """One line on standard error."""
     print(f"minireason: {harmless(' '.join(message.split()))}", file=sys.stderr)
+
+
+def note(message: str) -> None:
+    """A line that is no error, on standard error."""
+    print(harmless(message), file=sys.stderr)
+
+
+def confirmed(question: str, *, default: bool) -> bool:
+    """What a person on a terminal says to a question; Enter alone means the default."""
+    reply = input(f"{harmless(question)} [{'Y/n' if default else 'y/N'}] ").strip().lower()
+    return reply.startswith("y") if reply else default
+
+
+def table(headers: list[str], rows: list[list[str]]) -> None:
+    """A table on standard output: drawn on a terminal, tab-separated in a pipe."""
+    console = Console()
+    if not console.is_terminal:
+        for row in [headers, *rows]:
+            print("\t".join(harmless(cell) for cell in row))
+        return
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for index, header in enumerate(headers):
+        drawn.add_column(header, justify="left" if index in (0, 3) else "right", overflow="fold")
+    for row in rows:
+        drawn.add_row(*map(harmless, row))
+    console.print(drawn)
+
+
+class Transfer:
+    """Progress of bytes read or fetched, with speed and time left on a terminal; in a pipe only what each step is."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(compact=True),
+        )
+        self._bar = Bar(*columns, console=console, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=None, visible=False)
+        self.watch = Watch(self._bytes, self._step)
+
+    def __enter__(self) -> Transfer:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._bar.stop()
+
+    def _bytes(self, done: int, of: int) -> None:
+        self._bar.update(self._task, completed=done, total=of, visible=True)
+
+    def _step(self, what: str) -> None:
+        if self._bar.disable:
+            note(f"{what} ...")
+        self._bar.reset(self._task, description=harmless(what), visible=True, total=None)
 
 
 class Progress:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 import mmap
+import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minireason.errors import ModelFileError
 
 Value = int | float | bool | str
+
+_SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
@@ -78,9 +81,25 @@ def read(path: Path) -> Header:
         raise ModelFileError(path, f"could not be read ({error.strerror or error})") from None
 
 
+def shards(path: Path) -> list[Path]:
+    """The files of a model whose first is given: itself, or all of ...-00001-of-00003.gguf and so on."""
+    found = _SHARD.fullmatch(path.name)
+    if not found:
+        return [path]
+    stem, first, count = found.groups()
+    if int(first) != 1:
+        raise ModelFileError(path, f"this is part {int(first)} of {int(count)} of a model; give the first, {stem}-00001-of-{count}.gguf")
+    return [path.with_name(f"{stem}-{number:05}-of-{count}.gguf") for number in range(1, int(count) + 1)]
+
+
 def check(path: Path) -> Header:
-    """The header of a file that minireason can run; raises ModelFileError with the reason if it can't."""
+    """The header of a model that minireason can run, of a split one with the bytes of all parts.
+
+    Raises ModelFileError with the reason if it can't.
+    """
     header = read(path)
+    others = [read(shard) for shard in shards(path)[1:]]
+    header = replace(header, tensor_bytes=header.tensor_bytes + sum(other.tensor_bytes for other in others))
     architecture = header.architecture
     if architecture not in ARCHITECTURES:
         raise ModelFileError(

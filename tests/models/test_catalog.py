@@ -12,8 +12,10 @@ def test_every_entry_is_whole() -> None:
     assert len(names) == len(set(names))
     assert len([spec for spec in specs if spec.name.startswith("r1-")]) == 7
     for spec in specs:
-        assert spec.default_quant in spec.files
-        assert all(file.endswith(".gguf") for file in spec.files.values())
+        assert spec.default_quant in spec.quants
+        assert spec.licence
+        assert spec.dimensions
+        assert all(spec.shape(quant) for quant in spec.quants), "the estimate before a download is possible"
 
 
 @pytest.mark.parametrize(
@@ -21,15 +23,15 @@ def test_every_entry_is_whole() -> None:
     [("tiny", "tiny", None), ("R1-7B", "r1-7b", None), ("deepseek-r1-7b", "r1-7b", None), ("r1-7b:q8_0", "r1-7b", "Q8_0")],
 )
 def test_resolve(name: str, wanted: str, quant: str | None) -> None:
-    spec, named = catalog.resolve(name)
-    assert (spec.name, named) == (wanted, quant)
+    spec, named = catalog.find(name)
+    assert (spec.name, named and named.name) == (wanted, quant)
 
 
 def test_unknown_names_say_the_nearest() -> None:
     with pytest.raises(UnknownModel, match="did you mean") as caught:
-        catalog.resolve("r1-7bb")
+        catalog.find("r1-7bb")
     assert "r1-7b" in caught.value.nearest
     with pytest.raises(UnknownModel, match="known models: tiny"):
-        catalog.resolve("gpt-99-ultra")
+        catalog.find("gpt-99-ultra")
     with pytest.raises(UnknownModel, match="r1-7b:Q4_K_M"):
-        catalog.resolve("r1-7b:Q9")
+        catalog.find("r1-7b:Q9")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from minireason import NotInstalled, UnknownModel
-from minireason.models import store
+from minireason.models import places, store
 
 
 def test_what_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,8 +29,8 @@ def test_named_model_from_the_models_directory() -> None:
     with pytest.raises(NotInstalled, match=r"DeepSeek-R1-Distill-Qwen-7B-Q4_K_M\.gguf"):
         store.find("r1-7b")
     assert store.installed() == []
-    store.models_dir().mkdir(parents=True)
-    other = store.models_dir() / "DeepSeek-R1-Distill-Qwen-7B-Q8_0.gguf"
+    places.models_dir().mkdir(parents=True)
+    other = places.models_dir() / "DeepSeek-R1-Distill-Qwen-7B-Q8_0.gguf"
     other.write_bytes(b"x")
     assert store.find("r1-7b").path == other
     assert store.find("r1-7b:q8_0").label == "r1-7b:Q8_0"

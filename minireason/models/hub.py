@@ -1,0 +1,133 @@
+"""The Hugging Face Hub as seen from here: what a file is, and its bytes from some place on.
+
+huggingface_hub knows URLs, tokens, HF_ENDPOINT and the HTTP session; its download is not used, since it starts over after
+a kill and never hashes what it got. It is imported late, because that takes a third of a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from minireason.errors import DownloadFailed, Offline, StoreError
+from minireason.models import places
+
+if TYPE_CHECKING:
+    import httpx2
+
+RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+_KEPT = "what was fetched is kept, pull again."
+_MEANINGS = {
+    401: "the Hub wants a token for it: run `hf auth login` or set HF_TOKEN",
+    403: "access is not granted: accept the licence on its page and use your token (`hf auth login` or HF_TOKEN)",
+    404: "there is no such repository, revision or file; check the name",
+    416: "the file on the Hub has changed; pull again",
+    429: "the Hub asks for a pause (too many requests); try again in a few minutes, with a token if you have one",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file on the Hub; `sha256` is the Hub's own for files in its large-file store, `etag` changes with the content."""
+
+    repo: str
+    file: str
+    url: str
+    bytes: int
+    etag: str
+    sha256: str | None
+
+
+class TryAgain(Exception):
+    """The connection or the server failed in a way that may pass; `error` is what to raise if it does not."""
+
+    def __init__(self, error: StoreError, wait_s: float = 0.0) -> None:
+        super().__init__(str(error))
+        self.error, self.wait_s = error, wait_s
+
+
+def describe(repo: str, file: str, revision: str | None) -> RemoteFile:
+    """Size and hash of a file, from the Hub's answer to a HEAD request; raises TryAgain, DownloadFailed or Offline."""
+    import huggingface_hub
+
+    with translated(f"{repo}/{file}"):
+        url = huggingface_hub.hf_hub_url(repo, file, revision=revision)
+        found = huggingface_hub.get_hf_file_metadata(url, token=huggingface_hub.get_token(), timeout=timeout_s())
+    if not found.size or not found.etag:
+        raise DownloadFailed(f"{repo}/{file}: the server does not say how long the file is, so it can't be fetched safely.")
+    pinned = huggingface_hub.hf_hub_url(repo, file, revision=found.commit_hash or revision)
+    return RemoteFile(repo, file, pinned, found.size, found.etag, found.etag if len(found.etag) == 64 else None)
+
+
+@contextmanager
+def ranged(remote: RemoteFile, start: int) -> Iterator[httpx2.Response]:
+    """The response with the bytes from `start` on, or with all of them (status 200) where the server has no ranges."""
+    from huggingface_hub import get_session, get_token
+
+    headers = {"Accept-Encoding": "identity"}
+    if token := get_token():  # the HTTP library drops it when it is sent on to another host
+        headers["Authorization"] = f"Bearer {token}"
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    with (
+        translated(f"{remote.repo}/{remote.file}"),
+        get_session().stream("GET", remote.url, headers=headers, timeout=timeout_s()) as response,
+    ):
+        response.raise_for_status()
+        yield response
+
+
+def timeout_s() -> float:
+    """Seconds without a byte after which a server counts as stalled: HF_HUB_DOWNLOAD_TIMEOUT."""
+    from huggingface_hub import constants
+
+    return float(constants.HF_HUB_DOWNLOAD_TIMEOUT)
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn what the HTTP library and huggingface_hub raise into our errors, each with what to do next."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    if places.offline():
+        raise Offline(f"{what} is not on this machine, and the network is switched off (--offline, MINIREASON_OFFLINE or HF_HUB_OFFLINE).")
+    try:
+        yield
+    except OfflineModeIsEnabled:
+        raise Offline(f"{what} is not on this machine, and HF_HUB_OFFLINE is set.") from None
+    except HFValidationError as error:
+        raise DownloadFailed(f"{what} is not a name that the Hub allows ({error}).") from None
+    except (httpx2.HTTPStatusError, HfHubHTTPError) as error:
+        raise _for_status(what, error.response) from None
+    except httpx2.TimeoutException:
+        raise TryAgain(
+            DownloadFailed(f"{what}: the server sent nothing for {timeout_s():.0f} s; what was fetched is kept, pull again.")
+        ) from None
+    except httpx2.TooManyRedirects:
+        raise DownloadFailed(f"{what}: the server redirects in a circle; check HF_ENDPOINT and your proxy.") from None
+    except httpx2.ConnectError as error:
+        host = urlsplit(str(error.request.url)).netloc
+        unreachable = f"{what} is not on this machine, and {host} can't be reached; check the network, or HF_ENDPOINT."
+        raise TryAgain(Offline(unreachable)) from None
+    except httpx2.HTTPError as error:
+        raise TryAgain(
+            DownloadFailed(f"{what}: the connection broke ({_first_line(error)}); what was fetched is kept, pull again.")
+        ) from None
+
+
+def _for_status(what: str, response: httpx2.Response) -> Exception:
+    status = response.status_code
+    meaning = _MEANINGS.get(status, "the Hub has trouble; try again later" if status >= 500 else "the Hub refused")
+    error = DownloadFailed(f"{what}: {meaning} (HTTP {status}).", status)
+    if status not in RETRIED_STATUS:
+        return error
+    wait = response.headers.get("Retry-After", "")
+    return TryAgain(error, float(wait) if wait.isdigit() else 0.0)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,120 @@
+"""A server on loopback that speaks the Hub's protocol as huggingface_hub uses it, with faults to put in.
+
+HEAD /owner/repo/resolve/revision/file answers a redirect with X-Repo-Commit, X-Linked-Etag and X-Linked-Size; GET
+follows it to a CDN on another host name (localhost), which knows ranges.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Hub:
+    """The server and its knobs. `faults` are used up one for each request of bytes, in order:
+
+    "drop:N" closes the connection after N bytes, "status:N" answers that, "stall" sends half and waits, "flip" changes a
+    byte, "norange" ignores the range, "more" sends too much, "" is none.
+    """
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
+        self.faults: list[str] = []
+        self.head_statuses: list[int] = []
+        self.loop = False
+        self.pause_s = 0.0
+        self.sent_bytes = 0
+        self.requests: list[str] = []
+        self.cdn_authorizations: list[str | None] = []
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def do_HEAD(self) -> None:
+                hub._answer(self)
+
+            def do_GET(self) -> None:
+                hub._answer(self)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _answer(self, request: BaseHTTPRequestHandler) -> None:
+        self.requests.append(f"{request.command} {request.path}")
+        if request.path.startswith("/cdn/"):
+            self._bytes(request, self.files[request.path.removeprefix("/cdn/")])
+            return
+        found = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", request.path)
+        key = f"{found[1]}/{found[3]}" if found else ""
+        if request.command == "HEAD" and self.head_statuses:
+            self._status(request, self.head_statuses.pop(0))
+        elif self.loop:
+            self._redirect(request, request.path, {})
+        elif key not in self.files:
+            self._status(request, 404, {"X-Error-Code": "EntryNotFound"})
+        else:
+            data = self.files[key]
+            facts = {"X-Repo-Commit": COMMIT, "X-Linked-Etag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Linked-Size": str(len(data))}
+            self._redirect(request, f"http://localhost:{self._server.server_port}/cdn/{key}", facts)
+
+    def _status(self, request: BaseHTTPRequestHandler, status: int, headers: dict[str, str] | None = None) -> None:
+        request.send_response(status)
+        for name, value in {"Content-Length": "0", **(headers or {})}.items():
+            request.send_header(name, value)
+        request.end_headers()
+
+    def _redirect(self, request: BaseHTTPRequestHandler, location: str, headers: dict[str, str]) -> None:
+        self._status(request, 302, {"Location": location, **headers})
+
+    def _bytes(self, request: BaseHTTPRequestHandler, data: bytes) -> None:
+        self.cdn_authorizations.append(request.headers.get("Authorization"))
+        fault, _, number = (self.faults.pop(0) if self.faults else "").partition(":")
+        if fault == "status":
+            self._status(request, int(number), {"Retry-After": "0"})
+            return
+        ranged = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range") or "")
+        start = int(ranged[1]) if ranged and fault != "norange" else 0
+        body = bytearray(data[start:])
+        if fault == "flip":
+            body[len(body) // 2] ^= 1
+        if fault == "more":
+            body += b"more"
+        request.send_response(206 if start else 200)
+        if start:
+            request.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        stop = {"drop": int(number or 0), "stall": len(body) // 2}.get(fault, len(body))
+        for at in range(0, stop, 65536):
+            chunk = body[at : min(at + 65536, stop)]
+            try:
+                request.wfile.write(chunk)
+            except OSError:
+                return
+            self.sent_bytes += len(chunk)
+            time.sleep(self.pause_s)
+        if fault == "stall":
+            time.sleep(3)
+        if stop < len(body):
+            request.close_connection = True
+            request.connection.close()
