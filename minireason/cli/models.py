@@ -94,14 +94,17 @@ def show(name: options.ModelName, as_json: Annotated[bool, typer.Option("--json"
     if as_json:
         print(json.dumps(facts))
         return 0
-    print(f"{spec.name}  {spec.params / 1e9:.1f} billion parameters, {spec.context:,} tokens of context, from {spec.base or 'unknown'}")
+    known = [f"{spec.params / 1e9:.1f} billion parameters"] if spec.params > 1e8 else []
+    known += [f"{spec.context:,} tokens of context"] if spec.context else []
+    print("  ".join([spec.name, ", ".join([*known, *([f"from {spec.base}"] if spec.base else [])])]))
     print(f"licence: {spec.licence or 'see its page'}")
     if spec.aliases:
         print(f"also called: {', '.join(spec.aliases)}")
     if spec.scores:
         print("scores: " + ", ".join(f"{key} {value:g}" for key, value in spec.scores.items()))
     for quant, entry in zip(quants, facts["quants"], strict=True):  # type: ignore[call-overload]
-        print(f"\n{entry['model']}  {quant.bytes / 1e9:.2f} GB{' (about)' if quant.approximate else ''}  {entry['quality']}")
+        size = f"{quant.bytes / 1e9:.2f} GB{' (about)' if quant.approximate else ''}" if quant.bytes else ""
+        print(f"\n{entry['model']}  {size}  {entry['quality']}".rstrip())
         print(f"  {', '.join(quant.files)} of {quant.repo}@{quant.revision or 'main'}" if quant.repo else "  inside the package")
         for value in quant.sha256:
             print(f"  sha256 {value}")
@@ -117,7 +120,8 @@ def _details(spec: ModelSpec, quant: Quant, machine: Hardware) -> dict[str, Any]
 
 
 def _cells(entry: dict[str, Any]) -> list[str]:
-    scores, size = entry["scores"], f"{entry['bytes'] / 1e9:.1f}" if entry["bytes"] >= 1e8 else f"{entry['bytes'] / 1e9:.3f}"
+    scores, gigabytes = entry["scores"], entry["bytes"] / 1e9
+    size = f"{gigabytes:.{1 if gigabytes >= 0.1 else 3}f}" if gigabytes else ""
     here = entry["verdict"] + (f" ({entry['n_ctx']:,})" if entry["verdict"] == "fits with less context" else "")
     speed = f"~{entry['tokens_per_s']:.1f}" if entry["tokens_per_s"] else ""
     needed = f"{entry['needed_bytes'] / 2**30:.1f}" if entry["needed_bytes"] else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ import typer
 
 from minireason.cli import options, render
 from minireason.errors import ChecksumMismatch, DoesNotFit, MinireasonError, NotInstalled, StoreError, UsageError
-from minireason.models import catalog, choose, store
+from minireason.models import catalog, choose, download, reuse, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.fit import FitPlan
 from minireason.models.store import Manifest
@@ -40,8 +40,10 @@ def pull(name: options.ModelName, yes: Yes = False, as_json: AsJson = False) -> 
 def approve(spec: ModelSpec, quant: Quant, yes: bool) -> None:
     """Say what a model needs and whether it fits; where it does not, ask on a terminal. Raises DoesNotFit for a no."""
     machine = options.machine()
-    judged = choose.judge(spec, quant, machine)
-    size = f"{quant.bytes / 1e9:.1f} GB" if quant.bytes else "size unknown until the Hub is asked"
+    if not quant.bytes and not reuse.find(quant):
+        quant = replace(quant, bytes=sum(download.describe(quant.repo, file, quant.revision).bytes for file in quant.files))
+    judged = choose.judge(spec, quant, machine) or choose.judge_by_size(store.label(spec, quant), quant.bytes, machine)
+    size = f"{quant.bytes / 1e9:.2g} GB" if quant.bytes < 1e10 else f"{quant.bytes / 1e9:.1f} GB"
     word = catalog.quality(quant.name)
     render.note(f"{store.label(spec, quant)}: {size} from {quant.repo}" + (f" ({word})" if word else ""))
     if isinstance(judged, FitPlan):
@@ -116,7 +118,6 @@ def import_models(
     as_json: AsJson = False,
 ) -> int:
     """Use GGUF files where they lie, without a copy."""
-    from minireason.models import reuse
     from minireason.models.pull import import_file
     from minireason.reasoner import open_once
 

@@ -32,6 +32,13 @@ def judge(spec: ModelSpec, quant: Quant, hardware: Hardware, n_ctx: int | None =
         return error
 
 
+def judge_by_size(label: str, weight_bytes: int, hardware: Hardware) -> DoesNotFit | None:
+    """Whether a model of unknown shape is too big by its weights alone."""
+    if weight_bytes <= hardware.free_bytes:
+        return None
+    return DoesNotFit(label, weight_bytes, hardware.free_bytes, "use a smaller model or a smaller quant.")
+
+
 def is_roomy(plan: FitPlan | DoesNotFit | None) -> bool:
     """Whether it fits with a context to think in."""
     return isinstance(plan, FitPlan) and plan.n_ctx >= ENOUGH_CONTEXT
