@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -109,7 +110,8 @@ def _download(spec: ModelSpec, quant: Quant, incoming: Path, open_once: Callable
     for remote, pin in zip(remotes, pins, strict=True):
         if pin and remote.sha256 and pin != remote.sha256:
             raise ChecksumMismatch(remote.file, pin, remote.sha256, "the Hub has another file than the catalogue; nothing was fetched.")
-    folder = incoming / remotes[0].etag[:32]
+    # named after what the server says the files are, but never by the server: other content starts afresh
+    folder = incoming / hashlib.sha256(" ".join(remote.etag for remote in remotes).encode()).hexdigest()[:32]
     folder.mkdir(exist_ok=True)
     _check_space(remotes, folder)
     total, before = sum(remote.bytes for remote in remotes), 0

@@ -27,6 +27,7 @@ class Hub:
         self.faults: list[str] = []
         self.head_statuses: list[int] = []
         self.loop = False
+        self.etag = ""
         self.pause_s = 0.0
         self.sent_bytes = 0
         self.requests: list[str] = []
@@ -74,7 +75,8 @@ class Hub:
             self._status(request, 404, {"X-Error-Code": "EntryNotFound"})
         else:
             data = self.files[key]
-            facts = {"X-Repo-Commit": COMMIT, "X-Linked-Etag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Linked-Size": str(len(data))}
+            etag = self.etag or hashlib.sha256(data).hexdigest()
+            facts = {"X-Repo-Commit": COMMIT, "X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(len(data))}
             self._redirect(request, f"http://localhost:{self._server.server_port}/cdn/{key}", facts)
 
     def _status(self, request: BaseHTTPRequestHandler, status: int, headers: dict[str, str] | None = None) -> None:

@@ -231,12 +231,25 @@ def test_a_symlink_in_the_way_is_replaced_and_not_followed(hub: Hub, tmp_path: P
     precious = tmp_path / "precious"
     precious.write_text("mine")
     spec, quant = named()
-    folder = places.models_dir() / ".incoming" / hashlib.sha256(hub.files[KEY]).hexdigest()[:32]
-    folder.mkdir(parents=True)
-    (folder / "small.gguf.part").symlink_to(precious)
+    hub.faults = ["drop:1000", *["status:500"] * 10]
+    with pytest.raises(DownloadFailed):
+        pull.pull(spec, quant, open_once=lambda path: None, watch=Watch())
+    (part,) = places.models_dir().rglob("*.part")
+    part.unlink()
+    part.symlink_to(precious)
+    hub.faults = []
     with pytest.raises(StoreError):
         pull.pull(spec, quant, open_once=lambda path: None, watch=Watch())
     assert precious.read_text() == "mine"
+
+
+@pytest.mark.parametrize("etag", ["../../../escaped", "/etc/escaped"])
+def test_a_server_cannot_choose_where_files_go(hub: Hub, etag: str) -> None:
+    hub.etag = etag
+    manifest = get()
+    assert manifest
+    assert manifest.path.parent == places.models_dir()
+    assert not list(places.data_dir().rglob("escaped"))
 
 
 def test_a_token_stays_with_the_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
