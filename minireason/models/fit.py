@@ -146,18 +146,19 @@ class _Planner:
 
     def refusal(self, name: str, kv_type: KvType) -> DoesNotFit:
         """Why nothing fits, in numbers, and what would."""
-        gpus = sum(gpu.free_bytes for gpu in self._hardware.gpus if not gpu.unified)
+        gpus = self._hardware.gpus
         n_ctx = self._wish.n_ctx or min(START_N_CTX, self._shape.context)
         candidate = self._candidate(n_ctx, kv_type, self._layers[0])
-        if self._wish.n_gpu_layers and candidate.vram_bytes > sum(gpu.free_bytes for gpu in self._hardware.gpus):
-            fewer = next(
-                (count for count in range(candidate.n_gpu_layers, -1, -1) if self._fits(self._candidate(n_ctx, kv_type, count), 1.0)), 0
-            )
-            free = sum(gpu.free_bytes for gpu in self._hardware.gpus)
-            return DoesNotFit(name, candidate.vram_bytes, free, f"put at most {fewer} layers on the GPU (n_gpu_layers).")
+        vram = sum(gpu.free_bytes for gpu in gpus)
+        if self._wish.n_gpu_layers and candidate.vram_bytes > vram:
+            fewer = range(candidate.n_gpu_layers - 1, -1, -1)
+            most = next((count for count in fewer if self._fits(self._candidate(n_ctx, kv_type, count), 1.0)), None)
+            if most is not None:
+                return DoesNotFit(name, candidate.vram_bytes, vram, f"put at most {most} layers on the GPU (n_gpu_layers).")
         longest = self._longest(kv_type, 1.0, self._layers)
         advice = f"ask for a context of at most {longest} tokens." if longest else "use a smaller model or a smaller quant."
-        return DoesNotFit(name, candidate.needed_bytes, self._hardware.free_bytes + gpus, advice)
+        free = self._hardware.free_bytes + sum(gpu.free_bytes for gpu in gpus if not gpu.unified)
+        return DoesNotFit(name, candidate.needed_bytes, free, advice)
 
     def _longest(self, kv_type: KvType, share: float, layers: Sequence[int]) -> int:
         """The longest context that fits with one of these numbers of layers on the GPU, 0 if none does."""
