@@ -29,7 +29,7 @@ RUNS = (
     ("r1-qwen-1.5b", 1024, "f16"),
     ("r1-qwen-1.5b", 4096, "f16"),
 )
-LARGE = (("r1-qwen-7b", 512, "f16"), ("r1-qwen-7b", 2048, "f16"))
+LARGE = (("r1-qwen-7b", 1024, "f16"), ("r1-qwen-7b", 2048, "f16"))
 LEFT = 24  # tokens that the prompt leaves
 
 
