@@ -92,6 +92,12 @@ def vocabulary(size: int) -> tuple[list[str], list[int]]:
     return [*names, *words, *SPECIAL], [int(kind) for kind in kinds]
 
 
+def merges(names: list[str]) -> list[str]:
+    """As many merges as a real vocabulary of this size has, for the memory that they take; none of them ever applies."""
+    words = names[256 : -len(SPECIAL)]
+    return [f"{first} {second}" for first, second in zip(words, words[1:] + words[:1], strict=True)]
+
+
 def write(shape: Shape, path: Path, seed: int = 1) -> None:
     """Write the file, one tensor in memory at a time twice over (sizes first, then data)."""
     writer = gguf.GGUFWriter(path, "qwen2", use_temp_file=True)
@@ -111,7 +117,7 @@ def write(shape: Shape, path: Path, seed: int = 1) -> None:
     writer.add_tokenizer_pre("deepseek-r1-qwen")
     writer.add_token_list(names)
     writer.add_token_types(kinds)
-    writer.add_token_merges([f"{names[255]} {names[255]}"])
+    writer.add_token_merges(merges(names))
     writer.add_bos_token_id(shape.vocab - 6)
     writer.add_eos_token_id(shape.vocab - 5)
     writer.add_add_bos_token(True)

@@ -17,7 +17,7 @@ from minireason.errors import DoesNotFit, EngineError, ModelFileError
 from minireason.events import Message, Reply
 from minireason.models import fit, gguf, hardware, shape, store
 from minireason.models.fit import FitPlan
-from minireason.models.hardware import Hardware
+from minireason.models.hardware import Gpu, Hardware
 from minireason.reasoning.budget import Budget
 from minireason.reasoning.prompt import PromptEncoder
 from minireason.reasoning.think import ThinkMachine
@@ -70,7 +70,12 @@ class Reasoner:
         eos = model.piece(min(model.eog)).decode("utf-8", "replace")
         self._encoder = PromptEncoder(model, template, bos, eos)
         self._context = llama.Context(
-            model, n_ctx=plan.start_n_ctx, n_batch=plan.n_batch, n_seq_max=plan.n_seq_max, n_threads=plan.n_threads
+            model,
+            n_ctx=plan.start_n_ctx,
+            n_batch=plan.n_batch,
+            n_seq_max=plan.n_seq_max,
+            n_threads=plan.n_threads,
+            kv_type=plan.kv_type,
         )
         self._scheduler = Scheduler(self._context, plan.n_ctx)
         self._closed = False
@@ -130,9 +135,24 @@ class Reasoner:
         self.close()
 
 
-def machine() -> Hardware:
-    """This machine and the GPUs that the installed llama.cpp can use."""
-    return hardware.probe()
+def machine(*, measured: bool = False) -> Hardware:
+    """This machine and the GPUs that the installed llama.cpp can use.
+
+    `measured`: with the bandwidth of its memory, which takes half a second the first time.
+    """
+    found = hardware.probe(_gpus)
+    if not measured:
+        return found
+    return replace(found, bandwidth_bytes_per_s=hardware.bandwidth(store.models_dir().parent / "machine.json"))
+
+
+def _gpus() -> list[Gpu]:
+    """An integrated GPU and those of Apple's chips use the machine's own memory."""
+    return [
+        Gpu(device.name, device.description, device.free_bytes, device.total_bytes, device.kind == "igpu" or device.name.startswith("MTL"))
+        for device in llama.devices()
+        if device.kind in ("gpu", "igpu")
+    ]
 
 
 def engine_info() -> str:

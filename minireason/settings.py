@@ -13,6 +13,12 @@ from minireason.errors import BadSetting
 MAX_TOKENS = 32_768
 """The longest reply by default, thinking included: what DeepSeek used for the published scores of the R1 distills."""
 
+LAST_GROWTH = 4
+"""The KV cache doubles up to this part of the limit, and from there grows to the limit at once.
+
+While it grows, what is in the cache lies in memory a second time: so that is a quarter of the full cache, not all of it.
+"""
+
 MAX_SEED = 2**32 - 2
 """llama.cpp takes the seed 2**32 - 1 to mean "draw one"."""
 

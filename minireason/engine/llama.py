@@ -12,9 +12,10 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from minireason.errors import BackendMissing, DecodeFailed, EngineError, ModelFileError
+from minireason.settings import KvType
 
 try:
     from llama_cpp import llama_cpp as C
@@ -198,9 +199,9 @@ class Context:
     small as it can be saves most of the compute buffer.
     """
 
-    def __init__(self, model: Model, *, n_ctx: int, n_batch: int, n_seq_max: int, n_threads: int) -> None:
+    def __init__(self, model: Model, *, n_ctx: int, n_batch: int, n_seq_max: int, n_threads: int, kv_type: KvType = "f16") -> None:
         self.n_ctx, self.n_batch, self.n_seq_max = n_ctx, n_batch, n_seq_max
-        self._model, self._n_threads = model, n_threads
+        self._model, self._n_threads, self._kv_type = model, n_threads, kv_type
         self._ctx: Any = None
         self._open(n_ctx)
         self._token, self._pos = (C.llama_token * n_batch)(), (C.llama_pos * n_batch)()
@@ -221,6 +222,7 @@ class Context:
 
     def _open(self, n_ctx: int) -> None:
         _log_lines.clear()
+        kv_type = getattr(C, f"GGML_TYPE_{self._kv_type.upper()}")
         params = _fill(
             C.llama_context_default_params(),
             n_ctx=n_ctx,
@@ -230,6 +232,10 @@ class Context:
             n_outputs_max=self.n_seq_max,
             n_threads=self._n_threads,
             n_threads_batch=self._n_threads,
+            type_k=kv_type,
+            type_v=kv_type,
+            # quantized values need it; elsewhere llama.cpp looks whether the device can do it
+            flash_attn_type=C.LLAMA_FLASH_ATTN_TYPE_AUTO if self._kv_type == "f16" else C.LLAMA_FLASH_ATTN_TYPE_ENABLED,
             kv_unified=True,
             no_perf=True,
         )
@@ -294,3 +300,58 @@ def system_info() -> str:
     """What llama.cpp says of its build and this CPU."""
     _init()
     return str(C.llama_print_system_info().decode())
+
+
+class Device(NamedTuple):
+    """A device that the installed llama.cpp can compute on; `kind` is "cpu", "gpu", "igpu" (shares the machine's memory) or "accel"."""
+
+    name: str
+    description: str
+    kind: str
+    free_bytes: int
+    total_bytes: int
+
+
+def devices() -> list[Device]:
+    """Every device of this build, in llama.cpp's order; names from ggml-backend.h, which llama-cpp-python does not bind."""
+    _init()
+    count, get = _ggml("dev_count", ctypes.c_size_t), _ggml("dev_get", ctypes.c_void_p, ctypes.c_size_t)
+    name, description = _ggml("dev_name", ctypes.c_char_p, ctypes.c_void_p), _ggml("dev_description", ctypes.c_char_p, ctypes.c_void_p)
+    kind = _ggml("dev_type", ctypes.c_int, ctypes.c_void_p)
+    memory = _ggml("dev_memory", None, ctypes.c_void_p, ctypes.POINTER(ctypes.c_size_t), ctypes.POINTER(ctypes.c_size_t))
+    found = []
+    for index in range(count()):
+        device = get(index)
+        free, total = ctypes.c_size_t(), ctypes.c_size_t()
+        memory(device, ctypes.byref(free), ctypes.byref(total))
+        found.append(
+            Device(
+                name(device).decode(),
+                description(device).decode("utf-8", "replace"),
+                _KINDS.get(kind(device), "other"),
+                free.value,
+                total.value,
+            )
+        )
+    return found
+
+
+_KINDS = {0: "cpu", 1: "gpu", 2: "igpu", 3: "accel"}  # enum ggml_backend_dev_type
+
+
+def _ggml(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+    """The function ggml_backend_NAME, which libllama's handle finds in the libraries that it pulls in, except on Windows."""
+    for library in (C._lib, *_ggml_libraries()):
+        try:
+            function = library[f"ggml_backend_{name}"]
+        except AttributeError:
+            continue
+        function.restype, function.argtypes = result, list(arguments)
+        return function  # type: ignore[no-any-return]
+    raise BackendMissing(f"This llama-cpp-python has no ggml_backend_{name}; install the version that minireason asks for.")
+
+
+@functools.cache
+def _ggml_libraries() -> list[ctypes.CDLL]:
+    files = Path(C.__file__).with_name("lib").glob("ggml*.dll")
+    return [ctypes.CDLL(str(file)) for file in sorted(files)]

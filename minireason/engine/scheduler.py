@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from minireason.engine.sequence import Sequence, Slot, common_prefix
 from minireason.errors import ContextFull
+from minireason.settings import LAST_GROWTH
 
 WORTH_WAITING_TOKENS = 32
 """A sequence waits for another one that is reading a prompt with more than this in common."""
@@ -190,7 +191,8 @@ class Scheduler:
         live = sorted((slot for slot in self._slots if slot.owner), key=lambda slot: len(slot.cached))
         if self._backend.n_ctx < self.n_ctx:
             total = sum(len(slot.cached) for slot in (*idle, *live)) + wanted
-            if not self._backend.grow(min(self.n_ctx, max(2 * self._backend.n_ctx, -(-total // 256) * 256))):
+            size = max(2 * self._backend.n_ctx, -(-total // 256) * 256)
+            if not self._backend.grow(size if size <= self.n_ctx // LAST_GROWTH else self.n_ctx):
                 self.n_ctx = self._backend.n_ctx  # no memory for more
         elif idle:
             self._trim(min(idle, key=lambda slot: slot.last_used), 0)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+
+_SIMD = "avx avx2 avx_vnni avx512f avx512_vnni avx512_bf16 amx_int8 fma f16c asimd asimddp i8mm sve"
+_WHEELS = "https://abetlen.github.io/llama-cpp-python/whl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,67 +46,126 @@ class Hardware:
 
 
 def probe(list_devices: Callable[[], Sequence[Gpu]] | None = None) -> Hardware:
-    """This machine, now, without starting a process on Linux; `list_devices` asks llama.cpp (see `reasoner.machine`)."""
-    return Hardware(_cores(), _free_bytes(), _free_bytes(), (), tuple(list_devices() if list_devices else ()))
+    """This machine, now; `list_devices` asks llama.cpp for its GPUs. See `reasoner.machine`, which does."""
+    free, total = _memory()
+    return Hardware(_cores(), free, total, _simd(), tuple(list_devices() if list_devices else ()))
 
 
-def unusable_gpus(gpus: Sequence[Gpu]) -> tuple[tuple[str, str], ...]:
-    """(name, install line) of GPUs that are there but not among `gpus`, the ones in use; starts nvidia-smi and vulkaninfo."""
-    return ()
+def unusable_gpus(usable: Sequence[Gpu]) -> tuple[tuple[str, str], ...]:
+    """(name, command) of the GPUs that are there but not among `usable`, and the command that installs a build for them.
 
-
-def measure_bandwidth() -> float:
-    """Bytes per second that the cores together read from memory; takes about 0.3 s."""
-    return 1e10
+    Starts nvidia-smi and vulkaninfo where they are, so it may take a second.
+    """
+    found: dict[str, str] = {}
+    if sys.platform == "darwin":
+        if platform.machine() == "arm64" and not usable:
+            found["Apple GPU"] = _install("metal")
+    else:
+        names = _run("nvidia-smi", "--query-gpu=name", "--format=csv,noheader").splitlines()
+        found |= {name.strip(): _install("cu124") for name in names if name.strip()}
+        for name in _vulkan_gpus(_run("vulkaninfo", "--summary")):
+            found.setdefault(name, _install("vulkan"))
+    return tuple((name, command) for name, command in found.items() if not any(name in gpu.description for gpu in usable))
 
 
 def bandwidth(cache: Path) -> float:
-    """The bandwidth of this machine, measured once and kept in the JSON file `cache`; in bytes per second."""
-    return 1e10
+    """What `measure_bandwidth` gives, measured once and kept in the JSON file `cache`, for as long as the cores stay the same."""
+    cores = _cores()
+    try:
+        known = json.loads(cache.read_text("utf-8"))
+        if known["cores"] == cores and known["bytes_per_s"] > 0:
+            return float(known["bytes_per_s"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # measured again
+    measured = measure_bandwidth()
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.write_text(json.dumps({"cores": cores, "bytes_per_s": round(measured)}))
+    except OSError:
+        pass  # and again the next time
+    return measured
+
+
+def measure_bandwidth() -> float:
+    """Bytes per second that one thread on each core together read from memory: the best of a few sums over 256 MiB, 0.4 s.
+
+    A cache larger than that, such as a server's, makes it too high.
+    """
+    import numpy as np
+
+    parts = np.array_split(np.ones(2**25, dtype=np.int64), _cores())
+    best, until = 0.0, time.perf_counter() + 0.3
+    while time.perf_counter() < until:
+        threads = [threading.Thread(target=part.sum) for part in parts]  # numpy lets go of the interpreter's lock
+        started = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        best = max(best, 2**28 / (time.perf_counter() - started))
+    return best
 
 
 def _cores() -> int:
     """Physical cores among those that this process may run on, within the cgroup's CPU quota."""
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
-    siblings = set()
-    for cpu in allowed:
-        try:
-            siblings.add(Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text())
-        except OSError:
-            siblings.add(str(cpu))
-    quota = _read("/sys/fs/cgroup/cpu.max").split()
-    limit = max(1, int(quota[0]) // int(quota[1])) if len(quota) == 2 and quota[0] != "max" else len(siblings)
-    return max(1, min(len(siblings), limit))
+    siblings = {_read(Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")) or str(cpu) for cpu in allowed}
+    return max(1, min(len(siblings), *(int(quota) for quota in _cpu_quotas(cgroups("cpu"))), 2**31))
 
 
-def _free_bytes() -> int:
+def _cpu_quotas(folders: Sequence[Path]) -> Iterator[float]:
+    """CPUs that each cgroup may use, for those with a limit."""
+    for folder in folders:
+        quota, period = (*_read(folder / "cpu.max").split(), "", "")[:2]
+        if not quota:
+            quota, period = _read(folder / "cpu.cfs_quota_us").strip(), _read(folder / "cpu.cfs_period_us").strip()
+        if quota.isdigit() and period.isdigit() and int(period):
+            yield int(quota) / int(period)
+
+
+def _memory() -> tuple[int, int]:
+    """Free and total bytes."""
     if sys.platform == "linux":
-        rows = dict(line.split(":", 1) for line in _read("/proc/meminfo").splitlines() if ":" in line)
-        free = int(rows.get("MemAvailable", rows.get("MemFree", "0")).split()[0]) * 1024
-        return min(free, _cgroup_free_bytes())
+        rows = dict(line.split(":", 1) for line in _read(Path("/proc/meminfo")).splitlines() if ":" in line)
+        total, free = (int(rows.get(key, "0").split()[0]) * 1024 for key in ("MemTotal", "MemAvailable"))
+        limits = [(free, total), *memory_limits(cgroups("memory"))]
+        return min(free for free, _ in limits), min(total for _, total in limits)
     if sys.platform == "darwin":
-        total = subprocess.run(["/usr/sbin/sysctl", "-n", "hw.memsize"], capture_output=True, text=True, check=False).stdout
-        return int(total or 0) * 3 // 4
-    return _windows_free_bytes()
+        total = int(_run("/usr/sbin/sysctl", "-n", "hw.memsize") or 0)
+        return total * 3 // 4, total
+    return _windows_memory()
 
 
-def _cgroup_free_bytes() -> int:
-    """Room below the memory limit of this process's cgroup (v2) or of the container's root (v1 and v2)."""
-    own = next((line[3:] for line in _read("/proc/self/cgroup").splitlines() if line.startswith("0::")), "/")
-    roots = [(f"/sys/fs/cgroup{own.rstrip('/')}", "memory.max", "memory.current"), ("/sys/fs/cgroup", "memory.max", "memory.current")]
-    roots.append(("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"))
-    free = 2**63
-    for root, limit_name, used_name in roots:
-        limit, used = _read(f"{root}/{limit_name}").strip(), _read(f"{root}/{used_name}").strip()
-        if limit.isdigit() and used.isdigit():
-            cache = next(
-                (int(line.split()[1]) for line in _read(f"{root}/memory.stat").splitlines() if line.startswith("inactive_file ")), 0
-            )
-            free = min(free, max(0, int(limit) - int(used) + cache))
-    return free
+def cgroups(controller: str, root: Path = Path("/sys/fs/cgroup"), membership: str | None = None) -> list[Path]:
+    """The folders of this process's cgroup and of those around it, each of which may set a limit (v1 and v2).
+
+    A container may see its own cgroup as the root of the tree; `membership` is the text of /proc/self/cgroup.
+    """
+    folders = []
+    for line in (_read(Path("/proc/self/cgroup")) if membership is None else membership).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers or controller in controllers.split(","):
+            base = root / controller if controllers else root
+            own = base / path.strip("/")
+            folders += [folder for folder in (own, *own.parents) if folder == base or base in folder.parents]
+    return folders
 
 
-def _windows_free_bytes() -> int:
+def memory_limits(folders: Sequence[Path]) -> Iterator[tuple[int, int]]:
+    """(bytes free, limit) of each cgroup with a limit; cached files count as free, as the kernel drops them first."""
+    for folder in folders:
+        for limit_name, used_name, prefix in (
+            ("memory.max", "memory.current", ""),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
+        ):
+            limit, used = _read(folder / limit_name).strip(), _read(folder / used_name).strip()
+            if limit.isdigit() and used.isdigit():
+                rows = (line.split() for line in _read(folder / "memory.stat").splitlines())
+                files = sum(int(row[1]) for row in rows if row[0] in (f"{prefix}inactive_file", f"{prefix}active_file"))
+                yield min(int(limit), max(0, int(limit) - int(used) + files)), int(limit)
+
+
+def _windows_memory() -> tuple[int, int]:
     import ctypes
 
     class Status(ctypes.Structure):
@@ -105,11 +173,57 @@ def _windows_free_bytes() -> int:
 
     status = Status(length=ctypes.sizeof(Status))
     ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))  # type: ignore[attr-defined,unused-ignore]
-    return int(status.b)
+    return int(status.b), int(status.a)
 
 
-def _read(path: str) -> str:
+def _simd() -> tuple[str, ...]:
+    """Names as in /proc/cpuinfo, where the first core comes first and is enough."""
+    if sys.platform != "linux":
+        return ("asimd",) if platform.machine().lower() == "arm64" else ()
     try:
-        return Path(path).read_text()
+        with Path("/proc/cpuinfo").open() as file:
+            flags = set(file.read(8192).lower().replace("\n", " ").split())
     except OSError:
+        return ()
+    return tuple(name for name in _SIMD.split() if name in flags)
+
+
+def _vulkan_gpus(summary: str) -> list[str]:
+    """Names of the devices in `vulkaninfo --summary` that are GPUs and not a CPU that plays one."""
+    kind, names = "", []
+    for line in summary.splitlines():
+        key, _, value = (part.strip() for part in line.partition("="))
+        if key == "deviceType":
+            kind = value
+        elif key == "deviceName" and kind.endswith("_GPU"):
+            names.append(value)
+    return names
+
+
+def _install(backend: str) -> str:
+    """llama-cpp-python's own line for a prebuilt wheel, within the versions that minireason asks for."""
+    try:
+        requirements = metadata.requires("minireason") or []
+    except metadata.PackageNotFoundError:
+        requirements = []
+    wanted = next((line for line in requirements if line.startswith("llama-cpp-python")), "llama-cpp-python")
+    return f"pip install --force-reinstall --only-binary llama-cpp-python --extra-index-url {_WHEELS}/{backend} '{wanted}'"
+
+
+def _run(program: str, *arguments: str) -> str:
+    """What a program prints; nothing if it is not there, fails or hangs."""
+    path = shutil.which(program)
+    if path is None:
+        return ""
+    try:
+        done = subprocess.run([path, *arguments], capture_output=True, text=True, errors="replace", check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError):
         return ""

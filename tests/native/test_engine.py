@@ -10,6 +10,7 @@ import pytest
 from minireason.engine import llama, sampler
 from minireason.engine.scheduler import Scheduler
 from minireason.engine.sequence import Sequence
+from minireason.settings import KvType
 from tests.engine.fake import ListSink
 
 QUESTION = "<｜User｜>What is 347 + 586?<｜Assistant｜><think>\n"
@@ -18,9 +19,9 @@ QUESTION = "<｜User｜>What is 347 + 586?<｜Assistant｜><think>\n"
 class Engine:
     """A model with a scheduler, made small so that slices and growth happen."""
 
-    def __init__(self, path: Path, n_ctx: int = 256, limit: int = 2048) -> None:
+    def __init__(self, path: Path, n_ctx: int = 256, limit: int = 2048, kv_type: KvType = "f16") -> None:
         self.model = llama.Model(path)
-        self.context = llama.Context(self.model, n_ctx=n_ctx, n_batch=32, n_seq_max=8, n_threads=2)
+        self.context = llama.Context(self.model, n_ctx=n_ctx, n_batch=32, n_seq_max=8, n_threads=2, kv_type=kv_type)
         self.scheduler = Scheduler(self.context, limit)
 
     def start(self, prompt: list[int], limit: int, temperature: float = 0, seed: int = 1) -> tuple[Sequence, ListSink]:
@@ -82,6 +83,26 @@ def test_rewind_and_go_on_gives_the_same(engine: Engine) -> None:
     del sink.taken[5:]
     engine.run()
     assert sink.taken == whole
+
+
+@pytest.mark.parametrize("kv_type", ["q8_0", "q4_0"])
+def test_a_quantized_cache_grows_forks_and_rewinds(smollm2_path: Path, kv_type: KvType, request: pytest.FixtureRequest) -> None:
+    engine, roomy = Engine(smollm2_path, kv_type=kv_type), Engine(smollm2_path, n_ctx=1024, kv_type=kv_type)
+    request.addfinalizer(engine.close)
+    request.addfinalizer(roomy.close)
+    ids = prompt(engine, "<|im_start|>user\nTell me about foxes.<|im_end|>\n<|im_start|>assistant\n")
+    sequence, sink = engine.start(ids, 160)
+    while len(sink.taken) < 20:
+        engine.scheduler.step()
+    engine.scheduler.rewind(sequence, len(ids) + 10)
+    del sink.taken[10:]
+    forked, its_sink = engine.start(list(sequence.tokens), 150)
+    engine.run()
+    assert forked.cached_tokens >= len(ids) + 8
+    assert engine.context.n_ctx > 256, "the two together outgrew the first cache"
+    assert sink.taken[10:] == its_sink.taken
+    assert sink.taken == roomy.alone(ids, 160)
+    assert roomy.context.n_ctx == 1024
 
 
 def test_the_context_ends_a_reply_and_keeps_it(tiny_path: Path) -> None:

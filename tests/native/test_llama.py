@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import inspect
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from llama_cpp import llama_cpp
 
 from minireason import BackendMissing, DecodeFailed, ModelFileError
 from minireason.engine import llama, sampler, trial
+from minireason.settings import KvType
 from tests.models.build import write
 
 SOURCE = inspect.getsource(llama)
@@ -33,7 +35,7 @@ def test_every_function_in_use_exists() -> None:
         (llama_cpp.llama_model_params, "n_gpu_layers use_extra_bufts progress_callback"),
         (
             llama_cpp.llama_context_params,
-            "n_ctx n_batch n_ubatch n_seq_max n_outputs_max n_threads n_threads_batch kv_unified no_perf",
+            "n_ctx n_batch n_ubatch n_seq_max n_outputs_max n_threads n_threads_batch kv_unified no_perf type_k type_v flash_attn_type",
         ),
         (llama_cpp.llama_batch, "n_tokens token pos n_seq_id seq_id logits"),
         (llama_cpp.llama_sampler_chain_params, "no_perf"),
@@ -43,6 +45,15 @@ def test_every_field_in_use_exists(struct: type, fields: str) -> None:
     known = {name for name, *_ in struct._fields_}  # type: ignore[attr-defined]
     assert set(fields.split()) <= known
     assert all(f"{field}=" in SOURCE or f".{field} =" in SOURCE for field in fields.split())
+
+
+def test_every_kv_type_exists() -> None:
+    assert all(hasattr(llama_cpp, f"GGML_TYPE_{name.upper()}") for name in get_args(KvType))
+
+
+def test_a_function_of_ggml_that_is_gone_is_refused() -> None:
+    with pytest.raises(BackendMissing, match="dev_weight"):
+        llama._ggml("dev_weight", None)
 
 
 def test_a_field_that_is_gone_is_refused() -> None:

