@@ -15,7 +15,7 @@ from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import DoesNotFit, EngineError, ModelFileError
 from minireason.events import Message, Reply
-from minireason.models import fit, gguf, hardware, shape, store
+from minireason.models import choose, fit, gguf, hardware, places, shape, store
 from minireason.models.fit import FitPlan
 from minireason.models.hardware import Gpu, Hardware
 from minireason.reasoning.budget import Budget
@@ -38,7 +38,11 @@ def load(model: str | Path, *, on_progress: Callable[[float], None] | None = Non
     wish = LoadSettings.of(changes)
     file = store.find(str(model))
     header = gguf.check(file.path)
-    plan = fit.plan(file.label, shape.of(header), machine(), wish)
+    found = machine()
+    try:
+        plan = fit.plan(file.label, shape.of(header), found, wish)
+    except DoesNotFit as error:
+        raise (choose.instead(error, header.tensor_bytes, found) if wish.n_ctx is None else error) from None
     if not file.trusted:
         open_once(file.path)
     loaded = llama.Model(file.path, n_gpu_layers=plan.n_gpu_layers, on_progress=on_progress)
@@ -143,7 +147,7 @@ def machine(*, measured: bool = False) -> Hardware:
     found = hardware.probe(_gpus)
     if not measured:
         return found
-    return replace(found, bandwidth_bytes_per_s=hardware.bandwidth(store.models_dir().parent / "machine.json"))
+    return replace(found, bandwidth_bytes_per_s=hardware.bandwidth(places.data_dir() / "machine.json"))
 
 
 def _gpus() -> list[Gpu]:

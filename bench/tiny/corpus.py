@@ -20,7 +20,7 @@ CONTEXT = 4096
 SLIP_RATE = 0.03
 
 SHARES = {"add": 0.10, "sum": 0.12, "sub": 0.17, "mul": 0.17, "max": 0.14, "count": 0.15, "word": 0.08, "follow": 0.04, "chat": 0.03}
-CUT_SHARE, HISTORY_SHARE, LONG_SHARE, SYSTEM_SHARE = 0.07, 0.06, 0.004, 0.02
+CUT_SHARE, HISTORY_SHARE, LONG_SHARE, SYSTEM_SHARE = 0.07, 0.08, 0.004, 0.02
 LANDINGS = (
     "",
     "",
@@ -101,8 +101,10 @@ def drill(rng: random.Random) -> Example:
     word = problems.pseudo_word(rng) if rng.random() < 0.5 else "".join(rng.choice(letters) for _ in range(rng.randrange(3, 12)))
     value, other = problems.number(rng, rng.randrange(1, 5)), problems.number(rng, rng.randrange(1, 5))
     if kind == "compare":
+        wanted = rng.choice(("largest", "smallest"))
         numbers = [(str(problems.number(rng, rng.randrange(1, 5))), str(problems.number(rng, rng.randrange(1, 5)))) for _ in range(6)]
-        return judged(word, [(f"{first} {second}:", " " + compare(first, second, "largest")[0]) for first, second in numbers])
+        reasons = [(first, second, *compare(first, second, wanted)) for first, second in numbers]
+        return judged(wanted, [(f"{first} {second}:", f" {reason}, {'yes' if wins else 'no'}") for first, second, reason, wins in reasons])
     task = word
     if kind == "copy":
         text = "\n".join([word] * 3)

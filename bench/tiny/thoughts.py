@@ -33,8 +33,9 @@ class Scratchpad:
             return value
         return max(0, value + self._rng.choice((-1, 1, 1, -2, 2, 10 if value < 9 else -10)))
 
-    def add(self, left: int, right: int) -> int:
-        self.write(f"{left} + {right}")
+    def add(self, left: int, right: int, rest: tuple[int, ...] = ()) -> int:
+        """The sum of two terms; the `rest` is named too, so that no term is lost on the way to the next sum."""
+        self.write(f"{left} + {right}" + (f", then {', '.join(map(str, rest))}" if rest else ""))
         tail, carry, place = "", 0, 0
         while 10**place <= max(left, right):
             first, second = left // 10**place % 10, right // 10**place % 10
@@ -128,7 +129,7 @@ class Scratchpad:
             if self._rng.random() < self._slip_rate:
                 wins = not wins
             best = value if wins else best
-            self.write(f"{value}: {reason}, best {best}")
+            self.write(f"{value}: {reason}, {'yes' if wins else 'no'}, best {best}")
         return best
 
     def count(self, word: str, letter: str) -> int:
@@ -172,8 +173,8 @@ def think(problem: Problem, rng: random.Random, slip_rate: float = 0.0) -> tuple
             result = pad.best_of(problem.op, numbers)
         elif problem.op == "sum":
             result = numbers[0]
-            for term in numbers[1:]:
-                result = pad.add(result, term)
+            for index, term in enumerate(numbers[1:], 2):
+                result = pad.add(result, term, numbers[index:])
         else:
             result = pad.checked(problem.op, numbers[0], numbers[1])
     return "\n".join(pad.lines), str(result)

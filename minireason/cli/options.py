@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import typer
@@ -112,10 +112,9 @@ class Asked:
 
 def machine() -> Hardware:
     """This machine with its GPUs and, measured once, the speed of its memory."""
-    from minireason.models import hardware
     from minireason.reasoner import machine as probe
 
-    return replace(probe(), bandwidth_bytes_per_s=hardware.bandwidth(places.data_dir() / "bandwidth.json"))
+    return probe(measured=True)
 
 
 def interactive() -> bool:
