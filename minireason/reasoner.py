@@ -18,6 +18,7 @@ from minireason.events import Message, Reply
 from minireason.models import fit, gguf, hardware, shape, store
 from minireason.models.fit import FitPlan
 from minireason.models.hardware import Hardware
+from minireason.prefill import Prefill
 from minireason.reasoning.budget import Budget
 from minireason.reasoning.prompt import PromptEncoder
 from minireason.reasoning.think import ThinkMachine
@@ -110,11 +111,30 @@ class Reasoner:
                 pass
             return stream.reply
 
-    def chat(self, *, system: str | None = None) -> Session:
-        """Start a conversation with this model."""
+    @property
+    def n_ctx(self) -> int:
+        """The most tokens that a prompt and its reply may have together."""
+        return self._scheduler.n_ctx
+
+    def count_tokens(self, question: str | Sequence[Message]) -> int:
+        """How many tokens a prompt has; raises UsageError as `stream` does."""
+        return len(self._encoder.encode([Message(role="user", content=question)] if isinstance(question, str) else question).ids)
+
+    def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool] = lambda: False) -> int:
+        """Read what any next question after these messages will be preceded by, so that it need not be read when it comes.
+
+        Waits until it is done, in slices of some tokens, and steps aside while a stream is open. The number of tokens read.
+        """
+        if self._closed:
+            raise EngineError("This model is closed; load it again.")
+        tokens = self._encoder.prefix(messages)
+        return Prefill(self._scheduler, tokens).run(stopped) if 0 < len(tokens) < self._scheduler.n_ctx - 1 else 0
+
+    def chat(self, *, system: str | None = None, read_ahead: bool = False) -> Session:
+        """Start a conversation with this model; for `read_ahead` see `Session`."""
         from minireason.session import Session
 
-        return Session(self, system=system)
+        return Session(self, system=system, read_ahead=read_ahead)
 
     def close(self) -> None:
         """Free the model's memory; open streams cannot go on."""

@@ -19,12 +19,15 @@ ALLOWED = {
     "engine": WORDS,
     "reasoning": WORDS,
     "stream": WORDS | {"engine", "reasoning", "models"},
-    "reasoner": WORDS | {"engine", "reasoning", "models", "stream", "session"},
-    "session": WORDS | {"reasoner", "stream"},
+    "prefill": {"engine"},
+    "history": WORDS,
+    "transcript": WORDS | {"history", "models"},
+    "reasoner": WORDS | {"engine", "reasoning", "models", "stream", "session", "prefill"},
+    "session": WORDS | {"reasoner", "stream", "history", "transcript"},
     "tiny": set(),
     "__init__": WORDS | {"reasoner", "session", "stream"},
     "__main__": {"cli"},
-    "cli": WORDS | {"models", "reasoner", "session", "stream", "__version__"},
+    "cli": WORDS | {"models", "reasoner", "session", "stream", "history", "transcript", "__version__"},
 }
 
 

@@ -64,6 +64,16 @@ class Scheduler:
                 sequence.slot.owner, sequence.slot = None, None
             self._crowded = False
 
+    @property
+    def busy(self) -> bool:
+        """Whether there is any sequence."""
+        return self.others(None)
+
+    def others(self, sequence: Sequence | None) -> bool:
+        """Whether there is any sequence but this one."""
+        with self.lock:
+            return any(one is not sequence for one in (*self._waiting, *(slot.owner for slot in self._slots if slot.owner)))
+
     def defer(self, act: Callable[[], None]) -> None:
         """Run this before the next step: for finalizers, which may come in the middle of one, in the same thread."""
         self._deferred.append(act)
@@ -123,7 +133,7 @@ class Scheduler:
             ((len(slot.owner.tokens) - len(slot.cached), slot, slot.owner) for slot in live if slot.owner), key=lambda item: item[0]
         )
         for count, slot, owner in pending:
-            share = 1 if count == 1 else min(count - 1, room)
+            share = 1 if count == 1 else min(count - 1, room, owner.slice_tokens or room)
             if share and room:
                 plan.append((slot, owner, share, count == 1))
                 room -= share
