@@ -54,6 +54,10 @@ class Turn:
         """See `Stream.cancel`."""
         self._stream.cancel()
 
+    def finish_thinking(self) -> bool:
+        """See `Stream.finish_thinking`."""
+        return self._stream.finish_thinking()
+
     @property
     def reply(self) -> Reply:
         """See `Stream.reply`."""

@@ -11,7 +11,8 @@ from fractions import Fraction
 
 from minireason.reasoning import verify
 
-_BOXED = "\\boxed{"
+BOX = "\\boxed"
+_BOXED = BOX + "{"
 _MAX_DIGITS = 1_000
 """Longer numbers are compared as text; Python refuses to read numbers of more than 4,300 digits."""
 

@@ -120,6 +120,7 @@ def main() -> None:
         except Exception:  # whatever sympy raises: it could not tell
             return False
 
+    verdict('["x", "x+0"]')  # the first one is slow, whatever it is
     print("ready", flush=True)
     for line in sys.stdin:
         print(json.dumps(verdict(line)), flush=True)
