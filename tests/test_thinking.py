@@ -46,7 +46,7 @@ def ask(reasoner: Reasoner, question: str, **settings: object) -> Reply:
 
 def test_a_cut_at_every_length_of_tiny(tiny: Reasoner) -> None:
     whole = tiny.ask(QUESTION, temperature=0)
-    for budget in range(whole.usage.thinking_tokens + 2):
+    for budget in range(whole.usage.thinking_tokens + 2):  # a few seconds in all
         reply = ask(tiny, QUESTION, temperature=0, thinking_budget=budget)
         landed(reply)
         assert reply.finish_reason == "stop"
