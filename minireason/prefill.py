@@ -20,40 +20,35 @@ class Prefill:
     full = False
 
     def __init__(self, scheduler: Scheduler, tokens: list[int]) -> None:
-        # The last token of a sequence waits for its logits to be wanted, and here they never are.
-        self._scheduler, self._sequence = scheduler, Sequence([*tokens, tokens[-1]], None, self)
-        self._sequence.slice_tokens = SLICE_TOKENS
-        self._ended = False
+        self._scheduler, self._tokens = scheduler, tokens
 
     def run(self, stopped: Callable[[], bool]) -> int:
         """Read to the end or until stopped, stepping aside while there are other sequences; the number of tokens read."""
-        self._scheduler.add(self._sequence)
-        try:
-            while not stopped() and not self._ended:
-                if not self._step():
-                    self._scheduler.remove(self._sequence)  # what it read stays in the cache, to be found again
-                    while self._scheduler.busy and not stopped():
-                        time.sleep(_AWAY_S)
-                    self._scheduler.add(self._sequence)
-                time.sleep(_PAUSE_S)  # a lock is not fair: let others have it
-            return self._sequence.decoded
-        finally:
-            self._scheduler.remove(self._sequence)
+        read = 0
+        while read < len(self._tokens) and not stopped():
+            read, aside = self._slice(read)
+            time.sleep(_AWAY_S if aside else _PAUSE_S)  # a lock is not fair: let others have it
+        return read
 
-    def _step(self) -> bool:
+    def _slice(self, read: int) -> tuple[int, bool]:
+        """Read the next slice if nobody else is there: how much is read then, and whether somebody is."""
         with self._scheduler.lock:
-            if self._scheduler.others(self._sequence):
-                return False
-            if self._sequence.decoded < len(self._sequence.tokens) - 1:
-                self._scheduler.step()
-            self._ended = self._ended or self._sequence.decoded >= len(self._sequence.tokens) - 1
-            return True
+            if self._scheduler.sequences:
+                return read, True
+            read = min(read + SLICE_TOKENS, len(self._tokens))
+            sequence = Sequence([*self._tokens[:read], self._tokens[read - 1]], None, self)  # the last one is not read
+            sequence.only_read = True
+            self._scheduler.add(sequence)
+            try:
+                while sequence in self._scheduler.sequences:
+                    self._scheduler.step()
+            finally:
+                self._scheduler.remove(sequence)
+            return read, False
 
     def take(self, _token: int) -> list[int]:
         """See `engine.sequence.Sink`."""
-        self._ended = True
         return []
 
     def out_of_room(self) -> None:
         """See `engine.sequence.Sink`."""
-        self._ended = True

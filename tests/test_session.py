@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from minireason import Message, Reasoner, SessionError, transcript
+from minireason import Message, Reasoner, Session, SessionError, transcript
 from minireason.history import History
 
 FIRST, SECOND = "What is 12 + 5?", "What is 5 + 8?"
@@ -18,6 +18,12 @@ FIRST, SECOND = "What is 12 + 5?", "What is 5 + 8?"
 
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def stop_at_once(chat: Session, question: str, *, again: bool = False) -> None:
+    turn = chat.stream(question, again=again, temperature=0)
+    for _ in turn:
+        turn.cancel()
 
 
 def test_retry_edit_and_undo(tiny: Reasoner) -> None:
@@ -38,11 +44,11 @@ def test_retry_edit_and_undo(tiny: Reasoner) -> None:
 def test_a_question_without_an_answer_can_be_asked_again(tiny: Reasoner) -> None:
     chat = tiny.chat()
     chat.send(FIRST, temperature=0)
-    chat.send(SECOND, max_tokens=3)
+    stop_at_once(chat, SECOND)
     assert (chat.unanswered, len(chat.turns)) == (SECOND, 1)
     assert chat.retry(temperature=0).boxed == "13"
     assert (chat.unanswered, len(chat.turns)) == (None, 2)
-    chat.retry(max_tokens=3)
+    stop_at_once(chat, SECOND, again=True)
     assert [turn.question for turn in chat.turns] == [FIRST, SECOND], "a retry without an answer replaces nothing"
     assert chat.undo() == SECOND, "the question alone"
     assert len(chat.turns) == 2
@@ -70,7 +76,7 @@ def test_reading_ahead_steps_aside(tiny: Reasoner) -> None:
     assert chat.send(SECOND, temperature=0).boxed == "13", "at once"
     assert tiny.ask(SECOND, temperature=0).boxed == "13", "somebody else"
     chat.close()
-    assert not tiny._scheduler.busy
+    assert not tiny._scheduler.sequences
 
 
 def test_what_was_saved_is_loaded(tiny: Reasoner, tmp_path: Path) -> None:

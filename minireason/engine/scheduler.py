@@ -65,14 +65,10 @@ class Scheduler:
             self._crowded = False
 
     @property
-    def busy(self) -> bool:
-        """Whether there is any sequence."""
-        return self.others(None)
-
-    def others(self, sequence: Sequence | None) -> bool:
-        """Whether there is any sequence but this one."""
+    def sequences(self) -> list[Sequence]:
+        """All sequences that have not ended."""
         with self.lock:
-            return any(one is not sequence for one in (*self._waiting, *(slot.owner for slot in self._slots if slot.owner)))
+            return [*self._waiting, *(slot.owner for slot in self._slots if slot.owner)]
 
     def defer(self, act: Callable[[], None]) -> None:
         """Run this before the next step: for finalizers, which may come in the middle of one, in the same thread."""
@@ -92,6 +88,9 @@ class Scheduler:
             while self._deferred:
                 self._deferred.popleft()()
             self._admit()
+            for slot in self._slots:
+                if slot.owner and slot.owner.only_read and slot.owner.decoded == len(slot.owner.tokens) - 1:
+                    self.remove(slot.owner)  # it was to be read, and is
             live = [slot for slot in self._slots if slot.owner and not slot.owner.sink.full]
             if not live:
                 return False
@@ -133,7 +132,7 @@ class Scheduler:
             ((len(slot.owner.tokens) - len(slot.cached), slot, slot.owner) for slot in live if slot.owner), key=lambda item: item[0]
         )
         for count, slot, owner in pending:
-            share = 1 if count == 1 else min(count - 1, room, owner.slice_tokens or room)
+            share = 1 if count == 1 else min(count - 1, room)
             if share and room:
                 plan.append((slot, owner, share, count == 1))
                 room -= share

@@ -128,9 +128,13 @@ class PromptEncoder:
         parts = self._parts(check_messages([*messages, Message(role="user", content="?")]))
         return list(itertools.chain(*parts[:-2]))
 
-    def closing(self) -> list[int]:
+    def closing(self, *, after_line: bool = False) -> list[int]:
         """The ids that end a thought and begin the answer."""
-        return self._tokens(f"\n{CLOSE}\n\n")
+        return self._tokens(f"{CLOSE}\n\n" if after_line else f"\n{CLOSE}\n\n")
+
+    def text(self, text: str) -> list[int]:
+        """The ids of plain text, none of them a special token's."""
+        return list(self._content(text))
 
     def _tokens(self, text: str) -> list[int]:
         return self._vocabulary.tokenize(text, parse_special=True)

@@ -237,3 +237,14 @@ def test_common_prefix(first: list[int], second: list[int]) -> None:
     count = common_prefix(first, second)
     assert first[:count] == second[:count]
     assert count == min(len(first), len(second)) or first[count] != second[count]
+
+
+def test_a_sequence_that_is_only_read_ends_before_its_last_token() -> None:
+    backend = FakeBackend()
+    scheduler = Scheduler(backend, 64)
+    sequence = Sequence(list(range(20)), None, sink := ListSink(5))
+    sequence.only_read = True
+    scheduler.add(sequence)
+    while scheduler.step():
+        pass
+    assert (sink.taken, scheduler.sequences, backend.tokens[0]) == ([], [], list(range(19)))
