@@ -26,7 +26,8 @@ Step: TypeAlias = Mapping[str, Any]
 class Turn:
     """A question and its reply as a session keeps them; the thinking is kept, and never goes into a prompt again.
 
-    `finish_reason` is that of `Reply`, or "interrupted" where the program ended before the reply did. `at` is the time of
+    `finish_reason` is that of `Reply`, or "interrupted" where the program ended before the reply did;
+    `thinking_end` is "" for a model that does not think. `at` is the time of
     the end, ISO 8601 in UTC; `thought_s` and `total_s` are seconds.
     """
 
@@ -35,6 +36,7 @@ class Turn:
     thinking: str = ""
     model: str = ""
     finish_reason: str = "interrupted"
+    thinking_end: str = ""
     at: str = ""
     seed: int = 0
     prompt_tokens: int = 0
@@ -55,6 +57,7 @@ class Turn:
             thinking=reply.thinking,
             model=reply.model,
             finish_reason=reply.finish_reason,
+            thinking_end=reply.thinking_end or "",
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             seed=reply.seed,
             prompt_tokens=usage.prompt_tokens,
@@ -125,18 +128,16 @@ class History:
             case _:
                 raise ValueError("an unknown step")
 
-    def close(self) -> bool:
-        """Make a turn of a reply that was cut off with the program; False if there was none.
+    def close(self) -> Step | None:
+        """Make a turn of a reply that was cut off with the program, and return that step; None if there was none.
 
         A retry that was cut off leaves the answer that it was to replace.
         """
         if self._asked is None:
-            return False
-        if self._again and self.turns:
-            self._asked = None
-        else:
-            self._add(self._asked, False)
-        return True
+            return None
+        kept = self.turns[-1].step(again=True) if self._again and self.turns else self._asked.step()
+        self.apply(kept)
+        return kept
 
     def _add(self, turn: Turn, again: bool) -> None:
         self._asked = None

@@ -138,7 +138,8 @@ class Session:
     def save_to(self, path: Path) -> None:
         """Save to a file that does not exist yet from now on; it is made with the next step."""
         self._file = transcript.Transcript(path)
-        self._append(*self._history.steps()) if self._history.turns else None
+        if self._history.turns:
+            self._append(*self._history.steps())
 
     def load(self, path: Path | str) -> tuple[str, ...]:
         """Go on with a saved conversation, of whatever model, and go on saving to its file.
@@ -149,6 +150,8 @@ class Session:
         found = transcript.read(Path(path))
         self._history, self.left_out, self.unsaved = found.history, 0, None
         self._file = transcript.Transcript(Path(path), found.length)
+        if found.missing:
+            self._append(*found.missing)
         return found.problems
 
     def prefill(self) -> int:
@@ -246,6 +249,11 @@ class TurnStream:
         """End the reply here; what there is of an answer is kept."""
         self._stream.close()
         self._end(self._stream.reply)
+
+    @property
+    def thinking_tokens(self) -> int:
+        """See `Stream.thinking_tokens`."""
+        return self._stream.thinking_tokens
 
     @property
     def reply(self) -> Reply:

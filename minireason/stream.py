@@ -64,6 +64,10 @@ class Generation:
     def full(self) -> bool:
         return len(self.events) >= BUFFERED_EVENTS
 
+    @property
+    def thinking_tokens(self) -> int:
+        return self._tokens[Label.THINKING]
+
     def mask(self) -> Callable[[Any], None] | None:
         """What is done to the logits before the next token is drawn from them; see `engine.llama.SamplerChain`."""
         return self._ban if self._banned is not None else None
@@ -297,6 +301,11 @@ class Stream(Iterator[Event]):
         with self._scheduler.lock:
             self._scheduler.remove(self._sequence)
             self._generation.finish("cancelled")
+
+    @property
+    def thinking_tokens(self) -> int:
+        """Tokens of thinking so far."""
+        return self._generation.thinking_tokens
 
     @property
     def reply(self) -> Reply:

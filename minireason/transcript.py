@@ -32,10 +32,15 @@ _NAME = re.compile(r"\w[\w .-]{0,99}")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a file holds; `length` is how many of its bytes are whole lines, `problems` are sentences for the user."""
+    """What a file holds.
+
+    `length` is how many of its bytes are whole lines, `missing` the steps that belong after them (the end of a reply that was
+    cut off), `problems` are for the user to read.
+    """
 
     history: History
     length: int
+    missing: tuple[Step, ...]
     problems: tuple[str, ...]
 
 
@@ -63,9 +68,10 @@ def read(path: Path) -> Found:
         problems.append("the last line was torn and is left out")
     if damaged:
         problems.append(f"{damaged} damaged line{'s are' if damaged > 1 else ' is'} left out")
-    if history.close():
+    missing = history.close()
+    if missing is not None:
         problems.append("the last reply was cut off; what had been saved of it is kept")
-    return Found(history, length, tuple(problems))
+    return Found(history, length, (missing,) if missing else (), tuple(problems))
 
 
 class Transcript:

@@ -26,6 +26,7 @@ _MATH = re.compile(
     r"|(?P<boxed>\\boxed\s*\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})",
     re.DOTALL,
 )
+_MONEY = re.compile(r"[\d.,]+ .*?(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 BOX = ("▌", "▐")
 
 
@@ -36,6 +37,8 @@ def in_markdown(text: str) -> str:
 
 
 def _readable(found: re.Match[str]) -> str:
+    if found["inline2"] and _MONEY.match(found["inline2"]):
+        return found[0]
     source = next(group for group in found.groups() if group is not None)
     shown = _PUNCTUATION.sub(r"\\\1", to_unicode(source))
     before, after = (found.string[max(0, found.start() - 1) : found.start()], found.string[found.end() : found.end() + 1])

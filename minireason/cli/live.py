@@ -68,11 +68,11 @@ class LiveThinking:
         """What it is doing."""
         self._state = state
 
-    def write(self, text: str) -> None:
-        """More of the thought, about a token."""
+    def write(self, text: str, tokens: int) -> None:
+        """More of the thought, which has this many tokens so far."""
         with self._lock:
             self._text = (self._text + text)[-_TAIL_CHARS:]
-            self._tokens += 1
+            self._tokens = tokens
 
     def folded(self) -> str:
         """The one line that a thought becomes; nothing if there was none."""

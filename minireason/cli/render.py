@@ -41,8 +41,12 @@ def error_line(message: str) -> None:
 
 
 def note(message: str) -> None:
-    """A line that is no error, on standard error."""
-    print(harmless(message), file=sys.stderr)
+    """Lines that are no error, on standard error; wrapped at words on a terminal."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        console.print(harmless(message), highlight=False, markup=False)
+    else:
+        print(harmless(message), file=sys.stderr)
 
 
 def faint(text: str) -> None:
@@ -53,7 +57,7 @@ def faint(text: str) -> None:
 def bar(parts: list[tuple[str, int]], whole: int) -> None:
     """Shares of a whole, as one bar and a line of numbers on standard error."""
     width = max(10, min(60, Console(stderr=True).width - 2))
-    filled = "".join(character * round(size / whole * width) for character, (_, size) in zip("█▓░", parts, strict=False))
+    filled = "".join(character * max(size > 0, round(size / whole * width)) for character, (_, size) in zip("█▓░", parts, strict=False))
     note(f"{filled[:width]}\n" + ", ".join(f"{name} {size:,}" for name, size in parts) + f" of {whole:,} tokens")
 
 
@@ -247,14 +251,14 @@ def _block_end(text: str) -> int | None:
     return None
 
 
-def facts(reply: Reply) -> None:
-    """One line about the reply, on a terminal only."""
+def facts(reply: Reply, *, folded: bool = False) -> None:
+    """One line about the reply, on a terminal only; of a thought that was folded to a line nothing more."""
     console = Console(stderr=True)
     if not console.is_terminal:
         return
     parts = []
     times = reply.timings
-    if reply.usage.thinking_tokens:
+    if reply.usage.thinking_tokens and not folded:
         thought_s = (times.first_answer_s or times.total_s) - times.prefill_s
         parts.append(f"thought {reply.usage.thinking_tokens:,} tokens in {thought_s:.1f} s")
     parts.append(f"answered {reply.usage.answer_tokens:,} tokens")

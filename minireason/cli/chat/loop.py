@@ -106,7 +106,7 @@ class Chat:
             for event in turn:
                 if isinstance(event, ThinkingDelta):
                     live.say("thinking")
-                    live.write(event.text)
+                    live.write(event.text, turn.thinking_tokens)
                 elif isinstance(event, AnswerDelta):
                     if not answering:
                         live.end(live.folded())
@@ -121,7 +121,7 @@ class Chat:
     def _tell(self, reply: Reply) -> None:
         if not reply.answer:
             render.error_line(f"{show.NO_ANSWER[reply.finish_reason]} /retry asks again.")
-        render.facts(reply)
+        render.facts(reply, folded=self.thinking == "fold")
 
 
 class _asked_to_end:  # noqa: N801 - reads as the statement it is used in
