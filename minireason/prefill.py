@@ -8,7 +8,7 @@ from collections.abc import Callable
 from minireason.engine.scheduler import Scheduler
 from minireason.engine.sequence import Sequence
 
-SLICE_TOKENS = 64
+SLICE_TOKENS = 128
 """Whoever asks for something in the meantime waits for at most so many tokens."""
 
 _PAUSE_S, _AWAY_S = 0.001, 0.02
@@ -35,7 +35,8 @@ class Prefill:
         with self._scheduler.lock:
             if self._scheduler.sequences:
                 return read, True
-            read = min(read + SLICE_TOKENS, len(self._tokens))
+            rest = len(self._tokens) - read
+            read += -(-rest // -(-rest // SLICE_TOKENS))  # slices of one size, as in the scheduler
             sequence = Sequence([*self._tokens[:read], self._tokens[read - 1]], None, self)  # the last one is not read
             sequence.only_read = True
             self._scheduler.add(sequence)

@@ -132,8 +132,9 @@ class Scheduler:
             ((len(slot.owner.tokens) - len(slot.cached), slot, slot.owner) for slot in live if slot.owner), key=lambda item: item[0]
         )
         for count, slot, owner in pending:
-            share = 1 if count == 1 else min(count - 1, room)
-            if share and room:
+            slices = -(-(count - 1) // room) if room else 0  # of one size: attention over a small batch is the slowest
+            share = 1 if count == 1 else -(-(count - 1) // max(1, slices))
+            if room:
                 plan.append((slot, owner, share, count == 1))
                 room -= share
         return plan

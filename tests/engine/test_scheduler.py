@@ -30,7 +30,7 @@ def test_prefill_in_slices_and_the_last_token_alone() -> None:
     scheduler = Scheduler(backend, 64)
     sequence, sink = start(scheduler, list(range(100, 121)), 3)
     run(scheduler)
-    assert backend.decodes == [(8, 0), (8, 0), (4, 0), (1, 1), (1, 1), (1, 1), (1, 1)]
+    assert backend.decodes == [(7, 0), (7, 0), (6, 0), (1, 1), (1, 1), (1, 1), (1, 1)]
     assert sink.taken == [121, 122, 123]
     assert sequence.tokens == [*range(100, 124)]
 
