@@ -218,6 +218,14 @@ def test_a_closed_terminal_saves_what_there_is(smollm2_path: Path) -> None:
     assert transcript.read(path).history.turns[0].answer
 
 
+def test_what_is_typed_ahead_waits_for_the_next_line() -> None:
+    terminal = Terminal(*TINY)
+    terminal.ready()
+    terminal.type("What is 347 + 586?\rWhat is 5 + 8?\r")
+    terminal.see("▌ 13 ▐")
+    assert terminal.ready().count("What is 5 + 8?") == 1
+
+
 def test_a_forged_session_steers_nothing() -> None:
     evil = "a\x1b[2J\x1b]0;title\x07\x9b31m\u202eb\x1b]8;;http://x\x1b\\ [link](http://evil)"
     path = transcript.path_of("evil")

@@ -132,8 +132,10 @@ class _asked_to_end:  # noqa: N801 - reads as the statement it is used in
 
     def __enter__(self) -> None:
         self._before = signal.signal(signal.SIGINT, self._interrupt)
+        self._echo = _without_echo()
 
     def __exit__(self, *_error: object) -> None:
+        self._echo()
         signal.signal(signal.SIGINT, self._before)
 
     def _interrupt(self, _number: int, _frame: Any) -> None:
@@ -143,6 +145,21 @@ class _asked_to_end:  # noqa: N801 - reads as the statement it is used in
         if self._presses > 3:
             raise KeyboardInterrupt
         self._turn.cancel()
+
+
+def _without_echo() -> Callable[[], None]:
+    """Let keys typed ahead wait unseen for the next input line, where they would tear the live lines; how to undo that."""
+    try:
+        import termios
+    except ImportError:  # Windows
+        return lambda: None
+    try:
+        before = termios.tcgetattr(sys.stdin)
+        quiet = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, quiet)
+    except (OSError, ValueError, termios.error):  # no terminal
+        return lambda: None
+    return lambda: termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
 
 
 def save_when_hung_up(chat: Chat) -> None:
