@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from minireason import transcript
 from minireason.cli import options, render
 from minireason.cli.options import Asked
 from minireason.errors import SessionError, UsageError
+
+if TYPE_CHECKING:
+    from minireason.cli.chat.loop import Chat
 
 
 def chat(
@@ -71,6 +74,8 @@ def chat(
         talk = reasoner.chat(system=asked.system, read_ahead=True)
         state = loop.Chat(reasoner, talk, asked.settings, open_model, sink, "fold" if fold else "show", plain)
         begin(state, go_on, session)
+        if asked.system and asked.system != talk.system:
+            talk.system = asked.system
         loop.save_when_hung_up(state)
         reader = reading.reader(commands.helps(), commands.names, lambda: commands.show_thinking(state), plain)
         if not isinstance(reader, reading.Lines):
@@ -85,12 +90,10 @@ def chat(
     return 0
 
 
-def begin(chat: object, go_on: bool, name: str | None) -> None:
+def begin(chat: Chat, go_on: bool, name: str | None) -> None:
     """Load the session asked for, or begin one; raises SessionError."""
     from minireason.cli.chat.commands import load_session
-    from minireason.cli.chat.loop import Chat
 
-    assert isinstance(chat, Chat)
     if go_on:
         found = transcript.listed()
         if not found:

@@ -71,7 +71,7 @@ class Chat:
                     f"({self.session.left_out} oldest turns no longer fit and are left out of the prompt; they stay in the session)"
                 )
             self.files.clear()
-            with _asked_to_end(self.running):
+            with _Keys(self.running):
                 reply = self._show(self.running)
             self._tell(reply)
         except (ContextFull, UsageError) as error:
@@ -124,7 +124,7 @@ class Chat:
         render.facts(reply, folded=self.thinking == "fold")
 
 
-class _asked_to_end:  # noqa: N801 - reads as the statement it is used in
+class _Keys:
     """While a reply runs: Ctrl-C ends the thought, then the answer, then the wait; a closed terminal saves and ends."""
 
     def __init__(self, turn: TurnStream) -> None:
