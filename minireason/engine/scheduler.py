@@ -18,6 +18,9 @@ from minireason.errors import ContextFull
 WORTH_WAITING_TOKENS = 32
 """A sequence waits for another one that is reading a prompt with more than this in common."""
 
+WIDE_TOKENS, WIDE_OVER_TOKENS = 64, 256
+"""llama.cpp's CPU attention takes a fast way from 64 tokens in a batch on: over 900 cached ones 48 took 0.54 s and 64 took 0.22 s."""
+
 
 class Backend(Protocol):
     """What the loop needs of llama.cpp; see `llama.Context`, and the scripted one in tests/engine."""
@@ -156,6 +159,9 @@ class Scheduler:
             if not idle:
                 return
             best, kept = self._best_prefix(sequence.tokens)
+            rest = len(sequence.tokens) - 1 - kept
+            if WIDE_TOKENS // 3 < rest < WIDE_TOKENS and kept > WIDE_OVER_TOKENS:
+                kept -= WIDE_TOKENS - rest  # to read some again is quicker
             if self._coming(sequence.tokens) > max(kept, WORTH_WAITING_TOKENS):
                 return
             self._waiting.popleft()
