@@ -46,7 +46,7 @@ def run_minireason(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "load_s": load_s,
         "prompt_tokens": reply.usage.prompt_tokens,
-        "tokens": reply.usage.thinking_tokens + reply.usage.answer_tokens,
+        "tokens": reply.usage.thinking_tokens + reply.usage.answer_tokens + reply.usage.forced_tokens,
         "first_token_s": reply.timings.prefill_s,
         "decode_tokens_per_s": reply.timings.tokens_per_s,
     }

@@ -32,12 +32,15 @@ class AnswerDelta:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts; `cached_tokens` of the prompt were not computed again, tags and forced tokens count as thinking."""
+    """Token counts. `cached_tokens` of the prompt were not computed again; the model's own closing tag counts as thinking,
+    what a loop was rewound over too. `forced_tokens` were put in for the model and count nowhere else: landing message, closing
+    tag, opened final answer."""
 
     prompt_tokens: int
     cached_tokens: int
     thinking_tokens: int
     answer_tokens: int
+    forced_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,12 @@ class Timings:
 class Reply:
     """A whole reply.
 
-    `boxed` is the content of the answer's last \\boxed{}; `thinking_end` says how the thinking ended and is None for a
-    model that does not think; `seed` repeats the reply when given back as a setting.
+    `thinking` and `answer` are all that was shown, the rounds of a loop included that the model did not see any more when it
+    answered. `boxed` is the content of the answer's last \\boxed{}; `seed` repeats the reply when given back as a setting.
+    `thinking_end` is None for a model that does not think, else
+    "natural": the model closed its thought; "budget": tokens, seconds or room for it were used up; "loop": it went round in
+    circles; "user": `finish_thinking` was called; "skipped": there was no thought; "unclosed": the text ended inside it, because
+    the model ended there (an answer was asked for all the same) or the reply was cut off.
     """
 
     model: str

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Unpack
 from minireason.engine import llama, sampler, trial
 from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
-from minireason.errors import DoesNotFit, EngineError, ModelFileError
+from minireason.errors import BadSetting, DoesNotFit, EngineError, ModelFileError
 from minireason.events import Message, Reply
 from minireason.models import choose, fit, gguf, hardware, places, shape, store
 from minireason.models.fit import FitPlan
 from minireason.models.hardware import Gpu, Hardware
-from minireason.reasoning.budget import Budget
-from minireason.reasoning.prompt import PromptEncoder
-from minireason.reasoning.think import ThinkMachine
+from minireason.prefill import Prefill
+from minireason.reasoning.answer import BOX
+from minireason.reasoning.budget import Budget, Landing, Limits
+from minireason.reasoning.loops import LoopDetector
+from minireason.reasoning.prompt import Prompt, PromptEncoder
+from minireason.reasoning.think import State, ThinkMachine
 from minireason.settings import MAX_SEED, MAX_TOKENS, Changes, LoadChanges, LoadSettings, Settings
 from minireason.stream import Generation, Stream
 
@@ -102,15 +105,35 @@ class Reasoner:
         if self._closed:
             raise EngineError("This model is closed; load it again.")
         messages = [Message(role="user", content=question)] if isinstance(question, str) else list(question)
-        prompt = self._encoder.encode(messages, thinking=settings.thinking and settings.thinking_budget != 0)
-        seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
-        settings = replace(settings, seed=seed, max_tokens=settings.max_tokens or MAX_TOKENS)
+        prompt, settings, budget = self._plan(messages, settings)
         machine = ThinkMachine(prompt.start, self._encoder.tags)
-        budget = Budget(settings.thinking_budget, self._encoder.closing() if settings.thinking_budget else [])
         generation = Generation(self.name, self._model, prompt, settings, machine, budget)
         generation.load_s = self._load_s
-        chain = llama.SamplerChain(sampler.links(settings.temperature, settings.top_p, settings.top_k, seed))
+        links = sampler.links(settings.temperature, settings.top_p, settings.top_k, settings.seed or 0)
+        chain = llama.SamplerChain(links, generation.mask)
         return Stream(self._scheduler, engine.Sequence(prompt.ids, chain, generation), generation, on_prefill)
+
+    def _plan(self, messages: list[Message], settings: Settings) -> tuple[Prompt, Settings, Budget]:
+        """The prompt, the settings without anything left open, and how long the thought may be."""
+        asked = settings.thinking_tokens
+        prompt = self._encoder.encode(messages, thinking=asked != 0)
+        room = max(0, self._scheduler.n_ctx - len(prompt.ids))
+        landing = Landing(self._encoder.text, self._encoder.closing(after_line=True), settings.landing, box=BOX in messages[-1]["content"])
+        max_tokens = settings.max_tokens or max(MAX_TOKENS, 2 * (asked or 0))
+        if prompt.start is not State.ANSWER and settings.thinking_budget is not None:
+            self._refuse_above(landing.without_message().within(room)[1], settings.thinking_budget)
+        landing, longest = landing.within(min(room, max_tokens), asked)
+        if longest < 1 and prompt.start is not State.ANSWER:  # no room for any thought
+            prompt = self._encoder.encode(messages, thinking=False)
+        limits = Limits(longest if asked is None else min(asked, longest), settings.thinking_seconds, settings.min_thinking)
+        seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
+        loops = LoopDetector(self._model.piece) if settings.loop_check else None
+        return prompt, replace(settings, seed=seed, max_tokens=max_tokens), Budget(limits, landing, self._model.piece, loops)
+
+    def _refuse_above(self, most: int, thinking_budget: int) -> None:
+        if thinking_budget > most:
+            leaves = f"beside the prompt and an answer the context of {self._scheduler.n_ctx} tokens leaves {max(0, most)} for thinking"
+            raise BadSetting("thinking_budget", thinking_budget, f"{leaves}; ask for less, or load with a larger n_ctx")
 
     def ask(self, question: str | Sequence[Message], **changes: Unpack[Changes]) -> Reply:
         """The whole reply to a question or a list of messages; keywords and errors as for `stream`."""
@@ -119,11 +142,30 @@ class Reasoner:
                 pass
             return stream.reply
 
-    def chat(self, *, system: str | None = None) -> Session:
-        """Start a conversation with this model."""
+    @property
+    def n_ctx(self) -> int:
+        """The most tokens that a prompt and its reply may have together."""
+        return self._scheduler.n_ctx
+
+    def count_tokens(self, question: str | Sequence[Message]) -> int:
+        """How many tokens a prompt has; raises UsageError as `stream` does."""
+        return len(self._encoder.encode([Message(role="user", content=question)] if isinstance(question, str) else question).ids)
+
+    def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool] = lambda: False) -> int:
+        """Read what any next question after these messages will be preceded by, so that it need not be read when it comes.
+
+        Waits until it is done, in slices of some tokens, and steps aside while a stream is open. The number of tokens read.
+        """
+        if self._closed:
+            raise EngineError("This model is closed; load it again.")
+        tokens = self._encoder.prefix(messages)
+        return Prefill(self._scheduler, tokens).run(stopped) if 0 < len(tokens) < self._scheduler.n_ctx - 1 else 0
+
+    def chat(self, *, system: str | None = None, read_ahead: bool = False) -> Session:
+        """Start a conversation with this model; for `read_ahead` see `Session`."""
         from minireason.session import Session
 
-        return Session(self, system=system)
+        return Session(self, system=system, read_ahead=read_ahead)
 
     def close(self) -> None:
         """Free the model's memory; open streams cannot go on."""

@@ -1,60 +1,288 @@
-"""A conversation: its history, from turn to turn."""
+"""A conversation: what was said, from turn to turn, in the model's cache and on disk."""
 
 from __future__ import annotations
 
+import atexit
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from minireason.events import Done, Event, Message, Reply
+from minireason import transcript
+from minireason.errors import EngineError, SessionError, UsageError
+from minireason.events import AnswerDelta, Done, Event, Message, Reply, ThinkingDelta
+from minireason.history import History, Step, Turn
 from minireason.settings import Changes
 
 if TYPE_CHECKING:
     from minireason.reasoner import Reasoner
     from minireason.stream import Stream
 
+SAVE_EVERY_S = 1.0
+"""How often the part of a reply that is there is saved."""
+
 
 class Session:
-    """Messages so far and a model to go on with; answers are kept, thinking is not."""
+    """Messages so far and a model to go on with; answers stay in the prompt, thinking does not.
 
-    def __init__(self, reasoner: Reasoner, *, system: str | None = None) -> None:
-        self._reasoner = reasoner
-        self._start = [Message(role="system", content=system)] if system else []
-        self.messages: list[Message] = list(self._start)
+    After `save` or `load` every turn is also appended to that file, at once and with its thinking; if that fails, the
+    conversation goes on, `unsaved` says why, and what is missing is written with the next turn. Once the prompt takes more
+    than half of the context, the oldest turns leave it until it takes a third; `left_out` says how many are out. They stay in
+    `turns` and in the file.
 
-    def stream(self, question: str, *, on_prefill: Callable[[int, int], None] | None = None, **changes: Unpack[Changes]) -> Turn:
-        """Ask the next question; it and its answer join the history when the stream ends with an answer."""
+    With `read_ahead` a thread of this session reads the history, without the thought, into the cache after every reply, so
+    that the next question need not wait for it; it ends when it is through or when a question comes. Without it no thread is
+    ever started; `prefill` does the same and waits.
+    """
+
+    def __init__(self, reasoner: Reasoner, *, system: str | None = None, read_ahead: bool = False) -> None:
+        self.reasoner = reasoner
+        self.left_out = 0
+        self.unsaved: SessionError | None = None
+        self._history = History(system=system or None)
+        self._file: transcript.Transcript | None = None
+        self._ahead = _ReadAhead() if read_ahead else None
+
+    @property
+    def system(self) -> str | None:
+        """The system prompt."""
+        return self._history.system
+
+    @system.setter
+    def system(self, text: str | None) -> None:
+        self._do({"system": text or None})
+        self.left_out = 0
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """Every question that was answered, oldest first."""
+        return tuple(self._history.turns)
+
+    @property
+    def unanswered(self) -> str | None:
+        """The last question, where its reply ended without an answer; `retry` asks it again."""
+        return self._history.unanswered
+
+    @property
+    def messages(self) -> list[Message]:
+        """The whole conversation, without thinking."""
+        return self._history.messages()
+
+    @property
+    def prompt(self) -> list[Message]:
+        """The part of it that goes into the prompt."""
+        return self._history.messages(self.left_out)
+
+    @property
+    def path(self) -> Path | None:
+        """The file that the turns are appended to."""
+        return self._file.path if self._file else None
+
+    def stream(
+        self, question: str, *, again: bool = False, on_prefill: Callable[[int, int], None] | None = None, **changes: Unpack[Changes]
+    ) -> TurnStream:
+        """Ask the next question; it and its answer join the history when the stream ends with an answer.
+
+        With `again` they take the place of the last turn, once there is an answer. Settings and errors as for
+        `Reasoner.stream`.
+        """
+        self._stop_reading()
+        replaced = again and self.unanswered is None
+        before = self._fitting(question, replaced)
         asked = Message(role="user", content=question)
-        return Turn(self, asked, self._reasoner.stream([*self.messages, asked], on_prefill=on_prefill, **changes))
+        stream = self.reasoner.stream([*before, asked], on_prefill=on_prefill, **changes)
+        return TurnStream(self, question, stream, replaced)
 
-    def send(self, question: str, **changes: Unpack[Changes]) -> Reply:
+    def send(self, question: str, *, again: bool = False, **changes: Unpack[Changes]) -> Reply:
         """Ask the next question and wait for the whole reply."""
-        turn = self.stream(question, **changes)
+        turn = self.stream(question, again=again, **changes)
         for _ in turn:
             pass
         return turn.reply
 
+    def retry(self, **changes: Unpack[Changes]) -> Reply:
+        """Ask the last question again, with a new seed if none is given; raises SessionError if there is none."""
+        return self.send(self.last_question(), again=True, **changes)
+
+    def edit(self, question: str, **changes: Unpack[Changes]) -> Reply:
+        """Ask another question in the place of the last one; raises SessionError if there is none."""
+        self.last_question()
+        return self.send(question, again=True, **changes)
+
+    def last_question(self) -> str:
+        """What `retry` asks; raises SessionError if nothing was asked yet."""
+        if self.unanswered:
+            return self.unanswered
+        if not self._history.turns:
+            raise SessionError("Nothing was asked yet.")
+        return self._history.turns[-1].question
+
+    def undo(self) -> str:
+        """Take the last turn, or the unanswered question, back and return the question; raises SessionError if there is none."""
+        question = self.last_question()
+        self._do({"turn": {"question": "", "answer": ""}} if self.unanswered else {"undo": True})
+        self.left_out = 0
+        return question
+
     def clear(self) -> None:
         """Forget everything but the system prompt."""
-        self.messages = list(self._start)
+        self._do({"clear": True})
+        self.left_out = 0
+
+    def save(self, path: Path | str) -> None:
+        """Write the conversation to a file and go on saving to it; raises SessionError."""
+        self._file, self.unsaved = transcript.write(Path(path), self._history), None
+
+    def save_to(self, path: Path) -> None:
+        """Save to a file that does not exist yet from now on; it is made with the next step."""
+        self._file = transcript.Transcript(path)
+        if self._history.turns:
+            self._append(*self._history.steps())
+
+    def load(self, path: Path | str) -> tuple[str, ...]:
+        """Go on with a saved conversation, of whatever model, and go on saving to its file.
+
+        Returns a sentence for each thing that was wrong with the file and was mended or left out. Raises SessionError.
+        """
+        self._stop_reading()
+        found = transcript.read(Path(path))
+        self._history, self.left_out, self.unsaved = found.history, 0, None
+        self._file = transcript.Transcript(Path(path), found.length)
+        if found.missing:
+            self._append(*found.missing)
+        return found.problems
+
+    def prefill(self) -> int:
+        """Read the history into the cache now, so that the next question need not wait for it; the number of tokens read."""
+        self._stop_reading()
+        return self.reasoner.prefill(self._fitting("", False))
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self._stop_reading()
+
+    def _fitting(self, question: str, replaced: bool) -> list[Message]:
+        """The messages before a question, with as many of the oldest turns left out as has to be."""
+        turns = len(self._history.turns) - replaced
+        asked = Message(role="user", content=question.strip() or "?")
+
+        def messages() -> list[Message]:
+            whole = self._history.messages(min(self.left_out, turns))
+            return whole[:-2] if replaced else whole
+
+        n_ctx = self.reasoner.n_ctx
+        if turns > self.left_out and self.reasoner.count_tokens([*messages(), asked]) > n_ctx // 2:
+            while turns > self.left_out and self.reasoner.count_tokens([*messages(), asked]) > n_ctx // 3:
+                self.left_out += 1
+        return messages()
+
+    def _stop_reading(self) -> None:
+        if self._ahead:
+            self._ahead.stop()
+
+    def _read_ahead(self) -> None:
+        if self._ahead and self._history.turns:
+            self._ahead.start(self.reasoner, self.prompt)
+
+    def _do(self, step: Step) -> None:
+        self._history.apply(step)
+        self._append(step)
+
+    def _append(self, *steps: Step) -> None:
+        if self._file:
+            try:
+                self._file.append(steps)
+                self.unsaved = None
+            except SessionError as error:
+                self.unsaved = error
 
 
-class Turn:
-    """A stream that writes itself into its session's history when it is done."""
+class TurnStream:
+    """A stream that writes itself into its session: while it runs into the file, when it is done into the history."""
 
-    def __init__(self, session: Session, asked: Message, stream: Stream) -> None:
-        self._session, self._asked, self._stream = session, asked, stream
+    def __init__(self, session: Session, question: str, stream: Stream, again: bool) -> None:
+        self._session, self._question, self._stream, self._again = session, question, stream, again
+        self._unsaved = {"thinking": "", "answer": ""}
+        self._ended = False
 
     def __iter__(self) -> Iterator[Event]:
+        self._session._append(asked := {"asked": self._question, "again": self._again})
+        self._session._history.apply(asked)
+        saved_at = time.monotonic()
         for event in self._stream:
-            if isinstance(event, Done) and event.reply.answer:
-                self._session.messages += [self._asked, Message(role="assistant", content=event.reply.answer)]
+            match event:
+                case ThinkingDelta(text=text):
+                    self._unsaved["thinking"] += text
+                case AnswerDelta(text=text):
+                    self._unsaved["answer"] += text
+                case Done(reply=reply):
+                    self._end(reply)
+            if time.monotonic() - saved_at > SAVE_EVERY_S:
+                self.save()
+                saved_at = time.monotonic()
             yield event
+
+    def save(self) -> None:
+        """Write what has come since the last time; a signal handler may call it."""
+        part, self._unsaved = self._unsaved, {"thinking": "", "answer": ""}
+        if not self._ended and any(part.values()):
+            self._session._append(part)
+
+    def _end(self, reply: Reply) -> None:
+        if not self._ended:
+            self._ended = True
+            turn = Turn.of_reply(self._question, reply)
+            self._session._do(turn.step(again=self._again))
+            self._session._read_ahead()
 
     def cancel(self) -> None:
         """See `Stream.cancel`."""
         self._stream.cancel()
 
+    def finish_thinking(self) -> bool:
+        """See `Stream.finish_thinking`."""
+        return self._stream.finish_thinking()
+
+    def close(self) -> None:
+        """End the reply here; what there is of an answer is kept."""
+        self._stream.close()
+        self._end(self._stream.reply)
+
+    @property
+    def thinking_tokens(self) -> int:
+        """See `Stream.thinking_tokens`."""
+        return self._stream.thinking_tokens
+
     @property
     def reply(self) -> Reply:
         """See `Stream.reply`."""
         return self._stream.reply
+
+
+class _ReadAhead:
+    """One thread at a time that reads a history into the cache."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, reasoner: Reasoner, messages: list[Message]) -> None:
+        self.stop()
+        self._stop = stop = threading.Event()
+
+        def work() -> None:
+            with suppress(EngineError, UsageError):  # the question that comes will meet it again and tell
+                reasoner.prefill(messages, stop.is_set)
+
+        self._thread = threading.Thread(target=work, name="minireason-read-ahead", daemon=True)
+        atexit.register(self.stop)  # before the C library is torn down
+        self._thread.start()
+
+    def stop(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread:
+            self._stop.set()
+            thread.join()
+            atexit.unregister(self.stop)

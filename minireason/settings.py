@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
 from minireason.errors import BadSetting
 
@@ -18,6 +18,14 @@ LAST_GROWTH = 4
 
 While it grows, what is in the cache lies in memory a second time: so that is a quarter of the full cache, not all of it.
 """
+
+Effort: TypeAlias = Literal["none", "low", "medium", "high"]
+
+EFFORT_TOKENS: dict[str, int] = {"none": 0, "low": 1_024, "medium": 4_096, "high": 12_288}
+"""Effort in tokens of thinking; at most what context and `max_tokens` leave."""
+
+LANDING = "I have to answer now, so I decide by what I have."
+"""What is put at the end of a thought that is cut off: one short sentence."""
 
 MAX_SEED = 2**32 - 2
 """llama.cpp takes the seed 2**32 - 1 to mean "draw one"."""
@@ -32,7 +40,12 @@ class Changes(TypedDict, total=False):
     seed: int | None
     max_tokens: int | None
     thinking: bool
+    effort: Effort | None
     thinking_budget: int | None
+    thinking_seconds: float | None
+    min_thinking: int
+    loop_check: bool
+    landing: str
     stop: tuple[str, ...]
 
 
@@ -42,8 +55,12 @@ class Settings:
 
     `temperature` 0 is greedy. `top_k` 0 keeps the whole vocabulary (slow: see `engine/sampler.py`). `seed` None draws
     one, and the reply tells which. `max_tokens` counts thinking and answer, None is 32,768 or what the context leaves.
-    `thinking` False skips the thought. `thinking_budget` ends the thought after that many tokens. `stop` strings end
-    the answer and are never looked for in the thinking. Raises BadSetting.
+    `thinking` False skips the thought, as effort "none" does. `thinking_budget` tokens or `thinking_seconds` (from the first
+    token) end the thought: it may finish its line, then `landing` is put in, one short sentence or "", and the answer is asked
+    for. `effort` is a budget by name, see `EFFORT_TOKENS`; a `thinking_budget` goes before it. Without any the thought may take
+    what context and `max_tokens` leave beside an answer. A closing tag before `min_thinking` tokens of thought is refused, once.
+    `loop_check` False lets a thought go round in circles. `stop` strings end the answer and are never looked for in the
+    thinking. Raises BadSetting.
     """
 
     temperature: float = 0.6
@@ -52,7 +69,12 @@ class Settings:
     seed: int | None = None
     max_tokens: int | None = None
     thinking: bool = True
+    effort: Effort | None = None
     thinking_budget: int | None = None
+    thinking_seconds: float | None = None
+    min_thinking: int = 4
+    loop_check: bool = True
+    landing: str = LANDING
     stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -63,12 +85,29 @@ class Settings:
         _whole("top_k", self.top_k, 0)
         _whole("seed", self.seed, 0, MAX_SEED, optional=True)
         _whole("max_tokens", self.max_tokens, 1, optional=True)
+        _yes_or_no("thinking", self.thinking)
+        _yes_or_no("loop_check", self.loop_check)
         _whole("thinking_budget", self.thinking_budget, 0, optional=True)
-        if not isinstance(self.thinking, bool):
-            raise BadSetting("thinking", self.thinking, "has to be True or False")
+        if self.thinking_seconds is not None:
+            _number("thinking_seconds", self.thinking_seconds, 0.0, 1e9)
+        _whole("min_thinking", self.min_thinking, 0)
+        if self.effort is not None and self.effort not in EFFORT_TOKENS:
+            raise BadSetting("effort", self.effort, f"has to be one of {', '.join(EFFORT_TOKENS)}")
+        if self.max_tokens is not None and (self.thinking_budget or 0) >= self.max_tokens:
+            raise BadSetting("thinking_budget", self.thinking_budget, f"leaves no room for an answer in max_tokens={self.max_tokens}")
+        _text("landing", self.landing)
         if isinstance(self.stop, str) or not all(isinstance(text, str) and text for text in self.stop):
             raise BadSetting("stop", self.stop, "has to be a list of strings that are not empty")
         object.__setattr__(self, "stop", tuple(self.stop))
+
+    @property
+    def thinking_tokens(self) -> int | None:
+        """The tokens of thinking asked for, by number or by effort; None: as many as there is room for."""
+        if not self.thinking:
+            return 0
+        if self.thinking_budget is None and self.effort is not None:
+            return EFFORT_TOKENS[self.effort]
+        return self.thinking_budget
 
     def changed(self, changes: Changes) -> Settings:
         """These settings with some fields changed; raises BadSetting for a name that does not exist."""
@@ -139,3 +178,13 @@ def _whole(name: str, value: Any, low: int, high: int | None = None, optional: b
     if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
         span = f"from {low} to {high}" if high is not None else f"of at least {low}"
         raise BadSetting(name, value, f"has to be a whole number {span}")
+
+
+def _yes_or_no(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise BadSetting(name, value, "has to be True or False")
+
+
+def _text(name: str, value: Any) -> None:
+    if not isinstance(value, str) or any("\ud800" <= character <= "\udfff" for character in value):
+        raise BadSetting(name, value, "has to be text, in valid Unicode")

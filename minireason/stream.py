@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from minireason.engine.scheduler import Scheduler
 from minireason.engine.sequence import Sequence
 from minireason.errors import EngineError, UsageError
 from minireason.events import AnswerDelta, Done, Event, FinishReason, Reply, ThinkingDelta, ThinkingEnd, Timings, Usage
 from minireason.reasoning import answer
-from minireason.reasoning.budget import Budget
+from minireason.reasoning.budget import Budget, Cut
 from minireason.reasoning.prompt import Prompt
 from minireason.reasoning.text import StopStrings
 from minireason.reasoning.think import Label, Span, State, ThinkMachine
-from minireason.settings import Settings
+from minireason.settings import MAX_TOKENS, Settings
 
 BUFFERED_EVENTS = 256
 """A stream that nobody reads sits out once it holds this many events."""
@@ -44,13 +45,18 @@ class Generation:
         self.reply: Reply | None = None
         self.cancelled = False
         self.sequence: Sequence | None = None
+        self.rewind: Callable[[int], None] = lambda _tokens: None
         self.load_s = 0.0
         self._model, self._vocabulary, self._prompt, self._settings = model, vocabulary, prompt, settings
         self._machine, self._budget = machine, budget
         self._thinks = prompt.start is not State.ANSWER
+        self._landed: ThinkingEnd | None = None
+        self._reopened = False
+        self._banned: int | None = None
         self._stops = StopStrings(settings.stop)
         self._parts: dict[Label, list[str]] = {Label.THINKING: [], Label.ANSWER: []}
         self._tokens = {Label.THINKING: 0, Label.ANSWER: 0}
+        self._forced_tokens = 0
         self._started = time.perf_counter()
         self._times: dict[str, float] = {}
 
@@ -58,27 +64,105 @@ class Generation:
     def full(self) -> bool:
         return len(self.events) >= BUFFERED_EVENTS
 
+    @property
+    def thinking_tokens(self) -> int:
+        return self._tokens[Label.THINKING]
+
+    def mask(self) -> Callable[[Any], None] | None:
+        """What is done to the logits before the next token is drawn from them; see `engine.llama.SamplerChain`."""
+        return self._ban if self._banned is not None else None
+
     def take(self, token: int) -> list[int]:
         """See `engine.sequence.Sink`."""
         self._mark("sampled")
         if self.cancelled:
             return self.finish("cancelled")
-        if token in self._vocabulary.eog:
-            return self.finish("stop")
-        self._feed(token)
-        forced = self._budget.forced(self._tokens[Label.THINKING]) if self._machine.state is State.THINKING else []
-        for forced_token in forced:
-            self._feed(forced_token)
-            self._machine.forced = True
-        if self._stops.stopped:
-            return self.finish("stop")
-        if self._settings.max_tokens is not None and sum(self._tokens.values()) >= self._settings.max_tokens:
-            return self.finish("length")
-        return [token, *forced]
+        return self._think(token) if self._machine.state is State.THINKING else self._answer(token)
+
+    def finish_thinking(self) -> bool:
+        """Let the thought land now; False if there is none under way that was not asked to already."""
+        under_way = self._machine.state is State.THINKING and self.reply is None and not self._budget.asked
+        self._budget.asked = True
+        return under_way
 
     def out_of_room(self) -> None:
         """See `engine.sequence.Sink`."""
         self.finish("length")
+
+    def _think(self, token: int) -> list[int]:
+        """A token sampled while thinking: it goes in, or the thought ends before it."""
+        closing = self._machine.closes(token)
+        if closing and self._budget.refuses():
+            return self._again(token)
+        if closing:
+            return self._accept(token)
+        cut = Cut("unclosed") if token in self._vocabulary.eog else self._budget.cut(token, self._machine.whole)
+        if cut:
+            return self._land(cut)
+        self._budget.feed(token)
+        return self._accept(token)
+
+    def _answer(self, token: int) -> list[int]:
+        """A token sampled for the answer, or before it is known whether there will be a thought."""
+        if token in self._vocabulary.eog:
+            return self._reopen() or self.finish("stop")
+        if self._machine.closes_again(token):
+            return self._again(token)
+        return self._accept(token)
+
+    def _accept(self, token: int) -> list[int]:
+        label = Label.ANSWER if self._machine.state is State.ANSWER else Label.THINKING
+        self._tokens[label] += 1
+        self._feed(token)
+        if self._stops.stopped:
+            return self.finish("stop")
+        return [token] if self._room() > 0 else self.finish("length")
+
+    def _land(self, cut: Cut) -> list[int]:
+        """End the thought before its time: forget what a loop repeated, then force message and closing tag."""
+        if cut.back and self.sequence:
+            self.rewind(len(self.sequence.tokens) - cut.back)
+            self._budget.took_back(cut.back)
+        self._emit(self._machine.cut())
+        self._landed = cut.end
+        forced = self._force(self._budget.landing.ids(self._budget.after_line()))
+        self._machine.forced = True
+        return forced
+
+    def _reopen(self) -> list[int]:
+        """Where an answer ended without saying anything, open the final one for the model; once."""
+        text = "".join(self._parts[Label.ANSWER])
+        if self._reopened or not self._prompt.thinks or (text and not self._misses_box(text)):
+            return []
+        self._reopened = True
+        self._machine.forced = True
+        opening = self._budget.landing.reopening(after=bool(text))
+        return self._force(opening) if self._room() > 2 * len(opening) else []
+
+    def _misses_box(self, text: str) -> bool:
+        return self._landed is not None and self._budget.landing.box and answer.final_answer(text) is None
+
+    def _again(self, token: int) -> list[int]:
+        """Have the next token drawn once more, but not as this one: the last one is taken back and put in again."""
+        if not self.sequence:
+            return self._accept(token)
+        self._banned = token
+        last = self.sequence.tokens[-1]
+        self.rewind(len(self.sequence.tokens) - 1)
+        return [last]
+
+    def _ban(self, logits: Any) -> None:
+        logits[self._banned], self._banned = -math.inf, None
+
+    def _force(self, tokens: list[int]) -> list[int]:
+        self._forced_tokens += len(tokens)
+        for token in tokens:
+            self._feed(token)
+        return tokens
+
+    def _room(self) -> int:
+        """How many tokens may still come."""
+        return (self._settings.max_tokens or MAX_TOKENS) - sum(self._tokens.values()) - self._forced_tokens
 
     def finish(self, reason: FinishReason) -> list[int]:
         """Let out what was held back, and make the reply; once only."""
@@ -91,8 +175,6 @@ class Generation:
         return []
 
     def _feed(self, token: int) -> None:
-        label = Label.ANSWER if self._machine.state is State.ANSWER else Label.THINKING
-        self._tokens[label] += 1
         self._times["last"] = time.perf_counter()
         self._emit(self._machine.feed(token, self._vocabulary.piece(token)))
 
@@ -128,6 +210,7 @@ class Generation:
                 cached_tokens=self.sequence.cached_tokens if self.sequence else 0,
                 thinking_tokens=self._tokens[Label.THINKING],
                 answer_tokens=self._tokens[Label.ANSWER],
+                forced_tokens=self._forced_tokens,
             ),
             timings=self._timings(),
         )
@@ -139,8 +222,8 @@ class Generation:
             return "skipped"
         if self._machine.state is not State.ANSWER:
             return "unclosed"
-        if self._budget.spent:
-            return "budget"
+        if self._landed:
+            return self._landed
         return "natural" if self._machine.closed and self._machine.thought else "skipped"
 
     def _timings(self) -> Timings:
@@ -171,7 +254,7 @@ class Stream(Iterator[Event]):
     ) -> None:
         self._scheduler, self._sequence, self._generation, self._on_prefill = scheduler, sequence, generation, on_prefill
         self._iterated = False
-        generation.sequence = sequence
+        generation.sequence, generation.rewind = sequence, partial(scheduler.rewind, sequence)
         scheduler.add(sequence)
 
     def __iter__(self) -> Stream:
@@ -208,11 +291,21 @@ class Stream(Iterator[Event]):
         """Ask from any thread or a signal handler that the reply end here; iterating on gives what is left, then Done."""
         self._generation.cancelled = True
 
+    def finish_thinking(self) -> bool:
+        """Ask from any thread or a signal handler that the thought land here and the answer come; False if there is no
+        thought under way, or it was asked before."""
+        return self._generation.finish_thinking()
+
     def close(self) -> None:
         """End the reply if it has not ended, and free its place."""
         with self._scheduler.lock:
             self._scheduler.remove(self._sequence)
             self._generation.finish("cancelled")
+
+    @property
+    def thinking_tokens(self) -> int:
+        """Tokens of thinking so far."""
+        return self._generation.thinking_tokens
 
     @property
     def reply(self) -> Reply:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,19 @@ def smollm2_path() -> Path:
     assert spec is not None
     assert spec.submodule_search_locations
     return next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
+
+
+@pytest.fixture(scope="session")
+def random_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small Q4_K model with random weights and R1's template: it says anything, control tokens too, and never ends a thought."""
+    spec = spec_from_file_location("shapes", Path(minireason.__file__).parent.parent / "bench" / "shapes.py")
+    assert spec
+    assert spec.loader
+    shapes = sys.modules["shapes"] = module_from_spec(spec)  # its dataclasses look for their module there
+    spec.loader.exec_module(shapes)
+    path = tmp_path_factory.mktemp("random") / "random.gguf"
+    shapes.write(shapes.SHAPES["small"], path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,13 @@ def test_keywords_are_the_fields(values: Any, keywords: Any) -> None:
         ("max_tokens", 0),
         ("thinking_budget", -1),
         ("thinking", "no"),
+        ("effort", "huge"),
+        ("thinking_seconds", -1),
+        ("thinking_seconds", math.nan),
+        ("min_thinking", -1),
+        ("loop_check", 1),
+        ("landing", None),
+        ("landing", "\ud800"),
         ("stop", "END"),
         ("stop", ("",)),
     ],
@@ -54,3 +61,15 @@ def test_unknown_load_setting() -> None:
 def test_changes_leave_the_rest() -> None:
     changed = Settings().changed({"temperature": 0, "stop": ["END"]})  # type: ignore[typeddict-item]
     assert (changed.temperature, changed.stop, changed.top_p) == (0, ("END",), 0.95)
+
+
+def test_effort_is_a_budget_by_name_and_a_number_goes_before_it() -> None:
+    asked = [Settings(**changes).thinking_tokens for changes in ({}, {"effort": "none"}, {"effort": "low"}, {"effort": "high"})]  # type: ignore[arg-type]
+    assert asked == [None, 0, 1024, 12_288]
+    assert Settings(effort="high", thinking_budget=7).thinking_tokens == 7
+    assert Settings(effort="high", thinking=False).thinking_tokens == 0
+
+
+def test_a_budget_that_leaves_no_answer() -> None:
+    with pytest.raises(BadSetting, match="leaves no room for an answer in max_tokens=100"):
+        Settings(thinking_budget=100, max_tokens=100)

@@ -10,7 +10,7 @@ import typer
 
 from minireason import __version__, errors
 from minireason.cli.ask import ask
-from minireason.cli.chat import chat
+from minireason.cli.chat.command import chat, sessions
 from minireason.cli.doctor import doctor
 from minireason.cli.models import models, show
 from minireason.cli.pull import import_models, pull, rm, verify
@@ -28,7 +28,7 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command()(ask)
 app.command()(chat)
-for command in (models, show, pull, rm, verify, doctor):
+for command in (sessions, models, show, pull, rm, verify, doctor):
     app.command()(command)
 app.command("import")(import_models)
 

@@ -10,14 +10,16 @@ import sys
 import time
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.markdown import Markdown
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.progress import Progress as Bar
+from rich.segment import Segment, Segments
 from rich.status import Status
 from rich.table import Table
 
+from minireason.cli.latex import in_markdown
 from minireason.errors import UsageError
 from minireason.events import Reply
 from minireason.models.pull import Watch
@@ -39,8 +41,24 @@ def error_line(message: str) -> None:
 
 
 def note(message: str) -> None:
-    """A line that is no error, on standard error."""
-    print(harmless(message), file=sys.stderr)
+    """Lines that are no error, on standard error; wrapped at words on a terminal."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        console.print(harmless(message), highlight=False, markup=False)
+    else:
+        print(harmless(message), file=sys.stderr)
+
+
+def faint(text: str) -> None:
+    """Text of the model's that is no answer, on standard error."""
+    Console(stderr=True).print(harmless(text), style="dim", highlight=False, markup=False)
+
+
+def bar(parts: list[tuple[str, int]], whole: int) -> None:
+    """Shares of a whole, as one bar and a line of numbers on standard error."""
+    width = max(10, min(60, Console(stderr=True).width - 2))
+    filled = "".join(character * max(size > 0, round(size / whole * width)) for character, (_, size) in zip("█▓░", parts, strict=False))
+    note(f"{filled[:width]}\n" + ", ".join(f"{name} {size:,}" for name, size in parts) + f" of {whole:,} tokens")
 
 
 def confirmed(question: str, *, default: bool) -> bool:
@@ -168,14 +186,15 @@ class Answer:
     The block being written is redrawn in place; a finished one (a blank line outside a code fence) stays.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, plain: bool = False) -> None:
         self._console = Console()
+        self._plain = plain or not self._console.is_terminal
         self._block = ""
         self._live: Live | None = None
         self._drawn = 0.0
 
     def write(self, text: str) -> None:
-        if not self._console.is_terminal:
+        if self._plain:
             sys.stdout.write(harmless(text))
             sys.stdout.flush()
             return
@@ -188,26 +207,36 @@ class Answer:
 
     def end(self) -> None:
         """The answer is over."""
-        if self._console.is_terminal:
-            self._finish(self._block)
-        else:
+        if self._plain:
             sys.stdout.write("\n")
             sys.stdout.flush()
+        else:
+            self._finish(self._block)
         self._block = ""
 
     def _draw(self) -> None:
         if self._live is None:
             self._live = Live(console=self._console, auto_refresh=False, transient=True, vertical_overflow="crop")
             self._live.start()
-        self._live.update(Markdown(self._block), refresh=True)
+        self._live.update(self._tail(), refresh=True)
         self._drawn = time.monotonic()
+
+    def _tail(self) -> Group:
+        """The last lines of the block as far as the screen holds them."""
+        lines = self._console.render_lines(_markdown(self._block), pad=False)
+        return Group(*(Segments([*line, Segment.line()]) for line in lines[-max(1, self._console.height - 2) :]))
 
     def _finish(self, block: str) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = None
         if block.strip():
-            self._console.print(Markdown(block))
+            self._console.print(_markdown(block))
+
+
+def _markdown(text: str) -> Markdown:
+    """Markdown with formulas made readable and nothing that a click could follow elsewhere than it says."""
+    return Markdown(in_markdown(text), hyperlinks=False)
 
 
 def _block_end(text: str) -> int | None:
@@ -222,14 +251,14 @@ def _block_end(text: str) -> int | None:
     return None
 
 
-def facts(reply: Reply) -> None:
-    """One line about the reply, on a terminal only."""
+def facts(reply: Reply, *, folded: bool = False) -> None:
+    """One line about the reply, on a terminal only; of a thought that was folded to a line nothing more."""
     console = Console(stderr=True)
     if not console.is_terminal:
         return
     parts = []
     times = reply.timings
-    if reply.usage.thinking_tokens:
+    if reply.usage.thinking_tokens and not folded:
         thought_s = (times.first_answer_s or times.total_s) - times.prefill_s
         parts.append(f"thought {reply.usage.thinking_tokens:,} tokens in {thought_s:.1f} s")
     parts.append(f"answered {reply.usage.answer_tokens:,} tokens")

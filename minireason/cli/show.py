@@ -42,23 +42,28 @@ def interrupts(act: Callable[[], None]) -> Iterator[None]:
 
 
 def show(stream: Running, thinking: render.Thinking, answer: render.Answer | None, progress: render.Progress) -> Reply:
+    """Show a reply as it comes and return it; Ctrl-C ends it and keeps what there is."""
+    with interrupts(stream.cancel):
+        reply = events(stream, thinking, answer, progress.clear)
+    if answer and not reply.answer:
+        render.error_line(NO_ANSWER[reply.finish_reason])
+    return reply
+
+
+def events(stream: Running, thinking: render.Thinking, answer: render.Answer | None, before: Callable[[], None] = lambda: None) -> Reply:
     """Show the events of a stream as they come (the answer only if there is somewhere to show it), and return the reply."""
     answering = False
-    with interrupts(stream.cancel):
-        for event in stream:
-            progress.clear()
-            if isinstance(event, ThinkingDelta):
-                thinking.write(event.text)
-            elif isinstance(event, AnswerDelta) and answer:
-                if not answering:
-                    thinking.end()
-                    answering = True
-                answer.write(event.text)
+    for event in stream:
+        before()
+        if isinstance(event, ThinkingDelta):
+            thinking.write(event.text)
+        elif isinstance(event, AnswerDelta) and answer:
+            if not answering:
+                thinking.end()
+                answering = True
+            answer.write(event.text)
     if not answering:
         thinking.end()
     if answer and answering:
         answer.end()
-    reply = stream.reply
-    if answer and not reply.answer:
-        render.error_line(NO_ANSWER[reply.finish_reason])
-    return reply
+    return stream.reply

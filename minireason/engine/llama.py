@@ -12,7 +12,10 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from minireason.errors import BackendMissing, DecodeFailed, EngineError, ModelFileError
 from minireason.settings import KvType
@@ -23,6 +26,9 @@ except (ImportError, OSError, RuntimeError) as error:
     raise BackendMissing(
         f"The llama.cpp library could not be loaded ({error}); install it again: pip install --force-reinstall llama-cpp-python."
     ) from error
+
+Logits: TypeAlias = npt.NDArray[np.float32]
+"""One number for each token of the vocabulary, in llama.cpp's own memory: what is written there is what is sampled from."""
 
 _BPE = 2
 _SPECIAL = C.LLAMA_TOKEN_ATTR_CONTROL | C.LLAMA_TOKEN_ATTR_USER_DEFINED | C.LLAMA_TOKEN_ATTR_UNKNOWN
@@ -127,7 +133,7 @@ class Model:
         self._free()
         self._handle = None
 
-    @property
+    @functools.cached_property
     def n_vocab(self) -> int:
         return int(C.llama_vocab_n_tokens(self._vocab))
 
@@ -175,9 +181,13 @@ class Model:
 
 
 class SamplerChain:
-    """A chain of llama.cpp samplers from links such as ("top_k", 256), in order."""
+    """A chain of llama.cpp samplers from links such as ("top_k", 256), in order.
 
-    def __init__(self, links: Sequence[tuple[Any, ...]]) -> None:
+    `mask` is asked before each token for a function that changes the logits first; None where there is nothing to change.
+    """
+
+    def __init__(self, links: Sequence[tuple[Any, ...]], mask: Callable[[], Callable[[Logits], None] | None] | None = None) -> None:
+        self.mask = mask
         self._handle = C.llama_sampler_chain_init(_fill(C.llama_sampler_chain_default_params(), no_perf=True))
         self._free = weakref.finalize(self, C.llama_sampler_free, self._handle)
         for name, *arguments in links:
@@ -269,6 +279,9 @@ class Context:
 
     def sample(self, sampler: SamplerChain, row: int) -> int:
         """One token from the logits of a row of the last batch that had `outputs` set."""
+        change = sampler.mask() if sampler.mask else None
+        if change:
+            change(np.ctypeslib.as_array(C.llama_get_logits_ith(self._ctx, row), (self._model.n_vocab,)))
         return int(C.llama_sampler_sample(sampler.handle, self._ctx, row))
 
     def trim(self, slot: int, keep: int) -> None:

@@ -23,7 +23,10 @@ class Sink(Protocol):
 
 
 class Sequence:
-    """Tokens that grow. Whatever is not in the cache yet is pending, be it prompt, forced or sampled."""
+    """Tokens that grow. Whatever is not in the cache yet is pending, be it prompt, forced or sampled.
+
+    One that is `only_read` generates nothing, and ends when all tokens but the last are in the cache.
+    """
 
     def __init__(self, prompt: list[int], sampler: Any, sink: Sink) -> None:
         if not prompt:
@@ -31,6 +34,7 @@ class Sequence:
         self.tokens = list(prompt)
         self.prompt_tokens = len(prompt)
         self.cached_tokens = 0
+        self.only_read = False
         self.sampler, self.sink = sampler, sink
         self.slot: Slot | None = None
 

@@ -7,15 +7,16 @@ template is run with a placeholder for each content, and the contents are encode
 from __future__ import annotations
 
 import hashlib
+import itertools
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import lru_cache
 from typing import Protocol
 
 from minireason.errors import UsageError
 from minireason.events import Message
-from minireason.reasoning.template import TemplateError, render
+from minireason.reasoning.template import TemplateError, render_all
 from minireason.reasoning.think import CLOSE, OPEN, State, Tags
 
 # sha256 of the template texts: as first published, and with the opened thought (Hugging Face, 10 February 2025)
@@ -25,6 +26,7 @@ R1_TEMPLATES = (
 )
 _USER, _ASSISTANT, _END = "<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>"
 _ROLES = ("system", "user", "assistant")
+_TURNS_AHEAD = 16
 
 
 class Vocabulary(Protocol):
@@ -59,7 +61,7 @@ def encode_text(vocabulary: Vocabulary, text: str) -> list[int]:
         while index >= 0:
             cuts.add(index + 1)
             index = text.find(literal, index + 1)
-    pieces = [text[start:end] for start, end in pairwise(sorted(cuts))]
+    pieces = [text[start:end] for start, end in itertools.pairwise(sorted(cuts))]
     ids = [token for piece in pieces for token in vocabulary.tokenize(piece, parse_special=False)]
     forbidden = {token for literal, token in vocabulary.special.items() if len(literal) > 1}
     if not forbidden.isdisjoint(ids):  # no vocabulary is known to do this; a character alone is never a special token
@@ -96,6 +98,8 @@ class PromptEncoder:
     def __init__(self, vocabulary: Vocabulary, template: str, bos_text: str = "", eos_text: str = "") -> None:
         self._vocabulary, self._template = vocabulary, template
         self._variables = {"bos_token": bos_text, "eos_token": eos_text}
+        self._content = lru_cache(maxsize=1024)(lambda text: tuple(encode_text(vocabulary, text)))
+        self._frames: dict[tuple[str, ...], list[list[int]]] = {}
         special = vocabulary.special
         self.tags = Tags(special.get(OPEN), special.get(CLOSE))
         known = hashlib.sha256(template.encode()).hexdigest() in R1_TEMPLATES
@@ -108,7 +112,7 @@ class PromptEncoder:
         With `thinking` the thought of an R1 distill is opened; without, an empty thought is written for the model.
         """
         checked = check_messages(messages)
-        ids = self._r1(checked) if self._is_r1 else self._by_template(checked)
+        ids = list(itertools.chain(*self._parts(checked)))
         if not self.thinks:
             return Prompt(ids, State.ANSWER, False)
         opened = self._ends_with_open(ids)
@@ -119,9 +123,18 @@ class PromptEncoder:
             return Prompt(ids + self._tokens(f"{OPEN}\n"), State.THINKING, True)
         return Prompt(ids, State.THINKING if opened else State.BEFORE, True)
 
-    def closing(self) -> list[int]:
+    def prefix(self, messages: Sequence[Message]) -> list[int]:
+        """What every prompt begins with that goes on from these messages with another question; raises UsageError."""
+        parts = self._parts(check_messages([*messages, Message(role="user", content="?")]))
+        return list(itertools.chain(*parts[:-2]))
+
+    def closing(self, *, after_line: bool = False) -> list[int]:
         """The ids that end a thought and begin the answer."""
-        return self._tokens(f"\n{CLOSE}\n\n")
+        return self._tokens(f"{CLOSE}\n\n" if after_line else f"\n{CLOSE}\n\n")
+
+    def text(self, text: str) -> list[int]:
+        """The ids of plain text, none of them a special token's."""
+        return list(self._content(text))
 
     def _tokens(self, text: str) -> list[int]:
         return self._vocabulary.tokenize(text, parse_special=True)
@@ -134,36 +147,54 @@ class PromptEncoder:
                 return True
         return False
 
-    def _r1(self, messages: list[Message]) -> list[int]:
-        """bos, system text, then <User> question and <Assistant> answer <end> in turn, and <Assistant> to go on."""
-        special, text = self._vocabulary.special, self._vocabulary
-        system = [message["content"] for message in messages if message["role"] == "system"]
-        ids = [] if text.bos is None else [text.bos]
-        ids += encode_text(text, system[-1]) if system else []
-        for message in messages:
-            if message["role"] == "user":
-                ids += [special[_USER], *encode_text(text, message["content"])]
-            elif message["role"] == "assistant":
-                ids += [special[_ASSISTANT], *encode_text(text, without_thinking(message["content"])), special[_END]]
-        return [*ids, special[_ASSISTANT]]
+    def _parts(self, messages: list[Message]) -> list[Sequence[int]]:
+        """The ids of the prompt in pieces: frame and content in turn, so that the last two are the question and what follows it."""
+        if self._is_r1:  # its template puts the last system text first, wherever it comes
+            system = [message for message in messages if message["role"] == "system"][-1:]
+            messages = system + [message for message in messages if message["role"] != "system"]
+        roles = tuple(message["role"] for message in messages)
+        frame = self._r1_frame(roles) if self._is_r1 else self._template_frame(roles)
+        parts: list[Sequence[int]] = []
+        for before, message in zip(frame, messages, strict=False):
+            content = without_thinking(message["content"]) if message["role"] == "assistant" else message["content"]
+            parts += [before, self._content(content)]
+        parts.append(frame[-1])
+        bos = self._vocabulary.bos
+        return parts if bos is None or parts[0][:1] == [bos] else [[bos], *parts]
 
-    def _by_template(self, messages: list[Message]) -> list[int]:
-        contents = [without_thinking(m["content"]) if m["role"] == "assistant" else m["content"] for m in messages]
-        nonce = secrets.token_hex(8)
-        marks = [f"MARK{nonce}N{index}END" for index in range(len(messages))]
-        stand_ins = [{"role": message["role"], "content": mark} for message, mark in zip(messages, marks, strict=True)]
-        try:
-            rendered = render(self._template, stand_ins, self._variables)
-        except TemplateError as error:
-            raise UsageError(f"This model cannot take the conversation: {error}.") from None
-        ids: list[int] = []
-        for mark, content in zip(marks, contents, strict=True):
+    def _r1_frame(self, roles: tuple[str, ...]) -> list[list[int]]:
+        """System text, then <User> question and <Assistant> answer <end> in turn, and <Assistant> to go on."""
+        special = self._vocabulary.special
+        before = {"system": [], "user": [special[_USER]], "assistant": [special[_ASSISTANT]]}
+        after = {"assistant": [special[_END]]}
+        frame = [after.get(last, []) + before[role] for last, role in itertools.pairwise(("", *roles))]
+        return [*frame, [special[_ASSISTANT]]]
+
+    def _template_frame(self, roles: tuple[str, ...]) -> list[list[int]]:
+        """What the model file's template puts before, between and after the contents, rendered a few turns ahead as well."""
+        if roles not in self._frames:
+            nonce = secrets.token_hex(8)
+            ahead = [roles + ("assistant", "user") * turns for turns in range(_TURNS_AHEAD + 1)]
+            marks = [f"MARK{nonce}N{index}END" for index in range(len(ahead[-1]))]
+            wanted = [[{"role": role, "content": mark} for role, mark in zip(some, marks, strict=False)] for some in ahead]
+            try:
+                rendered = render_all(self._template, wanted, self._variables)
+            except TemplateError as error:
+                raise UsageError(f"This model cannot take the conversation: {error}.") from None
+            for some, text in zip(ahead, rendered, strict=False):
+                if frame := self._split(text, marks[: len(some)]):
+                    self._frames[some] = frame
+        if roles not in self._frames:
+            raise UsageError(
+                "This model's chat template drops, repeats or changes messages, so it is not safe to use; try without a system prompt."
+            )
+        return self._frames[roles]
+
+    def _split(self, rendered: str, marks: list[str]) -> list[list[int]] | None:
+        frame = []
+        for mark in marks:
             before, found, rendered = rendered.partition(mark)
             if not found or mark in rendered:
-                raise UsageError(
-                    "This model's chat template drops, repeats or changes messages, so it is not safe to use; try without a system prompt."
-                )
-            ids += self._tokens(before) + encode_text(self._vocabulary, content)
-        ids += self._tokens(rendered)
-        bos = self._vocabulary.bos
-        return ids if bos is None or ids[:1] == [bos] else [bos, *ids]
+                return None
+            frame.append(self._tokens(before))
+        return [*frame, self._tokens(rendered)]

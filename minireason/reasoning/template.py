@@ -24,8 +24,14 @@ class TemplateError(Exception):
 
 def render(template: str, messages: list[dict[str, str]], variables: dict[str, Any]) -> str:
     """The rendered template with `add_generation_prompt` on; raises TemplateError."""
-    request = json.dumps({"template": template, "messages": messages, "variables": variables})
+    return render_all(template, [messages], variables)[0]
+
+
+def render_all(template: str, conversations: list[list[dict[str, str]]], variables: dict[str, Any]) -> list[str]:
+    """Several conversations in one child, up to the first that fails; raises TemplateError if that is the first of them."""
+    request = json.dumps({"template": template, "conversations": conversations, "variables": variables})
     environment = {key: value for key, value in os.environ.items() if key in ("PATH", "PYTHONPATH", "SYSTEMROOT", "LD_LIBRARY_PATH")}
+    out, problem = b"", ""
     try:
         child = subprocess.run(
             [sys.executable, "-m", __name__],
@@ -35,12 +41,14 @@ def render(template: str, messages: list[dict[str, str]], variables: dict[str, A
             check=False,
             env=environment | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
-    except subprocess.TimeoutExpired:
-        raise TemplateError(f"the chat template did not finish within {TIMEOUT_S:.0f} s") from None
-    if child.returncode:
-        lines = child.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise TemplateError(f"the chat template failed ({lines[-1] if lines else f'status {child.returncode}'})")
-    return str(json.loads(child.stdout))
+        out, reasons = child.stdout, child.stderr.decode("utf-8", "replace").strip().splitlines()
+        problem = f"failed ({reasons[-1] if reasons else f'status {child.returncode}'})"
+    except subprocess.TimeoutExpired as expired:
+        out, problem = expired.stdout or b"", f"did not finish within {TIMEOUT_S:.0f} s"
+    rendered = [str(json.loads(line)) for line in out.split(b"\n")[:-1]]
+    if not rendered:
+        raise TemplateError(f"the chat template {problem}")
+    return rendered
 
 
 def _limit_this_process() -> None:
@@ -52,7 +60,7 @@ def _limit_this_process() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (_MAX_CPU_S, _MAX_CPU_S))
 
 
-def _run(request: dict[str, Any]) -> str:
+def _run(request: dict[str, Any]) -> None:
     from datetime import datetime
 
     from jinja2.exceptions import TemplateRuntimeError
@@ -63,21 +71,22 @@ def _run(request: dict[str, Any]) -> str:
 
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
     environment.globals |= {"raise_exception": raise_exception, "strftime_now": lambda form: datetime.now().strftime(form)}
-    size, parts = 0, []
     template = environment.from_string(request["template"])
-    for part in template.generate(messages=request["messages"], add_generation_prompt=True, **request["variables"]):
-        size += len(part)
-        if size > MAX_CHARS:
-            raise TemplateRuntimeError(f"more than {MAX_CHARS} characters")
-        parts.append(part)
-    return "".join(parts)
+    for messages in request["conversations"]:
+        size, parts = 0, []
+        for part in template.generate(messages=messages, add_generation_prompt=True, **request["variables"]):
+            size += len(part)
+            if size > MAX_CHARS:
+                raise TemplateRuntimeError(f"more than {MAX_CHARS} characters")
+            parts.append(part)
+        print(json.dumps("".join(parts)), flush=True)
 
 
 def main() -> None:
-    """The child: a JSON request on standard input, the text as JSON on standard output, a reason on standard error."""
+    """The child: a JSON request on standard input, each text as a line of JSON on standard output, a reason on standard error."""
     _limit_this_process()
     try:
-        json.dump(_run(json.load(sys.stdin)), sys.stdout)
+        _run(json.load(sys.stdin))
     except MemoryError:
         sys.exit("it wants too much memory")
     except Exception as error:  # whatever a stranger's program raises becomes one line

@@ -14,6 +14,11 @@ class Utf8:
     def feed(self, piece: bytes) -> str:
         return self._decoder.decode(piece)
 
+    @property
+    def whole(self) -> bool:
+        """Whether the bytes so far end with a character."""
+        return not self._decoder.getstate()[0]
+
     def flush(self) -> None:
         """Drop the bytes of an unfinished character."""
         self._decoder.reset()

@@ -70,6 +70,24 @@ class ThinkMachine:
         self._held += self._utf8.feed(piece)
         return self._scan()
 
+    def closes(self, token: int) -> bool:
+        """Whether this token would close the thought, where the vocabulary has the tag as a token."""
+        return self.state is State.THINKING and self._by_id.get(token) == CLOSE
+
+    def closes_again(self, token: int) -> bool:
+        """Whether this token would close once more a thought that was closed for the model."""
+        return self.state is State.ANSWER and self.forced and self._by_id.get(token) == CLOSE
+
+    @property
+    def whole(self) -> bool:
+        """Whether the tokens so far end with a character."""
+        return self._utf8.whole
+
+    def cut(self) -> list[Span]:
+        """What follows does not go on with what came: drop an unfinished character, let out what was held back."""
+        self._utf8.flush()
+        return self.flush()
+
     def flush(self) -> list[Span]:
         """What was held back as the beginning of a tag; unfinished characters and white space at the end are dropped."""
         text, self._held = self._held, ""

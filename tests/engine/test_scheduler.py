@@ -30,7 +30,7 @@ def test_prefill_in_slices_and_the_last_token_alone() -> None:
     scheduler = Scheduler(backend, 64)
     sequence, sink = start(scheduler, list(range(100, 121)), 3)
     run(scheduler)
-    assert backend.decodes == [(8, 0), (8, 0), (4, 0), (1, 1), (1, 1), (1, 1), (1, 1)]
+    assert backend.decodes == [(7, 0), (7, 0), (6, 0), (1, 1), (1, 1), (1, 1), (1, 1)]
     assert sink.taken == [121, 122, 123]
     assert sequence.tokens == [*range(100, 124)]
 
@@ -237,3 +237,26 @@ def test_common_prefix(first: list[int], second: list[int]) -> None:
     count = common_prefix(first, second)
     assert first[:count] == second[:count]
     assert count == min(len(first), len(second)) or first[count] != second[count]
+
+
+def test_a_sequence_that_is_only_read_ends_before_its_last_token() -> None:
+    backend = FakeBackend()
+    scheduler = Scheduler(backend, 64)
+    sequence = Sequence(list(range(20)), None, sink := ListSink(5))
+    sequence.only_read = True
+    scheduler.add(sequence)
+    while scheduler.step():
+        pass
+    assert (sink.taken, scheduler.sequences, backend.tokens[0]) == ([], [], list(range(19)))
+
+
+def test_a_short_rest_over_a_long_prefix_is_read_with_some_of_it() -> None:
+    backend = FakeBackend(n_ctx=1024, n_batch=128)
+    scheduler = Scheduler(backend, 1024)
+    start(scheduler, list(range(400)), 1)
+    run(scheduler)
+    for rest, read in ((40, 64), (10, 10), (100, 100)):
+        backend.decodes.clear()
+        start(scheduler, [*range(300), *range(rest * 1000, rest * 1000 + rest + 1)], 1)
+        run(scheduler)
+        assert backend.decodes[0] == (read, 0)

@@ -108,6 +108,40 @@ def test_other_templates_run_with_placeholders() -> None:
     assert not prompt.thinks
 
 
+@pytest.mark.parametrize(("vocabulary", "template"), [(ChatMl(), CHATML), (Bytes(), NEW_TEMPLATE)])
+def test_a_prefix_begins_every_prompt_that_goes_on(vocabulary: Bytes, template: str) -> None:
+    encoder = PromptEncoder(vocabulary, template)
+    said = conversation(("system", "s"), ("user", "u"), ("assistant", "a"))
+    prefix = encoder.prefix(said)
+    for question in ("x", "another <|im_end|>"):
+        ids = encoder.encode([*said, *conversation(("user", question))]).ids
+        assert ids[: len(prefix)] == prefix
+        assert bytes(ids[len(prefix) :][: len(question)]) == question.encode()
+
+
+def test_a_template_runs_once_for_many_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = PromptEncoder(ChatMl(), CHATML)
+    encoder.encode(conversation(("user", "q")))
+    monkeypatch.setattr("minireason.reasoning.prompt.render_all", None)
+    later = encoder.encode(conversation(("user", "q"), ("assistant", "a"), ("user", "r")))
+    assert later.ids == [
+        256,
+        *b"user\nq",
+        257,
+        *b"\n",
+        256,
+        *b"assistant\na",
+        257,
+        *b"\n",
+        256,
+        *b"user\nr",
+        257,
+        *b"\n",
+        256,
+        *b"assistant\n",
+    ]
+
+
 def test_template_that_opens_the_thought_itself() -> None:
     encoder = PromptEncoder(Bytes(), CHATML.replace("assistant\n{%", "assistant\n<think>\n{%") + "{# </think> #}")
     assert encoder.thinks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from minireason.reasoning import template
-from minireason.reasoning.template import TemplateError, render
+from minireason.reasoning.template import TemplateError, render, render_all
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 
@@ -45,3 +45,10 @@ def test_time_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}"
     with pytest.raises(TemplateError, match="did not finish"):
         render(endless, MESSAGES, {})
+
+
+def test_several_conversations_up_to_the_first_that_fails() -> None:
+    picky = "{% if messages | length > 2 %}{{ raise_exception('too long') }}{% endif %}{{ messages | length }}"
+    assert render_all(picky, [MESSAGES, MESSAGES * 2, MESSAGES * 3], {}) == ["1", "2"]
+    with pytest.raises(TemplateError, match="too long"):
+        render_all(picky, [MESSAGES * 3, MESSAGES], {})

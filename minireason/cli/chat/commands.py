@@ -1,0 +1,257 @@
+"""The slash commands: one small function each, in one table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from minireason import transcript
+from minireason.cli import options, render
+from minireason.cli.chat import clipboard, export, files
+from minireason.cli.chat.loop import Chat
+from minireason.errors import MinireasonError, SessionError, UsageError
+from minireason.settings import Effort, Settings
+
+_COMMAND = re.compile(r"/([a-z]+)(?:\s+(.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a command takes and does; `act` returns True to leave the chat."""
+
+    takes: str
+    about: str
+    act: Callable[[Chat, str], bool | None]
+
+
+def handle(chat: Chat, line: str) -> bool:
+    """A question goes to the model, a command is done; True to leave."""
+    found = _COMMAND.fullmatch(line)
+    if not found:
+        chat.ask(line)
+        return False
+    name = {"quit": "exit", "bye": "exit"}.get(found[1], found[1])
+    if name not in COMMANDS:
+        render.error_line(f"There is no command /{name}; /help lists them.")
+        return False
+    try:
+        return bool(COMMANDS[name].act(chat, (found[2] or "").strip()))
+    except (MinireasonError, OSError) as error:
+        render.error_line(str(error))
+        return False
+
+
+def helps() -> dict[str, str]:
+    """Name -> help of every command."""
+    return {name: command.about for name, command in COMMANDS.items()}
+
+
+def names(command: str) -> Iterable[str]:
+    """What may follow a command."""
+    match command:
+        case "/model":
+            return options.complete_installed("")
+        case "/effort":
+            return get_args(Effort)
+        case "/thinking":
+            return ("fold", "show", "hide")
+        case "/load":
+            return [path.stem for path in transcript.listed()]
+        case _:
+            return ()
+
+
+def load_session(chat: Chat, path: Path) -> None:
+    """Go on with a session and say what was found."""
+    problems = chat.session.load(path)
+    for problem in problems:
+        render.note(f"({path.stem}: {problem})")
+    turns = chat.session.turns
+    render.note(f"({path.stem}: {len(turns)} turn{'' if len(turns) == 1 else 's'})")
+    if turns:
+        render.note(f"> {_short(turns[-1].question)}\n{_short(turns[-1].answer, 300)}")
+    if chat.session.unanswered:
+        render.note(f"(not answered yet, /retry asks it again: {_short(chat.session.unanswered)})")
+
+
+def show_thinking(chat: Chat) -> None:
+    """The last thought, unfolded."""
+    turns = chat.session.turns
+    render.faint(turns[-1].thinking if turns and turns[-1].thinking else "(there is no thought to show)")
+
+
+def _short(text: str, most: int = 100) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _help(_chat: Chat, _rest: str) -> None:
+    width = max(len(f"/{name} {command.takes}") for name, command in COMMANDS.items())
+    lines = [f"{f'/{name} {command.takes}':{width}}  {command.about}" for name, command in COMMANDS.items()]
+    keys = "Ctrl-T unfolds the last thought. Ctrl-C while it thinks: answer now; in the answer: stop; twice on an empty line: leave."
+    render.note("\n".join([*lines, "Alt-Enter, or a backslash at the end of a line: a new line.", keys]))
+
+
+def _model(chat: Chat, name: str) -> None:
+    if not name:
+        render.note(f"{chat.reasoner.name}; installed: {', '.join(options.complete_installed('')) or 'nothing'}")
+        return
+    before = chat.reasoner.name
+    chat.session.close()
+    chat.reasoner.close()  # two may not fit
+    try:
+        chat.reasoner = chat.open(name)
+    except MinireasonError as error:
+        render.error_line(f"{error} It goes on with {before}.")
+        chat.reasoner = chat.open(before)
+    chat.session.reasoner, chat.session.left_out = chat.reasoner, 0
+    render.note(f"({chat.reasoner.name})")
+
+
+def _set(chat: Chat, name: str, value: object) -> None:
+    wanted = {**chat.settings, name: value}
+    Settings().changed({key: kept for key, kept in wanted.items() if kept is not None})  # type: ignore[arg-type]
+    chat.settings = {key: kept for key, kept in wanted.items() if kept is not None}
+    render.note(f"({name.replace('_', ' ')}: {value if value is not None else 'as much as there is room for'})")
+
+
+def _effort(chat: Chat, rest: str) -> None:
+    _set(chat, "thinking_budget", None) if chat.settings.get("thinking_budget") else None
+    _set(chat, "effort", rest or None)
+
+
+def _budget(chat: Chat, rest: str) -> None:
+    if rest and not rest.isdecimal():
+        raise UsageError("/budget takes a number of tokens; alone it sets none.")
+    _set(chat, "thinking_budget", int(rest) if rest else None)
+
+
+def _thinking(chat: Chat, rest: str) -> None:
+    if not rest:
+        show_thinking(chat)
+    elif rest in ("fold", "show", "hide"):
+        chat.thinking = rest
+        chat.sink.close()
+        chat.sink = render.Thinking("stderr" if rest == "fold" else rest)
+    else:
+        raise UsageError("/thinking shows the last thought; /thinking fold, show or hide says how the next ones come.")
+
+
+def _system(chat: Chat, rest: str) -> None:
+    if rest:
+        chat.session.system = None if rest == "none" else rest
+    render.note(f"(system prompt: {chat.session.system or 'none'})")
+
+
+def _file(chat: Chat, rest: str) -> None:
+    name, text = files.read(rest)
+    tokens, free = files.count(chat.reasoner, text), chat.reasoner.n_ctx // 2
+    if tokens > free:
+        raise UsageError(f"{name} has about {tokens:,} tokens and does not fit: a question may have {free:,}.")
+    chat.files.append((name, text))
+    render.note(f"({name}, {tokens:,} tokens, goes with your next question)")
+
+
+def _undo(chat: Chat, _rest: str) -> None:
+    chat.draft = chat.session.undo()
+    render.note("(taken back)")
+
+
+def _retry(chat: Chat, _rest: str) -> None:
+    settings = chat.settings
+    chat.settings = {name: value for name, value in settings.items() if name != "seed"}
+    try:
+        chat.ask(chat.session.last_question(), again=True)
+    finally:
+        chat.settings = settings
+
+
+def _edit(chat: Chat, rest: str) -> None:
+    last = chat.session.last_question()
+    if rest:
+        chat.ask(rest, again=True)
+    else:
+        chat.draft = f"/edit {last}"
+
+
+def _copy(chat: Chat, rest: str) -> None:
+    if not chat.session.turns:
+        raise SessionError("There is no answer to copy yet.")
+    text = clipboard.part(chat.session.turns[-1].answer, rest)
+    render.note(f"(copied {len(text):,} characters{clipboard.copy(text)})")
+
+
+def _save(chat: Chat, rest: str) -> None:
+    if not rest:
+        raise UsageError("/save takes a name for this session; every turn is saved anyway.")
+    path = transcript.path_of(rest)
+    if path.exists() and path != chat.session.path:
+        raise SessionError(f"There is a session {path.stem} already; take another name.")
+    chat.session.save(path)
+    render.note(f"(saved as {path})")
+
+
+def _load(chat: Chat, rest: str) -> None:
+    if not rest:
+        raise UsageError("/load takes the name of a session, or a path to its file; /sessions lists them.")
+    load_session(chat, transcript.path_of(rest))
+
+
+def _export(chat: Chat, rest: str) -> None:
+    path = export.write(chat.session, rest)
+    render.note(f"(written to {path})")
+
+
+def _sessions(_chat: Chat, _rest: str) -> None:
+    from minireason.cli.chat.command import sessions
+
+    sessions()
+
+
+def _context(chat: Chat, _rest: str) -> None:
+    session, n_ctx = chat.session, chat.reasoner.n_ctx
+    used = chat.reasoner.count_tokens([*session.prompt, {"role": "user", "content": "?"}])
+    answers = sum(turn.answer_tokens for turn in session.turns[session.left_out :])
+    dropped = sum(turn.thinking_tokens for turn in session.turns)
+    render.bar([("questions", max(0, used - answers)), ("answers", min(used, answers)), ("free", max(0, n_ctx - used))], n_ctx)
+    render.note(f"thinking dropped: {dropped:,} tokens; turns left out: {session.left_out} of {len(session.turns)}")
+
+
+def _stats(chat: Chat, _rest: str) -> None:
+    turns = chat.session.turns
+    made, seconds = sum(turn.thinking_tokens + turn.answer_tokens for turn in turns), sum(turn.total_s for turn in turns)
+    read, cached = sum(turn.prompt_tokens for turn in turns), sum(turn.cached_tokens for turn in turns)
+    speed = f", {made / seconds:.1f} tokens/s with the reading" if seconds else ""
+    render.note(f"{len(turns)} turns, {made:,} tokens generated in {seconds:.1f} s{speed}")
+    render.note(f"{read:,} tokens of prompts, {cached:,} of them from the cache" + (f" ({cached / read:.0%})" if read else ""))
+
+
+def _clear(chat: Chat, _rest: str) -> None:
+    chat.session.clear()
+    chat.files.clear()
+    render.note("(forgotten; it stays in the session's file)")
+
+
+COMMANDS: dict[str, Command] = {
+    "help": Command("", "this list", _help),
+    "model": Command("[NAME]", "which model; go on with another", _model),
+    "effort": Command("[none|low|medium|high]", "how long it may think; alone: as long as there is room", _effort),
+    "budget": Command("[TOKENS]", "how many tokens it may think", _budget),
+    "thinking": Command("[fold|show|hide]", "the last thought; or how thoughts are shown", _thinking),
+    "system": Command("[TEXT|none]", "the system prompt", _system),
+    "file": Command("PATH", "put a text file into the next question", _file),
+    "undo": Command("", "take the last turn back", _undo),
+    "retry": Command("", "ask the last question again, with a new seed", _retry),
+    "edit": Command("[QUESTION]", "change the last question and ask it again", _edit),
+    "copy": Command("[N]", "copy the answer, or its Nth block of code", _copy),
+    "save": Command("NAME", "give this session a name", _save),
+    "load": Command("NAME", "go on with another session", _load),
+    "export": Command("[FILE.md|FILE.json]", "write the conversation to a file", _export),
+    "sessions": Command("", "the sessions there are", _sessions),
+    "context": Command("", "what takes up the context", _context),
+    "stats": Command("", "tokens and seconds of this session", _stats),
+    "clear": Command("", "forget the conversation", _clear),
+    "exit": Command("", "leave", lambda _chat, _rest: True),
+}

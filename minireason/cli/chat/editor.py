@@ -1,0 +1,85 @@
+"""The input line on a terminal; the only module that imports prompt_toolkit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+from minireason.models import places
+
+
+class Editor:
+    """Reads what a person types: Enter sends, Alt-Enter or a backslash at the end makes a new line, a pasted block stays whole.
+
+    `commands` maps a slash command to its help, `names` gives what may follow one. Ctrl-T calls `on_unfold`.
+    """
+
+    def __init__(self, commands: dict[str, str], names: Callable[[str], Iterable[str]], on_unfold: Callable[[], None]) -> None:
+        keys = KeyBindings()
+
+        @keys.add("escape", "enter")
+        def _newline(event: KeyPressEvent) -> None:
+            event.current_buffer.insert_text("\n")
+
+        @keys.add("enter")
+        def _send(event: KeyPressEvent) -> None:
+            buffer = event.current_buffer
+            if buffer.document.text_before_cursor.endswith("\\") and buffer.document.is_cursor_at_the_end:
+                buffer.delete_before_cursor()
+                buffer.insert_text("\n")
+            else:
+                buffer.validate_and_handle()
+
+        @keys.add("c-t")
+        def _unfold(_event: KeyPressEvent) -> None:
+            from prompt_toolkit.application import run_in_terminal
+
+            run_in_terminal(on_unfold)
+
+        self._session: PromptSession[str] = PromptSession(
+            history=_history(),
+            completer=_Completer(commands, names),
+            complete_while_typing=False,
+            key_bindings=keys,
+            multiline=True,
+            prompt_continuation="  ",
+            enable_open_in_editor=True,
+            enable_history_search=False,
+        )
+
+    def read(self, default: str = "") -> str:
+        """What was typed; raises EOFError at Ctrl-D and KeyboardInterrupt at Ctrl-C."""
+        return self._session.prompt("> ", default=default)
+
+
+def _history() -> History:
+    path = places.data_dir() / "chat_history"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(path)
+
+
+class _Completer(Completer):
+    def __init__(self, commands: dict[str, str], names: Callable[[str], Iterable[str]]) -> None:
+        self._commands, self._names = commands, names
+        self._paths = PathCompleter(expanduser=True)
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        line = document.text_before_cursor
+        command, space, rest = line.partition(" ")
+        if not line.startswith("/") or "\n" in line:
+            return
+        if not space:
+            known = [(name, about) for name, about in self._commands.items() if f"/{name}".startswith(command)]
+            yield from (Completion(f"/{name}", -len(command), display_meta=about) for name, about in known)
+        elif command in ("/file", "/load", "/export"):
+            yield from self._paths.get_completions(Document(rest), complete_event)
+        yield from (Completion(name, -len(rest)) for name in self._names(command) if space and name.startswith(rest))

@@ -1,0 +1,41 @@
+"""A conversation as a document."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from minireason.errors import SessionError
+from minireason.session import Session
+
+
+def write(session: Session, name: str) -> Path:
+    """Write markdown, or JSON for a name that ends in .json; never over another file. Raises SessionError."""
+    stem = session.path.stem if session.path else "session"
+    path = Path(name or f"{stem}.md").expanduser()
+    content = to_json(session) if path.suffix == ".json" else to_markdown(session)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(content)
+    except FileExistsError:
+        raise SessionError(f"There is a file {path} already; give another name.") from None
+    except OSError as error:
+        raise SessionError(f"{path} cannot be written ({error.strerror}).") from None
+    return path
+
+
+def to_markdown(session: Session) -> str:
+    """Questions as headings' text, thoughts folded away, answers as they are."""
+    parts = [f"*System prompt: {session.system}*"] if session.system else []
+    for turn in session.turns:
+        parts.append(f"## Question\n\n{turn.question}")
+        if turn.thinking:
+            parts.append(f"<details><summary>Thinking, {turn.thinking_tokens:,} tokens</summary>\n\n{turn.thinking}\n\n</details>")
+        parts.append(f"## Answer\n\n{turn.answer}")
+    return "\n\n".join(parts) + "\n"
+
+
+def to_json(session: Session) -> str:
+    """Everything that is known, as one object."""
+    return json.dumps({"system": session.system, "turns": [asdict(turn) for turn in session.turns]}, ensure_ascii=False, indent=1) + "\n"

@@ -1,0 +1,43 @@
+"""Text files that go with a question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from minireason.errors import UsageError
+from minireason.reasoner import Reasoner
+
+_SAMPLE_CHARS = 100_000
+_MAX_BYTES = 2**30
+
+
+def read(name: str) -> tuple[str, str]:
+    """A file's name and text; raises UsageError if it is missing, no text, or enormous."""
+    if not name:
+        raise UsageError("/file takes the path of a text file.")
+    path = Path(name.strip("\"'")).expanduser()
+    try:
+        if path.is_dir():
+            raise UsageError(f"{path} is a directory; name a file in it.")
+        if path.stat().st_size > _MAX_BYTES:
+            raise UsageError(f"{path} has {path.stat().st_size / 2**30:.1f} GiB and does not fit into any prompt.")
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise UsageError(f"There is no file {path}.") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}).") from None
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise UsageError(f"{path} is not a text file in UTF-8, so it cannot go into a question.")
+    if not text.strip():
+        raise UsageError(f"{path} is empty.")
+    return path.name, text
+
+
+def count(reasoner: Reasoner, text: str) -> int:
+    """How many tokens a text has, judged by its beginning where it is long."""
+    sample = text[:_SAMPLE_CHARS]
+    return reasoner.count_tokens(sample if sample.strip() else f"?{sample}") * len(text) // len(sample)

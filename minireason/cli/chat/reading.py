@@ -1,0 +1,50 @@
+"""What comes in: from a person at a terminal, from a plain terminal, or from a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from minireason.cli import render
+
+
+class Reader(Protocol):
+    """Where questions and commands come from."""
+
+    def read(self, default: str = "") -> str:
+        """The next one; raises EOFError at the end and KeyboardInterrupt at Ctrl-C."""
+        ...
+
+
+def reader(commands: dict[str, str], names: Callable[[str], Iterable[str]], on_unfold: Callable[[], None], plain: bool) -> Reader:
+    """The best reader for where this runs."""
+    if plain or not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "") in ("dumb", "unknown"):
+        return Lines()
+    from minireason.cli.chat.editor import Editor
+
+    return Editor(commands, names, on_unfold)
+
+
+class Lines:
+    """Line by line, from a pipe or a plain terminal; a backslash at the end of a line goes on with the next."""
+
+    def read(self, default: str = "") -> str:
+        if default:
+            render.note(f"(was: {default})")
+        line = self._line("> ")
+        while line.endswith("\\"):
+            line = f"{line[:-1]}\n{self._line('  ')}"
+        return line
+
+    def _line(self, prompt: str) -> str:
+        if sys.stdin.isatty():
+            print(prompt, end="", file=sys.stderr, flush=True)
+        while True:
+            try:
+                line = input()
+                line.encode("utf-8")  # in a C locale Python lets bytes that are not UTF-8 through, as lone surrogates
+                return line.rstrip("\r")
+            except UnicodeError:
+                render.error_line("That line is not UTF-8 text, so it was left out.")

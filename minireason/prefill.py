@@ -1,0 +1,55 @@
+"""Read a prompt into the cache ahead of time, while nobody else wants the model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from minireason.engine.scheduler import Scheduler
+from minireason.engine.sequence import Sequence
+
+SLICE_TOKENS = 128
+"""Whoever asks for something in the meantime waits for at most so many tokens."""
+
+_PAUSE_S, _AWAY_S = 0.001, 0.02
+
+
+class Prefill:
+    """A sequence that is read and generates nothing; also its own sink (see `engine.sequence.Sink`)."""
+
+    full = False
+
+    def __init__(self, scheduler: Scheduler, tokens: list[int]) -> None:
+        self._scheduler, self._tokens = scheduler, tokens
+
+    def run(self, stopped: Callable[[], bool]) -> int:
+        """Read to the end or until stopped, stepping aside while there are other sequences; the number of tokens read."""
+        read = 0
+        while read < len(self._tokens) and not stopped():
+            read, aside = self._slice(read)
+            time.sleep(_AWAY_S if aside else _PAUSE_S)  # a lock is not fair: let others have it
+        return read
+
+    def _slice(self, read: int) -> tuple[int, bool]:
+        """Read the next slice if nobody else is there: how much is read then, and whether somebody is."""
+        with self._scheduler.lock:
+            if self._scheduler.sequences:
+                return read, True
+            rest = len(self._tokens) - read
+            read += -(-rest // -(-rest // SLICE_TOKENS))  # slices of one size, as in the scheduler
+            sequence = Sequence([*self._tokens[:read], self._tokens[read - 1]], None, self)  # the last one is not read
+            sequence.only_read = True
+            self._scheduler.add(sequence)
+            try:
+                while sequence in self._scheduler.sequences:
+                    self._scheduler.step()
+            finally:
+                self._scheduler.remove(sequence)
+            return read, False
+
+    def take(self, _token: int) -> list[int]:
+        """See `engine.sequence.Sink`."""
+        return []
+
+    def out_of_room(self) -> None:
+        """See `engine.sequence.Sink`."""

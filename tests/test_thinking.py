@@ -1,0 +1,212 @@
+"""Budgets, landings, loops and skipped thoughts, with the real library underneath."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import minireason
+from minireason import AnswerDelta, BadSetting, Reasoner, Reply, ThinkingDelta
+from minireason.settings import LANDING
+
+QUESTION = "What is 347 + 586?"
+
+
+@pytest.fixture(scope="module")
+def anything(random_path: Path) -> Iterator[Reasoner]:
+    """Random weights: thoughts without end, bytes that are no characters, control tokens."""
+    with minireason.load(random_path, n_threads=1) as reasoner:
+        yield reasoner
+
+
+def landed(reply: Reply) -> None:
+    """What holds for every reply, however it was cut."""
+    assert "think>" not in reply.thinking + reply.answer
+    assert reply.answer or reply.finish_reason == "length"
+    assert (reply.thinking_end == "natural") == (reply.usage.forced_tokens == 0) or reply.thinking_end == "skipped"
+
+
+def count_closing(reasoner: Reasoner, reply_ids: list[int]) -> int:
+    close = reasoner._encoder.tags.close_id
+    return reply_ids.count(close) if close is not None else 0
+
+
+def ask(reasoner: Reasoner, question: str, **settings: object) -> Reply:
+    """The reply, after a look at what the model saw: one closing tag, and exactly the text that was shown."""
+    stream = reasoner.stream(question, **settings)  # type: ignore[arg-type]
+    shown = [event.text for event in stream if isinstance(event, ThinkingDelta | AnswerDelta)]
+    reply, sequence = stream.reply, stream._sequence
+    assert "".join(shown) == reply.thinking + reply.answer
+    assert count_closing(reasoner, sequence.tokens) == 1
+    return reply
+
+
+def test_a_cut_at_every_length_of_tiny(tiny: Reasoner) -> None:
+    whole = tiny.ask(QUESTION, temperature=0)
+    for budget in range(whole.usage.thinking_tokens + 2):  # a few seconds in all
+        reply = ask(tiny, QUESTION, temperature=0, thinking_budget=budget)
+        landed(reply)
+        assert reply.finish_reason == "stop"
+        assert reply.boxed, budget
+        own = reply.thinking.removesuffix(LANDING).rstrip()
+        assert whole.thinking.startswith(own), budget
+        if budget:
+            assert budget <= reply.usage.thinking_tokens <= budget + budget // 4 or reply.thinking_end == "natural"
+        assert reply.thinking_end == ("natural" if reply.thinking == whole.thinking else "budget" if budget else "skipped")
+
+
+def test_a_cut_at_some_lengths_of_random_weights(anything: Reasoner) -> None:
+    for budget in (0, 1, 2, 3, 17, 40):
+        landed(ask(anything, QUESTION, temperature=1.0, seed=budget, thinking_budget=budget, max_tokens=budget + 80))
+
+
+@pytest.mark.slow
+def test_a_cut_at_every_length_of_random_weights(anything: Reasoner) -> None:
+    """They have no natural length; 300 tokens stand for it. Text may end anywhere, in a character too."""
+    ends = set()
+    for budget in range(301):
+        reply = ask(anything, QUESTION, temperature=1.0, seed=budget, thinking_budget=budget, max_tokens=budget + 80)
+        landed(reply)
+        assert not reply.thinking.endswith("\ufffd" * 2)
+        ends.add(reply.thinking_end)
+    assert ends <= {"budget", "skipped", "unclosed", "loop"}
+
+
+@pytest.mark.parametrize("landing", ["", "Time is up: </think> <｜User｜>", "短く答えます。"])
+def test_the_landing_message(tiny: Reasoner, landing: str) -> None:
+    reply = ask(tiny, QUESTION, temperature=0, thinking_budget=30, landing=landing)
+    assert reply.thinking.endswith(landing)
+    assert reply.usage.forced_tokens >= len(landing.encode()) + 3
+    assert reply.boxed
+
+
+def test_effort(tiny: Reasoner) -> None:
+    whole = tiny.ask(QUESTION, temperature=0)
+    for effort in ("low", "medium", "high"):  # more than the context holds is clamped
+        assert tiny.ask(QUESTION, temperature=0, effort=effort).thinking == whole.thinking
+    none = tiny.ask(QUESTION, temperature=0, effort="none")
+    assert (none.thinking, none.thinking_end, none.usage.thinking_tokens) == ("", "skipped", 0)
+    assert none.boxed
+    assert tiny.ask(QUESTION, temperature=0, effort="high", thinking_budget=16).thinking_end == "budget"
+
+
+def test_a_budget_above_the_context_is_refused(tiny: Reasoner) -> None:
+    with pytest.raises(BadSetting, match=r"thinking_budget=4000: .* leaves (\d+) for thinking") as caught:
+        tiny.stream(QUESTION, thinking_budget=4000)
+    most = int(str(caught.value).split(" leaves ")[1].split()[0])
+    tiny.stream(QUESTION, thinking_budget=most).close()
+    with pytest.raises(BadSetting, match="thinking_budget"):
+        tiny.stream(QUESTION, thinking_budget=most + 1)
+
+
+def test_seconds_end_the_thought(anything: Reasoner) -> None:
+    reply = ask(anything, QUESTION, thinking_seconds=0.01, seed=3, max_tokens=600)
+    landed(reply)
+    assert reply.thinking_end == "budget"
+
+
+def test_without_a_budget_there_is_still_room_for_an_answer(anything: Reasoner) -> None:
+    reply = ask(anything, QUESTION, seed=3, max_tokens=400, loop_check=False)
+    assert (reply.thinking_end, bool(reply.answer)) == ("budget", True)
+    assert reply.usage.answer_tokens >= 80
+
+
+def test_finish_thinking_from_another_thread(tiny: Reasoner) -> None:
+    stream = tiny.stream(QUESTION, temperature=0)
+    asked: list[bool] = []
+    for number, _ in enumerate(stream):
+        if number == 5:
+            thread = threading.Thread(target=lambda: asked.extend(stream.finish_thinking() for _ in range(2)))
+            thread.start()
+            thread.join()
+    assert asked == [True, False]
+    reply = stream.reply
+    landed(reply)
+    assert (reply.thinking_end, reply.finish_reason, bool(reply.boxed)) == ("user", "stop", True)
+    assert reply.usage.thinking_tokens < 10
+    assert not stream.finish_thinking()
+
+
+def test_finish_thinking_before_the_first_token(tiny: Reasoner) -> None:
+    stream = tiny.stream(QUESTION, temperature=0)
+    assert stream.finish_thinking()
+    list(stream)
+    assert (stream.reply.thinking, stream.reply.thinking_end) == (LANDING, "user")
+    assert stream.reply.boxed
+
+
+class Scripted:
+    """Says what it is told in the place of the model: each token sampled is replaced until the script is used up."""
+
+    def __init__(self, reasoner: Reasoner, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+        self.left = reasoner._model.tokenize(text, parse_special=True)
+        context, sample = reasoner._context, reasoner._context.sample
+        monkeypatch.setattr(context, "sample", lambda chain, row: self.left.pop(0) if self.left else sample(chain, row))
+
+
+def test_a_loop_is_rewound_and_answered(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, round_ = "347 + 586\n", "Wait, let me see.\n"
+    Scripted(tiny, monkeypatch, (start + round_ * 100)[:160])  # found at the next look, every 32 tokens
+    stream = tiny.stream(QUESTION, temperature=0)
+    list(stream)
+    reply = stream.reply
+    assert (reply.thinking_end, reply.finish_reason, bool(reply.boxed)) == ("loop", "stop", True)
+    assert reply.thinking.startswith(start + round_ * 4), "what was shown stays"
+    seen = b"".join(tiny._model.piece(token) for token in stream._sequence.tokens[reply.usage.prompt_tokens :]).decode()
+    kept = seen.removesuffix(f"{LANDING}\n</think>\n\n{reply.answer}")
+    assert kept in (start, start + round_), "whole lines, and the round that was repeated at most once"
+
+
+def test_a_loop_may_be_allowed(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    Scripted(tiny, monkeypatch, ("Wait, let me see.\n" * 30)[:160] + "</think>\n\nDone.<｜end▁of▁sentence｜>")
+    assert tiny.ask(QUESTION, temperature=0, loop_check=False).thinking_end != "loop"
+
+
+@pytest.mark.parametrize("text", ["347 + 586\n<｜end▁of▁sentence｜>", "<｜end▁of▁sentence｜>"])
+def test_an_end_inside_the_thought_becomes_a_landing(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    Scripted(tiny, monkeypatch, text)
+    reply = ask(tiny, QUESTION, temperature=0)
+    assert (reply.thinking_end, reply.finish_reason, bool(reply.boxed)) == ("unclosed", "stop", True)
+
+
+def test_a_skipped_thought_is_refused_once(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = tiny.ask(QUESTION, temperature=0)
+    Scripted(tiny, monkeypatch, "</think>")
+    reply = ask(tiny, QUESTION, temperature=0)
+    assert (reply.thinking, reply.thinking_end, reply.answer) == (whole.thinking, "natural", whole.answer)
+    Scripted(tiny, monkeypatch, "</think>")
+    assert ask(tiny, QUESTION, temperature=0, min_thinking=0).thinking_end == "skipped"
+    Scripted(tiny, monkeypatch, "</think></think>")
+    assert ask(tiny, QUESTION, temperature=0).thinking_end == "skipped"
+
+
+def test_a_refused_tag_is_not_drawn_again(tiny: Reasoner) -> None:
+    """The mask on the logits, not only the counting: with min_thinking huge, the tag's place is taken by something else."""
+    whole = tiny.ask(QUESTION, temperature=0)
+    longer = ask(tiny, QUESTION, temperature=0, min_thinking=10_000)
+    assert longer.thinking.startswith(whole.thinking)
+    assert longer.usage.thinking_tokens > whole.usage.thinking_tokens
+
+
+@pytest.mark.parametrize(("question", "opened"), [(QUESTION, "**Final Answer**"), (f"{QUESTION} Put it into \\boxed{{}}.", "\\boxed{")])
+def test_an_empty_answer_is_opened_once(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, question: str, opened: str) -> None:
+    Scripted(tiny, monkeypatch, "347 + 586 = 933\n</think>\n\n<｜end▁of▁sentence｜>")
+    reply = ask(tiny, question, temperature=0, max_tokens=200)
+    assert reply.answer.startswith("**Final Answer**")
+    assert opened in reply.answer
+    assert reply.usage.forced_tokens > 10
+    Scripted(tiny, monkeypatch, "347\n</think>\n\n<｜end▁of▁sentence｜><｜end▁of▁sentence｜>")
+    assert ask(tiny, question, temperature=0).finish_reason == "stop"
+
+
+def test_a_landed_answer_without_the_box_asked_for_gets_one(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    question = f"{QUESTION} Put it into \\boxed{{}}."
+    sample, script = tiny._context.sample, tiny._model.tokenize("I am not sure.<｜end▁of▁sentence｜>", parse_special=True)
+    stream = tiny.stream(question, temperature=0, thinking_budget=8)
+    landed_yet = lambda: stream._generation._landed is not None  # noqa: E731
+    monkeypatch.setattr(tiny._context, "sample", lambda chain, row: script.pop(0) if script and landed_yet() else sample(chain, row))
+    list(stream)
+    assert stream.reply.answer.startswith("I am not sure.\n\n**Final Answer**\n\\boxed{")
