@@ -65,7 +65,7 @@ class Reasoner:
         self._context = llama.Context(
             model, n_ctx=plan.start_n_ctx, n_batch=plan.n_batch, n_seq_max=plan.n_seq_max, n_threads=plan.n_threads
         )
-        self._scheduler = Scheduler(self._context, plan.n_ctx)
+        self._scheduler = Scheduler(self._context, plan.n_ctx, plan.cache_tokens)
         self._closed = False
         self._load_s = time.perf_counter() - started
 

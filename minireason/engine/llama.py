@@ -14,6 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from minireason.engine.confidence import token_confidence
 from minireason.errors import BackendMissing, DecodeFailed, EngineError, ModelFileError
 
 try:
@@ -264,6 +267,11 @@ class Context:
     def sample(self, sampler: SamplerChain, row: int) -> int:
         """One token from the logits of a row of the last batch that had `outputs` set."""
         return int(C.llama_sampler_sample(sampler.handle, self._ctx, row))
+
+    def confidence(self, row: int) -> float:
+        """How sure the model is of the token after a row of the last batch that had `outputs` set; see `engine.confidence`."""
+        pointer = C.llama_get_logits_ith(self._ctx, row)
+        return token_confidence(np.ctypeslib.as_array(pointer, (self._model.n_vocab,)))
 
     def trim(self, slot: int, keep: int) -> None:
         """Forget a slot's positions from `keep` on."""

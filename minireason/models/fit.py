@@ -21,9 +21,11 @@ N_BATCH = 128
 
 @dataclass(frozen=True, slots=True)
 class FitPlan:
-    """What was decided: `n_ctx` is the limit that the context may grow to, `needed_bytes` the memory at that size."""
+    """What was decided: `n_ctx` is the longest that one sequence may become, `cache_tokens` the limit that the cache of
+    all sequences together may grow to, `needed_bytes` the memory at that size."""
 
     n_ctx: int
+    cache_tokens: int
     start_n_ctx: int
     n_batch: int
     n_seq_max: int
@@ -56,12 +58,14 @@ def plan(header: Header, hardware: Hardware, wish: LoadSettings) -> FitPlan:
         raise DoesNotFit(header.path.name, fixed + wanted * per_token, hardware.free_bytes, advice + ".")
     room = (hardware.free_bytes - fixed) // per_token
     n_ctx = wish.n_ctx or min(trained, room // 256 * 256)
+    cache_tokens = wish.n_ctx or min(trained * wish.n_seq_max, room // 256 * 256)
     return FitPlan(
         n_ctx=n_ctx,
+        cache_tokens=cache_tokens,
         start_n_ctx=min(START_N_CTX, n_ctx),
         n_batch=max(N_BATCH, wish.n_seq_max),
         n_seq_max=wish.n_seq_max,
         n_threads=wish.n_threads or hardware.cores,
         n_gpu_layers=-1 if wish.n_gpu_layers is None else wish.n_gpu_layers,
-        needed_bytes=fixed + n_ctx * per_token,
+        needed_bytes=fixed + cache_tokens * per_token,
     )
