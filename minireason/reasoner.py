@@ -20,11 +20,13 @@ from minireason.models.fit import FitPlan
 from minireason.reasoning.budget import Budget
 from minireason.reasoning.prompt import PromptEncoder
 from minireason.reasoning.think import ThinkMachine
-from minireason.settings import MAX_SEED, MAX_TOKENS, Changes, LoadChanges, LoadSettings, Settings
+from minireason.settings import MAX_SEED, MAX_TOKENS, Changes, LoadChanges, LoadSettings, Settings, SolveChanges
+from minireason.solution import Solution
 from minireason.stream import Generation, Stream
 
 if TYPE_CHECKING:
     from minireason.session import Session
+    from minireason.solve import SolveStream
 
 
 def load(model: str | Path, *, on_progress: Callable[[float], None] | None = None, **changes: Unpack[LoadChanges]) -> Reasoner:
@@ -102,6 +104,23 @@ class Reasoner:
             for _ in stream:
                 pass
             return stream.reply
+
+    def solve_stream(self, question: str | Sequence[Message], **changes: Unpack[SolveChanges]) -> SolveStream:
+        """Start a vote of many chains over a question; nothing runs until the stream is iterated.
+
+        The keywords are the fields of `VoteSettings` and, for each chain, of `Settings`. Raises BadSetting, UsageError
+        or ContextFull.
+        """
+        from minireason.solve import SolveStream
+
+        return SolveStream(self, question, changes)
+
+    def solve(self, question: str | Sequence[Message], **changes: Unpack[SolveChanges]) -> Solution:
+        """The answer that most chains come to; keywords and errors as for `solve_stream`."""
+        with self.solve_stream(question, **changes) as stream:
+            for _ in stream:
+                pass
+            return stream.solution
 
     def chat(self, *, system: str | None = None) -> Session:
         """Start a conversation with this model."""

@@ -11,6 +11,7 @@ import typer
 from minireason import __version__, errors
 from minireason.cli.ask import ask
 from minireason.cli.chat import chat
+from minireason.cli.solve import solve
 
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.UsageError, 2),
@@ -25,6 +26,7 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command()(ask)
 app.command()(chat)
+app.command()(solve)
 
 
 _BadCommandLine = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])

@@ -14,7 +14,10 @@ from minireason.errors import UnknownModel
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A named model: `files` maps a quant to its published file name; a built-in one comes inside the package."""
+    """A named model: `files` maps a quant to its published file name; a built-in one comes inside the package.
+
+    `bare_questions` says that it was trained on questions without an instruction for the form of the answer.
+    """
 
     name: str
     aliases: tuple[str, ...]
@@ -22,15 +25,29 @@ class ModelSpec:
     files: dict[str, str]
     default_quant: str
     built_in: bool
+    bare_questions: bool
 
 
 @functools.cache
 def load() -> tuple[ModelSpec, ...]:
     """Every model of models.toml, in its order."""
     return tuple(
-        ModelSpec(name, tuple(entry["aliases"]), entry["params"], entry["files"], entry["default"], entry.get("built_in", False))
+        ModelSpec(
+            name,
+            tuple(entry["aliases"]),
+            entry["params"],
+            entry["files"],
+            entry["default"],
+            entry.get("built_in", False),
+            entry.get("bare_questions", False),
+        )
         for name, entry in tomllib.loads(_text()).items()
     )
+
+
+def bare_questions(label: str) -> bool:
+    """Whether a loaded model, by its label (name, name:QUANT or file name), wants questions without an instruction."""
+    return any(spec.bare_questions and label.partition(":")[0] in (spec.name, *spec.files.values()) for spec in load())
 
 
 def _text() -> str:
