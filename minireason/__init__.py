@@ -31,11 +31,26 @@ from minireason.errors import (
     UsageError,
 )
 from minireason.events import AnswerDelta, Done, Event, FinishReason, Message, Reply, ThinkingDelta, ThinkingEnd, Timings, Usage
-from minireason.settings import LoadSettings, Settings
+from minireason.settings import LoadSettings, Settings, VoteSettings
+from minireason.solution import (
+    Candidate,
+    Chain,
+    ChainAnswered,
+    ChainCancelled,
+    ChainDelta,
+    ChainStarted,
+    Decided,
+    Solution,
+    Solved,
+    SolveEvent,
+    SolveTokens,
+    VoteChanged,
+)
 
 if TYPE_CHECKING:
     from minireason.reasoner import Reasoner, load
     from minireason.session import Session
+    from minireason.solve import SolveStream
     from minireason.stream import Stream
 
 __version__ = "0.1.0"
@@ -45,8 +60,15 @@ __all__ = [
     "BackendMissing",
     "BadCatalog",
     "BadSetting",
+    "Candidate",
+    "Chain",
+    "ChainAnswered",
+    "ChainCancelled",
+    "ChainDelta",
+    "ChainStarted",
     "ChecksumMismatch",
     "ContextFull",
+    "Decided",
     "DecodeFailed",
     "DiskFull",
     "DoesNotFit",
@@ -66,6 +88,11 @@ __all__ = [
     "Session",
     "SessionError",
     "Settings",
+    "Solution",
+    "SolveEvent",
+    "SolveStream",
+    "SolveTokens",
+    "Solved",
     "StoreError",
     "Stream",
     "ThinkingDelta",
@@ -74,10 +101,12 @@ __all__ = [
     "UnknownModel",
     "Usage",
     "UsageError",
+    "VoteChanged",
+    "VoteSettings",
     "load",
 ]
 
-_LATE = {"load": "reasoner", "Reasoner": "reasoner", "Session": "session", "Stream": "stream"}
+_LATE = {"load": "reasoner", "Reasoner": "reasoner", "Session": "session", "SolveStream": "solve", "Stream": "stream"}
 
 
 def __getattr__(name: str) -> Any:

@@ -24,11 +24,13 @@ from minireason.reasoning.budget import Budget, Landing, Limits
 from minireason.reasoning.loops import LoopDetector
 from minireason.reasoning.prompt import Prompt, PromptEncoder
 from minireason.reasoning.think import State, ThinkMachine
-from minireason.settings import MAX_SEED, MAX_TOKENS, Changes, LoadChanges, LoadSettings, Settings
+from minireason.settings import MAX_SEED, MAX_TOKENS, Changes, LoadChanges, LoadSettings, Settings, SolveChanges
+from minireason.solution import Solution
 from minireason.stream import Generation, Stream
 
 if TYPE_CHECKING:
     from minireason.session import Session
+    from minireason.solve import SolveStream
 
 
 def load(model: str | Path, *, on_progress: Callable[[float], None] | None = None, **changes: Unpack[LoadChanges]) -> Reasoner:
@@ -84,7 +86,7 @@ class Reasoner:
             n_threads=plan.n_threads,
             kv_type=plan.kv_type,
         )
-        self._scheduler = Scheduler(self._context, plan.n_ctx)
+        self._scheduler = Scheduler(self._context, plan.n_ctx, plan.cache_tokens)
         self._closed = False
         self._load_s = time.perf_counter() - started
 
@@ -141,6 +143,23 @@ class Reasoner:
             for _ in stream:
                 pass
             return stream.reply
+
+    def solve_stream(self, question: str | Sequence[Message], **changes: Unpack[SolveChanges]) -> SolveStream:
+        """Start a vote of many chains over a question; nothing runs until the stream is iterated.
+
+        The keywords are the fields of `VoteSettings` and, for each chain, of `Settings`. Raises BadSetting, UsageError
+        or ContextFull.
+        """
+        from minireason.solve import SolveStream
+
+        return SolveStream(self, question, changes)
+
+    def solve(self, question: str | Sequence[Message], **changes: Unpack[SolveChanges]) -> Solution:
+        """The answer that most chains come to; keywords and errors as for `solve_stream`."""
+        with self.solve_stream(question, **changes) as stream:
+            for _ in stream:
+                pass
+            return stream.solution
 
     @property
     def n_ctx(self) -> int:

@@ -31,8 +31,11 @@ MAX_SEED = 2**32 - 2
 """llama.cpp takes the seed 2**32 - 1 to mean "draw one"."""
 
 
-class Changes(TypedDict, total=False):
-    """The keyword arguments of `stream` and `ask`: changes to `Settings`, field by field."""
+StopRule: TypeAlias = Literal["none", "lead", "beta"]
+
+
+class ChainChanges(TypedDict, total=False):
+    """The keyword arguments that `stream`, `ask` and `solve` have in common."""
 
     temperature: float
     top_p: float
@@ -46,7 +49,25 @@ class Changes(TypedDict, total=False):
     min_thinking: int
     loop_check: bool
     landing: str
+
+
+class Changes(ChainChanges, total=False):
+    """The keyword arguments of `stream` and `ask`: changes to `Settings`, field by field."""
+
     stop: tuple[str, ...]
+
+
+class SolveChanges(ChainChanges, total=False):
+    """The keyword arguments of `solve`: the fields of `VoteSettings`, and of `Settings` all but its `stop`."""
+
+    samples: int
+    parallel: int | Literal["auto"]
+    stop: StopRule
+    min_votes: int
+    stop_threshold: float
+    budget_tokens: int | None
+    budget_s: float | None
+    instruction: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +138,51 @@ class Settings:
 
 KvType = Literal["f16", "q8_0", "q4_0"]
 """How the KV cache stores keys and values: two bytes each, or 34 or 18 bytes for 32 of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoteSettings:
+    """How many chains think about a question, and when their vote is over.
+
+    `samples` chains are planned and `parallel` run at a time ("auto": what memory holds and this machine gains from).
+    `stop` "lead" ends the vote once its outcome is certain, "beta" also, from `min_votes` votes on, once the leader is the
+    model's favourite with probability `stop_threshold`, "none" never. `budget_tokens` and `budget_s` end it whatever the
+    votes; the tokens are those of all chains. `instruction` is added to the question; None adds what the model is meant
+    to get. Raises BadSetting.
+    """
+
+    samples: int = 8
+    parallel: int | Literal["auto"] = "auto"
+    stop: StopRule = "beta"
+    min_votes: int = 4
+    stop_threshold: float = 0.95
+    budget_tokens: int | None = None
+    budget_s: float | None = None
+    instruction: str | None = None
+
+    def __post_init__(self) -> None:
+        _whole("samples", self.samples, 1, 10_000)
+        if self.parallel != "auto":
+            _whole("parallel", self.parallel, 1, 256)
+        if self.stop not in get_args(StopRule):
+            raise BadSetting("stop", self.stop, f"has to be one of {', '.join(get_args(StopRule))}")
+        _whole("min_votes", self.min_votes, 1)
+        _number("stop_threshold", self.stop_threshold, 0.5, 1.0)
+        _whole("budget_tokens", self.budget_tokens, 1, optional=True)
+        if self.budget_s is not None:
+            _number("budget_s", self.budget_s, 0.0, 1e9)
+        if self.instruction is not None and not isinstance(self.instruction, str):
+            raise BadSetting("instruction", self.instruction, "has to be text")
+
+    @staticmethod
+    def split(changes: SolveChanges) -> tuple[VoteSettings, Changes]:
+        """The vote's settings, and the changes to each chain's; raises BadSetting for a name that does not exist."""
+        own = {field.name for field in fields(VoteSettings)}
+        _known(changes, [*own, *(field.name for field in fields(Settings))])
+        vote: Any = {name: value for name, value in changes.items() if name in own}
+        chain: Any = {name: value for name, value in changes.items() if name not in own}
+        Settings().changed(chain)
+        return VoteSettings(**vote), chain
 
 
 class LoadChanges(TypedDict, total=False):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
+from array import array
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Protocol
 
+from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
-from minireason.engine.sequence import Sequence
 from minireason.errors import EngineError, UsageError
 from minireason.events import AnswerDelta, Done, Event, FinishReason, Reply, ThinkingDelta, ThinkingEnd, Timings, Usage
 from minireason.reasoning import answer
@@ -44,7 +45,7 @@ class Generation:
         self.events: deque[Event] = deque()
         self.reply: Reply | None = None
         self.cancelled = False
-        self.sequence: Sequence | None = None
+        self.sequence: engine.Sequence | None = None
         self.rewind: Callable[[int], None] = lambda _tokens: None
         self.load_s = 0.0
         self._model, self._vocabulary, self._prompt, self._settings = model, vocabulary, prompt, settings
@@ -59,6 +60,11 @@ class Generation:
         self._forced_tokens = 0
         self._started = time.perf_counter()
         self._times: dict[str, float] = {}
+
+    @property
+    def tokens(self) -> int:
+        """Tokens generated so far, thinking and answer, forced ones too."""
+        return sum(self._tokens.values())
 
     @property
     def full(self) -> bool:
@@ -230,7 +236,7 @@ class Generation:
         def since_start(name: str) -> float | None:
             return self._times[name] - self._started if name in self._times else None
 
-        generated = sum(self._tokens.values())
+        generated = self.tokens
         span = self._times.get("last", 0.0) - self._times.get("sampled", 0.0)
         return Timings(
             load_s=self.load_s,
@@ -250,11 +256,12 @@ class Stream(Iterator[Event]):
     """
 
     def __init__(
-        self, scheduler: Scheduler, sequence: Sequence, generation: Generation, on_prefill: Callable[[int, int], None] | None
+        self, scheduler: Scheduler, sequence: engine.Sequence, generation: Generation, on_prefill: Callable[[int, int], None] | None
     ) -> None:
         self._scheduler, self._sequence, self._generation, self._on_prefill = scheduler, sequence, generation, on_prefill
         self._iterated = False
         generation.sequence, generation.rewind = sequence, partial(scheduler.rewind, sequence)
+        self._stalled_s = 0.0
         scheduler.add(sequence)
 
     def __iter__(self) -> Stream:
@@ -264,20 +271,31 @@ class Stream(Iterator[Event]):
         return self
 
     def __next__(self) -> Event:
-        stalled_s = 0.0
         while not self._generation.events:
             if self._generation.reply:
                 raise StopIteration
-            if self._generation.cancelled:
-                self.close()
-            elif self._scheduler.step():
-                stalled_s = 0.0
-                self._report_prefill()
-            elif stalled_s > _STALL_S:
-                raise EngineError("Every place is held by another open stream; read or close those, or load with a larger n_seq_max.")
-            else:  # perhaps another thread is about to read its stream
-                time.sleep(_STALL_PAUSE_S)
-                stalled_s += _STALL_PAUSE_S
+            self._advance()
+        return self._pop()
+
+    def poll(self) -> list[Event]:
+        """The events that are there after at most one step of the model, perhaps none: for reading many streams in turn."""
+        if not self._generation.events and not self._generation.reply:
+            self._advance()
+        return [self._pop() for _ in range(len(self._generation.events))]
+
+    def _advance(self) -> None:
+        if self._generation.cancelled:
+            self.close()
+        elif self._scheduler.step():
+            self._stalled_s = 0.0
+            self._report_prefill()
+        elif self._stalled_s > _STALL_S:
+            raise EngineError("Every place is held by another open stream; read or close those, or load with a larger n_seq_max.")
+        else:  # perhaps another thread is about to read its stream
+            time.sleep(_STALL_PAUSE_S)
+            self._stalled_s += _STALL_PAUSE_S
+
+    def _pop(self) -> Event:
         event = self._generation.events.popleft()
         if isinstance(event, Done):
             self.close()
@@ -286,6 +304,16 @@ class Stream(Iterator[Event]):
     def _report_prefill(self) -> None:
         if self._on_prefill and 0 < self._sequence.decoded < self._sequence.prompt_tokens:
             self._on_prefill(self._sequence.decoded, self._sequence.prompt_tokens)
+
+    def watch_confidence(self) -> Sequence[float]:
+        """Have the model's confidence in each token noted from now on (see `engine.confidence`), in what this returns."""
+        self._sequence.confidences = noted = array("f")
+        return noted
+
+    @property
+    def tokens(self) -> int:
+        """Tokens generated so far, forced ones too."""
+        return self._generation.tokens
 
     def cancel(self) -> None:
         """Ask from any thread or a signal handler that the reply end here; iterating on gives what is left, then Done."""

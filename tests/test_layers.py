@@ -12,7 +12,7 @@ import pytest
 import minireason
 
 ROOT = Path(minireason.__file__).parent
-WORDS = {"errors", "events", "settings"}
+WORDS = {"errors", "events", "settings", "solution"}
 ALLOWED = {
     **dict.fromkeys(WORDS, WORDS),
     "models": WORDS,
@@ -22,10 +22,12 @@ ALLOWED = {
     "prefill": {"engine"},
     "history": WORDS,
     "transcript": WORDS | {"history", "models"},
-    "reasoner": WORDS | {"engine", "reasoning", "models", "stream", "session", "prefill"},
+    "reasoner": WORDS | {"engine", "reasoning", "models", "stream", "session", "prefill", "solve"},
     "session": WORDS | {"reasoner", "stream", "history", "transcript"},
+    "parallel": WORDS | {"reasoner", "stream"},
+    "solve": WORDS | {"reasoning", "models", "reasoner", "stream", "parallel"},
     "tiny": set(),
-    "__init__": WORDS | {"reasoner", "session", "stream"},
+    "__init__": WORDS | {"reasoner", "session", "solve", "stream"},
     "__main__": {"cli"},
     "cli": WORDS | {"models", "reasoner", "session", "stream", "history", "transcript", "__version__"},
 }
@@ -58,7 +60,7 @@ def test_imports_only_go_down(path: Path) -> None:
     ("library", "only"),
     [
         ("llama_cpp", {"engine/llama.py"}),
-        ("rich", {"cli/render.py", "cli/live.py"}),
+        ("rich", {"cli/render.py", "cli/render_vote.py", "cli/live.py"}),
         ("prompt_toolkit", {"cli/chat/editor.py"}),
         ("pylatexenc", {"cli/latex.py"}),
     ],

@@ -14,6 +14,7 @@ from minireason.cli.chat.command import chat, sessions
 from minireason.cli.doctor import doctor
 from minireason.cli.models import models, show
 from minireason.cli.pull import import_models, pull, rm, verify
+from minireason.cli.solve import solve
 
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.UsageError, 2),
@@ -31,6 +32,7 @@ app.command()(chat)
 for command in (sessions, models, show, pull, rm, verify, doctor):
     app.command()(command)
 app.command("import")(import_models)
+app.command()(solve)
 
 
 _BadCommandLine = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from minireason.engine.confidence import token_confidence
 from minireason.errors import BackendMissing, DecodeFailed, EngineError, ModelFileError
 from minireason.settings import KvType
 
@@ -283,6 +284,11 @@ class Context:
         if change:
             change(np.ctypeslib.as_array(C.llama_get_logits_ith(self._ctx, row), (self._model.n_vocab,)))
         return int(C.llama_sampler_sample(sampler.handle, self._ctx, row))
+
+    def confidence(self, row: int) -> float:
+        """How sure the model is of the token after a row of the last batch that had `outputs` set; see `engine.confidence`."""
+        pointer = C.llama_get_logits_ith(self._ctx, row)
+        return token_confidence(np.ctypeslib.as_array(pointer, (self._model.n_vocab,)))
 
     def trim(self, slot: int, keep: int) -> None:
         """Forget a slot's positions from `keep` on."""

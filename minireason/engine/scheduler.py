@@ -32,6 +32,7 @@ class Backend(Protocol):
 
     def decode(self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]) -> bool: ...
     def sample(self, sampler: Any, row: int) -> int: ...
+    def confidence(self, row: int) -> float: ...
     def trim(self, slot: int, keep: int) -> None: ...
     def copy(self, source: int, target: int, count: int) -> None: ...
     def grow(self, n_ctx: int) -> bool: ...
@@ -40,11 +41,13 @@ class Backend(Protocol):
 class Scheduler:
     """Runs all sequences over one backend; every method may be called from any thread.
 
-    `n_ctx` is the limit in tokens: of one sequence, and of the cache, which starts at the backend's size and grows.
+    `n_ctx` is the limit in tokens of one sequence, `cache_tokens` (None: the same) that of the cache for all of them,
+    which starts at the backend's size and grows.
     """
 
-    def __init__(self, backend: Backend, n_ctx: int) -> None:
+    def __init__(self, backend: Backend, n_ctx: int, cache_tokens: int | None = None) -> None:
         self._backend, self.n_ctx = backend, n_ctx
+        self.cache_tokens = cache_tokens or n_ctx
         self._slots = [Slot(index) for index in range(backend.n_seq_max)]
         self._waiting: deque[Sequence] = deque()
         self._deferred: deque[Callable[[], None]] = deque()
@@ -81,7 +84,10 @@ class Scheduler:
     def rewind(self, sequence: Sequence, keep: int) -> None:
         """Drop a sequence's tokens from index `keep` on (at least 1); it goes on from there."""
         with self.lock:
+            gone = len(sequence.tokens) - max(1, keep)
             del sequence.tokens[max(1, keep) :]
+            if sequence.confidences and gone > 0:
+                del sequence.confidences[-gone:]
             if sequence.slot:
                 self._trim(sequence.slot, len(sequence.tokens) - 1)
 
@@ -126,6 +132,8 @@ class Scheduler:
             slot.cached += owner.tokens[len(slot.cached) : len(slot.cached) + count]
             slot.last_used = self._clock
             if output:
+                if owner.confidences is not None:
+                    owner.confidences.append(self._backend.confidence(row))
                 self._extend(owner, self._backend.sample(owner.sampler, row))
 
     def _shares(self, live: list[Slot]) -> list[tuple[Slot, Sequence, int, bool]]:
@@ -205,11 +213,14 @@ class Scheduler:
         """After a decode found no room: grow, or forget an idle slot, or let the shortest sequence wait, or end the only one."""
         idle = [slot for slot in self._slots if not slot.owner and slot.cached]
         live = sorted((slot for slot in self._slots if slot.owner), key=lambda slot: len(slot.cached))
-        if self._backend.n_ctx < self.n_ctx:
+        if self._backend.n_ctx < self.cache_tokens:
             total = sum(len(slot.cached) for slot in (*idle, *live)) + wanted
             size = max(2 * self._backend.n_ctx, -(-total // 256) * 256)
-            if not self._backend.grow(size if size <= self.n_ctx // LAST_GROWTH else self.n_ctx):
-                self.n_ctx = self._backend.n_ctx  # no memory for more
+            if size <= self.n_ctx:
+                size = size if size <= self.n_ctx // LAST_GROWTH else self.n_ctx
+            if not self._backend.grow(min(size, self.cache_tokens)):
+                self.cache_tokens = self._backend.n_ctx  # no memory for more
+                self.n_ctx = min(self.n_ctx, self.cache_tokens)
         elif idle:
             self._trim(min(idle, key=lambda slot: slot.last_used), 0)
         elif live[0].owner:

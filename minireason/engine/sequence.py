@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any, Protocol
 
 
@@ -37,6 +38,8 @@ class Sequence:
         self.only_read = False
         self.sampler, self.sink = sampler, sink
         self.slot: Slot | None = None
+        self.confidences: array[float] | None = None
+        """One value a sampled token, see `engine.confidence`; None: not wanted."""
 
     @property
     def decoded(self) -> int:

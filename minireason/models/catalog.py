@@ -46,7 +46,10 @@ class Quant:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A named model; `dimensions` are None where nobody wrote them down, `built_in` ones come inside the package."""
+    """A named model; `dimensions` are None where nobody wrote them down, `built_in` ones come inside the package.
+
+    `bare_questions` says that it was trained on questions without an instruction for the form of the answer.
+    """
 
     name: str
     aliases: tuple[str, ...]
@@ -60,6 +63,7 @@ class ModelSpec:
     quants: dict[str, Quant]
     default_quant: str
     built_in: bool = False
+    bare_questions: bool = False
     source: str = field(default="", compare=False)
 
     def shape(self, quant: str) -> Shape | None:
@@ -104,6 +108,12 @@ def find(name: str) -> tuple[ModelSpec, Quant | None]:
     if quant and quant not in quants:
         raise UnknownModel(name, tuple(f"{spec_or_none.name}:{label}" for label in spec_or_none.quants), tuple(spec.name for spec in specs))
     return spec_or_none, quants.get(quant)
+
+
+def bare_questions(label: str) -> bool:
+    """Whether a loaded model, by its label (name, name:QUANT or file name), wants questions without an instruction."""
+    name = label.partition(":")[0]
+    return any(spec.bare_questions and (name == spec.name or any(name in quant.files for quant in spec.quants.values())) for spec in load())
 
 
 def from_hub(name: str) -> ModelSpec:
@@ -227,6 +237,7 @@ def _spec(table: _Table) -> ModelSpec:
         quants=quants,
         default_quant=default,
         built_in=built_in,
+        bare_questions=table.flag("bare_questions"),
         source=table.source,
     )
 

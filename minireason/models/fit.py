@@ -6,7 +6,7 @@ What a plan may do is tried out: a candidate is a whole plan with the memory it 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from minireason.errors import BadSetting, DoesNotFit
 from minireason.models.hardware import Hardware
@@ -48,16 +48,18 @@ _QWEN2_FAMILY = frozenset({"qwen2", "qwen2moe"})
 
 @dataclass(frozen=True, slots=True)
 class FitPlan:
-    """What was decided, and the memory it takes when the context is full, which is the most it ever takes.
+    """What was decided, and the memory it takes when the context is full.
 
-    `n_ctx` is the limit that the context may grow to, `n_gpu_layers` 0 on the CPU (the output counts as a layer).
-    `needed_bytes` is the sum of weights, KV cache, compute buffers, runtime (interpreter, libraries, vocabulary) and
-    growth (what is in memory twice during the last step of growing); `vram_bytes` of it lie on the GPU. `tokens_per_s`
-    is an estimate for one sequence, None without a measured bandwidth, on a GPU and for mixtures of experts.
-    `repack`: weights rearranged for the CPU, which costs memory; never chosen so far.
+    `n_ctx` is the limit that one sequence may grow to, `cache_tokens` that of the cache for sequences side by side,
+    `n_gpu_layers` 0 on the CPU (the output counts as a layer). `needed_bytes`, with `n_ctx` tokens in the cache, is the sum
+    of weights, KV cache, compute buffers, runtime (interpreter, libraries, vocabulary) and growth (what is in memory twice
+    during the last step of growing); `vram_bytes` of it lie on the GPU. `tokens_per_s` is an estimate for one sequence,
+    None without a measured bandwidth, on a GPU and for mixtures of experts. `repack`: weights rearranged for the CPU, which
+    costs memory; never chosen so far.
     """
 
     n_ctx: int
+    cache_tokens: int
     start_n_ctx: int
     n_batch: int
     n_seq_max: int
@@ -90,7 +92,7 @@ def plan(name: str, shape: Shape, hardware: Hardware, wish: LoadSettings) -> Fit
     for kv_type in kv_types:
         found = planner.best(kv_type) or found
         if found and found.n_ctx >= roomy:
-            return found
+            return found if wish.n_ctx else planner.widened(found)
     if found is None:
         raise planner.refusal(name, kv_types[-1])
     return found
@@ -149,6 +151,15 @@ class _Planner:
         least = min(START_N_CTX, self._shape.context)
         return self._fitting(n_ctx, kv_type, COMFORTABLE) if n_ctx >= least else self._fitting(least, kv_type, 1.0)
 
+    def widened(self, chosen: FitPlan) -> FitPlan:
+        """The plan with a cache for sequences side by side: of what is comfortable beyond one full context, on the CPU."""
+        spare = int(COMFORTABLE * self._hardware.free_bytes) - chosen.needed_bytes
+        if chosen.n_ctx < self._shape.context or chosen.n_gpu_layers or spare <= 0:
+            return chosen
+        # a token costs its keys and values, its share of the copy while the cache grows, and a column of the mask
+        per_token = 2 * kv_bytes_per_token(self._shape, chosen.kv_type) + 2 * chosen.n_batch
+        return replace(chosen, cache_tokens=min(chosen.n_ctx * chosen.n_seq_max, chosen.n_ctx + spare // per_token // _STEP * _STEP))
+
     def refusal(self, name: str, kv_type: KvType) -> DoesNotFit:
         """Why nothing fits, in numbers, and what would."""
         gpus = self._hardware.gpus
@@ -198,6 +209,7 @@ class _Planner:
         growth = max(start, n_ctx // LAST_GROWTH) * per_token if start < n_ctx else 0
         return FitPlan(
             n_ctx=n_ctx,
+            cache_tokens=n_ctx,
             start_n_ctx=start,
             n_batch=n_batch,
             n_seq_max=wish.n_seq_max,

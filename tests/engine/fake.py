@@ -46,6 +46,11 @@ class FakeBackend:
         assert token is not None, "a row without logits"
         return token + 1
 
+    def confidence(self, row: int) -> float:
+        token = self.rows[row]
+        assert token is not None, "a row without logits"
+        return float(token)
+
     def trim(self, slot: int, keep: int) -> None:
         del self.tokens[slot][keep:], self.cells[slot][keep:]
 

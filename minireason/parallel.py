@@ -1,0 +1,77 @@
+"""How many chains to run at a time: what memory holds, and what this machine gains from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from minireason.stream import Stream
+
+if TYPE_CHECKING:
+    from minireason.reasoner import Reasoner
+
+EXPECTED_CHAIN_TOKENS = 8_192
+"""What a chain is given room for. Where many become longer than that, the shortest wait for the others to end."""
+
+WORTH_IT = 0.9
+"""The fewest chains that reach this share of the best speed are chosen: slots filled later are cancelled more cheaply."""
+
+_SIZES = (1, 2, 4, 8, 16)
+_ALWAYS_MEASURED, _SECONDS = 4, 1.0
+_STEPS, _STEP_SECONDS = 3, 0.04
+_measured: WeakKeyDictionary[Reasoner, dict[int, float]] = WeakKeyDictionary()
+
+
+def fitting(reasoner: Reasoner, prompt_tokens: int, max_tokens: int | None) -> int:
+    """How many chains at a time have room, at least 1."""
+    expected = EXPECTED_CHAIN_TOKENS if max_tokens is None else min(max_tokens, EXPECTED_CHAIN_TOKENS)
+    chain_tokens = min(reasoner.plan.n_ctx, prompt_tokens + expected)
+    return max(1, min(reasoner.plan.n_seq_max, reasoner.plan.cache_tokens // chain_tokens))
+
+
+def useful(reasoner: Reasoner, start: Callable[[int], Stream], most: int) -> int:
+    """How many chains at a time are worth running, at most `most`; measured once a reasoner, on streams that `start` opens."""
+    if most == 1:
+        return 1
+    rates = _measured.get(reasoner)
+    if rates is None:
+        rates = _measured[reasoner] = batch_rates(start, min(reasoner.plan.n_seq_max, _SIZES[-1]))
+    best = max(rates.values())
+    return min(most, next(size for size, rate in sorted(rates.items()) if rate >= WORTH_IT * best))
+
+
+def batch_rates(start: Callable[[int], Stream], most: int) -> dict[int, float]:
+    """Tokens per second in all for batches of 1, 2, 4, ... streams; takes a second, or what four streams need."""
+    rates: dict[int, float] = {}
+    began = time.perf_counter()
+    with ExitStack() as stack:
+        streams: list[Stream] = []
+        for size in _SIZES:
+            if size > most or (size > _ALWAYS_MEASURED and time.perf_counter() - began > _SECONDS):
+                break
+            while len(streams) < size:
+                streams.append(stack.enter_context(start(len(streams))))
+            while not all(stream.tokens for stream in streams):  # until every prompt is read
+                _step(streams)
+            rates[size] = _rate(streams)
+    return rates
+
+
+def _rate(streams: list[Stream]) -> float:
+    before, steps, began = _tokens(streams), 0, time.perf_counter()
+    while steps < _STEPS or time.perf_counter() - began < _STEP_SECONDS:
+        _step(streams)
+        steps += 1
+    return (_tokens(streams) - before) / (time.perf_counter() - began)
+
+
+def _step(streams: list[Stream]) -> None:
+    for stream in streams:
+        stream.poll()
+
+
+def _tokens(streams: list[Stream]) -> int:
+    return sum(stream.tokens for stream in streams)

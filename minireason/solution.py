@@ -1,0 +1,142 @@
+"""What a solved question comes to: chains, the vote over their answers, and the events on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from minireason.events import AnswerDelta, FinishReason, ThinkingDelta, ThinkingEnd
+
+StoppedBecause: TypeAlias = Literal["all_done", "lead", "beta", "budget_tokens", "budget_s", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One chain of thought of a vote.
+
+    `text` is the answer as written, `answer` the final answer found in it (None: none, so it does not vote), `key` its
+    canonical form. `seed` and `temperature` repeat it. `tokens` counts all it generated. `confidence` is that of its last
+    tokens (see `reasoning.vote.tail_confidence`). `replaced` says that it went round in circles and another one ran for it.
+    """
+
+    index: int
+    seed: int
+    temperature: float
+    thinking: str
+    text: str
+    answer: str | None
+    key: str | None
+    finish: FinishReason
+    thinking_end: ThinkingEnd | None
+    tokens: int
+    confidence: float | None
+    total_s: float
+    replaced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Answers that are the same, as first written: `share` of all votes, the indices of their chains, the best confidence."""
+
+    answer: str
+    key: str
+    votes: int
+    share: float
+    chains: tuple[int, ...]
+    confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SolveTokens:
+    """Tokens of all chains: `generated` counts every one, `cancelled` those among them of chains that were stopped."""
+
+    prompt: int
+    generated: int
+    cancelled: int
+
+    @property
+    def total(self) -> int:
+        """The prompt, read once, and everything generated."""
+        return self.prompt + self.generated
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """The answer that most chains came to.
+
+    `answer` is None if no chain ended in an answer that could be compared; `best` is the index of the chain to show: the
+    most confident one of the winning answer, or, without any answer, of all that ended by themselves (`notes` say so).
+    `agreement` is the winner's share of the votes: how sure the model is, not how likely it is right. `planned` chains
+    were asked for; `seed` with `parallel` chains at a time repeats the solution.
+    """
+
+    model: str
+    answer: str | None
+    agreement: float
+    candidates: tuple[Candidate, ...]
+    chains: tuple[Chain, ...]
+    best: int | None
+    stopped_because: StoppedBecause
+    planned: int
+    parallel: int
+    seed: int
+    tokens: SolveTokens
+    total_s: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainStarted:
+    """A chain got a slot; `replaces` is the index of the one that went round in circles."""
+
+    index: int
+    seed: int
+    replaces: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainDelta:
+    """A chain's next piece of thinking or answer, and how many tokens it has now."""
+
+    index: int
+    delta: ThinkingDelta | AnswerDelta
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainAnswered:
+    """A chain ended by itself, with an answer or (`chain.answer` None) without."""
+
+    chain: Chain
+
+
+@dataclass(frozen=True, slots=True)
+class ChainCancelled:
+    """A chain was stopped; it does not vote."""
+
+    chain: Chain
+
+
+@dataclass(frozen=True, slots=True)
+class VoteChanged:
+    """The candidates after a vote, the leader first; `open` chains may still vote."""
+
+    candidates: tuple[Candidate, ...]
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """No more chains are needed, or allowed."""
+
+    because: StoppedBecause
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """The last event of every solve stream."""
+
+    solution: Solution
+
+
+SolveEvent: TypeAlias = ChainStarted | ChainDelta | ChainAnswered | ChainCancelled | VoteChanged | Decided | Solved

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from minireason import Solution
+from tests.cli.run import COMMAND, assert_one_sentence, minireason
+
+TINY = ("solve", "--model", "tiny", "--threads", "1", "--seed", "1")
+QUESTION = "What is 47 * 86?"
+
+
+def test_the_answer_alone_on_standard_output() -> None:
+    result = minireason(*TINY, "--parallel", "4", QUESTION)
+    assert (result.code, result.out) == (0, "4042\n")
+    assert "chain 1: 4042 (" in result.err
+    assert "4 (100%)  4042" in result.err
+    assert "of 8 chains, 4 at a time" in result.err
+    assert "\x1b" not in result.err
+
+
+def test_json_is_one_object() -> None:
+    result = minireason(*TINY, "--json", "-n", "8", QUESTION)
+    assert result.err == ""
+    solution = json.loads(result.out)
+    assert list(solution) == [field.name for field in fields(Solution)]
+    assert (solution["answer"], solution["stopped_because"]) == ("4042", "beta")
+    assert len(solution["chains"]) <= 8
+    assert solution["tokens"]["total"] == solution["tokens"]["prompt"] + solution["tokens"]["generated"]
+
+
+def test_show_chains() -> None:
+    result = minireason(*TINY, "--show-chains", "-n", "2", "What is 5 + 8?")
+    assert result.out == "13\n"
+    assert result.err.count("5 + 8\n") == 2
+
+
+def test_no_answer_is_said() -> None:
+    result = minireason(*TINY, "-n", "2", "--max-tokens", "3", QUESTION)
+    assert (result.code, result.out) == (0, "")
+    assert "there was no vote" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("-n", "0", "hi"), "samples=0"),
+        (("--parallel", "0", "hi"), "parallel=0"),
+        (("--parallel", "many", "hi"), "whole number or auto"),
+        (("--stop", "never", "hi"), "none, lead, beta"),
+        (("--budget-tokens", "0", "hi"), "budget_tokens=0"),
+        ((), "no question"),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments: tuple[str, ...], part: str) -> None:
+    assert_one_sentence(minireason(*TINY, *arguments), 2, part)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT to a process alone")
+def test_ctrl_c_shows_the_vote_so_far(smollm2_path: Path) -> None:
+    options = ("--threads", "1", "--parallel", "2", "--stop", "none", "-n", "50")
+    process = subprocess.Popen(
+        [*COMMAND, "solve", "--model", str(smollm2_path), *options, "Tell me a long story."], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith(b"chain "), "the first one has ended"
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"stopped by you" in error
+    assert b"Traceback" not in error

@@ -1,0 +1,269 @@
+"""Votes on the built-in model, with the real library underneath."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import minireason
+from minireason import (
+    BadSetting,
+    ChainAnswered,
+    ChainCancelled,
+    ChainDelta,
+    ChainStarted,
+    ContextFull,
+    Decided,
+    Message,
+    Reasoner,
+    Reply,
+    Solution,
+    Solved,
+    SolveEvent,
+    ThinkingDelta,
+    UsageError,
+    VoteChanged,
+    solve,
+)
+from minireason.stream import Generation
+
+QUESTION = "What is 47 * 86?"
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Iterator[Reasoner]:
+    """On one thread: threads that wait for each other make hundreds of chains slow where cores are shared."""
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        yield reasoner
+
+
+def settled(solution: Solution) -> object:
+    """What has to repeat: everything but the times."""
+    return replace(solution, total_s=0.0, chains=tuple(replace(chain, total_s=0.0) for chain in solution.chains))
+
+
+def test_a_vote_stops_as_soon_as_it_is_decided(tiny: Reasoner) -> None:
+    solution = tiny.solve(QUESTION, seed=1, parallel=4)
+    assert (solution.answer, solution.stopped_because) == ("4042", "beta")
+    assert solution.candidates[0].votes >= 4
+    assert solution.agreement == solution.candidates[0].share
+    assert solution.best in solution.candidates[0].chains
+    assert len(solution.chains) <= solution.planned == 8
+    ended = [chain for chain in solution.chains if chain.finish != "cancelled"]
+    assert all(chain.confidence and chain.key == "4042" for chain in ended)
+    assert "boxed{4042}" in ended[0].text
+    assert ended[0].thinking.startswith("47 * 86")
+
+
+def test_events_add_up_to_the_solution(tiny: Reasoner) -> None:
+    with tiny.solve_stream(QUESTION, seed=2, samples=6, parallel=3, temperature=1.3, stop="lead") as stream:
+        with pytest.raises(UsageError, match="has not ended"):
+            _ = stream.solution
+        events = list(stream)
+    assert isinstance(events[-1], Solved)
+    solution = events[-1].solution
+    assert solution is stream.solution
+    started = [event.index for event in events if isinstance(event, ChainStarted)]
+    ended = {event.chain.index: event.chain for event in events if isinstance(event, ChainAnswered | ChainCancelled)}
+    assert started == sorted(ended) == [chain.index for chain in solution.chains]
+    assert most_open(events) == 3
+    thoughts = dict.fromkeys(started, "")
+    for event in events:
+        if isinstance(event, ChainDelta) and isinstance(event.delta, ThinkingDelta):
+            thoughts[event.index] += event.delta.text
+    assert {index: chain.thinking for index, chain in ended.items() if chain.finish == "stop"} == {
+        index: thoughts[index] for index, chain in ended.items() if chain.finish == "stop"
+    }
+    assert [event.because for event in events if isinstance(event, Decided)] == [solution.stopped_because]
+    votes = [event for event in events if isinstance(event, VoteChanged)]
+    assert votes[-1].candidates == solution.candidates
+    assert sum(candidate.votes for candidate in solution.candidates) == len(votes)
+
+
+def most_open(events: list[SolveEvent]) -> int:
+    now = most = 0
+    for event in events:
+        now += isinstance(event, ChainStarted)
+        now -= isinstance(event, ChainAnswered | ChainCancelled)
+        most = max(most, now)
+    return most
+
+
+def test_every_token_is_charged_those_of_stopped_chains_too(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    sampled: list[int] = []
+    take = Generation.take
+
+    def counted(self: Generation, token: int) -> list[int]:
+        taken = take(self, token)
+        sampled.extend(taken)
+        return taken
+
+    monkeypatch.setattr(Generation, "take", counted)
+    solution = tiny.solve(QUESTION, seed=3, samples=16, parallel=6)
+    assert solution.stopped_because in ("lead", "beta")
+    assert 0 < solution.tokens.cancelled < solution.tokens.generated
+    assert solution.tokens.generated == len(sampled) == sum(chain.tokens for chain in solution.chains)
+    assert solution.tokens.total == solution.tokens.prompt + solution.tokens.generated
+
+
+def test_the_seed_repeats_the_solution(tiny: Reasoner) -> None:
+    first = tiny.solve(QUESTION, samples=5, parallel=3, temperature=1.5)
+    again = tiny.solve(QUESTION, samples=5, parallel=3, temperature=1.5, seed=first.seed)
+    assert settled(again) == settled(first)
+    assert len({chain.seed for chain in first.chains}) == len(first.chains)
+    assert len({chain.thinking for chain in first.chains}) > 1
+
+
+def test_one_chain_alone_repeats_with_its_own_seed(tiny: Reasoner) -> None:
+    solution = tiny.solve(QUESTION, seed=4, samples=2, parallel=1, stop="none", temperature=1.2)
+    for chain in solution.chains:
+        reply = tiny.ask(QUESTION, seed=chain.seed, temperature=1.2)
+        assert (reply.thinking, reply.answer) == (chain.thinking, chain.text)
+
+
+def test_the_prompt_is_read_once(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = 0
+    decode = tiny._context.decode
+
+    def counted(tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]) -> bool:
+        nonlocal decoded
+        decoded += sum(position < prompt - 1 for position in positions)
+        return decode(tokens, positions, slots, outputs)
+
+    question = "Please add these up for me, whatever they are: 17 + 25 and nothing else at all, thank you."
+    prompt = len(question) + 5
+    monkeypatch.setattr(tiny._context, "decode", counted)
+    solution = tiny.solve(question, samples=8, parallel=8, max_tokens=20, stop="none")
+    assert solution.tokens.prompt == prompt
+    assert prompt - 4 < decoded < prompt, "once, less what an earlier question left; then each chain its own tokens only"
+
+
+def test_no_answer_is_none_and_said(tiny: Reasoner) -> None:
+    solution = tiny.solve(QUESTION, samples=3, max_tokens=5)
+    assert (solution.answer, solution.agreement, solution.candidates, solution.best) == (None, 0.0, (), None)
+    assert solution.stopped_because == "all_done"
+    assert "no vote" in solution.notes[0]
+
+
+def test_without_a_comparable_answer_the_most_confident_chain_is_shown(tiny: Reasoner) -> None:
+    solution = tiny.solve("Hello!", samples=3, seed=1, temperature=1.0)
+    assert solution.answer is None
+    ended = {chain.index: chain.confidence or 0 for chain in solution.chains if chain.finish == "stop" and chain.text}
+    assert solution.best == max(ended, key=lambda index: ended[index])
+    assert "most confident" in solution.notes[0]
+
+
+def test_budgets(tiny: Reasoner) -> None:
+    solution = tiny.solve(QUESTION, seed=1, samples=6, parallel=3, budget_tokens=100, stop="none")
+    assert solution.stopped_because == "budget_tokens"
+    assert 100 <= solution.tokens.generated < 100 + 3 * 4
+    assert solution.tokens.cancelled == solution.tokens.generated
+    assert tiny.solve(QUESTION, samples=4, parallel=2, budget_s=0.0).stopped_because == "budget_s"
+
+
+def test_cancel_and_close_keep_the_vote_so_far(tiny: Reasoner) -> None:
+    stream = tiny.solve_stream(QUESTION, seed=1, samples=6, parallel=2, stop="none")
+    for event in stream:
+        if isinstance(event, VoteChanged):
+            stream.cancel()
+    assert stream.solution.stopped_because == "cancelled"
+    assert stream.solution.answer == "4042"
+    with tiny.solve_stream(QUESTION, seed=1, samples=6, parallel=2, stop="none") as closed:
+        next(event for event in closed if isinstance(event, VoteChanged))
+    assert closed.solution.stopped_because == "cancelled"
+    assert sum(candidate.votes for candidate in closed.solution.candidates) >= 1
+    assert not any(slot.owner for slot in tiny._scheduler._slots), "all places are free again"
+    assert not tiny._scheduler._waiting
+
+
+def test_a_chain_that_goes_round_in_circles_is_replaced_once(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Generation._make_reply
+
+    def looping(self: Generation, reason: minireason.FinishReason) -> Reply:
+        return replace(make(self, reason), thinking_end="loop")
+
+    monkeypatch.setattr(Generation, "_make_reply", looping)
+    stream = tiny.solve_stream(QUESTION, seed=1, samples=2, parallel=2, stop="none", temperature=0.5)
+    replaced = {event.index: event.replaces for event in stream if isinstance(event, ChainStarted)}
+    assert replaced == {0: None, 1: None, 2: 0, 3: 1} or replaced == {0: None, 1: None, 2: 1, 3: 0}
+    chains = stream.solution.chains
+    assert [chain.replaced for chain in chains] == [True, True, False, False]
+    assert [chain.temperature for chain in chains] == [0.5, 0.5, 0.6, 0.6]
+    assert stream.solution.candidates[0].votes == 2, "the replacements vote, the replaced do not"
+
+
+def test_parallel_is_reduced_to_what_memory_holds() -> None:
+    with minireason.load("tiny", n_ctx=1024, n_threads=1) as reasoner:
+        solution = reasoner.solve(QUESTION, samples=8, parallel=8, max_tokens=400, seed=1)
+    assert solution.answer == "4042"
+    assert solution.parallel == 2
+    assert any("no room for 8" in note for note in solution.notes)
+
+
+def test_many_long_chains_share_a_cache_beyond_the_trained_context(tiny_path: Path) -> None:
+    with minireason.load(str(tiny_path), n_threads=1) as reasoner:
+        solution = reasoner.solve(QUESTION, samples=16, parallel=16, stop="none", seed=1, instruction="")
+        assert solution.tokens.generated > 4096
+        assert reasoner._context.n_ctx > 4096
+        assert solution.candidates[0].votes >= 14
+
+
+def test_parallel_auto_measures_once(tiny: Reasoner) -> None:
+    assert 1 <= tiny.solve(QUESTION, samples=8).parallel <= 4
+    assert tiny.solve(QUESTION, samples=1).parallel == 1
+
+
+def test_greedy_chains_are_one_chain(tiny: Reasoner) -> None:
+    solution = tiny.solve(QUESTION, temperature=0)
+    assert (len(solution.chains), solution.answer) == (1, "4042")
+    assert "the same" in solution.notes[0]
+
+
+def test_instruction(tiny: Reasoner) -> None:
+    assert solve.instruction_for(tiny, None) == "", "tiny knows bare questions only"
+    assert solve.instruction_for(tiny, "Be brief.") == "Be brief."
+    messages = [Message(role="system", content="s"), Message(role="user", content="q")]
+    assert solve.with_instruction(messages, solve.INSTRUCTION)[-1]["content"] == f"q\n{solve.INSTRUCTION}"
+    assert messages[-1]["content"] == "q"
+
+
+def test_other_models_get_the_model_cards_sentence(smollm2_path: Path) -> None:
+    with minireason.load(str(smollm2_path), n_threads=1) as reasoner:
+        with_it = reasoner.solve("What is 2 + 2?", samples=1, max_tokens=2)
+        without = reasoner.solve("What is 2 + 2?", samples=1, max_tokens=2, instruction="")
+    assert with_it.tokens.prompt > without.tokens.prompt + 10
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("samples", 0),
+        ("samples", 1.5),
+        ("parallel", 0),
+        ("parallel", "many"),
+        ("stop", "never"),
+        ("stop", ("END",)),
+        ("min_votes", 0),
+        ("stop_threshold", 2),
+        ("budget_tokens", 0),
+        ("budget_s", -1),
+        ("instruction", 5),
+        ("temperature", -1),
+        ("sampels", 3),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_runs(tiny: Reasoner, name: str, value: object) -> None:
+    with pytest.raises(BadSetting) as caught:
+        tiny.solve_stream(QUESTION, **{name: value})  # type: ignore[misc]
+    assert caught.value.name == name
+
+
+def test_questions_that_cannot_be_asked(tiny: Reasoner) -> None:
+    with pytest.raises(UsageError, match="no question"):
+        tiny.solve_stream("  ")
+    with pytest.raises(ContextFull):
+        tiny.solve_stream("1 + " * 1100)
+    assert not tiny._scheduler._waiting
