@@ -10,6 +10,7 @@ import argparse
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,18 @@ def evaluate(reasoner: Reasoner, items: list[Item], voted: int) -> dict[str, dic
         votes = sampled[place * VOTES : (place + 1) * VOTES]
         note("T=1", items[index], sum(right(items[index], reply) for reply in votes) / VOTES)
         note(f"T=1 majority of {VOTES}", items[index], majority(votes) == items[index]["answer"])
-    for cut in CUTS:
-        budgets = {index: int(greedy[index].usage.thinking_tokens * cut) for index in chosen}
-        replies = run(lambda i: reasoner.stream(messages(items[chosen[i]]), temperature=0, thinking_budget=budgets[chosen[i]]), len(chosen))  # noqa: B023
+    for share in CUTS:
+        budgets = {index: int(greedy[index].usage.thinking_tokens * share) for index in chosen}
+        replies = run(partial(cut, reasoner, items, chosen, budgets), len(chosen))
         for index, reply in zip(chosen, replies, strict=True):
-            note(f"cut to {cut:.0%}", items[index], right(items[index], reply))
+            note(f"cut to {share:.0%}", items[index], right(items[index], reply))
     return {column: summary(families) for column, families in columns.items()}
+
+
+def cut(reasoner: Reasoner, items: list[Item], chosen: list[int], budgets: dict[int, int], job: int) -> Stream:
+    """The greedy reply with the thought closed after its budget, without a landing message, which tiny has never seen."""
+    index = chosen[job]
+    return reasoner.stream(messages(items[index]), temperature=0, thinking_budget=budgets[index], landing="")
 
 
 def summary(families: dict[str, list[float]]) -> dict[str, float]:
@@ -112,7 +119,7 @@ def main() -> None:
     items = [
         item for index, item in enumerate(items) if sum(other["family"] == item["family"] for other in items[:index]) < arguments.limit
     ]
-    with minireason.load(arguments.model, n_seq_max=STREAMS) as reasoner:
+    with minireason.load(arguments.model, n_seq_max=STREAMS, n_threads=1) as reasoner:
         columns = evaluate(reasoner, items, arguments.voted)
     print(table(columns))
     print(json.dumps({"set": arguments.set, "model": arguments.model, "items": len(items), "columns": columns}))

@@ -89,10 +89,7 @@ def train(rank: int, arguments: argparse.Namespace) -> None:
     dist.init_process_group("gloo", init_method=arguments.meeting.as_uri(), rank=rank, world_size=WORKERS)
     torch.set_num_threads(1)
     torch.manual_seed(arguments.seed)
-    corpus.SHARES |= {family: 3 * corpus.SHARES[family] for family in arguments.focus}
     model = Tiny(Shape())
-    if arguments.start:
-        model.load_state_dict(torch.load(arguments.start, weights_only=True)["model"])
     hidden = [p for n, p in model.named_parameters() if n.startswith("blk") and p.ndim == 2]
     rest = [p for n, p in model.named_parameters() if not (n.startswith("blk") and p.ndim == 2)]
     muon, adam = Muon(hidden), torch.optim.AdamW(rest, betas=(0.9, 0.98), weight_decay=0.0)
@@ -135,9 +132,7 @@ def train(rank: int, arguments: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", default="tiny.pt")
-    parser.add_argument("--start", help="a checkpoint to go on from")
-    parser.add_argument("--focus", nargs="*", default=[], help="families to give three times their share")
-    parser.add_argument("--steps", type=int, default=7000)
+    parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()

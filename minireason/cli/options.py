@@ -13,7 +13,7 @@ import typer
 from minireason.errors import NotInstalled
 from minireason.models import catalog, places, store
 from minireason.models.hardware import Hardware
-from minireason.settings import LoadSettings, Settings
+from minireason.settings import EFFORT_TOKENS, LoadSettings, Settings
 
 MODEL_VARIABLE = "MINIREASON_MODEL"
 _DEFAULTS = Settings()
@@ -61,6 +61,16 @@ Threads = Annotated[int | None, typer.Option(help="CPU threads. Default: one per
 GpuLayers = Annotated[
     int | None, typer.Option(help="Layers on the GPU. Default: all, where llama.cpp was built for one.", show_default=False)
 ]
+Effort = Annotated[
+    str | None,
+    typer.Option(
+        help="How much to think: " + ", ".join(f"{name} {tokens:,}" for name, tokens in EFFORT_TOKENS.items()) + " tokens.",
+        show_default=False,
+    ),
+]
+ThinkingBudget = Annotated[int | None, typer.Option(help="Tokens of thinking, after which the thought is landed.", show_default=False)]
+ThinkingSeconds = Annotated[float | None, typer.Option(help="Seconds of thinking, after which the thought is landed.", show_default=False)]
+NoLoopCheck = Annotated[bool, typer.Option("--no-loop-check", help="Let a thought go round in circles.")]
 Offline = Annotated[bool, typer.Option("--offline", help=f"Use no network; the same as {places.OFFLINE_VARIABLES[0]}=1.")]
 ModelName = Annotated[
     str, typer.Argument(help="NAME, NAME:QUANT or hf:owner/repo/file.gguf.", autocompletion=complete_model, show_default=False)

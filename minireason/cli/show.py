@@ -1,4 +1,4 @@
-"""Run a stream and show it; Ctrl-C ends the reply and keeps what there is."""
+"""Run a stream and show it; Ctrl-C asks for the answer now, and then ends the reply and keeps what there is."""
 
 from __future__ import annotations
 
@@ -21,18 +21,22 @@ class Running(Protocol):
     """A stream or a session's turn."""
 
     def __iter__(self) -> Iterator[Event]: ...
+    def finish_thinking(self) -> bool: ...
     def cancel(self) -> None: ...
     @property
     def reply(self) -> Reply: ...
 
 
 @contextmanager
-def interrupts(act: Callable[[], None]) -> Iterator[None]:
-    """Within the block the first Ctrl-C calls `act`, the second raises KeyboardInterrupt."""
+def interrupts(*acts: Callable[[], bool | None]) -> Iterator[None]:
+    """Within the block each Ctrl-C calls the next of `acts`, past those that return False; after the last comes KeyboardInterrupt."""
+    waiting = list(acts)
 
     def on_signal(_number: int, _frame: Any) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        act()
+        while waiting:
+            if waiting.pop(0)() is not False:
+                return
+        raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, on_signal)
     try:
@@ -42,8 +46,8 @@ def interrupts(act: Callable[[], None]) -> Iterator[None]:
 
 
 def show(stream: Running, thinking: render.Thinking, answer: render.Answer | None, progress: render.Progress) -> Reply:
-    """Show a reply as it comes and return it; Ctrl-C ends it and keeps what there is."""
-    with interrupts(stream.cancel):
+    """Show a reply as it comes and return it; Ctrl-C in the thinking asks for the answer now, else it ends the reply."""
+    with interrupts(stream.finish_thinking, stream.cancel):
         reply = events(stream, thinking, answer, progress.clear)
     if answer and not reply.answer:
         render.error_line(NO_ANSWER[reply.finish_reason])

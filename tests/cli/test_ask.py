@@ -153,3 +153,20 @@ def test_ctrl_c_with_json_still_prints_the_object(smollm2_path: Path) -> None:
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert json.loads(out)["finish_reason"] == "cancelled"
+
+
+def test_thinking_has_a_budget() -> None:
+    result = minireason("ask", "--model", "tiny", "--thinking-budget", "20", "--json", "--seed", "1", "What is 4821 + 3979?")
+    reply = json.loads(result.out)
+    assert reply["answer"]
+    assert reply["thinking_end"] == "budget"
+    assert 15 <= reply["usage"]["thinking_tokens"] <= 30
+    none = json.loads(minireason("ask", "--model", "tiny", "--effort", "none", "--json", "What is 2 + 2?").out)
+    assert (none["thinking"], none["thinking_end"], bool(none["answer"])) == ("", "skipped", True)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--effort", "huge"), ("--thinking-budget", "-1"), ("--thinking-seconds", "-2"), ("--thinking-budget", "9999999")]
+)
+def test_impossible_thinking_is_refused(option: str, value: str) -> None:
+    assert_one_sentence(minireason("ask", "--model", "tiny", option, value, "What is 2 + 2?"), 2, value.lstrip("-"))

@@ -58,9 +58,9 @@ def prompt(engine: Engine, text: str = QUESTION) -> list[int]:
 
 def test_same_seed_same_tokens(engine: Engine) -> None:
     ids = prompt(engine)
-    first = engine.alone(ids, 40, 2.0, seed=7)
-    assert engine.alone(ids, 40, 2.0, seed=7) == first
-    assert engine.alone(ids, 40, 2.0, seed=8) != first
+    first = engine.alone(ids, 40, 10.0, seed=7)
+    assert engine.alone(ids, 40, 10.0, seed=7) == first
+    assert engine.alone(ids, 40, 10.0, seed=8) != first
 
 
 def test_growing_changes_nothing(engine: Engine, request: pytest.FixtureRequest) -> None:

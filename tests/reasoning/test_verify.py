@@ -40,8 +40,10 @@ def test_what_keys_leave_open(one: str, other: str, wanted: bool) -> None:
 
 
 def test_too_long_a_computation_is_cut_off_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "DEADLINE_S", 1.0)
-    assert not same("9^{9^{9^9}}", "3^x")
+    with monkeypatch.context() as short:
+        short.setattr(verify, "DEADLINE_S", 1.0)
+        assert not same("9^{9^{9^9}}", "3^x")
+    monkeypatch.setattr(verify, "DEADLINE_S", 60.0)  # a busy machine is not what is tested here
     assert same("x(x+1)", "x^2+x")
 
 
