@@ -96,7 +96,7 @@ def test_every_token_is_charged_those_of_stopped_chains_too(tiny: Reasoner, monk
         return taken
 
     monkeypatch.setattr(Generation, "take", counted)
-    solution = tiny.solve(QUESTION, seed=3, samples=16, parallel=6, budget_tokens=1000)
+    solution = tiny.solve(QUESTION, seed=3, samples=16, parallel=6, stop="none", budget_tokens=3000)
     assert solution.stopped_because == "budget_tokens"
     assert 0 < solution.tokens.cancelled < solution.tokens.generated
     assert solution.tokens.generated == len(sampled) == sum(chain.tokens for chain in solution.chains)
@@ -105,10 +105,10 @@ def test_every_token_is_charged_those_of_stopped_chains_too(tiny: Reasoner, monk
 
 def test_the_seed_repeats_the_solution(tiny: Reasoner) -> None:
     """The same chains. (Their texts may differ in the end: batches of other shapes have other last bits.)"""
-    first = tiny.solve(QUESTION, samples=5, parallel=3)
-    again = tiny.solve(QUESTION, samples=5, parallel=3, seed=first.seed)
+    first = tiny.solve(QUESTION, samples=5, parallel=3, stop="none", temperature=1.0)
+    again = tiny.solve(QUESTION, samples=5, parallel=3, stop="none", temperature=1.0, seed=first.seed)
     assert [(chain.index, chain.seed) for chain in again.chains] == [(chain.index, chain.seed) for chain in first.chains]
-    assert (again.answer, again.seed) == (first.answer, first.seed)
+    assert again.seed == first.seed
     assert len({chain.seed for chain in first.chains}) == len(first.chains)
     assert len({chain.thinking for chain in first.chains}) > 1
 
