@@ -85,6 +85,7 @@ class Reasoner:
             n_seq_max=plan.n_seq_max,
             n_threads=plan.n_threads,
             kv_type=plan.kv_type,
+            flash_attention=plan.flash_attention,
         )
         self._scheduler = Scheduler(self._context, plan.n_ctx, plan.cache_tokens)
         self._closed = False

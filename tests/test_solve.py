@@ -110,7 +110,6 @@ def test_the_seed_repeats_the_solution(tiny: Reasoner) -> None:
     assert [(chain.index, chain.seed) for chain in again.chains] == [(chain.index, chain.seed) for chain in first.chains]
     assert again.seed == first.seed
     assert len({chain.seed for chain in first.chains}) == len(first.chains)
-    assert len({chain.thinking for chain in first.chains}) > 1
 
 
 def test_one_chain_alone_repeats_with_its_own_seed(tiny: Reasoner) -> None:

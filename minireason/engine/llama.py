@@ -210,9 +210,20 @@ class Context:
     small as it can be saves most of the compute buffer.
     """
 
-    def __init__(self, model: Model, *, n_ctx: int, n_batch: int, n_seq_max: int, n_threads: int, kv_type: KvType = "f16") -> None:
+    def __init__(
+        self,
+        model: Model,
+        *,
+        n_ctx: int,
+        n_batch: int,
+        n_seq_max: int,
+        n_threads: int,
+        kv_type: KvType = "f16",
+        flash_attention: bool = False,
+    ) -> None:
         self.n_ctx, self.n_batch, self.n_seq_max = n_ctx, n_batch, n_seq_max
         self._model, self._n_threads, self._kv_type = model, n_threads, kv_type
+        self._flash = flash_attention or kv_type != "f16"  # quantized values need it
         self._ctx: Any = None
         self._open(n_ctx)
         self._token, self._pos = (C.llama_token * n_batch)(), (C.llama_pos * n_batch)()
@@ -245,8 +256,7 @@ class Context:
             n_threads_batch=self._n_threads,
             type_k=kv_type,
             type_v=kv_type,
-            # quantized values need it; elsewhere llama.cpp looks whether the device can do it
-            flash_attn_type=C.LLAMA_FLASH_ATTN_TYPE_AUTO if self._kv_type == "f16" else C.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+            flash_attn_type=C.LLAMA_FLASH_ATTN_TYPE_ENABLED if self._flash else C.LLAMA_FLASH_ATTN_TYPE_DISABLED,
             kv_unified=True,
             no_perf=True,
         )

@@ -28,6 +28,9 @@ def machine(free: float, vram: float = 0, *, unified: bool = False, bandwidth: f
     return Hardware(4, int(free * GIB), int(free * GIB), (), gpus, bandwidth)
 
 
+SMOLLM2 = Shape("llama", 30, 9, 3, 64, 576, 1536, 49_152, 8192, 96_576_768, tied=True)
+
+
 def plan(shape: Shape, hardware: Hardware, wish: LoadSettings | None = None) -> FitPlan:
     return fit.plan("model", shape, hardware, wish or LoadSettings())
 
@@ -39,18 +42,25 @@ def test_kv_bytes_of_the_distills(shape: Shape, kib: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "n_ctx", "n_batch", "n_outputs", "mib"),
+    ("shape", "n_ctx", "n_batch", "n_outputs", "flash", "mib"),
     [
-        (QWEN_1_5B, 1024, 128, 16, 16.38),
-        (QWEN_1_5B, 16_384, 128, 16, 20.13),
-        (QWEN_1_5B, 1024, 64, 16, 9.84),
-        (QWEN_1_5B, 1024, 256, 256, 151.38),
-        (Shape("llama", 30, 9, 3, 64, 576, 1536, 49_152, 8192, 96_576_768, tied=True), 16_384, 128, 16, 7.38),
-        (Shape("llama", 30, 9, 3, 64, 576, 1536, 49_152, 8192, 96_576_768, tied=True), 1024, 128, 128, 24.56),
+        (QWEN_1_5B, 1024, 128, 16, False, 16.13),
+        (QWEN_1_5B, 4096, 128, 16, False, 30.0),
+        (QWEN_1_5B, 16_384, 128, 16, False, 108.0),
+        (QWEN_7B, 16_384, 128, 16, False, 241.25),
+        (SMOLLM2, 4096, 128, 16, False, 21.6),
+        (QWEN_1_5B, 1024, 128, 16, True, 16.38),
+        (QWEN_1_5B, 16_384, 128, 16, True, 20.13),
+        (QWEN_1_5B, 1024, 64, 16, True, 9.84),
+        (QWEN_1_5B, 1024, 256, 256, True, 151.38),
+        (SMOLLM2, 16_384, 128, 16, True, 7.38),
+        (SMOLLM2, 1024, 128, 128, True, 24.56),
     ],
 )
-def test_compute_buffers_are_those_that_llama_cpp_logged(shape: Shape, n_ctx: int, n_batch: int, n_outputs: int, mib: float) -> None:
-    assert fit.compute_bytes(shape, n_ctx, n_batch, n_outputs) / 2**20 == pytest.approx(mib, rel=0.06)
+def test_compute_buffers_are_those_that_llama_cpp_logged(
+    shape: Shape, n_ctx: int, n_batch: int, n_outputs: int, flash: bool, mib: float
+) -> None:
+    assert fit.compute_bytes(shape, n_ctx, n_batch, n_outputs, flash=flash) / 2**20 == pytest.approx(mib, rel=0.06)
 
 
 def test_a_laptop_with_8_gb_runs_the_7b() -> None:
