@@ -67,7 +67,7 @@ class Solution:
     `answer` is None if no chain ended in an answer that could be compared; `best` is the index of the chain to show: the
     most confident one of the winning answer, or, without any answer, of all that ended by themselves (`notes` say so).
     `agreement` is the winner's share of the votes: how sure the model is, not how likely it is right. `planned` chains
-    were asked for; `seed` with `parallel` chains at a time repeats the solution.
+    were asked for; `seed` repeats the chains' seeds, and the texts up to the last bits of a batch.
     """
 
     model: str
