@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minireason.engine.confidence import token_confidence
+from minireason.engine.sampler import likeliest
 from minireason.errors import BackendMissing, DecodeFailed, EngineError, ModelFileError
 from minireason.settings import KvType
 
@@ -33,6 +34,7 @@ Logits: TypeAlias = npt.NDArray[np.float32]
 
 _BPE = 2
 _SPECIAL = C.LLAMA_TOKEN_ATTR_CONTROL | C.LLAMA_TOKEN_ATTR_USER_DEFINED | C.LLAMA_TOKEN_ATTR_UNKNOWN
+_TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 _log_lines: deque[str] = deque(maxlen=40)
 
 
@@ -189,6 +191,7 @@ class SamplerChain:
 
     def __init__(self, links: Sequence[tuple[Any, ...]], mask: Callable[[], Callable[[Logits], None] | None] | None = None) -> None:
         self.mask = mask
+        self.looks_at = _looks_at(links[0])
         self._handle = C.llama_sampler_chain_init(_fill(C.llama_sampler_chain_default_params(), no_perf=True))
         self._free = weakref.finalize(self, C.llama_sampler_free, self._handle)
         for name, *arguments in links:
@@ -201,6 +204,16 @@ class SamplerChain:
     def close(self) -> None:
         self._free()
         self._handle = None
+
+
+def _looks_at(first: tuple[Any, ...]) -> int:
+    """How many of the largest logits a chain with this first link can choose from; 0: all."""
+    match first:
+        case ("greedy",):
+            return 1
+        case ("top_k", int(count)):
+            return count
+    return 0
 
 
 class Context:
@@ -290,15 +303,25 @@ class Context:
 
     def sample(self, sampler: SamplerChain, row: int) -> int:
         """One token from the logits of a row of the last batch that had `outputs` set."""
+        logits = self._logits(row)
         change = sampler.mask() if sampler.mask else None
         if change:
-            change(np.ctypeslib.as_array(C.llama_get_logits_ith(self._ctx, row), (self._model.n_vocab,)))
-        return int(C.llama_sampler_sample(sampler.handle, self._ctx, row))
+            change(logits)
+        ids = likeliest(logits, sampler.looks_at)
+        rows = np.zeros(len(ids), _TOKEN_DATA)
+        rows["id"], rows["logit"] = ids, logits[ids]
+        candidates = C.llama_token_data_array(rows.ctypes.data_as(C.llama_token_data_p), len(ids), -1, False)
+        C.llama_sampler_apply(sampler.handle, ctypes.byref(candidates))
+        token = int(candidates.data[candidates.selected].id)
+        C.llama_sampler_accept(sampler.handle, token)
+        return token
 
     def confidence(self, row: int) -> float:
         """How sure the model is of the token after a row of the last batch that had `outputs` set; see `engine.confidence`."""
-        pointer = C.llama_get_logits_ith(self._ctx, row)
-        return token_confidence(np.ctypeslib.as_array(pointer, (self._model.n_vocab,)))
+        return token_confidence(self._logits(row))
+
+    def _logits(self, row: int) -> Logits:
+        return np.ctypeslib.as_array(C.llama_get_logits_ith(self._ctx, row), (self._model.n_vocab,))
 
     def trim(self, slot: int, keep: int) -> None:
         """Forget a slot's positions from `keep` on."""

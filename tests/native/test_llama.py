@@ -82,6 +82,19 @@ def test_an_impossible_batch_never_reaches_the_library(tiny_path: Path) -> None:
     model.close()
 
 
+@pytest.mark.parametrize(("temperature", "top_k"), [(0, 256), (1.0, 256), (1.5, 20), (1.0, 1000), (1.0, 0)])
+def test_a_token_is_the_one_that_llama_cpp_itself_draws(smollm2_path: Path, temperature: float, top_k: int) -> None:
+    model = llama.Model(smollm2_path)
+    context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=1, n_threads=2)
+    context.decode([1, 9000], [0, 1], [0, 0], [False, True])
+    for seed in range(20):
+        ours, theirs = (llama.SamplerChain(sampler.links(temperature, 0.99, top_k, seed)) for _ in range(2))
+        drawn = [llama_cpp.llama_sampler_sample(theirs.handle, context._ctx, 1) for _ in range(5)]
+        assert [context.sample(ours, 1) for _ in range(5)] == drawn
+    context.close()
+    model.close()
+
+
 def test_a_file_llama_cpp_refuses(tmp_path: Path) -> None:
     path = write(tmp_path / "empty.gguf")
     with pytest.raises(ModelFileError, match=r"could not load it \(.+\)"):
