@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
-from minireason.engine import llama, sampler, trial
+from minireason.engine import devices, llama, sampler, trial
 from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import BadSetting, DoesNotFit, EngineError, ModelFileError
@@ -50,7 +50,7 @@ def load(model: str | Path, *, on_progress: Callable[[float], None] | None = Non
         raise (choose.instead(error, header.tensor_bytes, found) if wish.n_ctx is None else error) from None
     if not file.trusted:
         open_once(file.path)
-    loaded = llama.Model(file.path, n_gpu_layers=plan.n_gpu_layers, on_progress=on_progress)
+    loaded = llama.Model(file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack, on_progress=on_progress)
     try:
         return Reasoner(file.label, loaded, header.chat_template or "", plan, started)
     except BaseException:
@@ -206,7 +206,7 @@ def machine(*, measured: bool = False) -> Hardware:
 
     `measured`: with the bandwidth of its memory, which takes half a second the first time.
     """
-    found = hardware.probe(_gpus)
+    found = replace(hardware.probe(_gpus), built_for=devices.built_for())
     if not measured:
         return found
     return replace(found, bandwidth_bytes_per_s=hardware.bandwidth(places.data_dir() / "machine.json"))
@@ -216,14 +216,14 @@ def _gpus() -> list[Gpu]:
     """An integrated GPU and those of Apple's chips use the machine's own memory."""
     return [
         Gpu(device.name, device.description, device.free_bytes, device.total_bytes, device.kind == "igpu" or device.name.startswith("MTL"))
-        for device in llama.devices()
+        for device in devices.devices()
         if device.kind in ("gpu", "igpu")
     ]
 
 
 def engine_info() -> str:
     """What llama.cpp says of its build and this CPU."""
-    return llama.system_info().strip(" |")
+    return devices.system_info().strip(" |")
 
 
 def default_model() -> str | None:

@@ -193,6 +193,7 @@ class LoadChanges(TypedDict, total=False):
     n_gpu_layers: int | None
     n_seq_max: int
     kv_type: KvType | None
+    repack: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +202,7 @@ class LoadSettings:
 
     `n_ctx` is the most tokens of all sequences together (memory grows towards it as needed), `n_threads` the CPU
     threads, `n_gpu_layers` the layers on the GPU (-1: all), `n_seq_max` how many sequences may run at once, `kv_type`
-    how the KV cache is stored. Raises BadSetting.
+    how the KV cache is stored, `repack` whether weights are rearranged for the CPU (loads later, decodes faster). Raises BadSetting.
     """
 
     n_ctx: int | None = None
@@ -209,6 +210,7 @@ class LoadSettings:
     n_gpu_layers: int | None = None
     n_seq_max: int = 16
     kv_type: KvType | None = None
+    repack: bool | None = None
 
     def __post_init__(self) -> None:
         _whole("n_ctx", self.n_ctx, 64, 2**24, optional=True)
@@ -217,6 +219,8 @@ class LoadSettings:
         _whole("n_seq_max", self.n_seq_max, 1, 256)
         if self.kv_type is not None and self.kv_type not in get_args(KvType):
             raise BadSetting("kv_type", self.kv_type, f"has to be one of {', '.join(get_args(KvType))}")
+        if self.repack is not None:
+            _yes_or_no("repack", self.repack)
 
     @classmethod
     def of(cls, changes: LoadChanges) -> LoadSettings:

@@ -59,7 +59,7 @@ def test_imports_only_go_down(path: Path) -> None:
 @pytest.mark.parametrize(
     ("library", "only"),
     [
-        ("llama_cpp", {"engine/llama.py"}),
+        ("llama_cpp", {"engine/library.py"}),
         ("rich", {"cli/render.py", "cli/render_vote.py", "cli/live.py"}),
         ("prompt_toolkit", {"cli/chat/editor.py"}),
         ("pylatexenc", {"cli/latex.py"}),
