@@ -30,13 +30,16 @@ def ask(
     text = whole_question(question)
     sink = render.Thinking(thinking or ("hide" if as_json else "stderr"))
     try:
-        reply = run(asked, text, sink, None if as_json else render.Answer())
+        reply = run(asked, text, sink, None if as_json else render.Answer(plain=asked.structured))
     finally:
         sink.close()
     if as_json:
         print(to_json(reply))
     else:
         render.facts(reply)
+    if reply.finish_reason == "length" and asked.structured:
+        render.error_line("The answer was cut off before it was whole; allow more with --max-tokens, or bound it more tightly.")
+        return 7
     return 130 if reply.finish_reason == "cancelled" else 0
 
 
