@@ -214,18 +214,19 @@ class Scheduler:
             self._backend.trim(slot.index, keep)
             del slot.cached[keep:]
 
+    def reserve(self, wanted: int) -> None:
+        """Grow the cache now, as far as it can, if so many more tokens would not fit: whoever brings them need not wait for that."""
+        with self.lock:
+            used = sum(len(slot.cached) for slot in self._slots)
+            if used + wanted > self._backend.n_ctx < self.cache_tokens:
+                self._grow(used + wanted)
+
     def _make_room(self, wanted: int) -> None:
         """After a decode found no room: grow, or forget an idle slot, or let the shortest sequence wait, or end the only one."""
         idle = [slot for slot in self._slots if not slot.owner and slot.cached]
         live = sorted((slot for slot in self._slots if slot.owner), key=lambda slot: len(slot.cached))
         if self._backend.n_ctx < self.cache_tokens:
-            total = sum(len(slot.cached) for slot in (*idle, *live)) + wanted
-            size = max(2 * self._backend.n_ctx, -(-total // 256) * 256)
-            if size <= self.n_ctx:
-                size = size if size <= self.n_ctx // LAST_GROWTH else self.n_ctx
-            if not self._backend.grow(min(size, self.cache_tokens)):
-                self.cache_tokens = self._backend.n_ctx  # no memory for more
-                self.n_ctx = min(self.n_ctx, self.cache_tokens)
+            self._grow(sum(len(slot.cached) for slot in (*idle, *live)) + wanted)
         elif idle:
             self._trim(min(idle, key=lambda slot: slot.last_used), 0)
         elif live[0].owner:
@@ -236,6 +237,15 @@ class Scheduler:
                 self._crowded = True  # until another one ends, or they would send each other back for ever
             else:
                 sequence.sink.out_of_room()
+
+    def _grow(self, total: int) -> None:
+        """Make the cache hold at least `total` tokens, and twice as many as it did, where that is allowed and there is memory."""
+        size = max(2 * self._backend.n_ctx, -(-total // 256) * 256)
+        if size <= self.n_ctx:
+            size = size if size <= self.n_ctx // LAST_GROWTH else self.n_ctx
+        if not self._backend.grow(min(size, self.cache_tokens)):
+            self.cache_tokens = self._backend.n_ctx  # no memory for more
+            self.n_ctx = min(self.n_ctx, self.cache_tokens)
 
     def _resync(self) -> None:
         """After an interruption or a failed decode: make the cache hold what our token lists say, with a token left to decode."""

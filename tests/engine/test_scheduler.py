@@ -262,3 +262,17 @@ def test_a_short_rest_over_a_long_prefix_is_read_with_some_of_it_where_that_is_q
         start(scheduler, [*range(300), *range(rest * 1000, rest * 1000 + rest + 1)], 1)
         run(scheduler)
         assert backend.decodes[0] == (read, 0)
+
+
+def test_room_is_made_ahead_of_time_as_far_as_there_may_be_any() -> None:
+    backend = FakeBackend(n_ctx=32)
+    scheduler = Scheduler(backend, 128)
+    start(scheduler, list(range(20)), 1)
+    run(scheduler)
+    scheduler.reserve(8)
+    assert backend.n_ctx == 32, "there is room"
+    scheduler.reserve(20)
+    assert backend.n_ctx == 128, "twice as much, and what is left is not worth another step"
+    scheduler.reserve(1000)
+    assert backend.n_ctx == 128
+    assert backend.tokens[0] == list(range(21)), "nothing is forgotten for it"
