@@ -107,8 +107,7 @@ class Reasoner:
         read. Raises BadSetting, UsageError or ContextFull.
         """
         settings = Settings().changed(changes)
-        if self._closed:
-            raise EngineError("This model is closed; load it again.")
+        self._check_open()
         messages = [Message(role="user", content=question)] if isinstance(question, str) else list(question)
         wanted = constraint(settings)
         prompt, settings, budget = self._plan(messages, settings)
@@ -174,6 +173,7 @@ class Reasoner:
 
     def count_tokens(self, question: str | Sequence[Message]) -> int:
         """How many tokens a prompt has; raises UsageError as `stream` does."""
+        self._check_open()
         return len(self._encoder.encode([Message(role="user", content=question)] if isinstance(question, str) else question).ids)
 
     def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool] = lambda: False) -> int:
@@ -181,8 +181,7 @@ class Reasoner:
 
         Waits until it is done, in slices of some tokens, and steps aside while a stream is open. The number of tokens read.
         """
-        if self._closed:
-            raise EngineError("This model is closed; load it again.")
+        self._check_open()
         tokens = self._encoder.prefix(messages)
         return Prefill(self._scheduler, tokens).run(stopped) if 0 < len(tokens) < self._scheduler.n_ctx - 1 else 0
 
@@ -191,6 +190,10 @@ class Reasoner:
         from minireason.session import Session
 
         return Session(self, system=system, read_ahead=read_ahead)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineError("This model is closed; load it again.")
 
     def close(self) -> None:
         """Free the model's memory; open streams cannot go on."""
