@@ -72,7 +72,9 @@ def forget(reasoner: Any) -> None:
 def theirs(arguments: argparse.Namespace, answers: list[str], pause_s: float) -> list[float]:
     from llama_cpp import Llama
 
-    speed.switch_off_repacking()
+    from minireason.engine.devices import leave_out_amx
+
+    leave_out_amx()
     threads = {"n_threads": arguments.threads, "n_threads_batch": arguments.threads}
     model = Llama(arguments.model, n_ctx=arguments.ctx, verbose=False, **threads)
     times = []

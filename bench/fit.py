@@ -68,7 +68,7 @@ def prompt_of(reasoner: Any, tokens: int) -> str:
 
 def child(arguments: argparse.Namespace) -> None:
     """Load, fill the context, and print plan and measurement as JSON."""
-    from minireason.engine import llama
+    from minireason.engine import library
     from minireason.reasoner import load
 
     buffers: dict[str, float] = {}
@@ -77,9 +77,9 @@ def child(arguments: argparse.Namespace) -> None:
         if found := re.search(r"(KV|output|compute) buffer size = +([\d.]+) MiB", text.decode("utf-8", "replace")):
             buffers[found[1]] = float(found[2]) * MIB
 
-    callback = llama.C.llama_log_callback(on_log)
-    llama._init()
-    llama.C.llama_log_set(callback, None)
+    callback = library.C.llama_log_callback(on_log)
+    library.init()
+    library.C.llama_log_set(callback, None)
     path = Path(arguments.model)
     with load(path, n_ctx=arguments.ctx, kv_type=arguments.kv, n_threads=arguments.threads, n_gpu_layers=0) as reasoner:
         reply = reasoner.ask(prompt_of(reasoner, arguments.ctx - LEFT), temperature=1.0, seed=1)

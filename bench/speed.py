@@ -55,8 +55,10 @@ def run_minireason(arguments: argparse.Namespace) -> dict[str, Any]:
 def run_llama_cpp_python(arguments: argparse.Namespace) -> dict[str, Any]:
     from llama_cpp import Llama
 
-    if arguments.no_repack:
-        switch_off_repacking()
+    if arguments.no_amx:
+        from minireason.engine.devices import leave_out_amx
+
+        leave_out_amx()
     started = time.perf_counter()
     threads = {"n_threads": arguments.threads, "n_threads_batch": arguments.threads}
     model = Llama(arguments.model, n_ctx=arguments.ctx, verbose=False, **threads)
@@ -77,20 +79,6 @@ def run_llama_cpp_python(arguments: argparse.Namespace) -> dict[str, Any]:
         "first_token_s": times[0] - began,
         "decode_tokens_per_s": (tokens - 1) / (times[-1] - times[0]),
     }
-
-
-def switch_off_repacking() -> None:
-    """Let the peer use weights as they lie in the file, for which its own class has no switch."""
-    from llama_cpp import llama_cpp
-
-    defaults = llama_cpp.llama_model_default_params
-
-    def without_repacking() -> Any:
-        params = defaults()
-        params.use_extra_bufts = False
-        return params
-
-    llama_cpp.llama_model_default_params = without_repacking
 
 
 def count_prompt(model: Any, messages: list[dict[str, str]]) -> int:
@@ -114,11 +102,11 @@ def child(arguments: argparse.Namespace) -> None:
 
 def measure(peer: str, arguments: argparse.Namespace) -> dict[str, Any]:
     options = [f"--{name}={getattr(arguments, name)}" for name in ("model", "threads", "prompt", "tokens", "ctx", "seed")]
-    options += ["--no-repack"] if arguments.no_repack else []
+    options += ["--no-amx"] if arguments.no_amx else []
     done = subprocess.run([sys.executable, __file__, "--child", peer, *options], capture_output=True, text=True, check=False)
-    if done.returncode < 0 and peer == "llama-cpp-python" and not arguments.no_repack:
-        print("llama-cpp-python crashed with its default, weights repacked for this CPU; it runs without repacking here", file=sys.stderr)
-        arguments.no_repack = True
+    if done.returncode < 0 and peer == "llama-cpp-python" and not arguments.no_amx:
+        print("llama-cpp-python crashed with its default, weights repacked for AMX; it runs with those for other CPUs", file=sys.stderr)
+        arguments.no_amx = True
         return measure(peer, arguments)
     done.check_returncode()
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -146,7 +134,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1, help="of the first run; each further one has the next")
     parser.add_argument(
-        "--no-repack", action="store_true", help="the peer without repacked weights; chosen by itself where it crashes with them"
+        "--no-amx", action="store_true", help="the peer with weights repacked as on CPUs without AMX; chosen by itself where it crashes"
     )
     parser.add_argument("--child", choices=sorted(PEERS), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -169,7 +157,7 @@ def report(arguments: argparse.Namespace, runs: dict[str, list[dict[str, Any]]])
     ours, theirs = (runs[peer] for peer in PEERS)
     prompts, tokens = ([run[0][key] for run in (ours, theirs)] for key in ("prompt_tokens", "tokens"))
     print(f"{Path(arguments.model).name}, {arguments.threads} threads, prompt tokens {prompts}, generated tokens {tokens},")
-    crashed = " (which crashed here until its repacking of weights was off)" if arguments.no_repack else ""
+    crashed = " (which crashed here until AMX was left out)" if arguments.no_amx else ""
     print(f"medians of {arguments.repeat} runs; ratio: minireason / llama-cpp-python{crashed}\n")
     print(f"| {'':20} | minireason | llama-cpp-python | ratio | better |\n|{'-' * 22}|{'-' * 11}:|{'-' * 17}:|{'-' * 6}:|{'-' * 8}|")
     ratios = {}
@@ -183,7 +171,7 @@ def report(arguments: argparse.Namespace, runs: dict[str, list[dict[str, Any]]])
             {
                 "model": arguments.model,
                 "threads": arguments.threads,
-                "no_repack": arguments.no_repack,
+                "no_amx": arguments.no_amx,
                 "machine": machine,
                 "ratios": ratios,
                 "runs": runs,

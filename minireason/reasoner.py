@@ -10,23 +10,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
-from minireason.engine import llama, sampler, trial
+from minireason.engine import devices, llama, sampler, trial
 from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import BadSetting, DoesNotFit, EngineError, ModelFileError
 from minireason.events import Message, Reply
+from minireason.generation import Generation
 from minireason.models import choose, fit, gguf, hardware, places, shape, store
 from minireason.models.fit import FitPlan
 from minireason.models.hardware import Gpu, Hardware
 from minireason.prefill import Prefill
 from minireason.reasoning.answer import BOX
 from minireason.reasoning.budget import Budget, Landing, Limits
+from minireason.reasoning.constraint import Follower, constraint
 from minireason.reasoning.loops import LoopDetector
 from minireason.reasoning.prompt import Prompt, PromptEncoder
 from minireason.reasoning.think import State, ThinkMachine
 from minireason.settings import MAX_SEED, MAX_TOKENS, Changes, LoadChanges, LoadSettings, Settings, SolveChanges
 from minireason.solution import Solution
-from minireason.stream import Generation, Stream
+from minireason.stream import Stream
 
 if TYPE_CHECKING:
     from minireason.session import Session
@@ -50,7 +52,7 @@ def load(model: str | Path, *, on_progress: Callable[[float], None] | None = Non
         raise (choose.instead(error, header.tensor_bytes, found) if wish.n_ctx is None else error) from None
     if not file.trusted:
         open_once(file.path)
-    loaded = llama.Model(file.path, n_gpu_layers=plan.n_gpu_layers, on_progress=on_progress)
+    loaded = llama.Model(file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack, on_progress=on_progress)
     try:
         return Reasoner(file.label, loaded, header.chat_template or "", plan, started)
     except BaseException:
@@ -108,10 +110,13 @@ class Reasoner:
         if self._closed:
             raise EngineError("This model is closed; load it again.")
         messages = [Message(role="user", content=question)] if isinstance(question, str) else list(question)
+        wanted = constraint(settings)
         prompt, settings, budget = self._plan(messages, settings)
         machine = ThinkMachine(prompt.start, self._encoder.tags)
         generation = Generation(self.name, self._model, prompt, settings, machine, budget)
         generation.load_s = self._load_s
+        if wanted:
+            generation.follower = Follower(wanted, self._model)
         links = sampler.links(settings.temperature, settings.top_p, settings.top_k, settings.seed or 0)
         chain = llama.SamplerChain(links, generation.mask)
         return Stream(self._scheduler, engine.Sequence(prompt.ids, chain, generation), generation, on_prefill)
@@ -119,7 +124,7 @@ class Reasoner:
     def _plan(self, messages: list[Message], settings: Settings) -> tuple[Prompt, Settings, Budget]:
         """The prompt, the settings without anything left open, and how long the thought may be."""
         asked = settings.thinking_tokens
-        prompt = self._encoder.encode(messages, thinking=asked != 0)
+        prompt = self._encoder.encode(messages, thinking=asked != 0, opened=settings.structured)
         room = max(0, self._scheduler.n_ctx - len(prompt.ids))
         landing = Landing(self._encoder.text, self._encoder.closing(after_line=True), settings.landing, box=BOX in messages[-1]["content"])
         max_tokens = settings.max_tokens or max(MAX_TOKENS, 2 * (asked or 0))
@@ -206,7 +211,7 @@ def machine(*, measured: bool = False) -> Hardware:
 
     `measured`: with the bandwidth of its memory, which takes half a second the first time.
     """
-    found = hardware.probe(_gpus)
+    found = replace(hardware.probe(_gpus), built_for=devices.built_for())
     if not measured:
         return found
     return replace(found, bandwidth_bytes_per_s=hardware.bandwidth(places.data_dir() / "machine.json"))
@@ -216,14 +221,14 @@ def _gpus() -> list[Gpu]:
     """An integrated GPU and those of Apple's chips use the machine's own memory."""
     return [
         Gpu(device.name, device.description, device.free_bytes, device.total_bytes, device.kind == "igpu" or device.name.startswith("MTL"))
-        for device in llama.devices()
+        for device in devices.devices()
         if device.kind in ("gpu", "igpu")
     ]
 
 
 def engine_info() -> str:
     """What llama.cpp says of its build and this CPU."""
-    return llama.system_info().strip(" |")
+    return devices.system_info().strip(" |")
 
 
 def default_model() -> str | None:

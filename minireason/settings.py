@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypeAlias, TypedDict, get_args
+from typing import Any, Literal, TypeAlias, TypedDict, get_args, get_origin
 
 from minireason.errors import BadSetting
 
@@ -49,6 +49,9 @@ class ChainChanges(TypedDict, total=False):
     min_thinking: int
     loop_check: bool
     landing: str
+    schema: Mapping[str, Any] | type[Any] | None
+    choices: Sequence[str] | None
+    regex: str | None
 
 
 class Changes(ChainChanges, total=False):
@@ -81,7 +84,8 @@ class Settings:
     for. `effort` is a budget by name, see `EFFORT_TOKENS`; a `thinking_budget` goes before it. Without any the thought may take
     what context and `max_tokens` leave beside an answer. A closing tag before `min_thinking` tokens of thought is refused, once.
     `loop_check` False lets a thought go round in circles. `stop` strings end the answer and are never looked for in the
-    thinking. Raises BadSetting.
+    thinking. One of `schema` (a JSON schema, a pydantic model or a dataclass), `choices` and `regex` holds the answer, and not the
+    thinking, to what it says; see `Reply.parsed`. Raises BadSetting.
     """
 
     temperature: float = 0.6
@@ -96,6 +100,9 @@ class Settings:
     min_thinking: int = 4
     loop_check: bool = True
     landing: str = LANDING
+    schema: Mapping[str, Any] | type[Any] | None = None
+    choices: Sequence[str] | None = None
+    regex: str | None = None
     stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -120,6 +127,29 @@ class Settings:
         if isinstance(self.stop, str) or not all(isinstance(text, str) and text for text in self.stop):
             raise BadSetting("stop", self.stop, "has to be a list of strings that are not empty")
         object.__setattr__(self, "stop", tuple(self.stop))
+        self._check_structure()
+
+    def _check_structure(self) -> None:
+        asked = [name for name in ("schema", "choices", "regex") if getattr(self, name) is not None]
+        if len(asked) > 1:
+            raise BadSetting(asked[1], getattr(self, asked[1]), f"cannot be combined with {asked[0]}")
+        if asked and self.stop:
+            raise BadSetting("stop", self.stop, f"cannot end an answer that {asked[0]} decides")
+        if not (self.schema is None or isinstance(self.schema, Mapping | type) or get_origin(self.schema)):
+            raise BadSetting("schema", self.schema, "has to be a JSON schema as a dict, a pydantic model or a dataclass")
+        if self.regex is not None:
+            _text("regex", self.regex)
+        if self.choices is not None:
+            if isinstance(self.choices, str) or not self.choices or not all(isinstance(choice, str) and choice for choice in self.choices):
+                raise BadSetting("choices", self.choices, "has to be a list of strings, at least one and none of them empty")
+            for choice in self.choices:
+                _text("choices", choice)
+            object.__setattr__(self, "choices", tuple(self.choices))
+
+    @property
+    def structured(self) -> bool:
+        """Whether the answer is held to a schema, choices or a regex."""
+        return not (self.schema is None and self.choices is None and self.regex is None)
 
     @property
     def thinking_tokens(self) -> int | None:
@@ -193,6 +223,7 @@ class LoadChanges(TypedDict, total=False):
     n_gpu_layers: int | None
     n_seq_max: int
     kv_type: KvType | None
+    repack: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +232,7 @@ class LoadSettings:
 
     `n_ctx` is the most tokens of all sequences together (memory grows towards it as needed), `n_threads` the CPU
     threads, `n_gpu_layers` the layers on the GPU (-1: all), `n_seq_max` how many sequences may run at once, `kv_type`
-    how the KV cache is stored. Raises BadSetting.
+    how the KV cache is stored, `repack` whether weights are rearranged for the CPU (loads later, decodes faster). Raises BadSetting.
     """
 
     n_ctx: int | None = None
@@ -209,6 +240,7 @@ class LoadSettings:
     n_gpu_layers: int | None = None
     n_seq_max: int = 16
     kv_type: KvType | None = None
+    repack: bool | None = None
 
     def __post_init__(self) -> None:
         _whole("n_ctx", self.n_ctx, 64, 2**24, optional=True)
@@ -217,6 +249,8 @@ class LoadSettings:
         _whole("n_seq_max", self.n_seq_max, 1, 256)
         if self.kv_type is not None and self.kv_type not in get_args(KvType):
             raise BadSetting("kv_type", self.kv_type, f"has to be one of {', '.join(get_args(KvType))}")
+        if self.repack is not None:
+            _yes_or_no("repack", self.repack)
 
     @classmethod
     def of(cls, changes: LoadChanges) -> LoadSettings:

@@ -110,7 +110,7 @@ def test_more_open_streams_than_places(monkeypatch: pytest.MonkeyPatch) -> None:
         next(held)
         waiting = reasoner.stream("What is 1 + 1?", temperature=0)
         assert parts(waiting)[2].finish_reason == "stop", "the held one runs to its end in the meantime"
-        monkeypatch.setattr("minireason.stream.BUFFERED_EVENTS", 4)
+        monkeypatch.setattr("minireason.generation.BUFFERED_EVENTS", 4)
         full = reasoner.stream(QUESTION, temperature=0)
         next(full)
         with pytest.raises(EngineError, match="read or close those"):

@@ -72,10 +72,9 @@ def agreement(model: Tiny, path: Path) -> tuple[float, float]:
     """On one worked example: the share of positions where both pick the same next token, and the largest logit difference."""
     import llama_cpp
 
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    from speed import switch_off_repacking
+    from minireason.engine.devices import leave_out_amx
 
-    switch_off_repacking()  # crashes on some CPUs
+    leave_out_amx()  # crashes on some CPUs
     text = "347 + 586\nones 7+6=13, so 3\ntens 4+8+1=13, so 33\nhundreds 3+5+1=9, so 933\n347 + 586 = 933"
     ids = [corpus.BOS, corpus.USER, *corpus.encode("What is 347 + 586?"), corpus.ASSISTANT, corpus.THINK, *corpus.encode("\n" + text)]
     with torch.no_grad():

@@ -32,6 +32,9 @@ def ask(
     thinking_budget: options.ThinkingBudget = None,
     thinking_seconds: options.ThinkingSeconds = None,
     no_loop_check: options.NoLoopCheck = False,
+    schema: options.Schema = None,
+    choice: options.Choice = None,
+    regex: options.Regex = None,
     offline: options.Offline = False,
     thinking: options.Thinking = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the reply, its token counts and times.")] = False,
@@ -49,6 +52,9 @@ def ask(
         thinking_budget=thinking_budget,
         thinking_seconds=thinking_seconds,
         loop_check=False if no_loop_check else None,
+        schema=options.read_schema(schema),
+        choices=choice or None,
+        regex=regex,
         n_ctx=ctx,
         n_threads=threads,
         n_gpu_layers=gpu_layers,
@@ -56,7 +62,7 @@ def ask(
     text = whole_question(question)
     sink = render.Thinking(thinking or ("hide" if as_json else "stderr"))
     try:
-        reply = run(asked, text, sink, None if as_json else render.Answer())
+        reply = run(asked, text, sink, None if as_json else render.Answer(plain=asked.structured))
     finally:
         sink.close()
     if as_json:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from minireason.errors import NotInstalled
+from minireason.errors import NotInstalled, UsageError
 from minireason.models import catalog, places, store
 from minireason.models.hardware import Hardware
 from minireason.settings import EFFORT_TOKENS, LoadSettings, Settings
@@ -71,6 +73,11 @@ Effort = Annotated[
 ThinkingBudget = Annotated[int | None, typer.Option(help="Tokens of thinking, after which the thought is landed.", show_default=False)]
 ThinkingSeconds = Annotated[float | None, typer.Option(help="Seconds of thinking, after which the thought is landed.", show_default=False)]
 NoLoopCheck = Annotated[bool, typer.Option("--no-loop-check", help="Let a thought go round in circles.")]
+Schema = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Answer with JSON that fits the JSON schema in this file.", show_default=False)
+]
+Choice = Annotated[list[str] | None, typer.Option(help="Answer with one of these; give it once for each.", show_default=False)]
+Regex = Annotated[str | None, typer.Option(help="Answer with text that fits this regular expression.", show_default=False)]
 Offline = Annotated[bool, typer.Option("--offline", help=f"Use no network; the same as {places.OFFLINE_VARIABLES[0]}=1.")]
 ModelName = Annotated[
     str, typer.Argument(help="NAME, NAME:QUANT or hf:owner/repo/file.gguf.", autocompletion=complete_model, show_default=False)
@@ -98,9 +105,18 @@ class Asked:
         given = {name: value for name, value in options.items() if value is not None}
         load_names = ("n_ctx", "n_threads", "n_gpu_layers")
         load = {name: given.pop(name) for name in load_names if name in given}
-        Settings().changed(given)  # type: ignore[arg-type]
+        settings = Settings().changed(given)  # type: ignore[arg-type]
+        if settings.structured:
+            from minireason.reasoning.constraint import constraint
+
+            constraint(settings)
         LoadSettings.of(load)  # type: ignore[arg-type]
         return Asked(model, system, given, load)
+
+    @property
+    def structured(self) -> bool:
+        """Whether the answer is held to a schema, choices or a regex."""
+        return Settings().changed(self.settings).structured  # type: ignore[arg-type]
 
     def model_name(self) -> str:
         """The model asked for, or the environment's, or the best one installed; raises NotInstalled."""
@@ -118,6 +134,21 @@ class Asked:
             )
             raise NotInstalled(message, places.models_dir())
         return found
+
+
+def read_schema(file: str | None) -> Any:
+    """The JSON in a file; raises UsageError."""
+    if file is None:
+        return None
+    try:
+        schema = json.loads(Path(file).read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"The schema {file} could not be read ({error.strerror or error}).") from None
+    except ValueError as error:
+        raise UsageError(f"The schema {file} is not JSON ({error}); mend it there.") from None
+    if not isinstance(schema, dict):
+        raise UsageError(f'The schema {file} has to be a JSON object such as {{"type": "object", ...}}.')
+    return schema
 
 
 def machine() -> Hardware:

@@ -1,87 +1,61 @@
-"""The C boundary: the only module that imports llama_cpp. Every status becomes an exception.
-
-Signatures and meanings: llama.h of the llama.cpp that llama-cpp-python vendors. `tests/native/test_llama.py` lists
-every function and struct field in use, since ctypes takes a misspelt or removed field without a word.
-"""
+"""A model and its context in llama.cpp; every status becomes an exception."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
 import weakref
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from minireason.engine import devices, mapping
 from minireason.engine.confidence import token_confidence
-from minireason.errors import BackendMissing, DecodeFailed, EngineError, ModelFileError
+from minireason.engine.library import C, clear_log, fill, init, log_tail
+from minireason.engine.sampler import likeliest
+from minireason.errors import DecodeFailed, EngineError, ModelFileError
 from minireason.settings import KvType
-
-try:
-    from llama_cpp import llama_cpp as C
-except (ImportError, OSError, RuntimeError) as error:
-    raise BackendMissing(
-        f"The llama.cpp library could not be loaded ({error}); install it again: pip install --force-reinstall llama-cpp-python."
-    ) from error
 
 Logits: TypeAlias = npt.NDArray[np.float32]
 """One number for each token of the vocabulary, in llama.cpp's own memory: what is written there is what is sampled from."""
 
 _BPE = 2
+_RELEASE_SHARE = 1 / 32
 _SPECIAL = C.LLAMA_TOKEN_ATTR_CONTROL | C.LLAMA_TOKEN_ATTR_USER_DEFINED | C.LLAMA_TOKEN_ATTR_UNKNOWN
-_log_lines: deque[str] = deque(maxlen=40)
-
-
-def _on_log(level: int, text: bytes, _data: Any) -> None:
-    line = text.decode("utf-8", "replace").strip()
-    if level in (3, 4) and line:  # 1 debug, 2 info, 3 warning, 4 error, 5 continuation
-        _log_lines.append(line)
-
-
-_log_callback = C.llama_log_callback(_on_log)  # kept here: C holds no reference
-
-
-@functools.cache
-def _init() -> None:
-    C.llama_log_set(_log_callback, None)
-    C.llama_backend_init()
-
-
-def _log_tail() -> str:
-    return "; ".join(list(_log_lines)[-2:])
-
-
-def _fill(params: Any, **values: Any) -> Any:
-    """Set struct fields by name, refusing names that the struct does not have."""
-    known = {name for name, *_ in params._fields_}
-    for name, value in values.items():
-        if name not in known:
-            raise BackendMissing(
-                f"This llama-cpp-python has no {type(params).__name__}.{name}; install the version that minireason asks for."
-            )
-        setattr(params, name, value)
-    return params
+_TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 
 class Model:
     """Weights and vocabulary of one GGUF file, or its vocabulary alone; `on_progress` gets the share loaded, 0 to 1.
 
-    Raises ModelFileError.
+    `repack`: with weights rearranged for the CPU. Raises ModelFileError.
     """
 
     def __init__(
-        self, path: Path, *, n_gpu_layers: int = -1, vocab_only: bool = False, on_progress: Callable[[float], None] | None = None
+        self,
+        path: Path,
+        *,
+        n_gpu_layers: int = -1,
+        repack: bool = False,
+        vocab_only: bool = False,
+        on_progress: Callable[[float], None] | None = None,
     ) -> None:
-        _init()
+        init()
+        if repack:
+            devices.leave_out_amx()
         self.path = path
         interrupted: list[BaseException] = []
+        released = -1.0
 
         def progress(share: float, _data: Any) -> bool:
+            nonlocal released
             try:
+                if repack and share - released > _RELEASE_SHARE:
+                    mapping.release(path)
+                    released = share
                 if on_progress is not None:
                     on_progress(share)
             except BaseException as raised:  # ctypes would print and drop it; it is raised again below
@@ -89,12 +63,11 @@ class Model:
             return not interrupted
 
         callback = C.llama_progress_callback(progress)
-        _log_lines.clear()
-        # Weights repacked for the CPU (use_extra_bufts) cost 60% more memory and gain nothing on AVX2.
-        params = _fill(
+        clear_log()
+        params = fill(
             C.llama_model_default_params(),
             n_gpu_layers=n_gpu_layers,
-            use_extra_bufts=False,
+            use_extra_bufts=repack,
             vocab_only=vocab_only,
             progress_callback=callback,
         )
@@ -102,7 +75,7 @@ class Model:
         if interrupted:
             raise interrupted[0]
         if not self._handle:
-            raise ModelFileError(path, f"llama.cpp could not load it ({_log_tail() or 'no reason given'})")
+            raise ModelFileError(path, f"llama.cpp could not load it ({log_tail() or 'no reason given'})")
         self._free = weakref.finalize(self, C.llama_model_free, self._handle)
         self._vocab = C.llama_model_get_vocab(self._handle)
         self._pieces: dict[int, bytes] = {}
@@ -189,7 +162,8 @@ class SamplerChain:
 
     def __init__(self, links: Sequence[tuple[Any, ...]], mask: Callable[[], Callable[[Logits], None] | None] | None = None) -> None:
         self.mask = mask
-        self._handle = C.llama_sampler_chain_init(_fill(C.llama_sampler_chain_default_params(), no_perf=True))
+        self.looks_at = _looks_at(links[0])
+        self._handle = C.llama_sampler_chain_init(fill(C.llama_sampler_chain_default_params(), no_perf=True))
         self._free = weakref.finalize(self, C.llama_sampler_free, self._handle)
         for name, *arguments in links:
             C.llama_sampler_chain_add(self._handle, getattr(C, f"llama_sampler_init_{name}")(*arguments))
@@ -201,6 +175,16 @@ class SamplerChain:
     def close(self) -> None:
         self._free()
         self._handle = None
+
+
+def _looks_at(first: tuple[Any, ...]) -> int:
+    """How many of the largest logits a chain with this first link can choose from; 0: all."""
+    match first:
+        case ("greedy",):
+            return 1
+        case ("top_k", int(count)):
+            return count
+    return 0
 
 
 class Context:
@@ -233,7 +217,7 @@ class Context:
         rows = (ctypes.POINTER(C.llama_seq_id) * n_batch)()
         for row in range(n_batch):
             rows[row] = ctypes.cast(ctypes.addressof(self._seq) + row * step, ctypes.POINTER(C.llama_seq_id))
-        self._batch = _fill(
+        self._batch = fill(
             C.llama_batch(),
             token=self._token,
             pos=self._pos,
@@ -243,9 +227,9 @@ class Context:
         )
 
     def _open(self, n_ctx: int) -> None:
-        _log_lines.clear()
+        clear_log()
         kv_type = getattr(C, f"GGML_TYPE_{self._kv_type.upper()}")
-        params = _fill(
+        params = fill(
             C.llama_context_default_params(),
             n_ctx=n_ctx,
             n_batch=self.n_batch,
@@ -263,7 +247,7 @@ class Context:
         self._ctx = C.llama_init_from_model(self._model.handle, params)
         if not self._ctx:
             raise EngineError(
-                f"llama.cpp could not make a context of {n_ctx} tokens ({_log_tail() or 'not enough memory?'}); ask for a smaller one."
+                f"llama.cpp could not make a context of {n_ctx} tokens ({log_tail() or 'not enough memory?'}); ask for a smaller one."
             )
         self._free = weakref.finalize(self, C.llama_free, self._ctx)
         self._memory = C.llama_get_memory(self._ctx)
@@ -285,20 +269,30 @@ class Context:
         self._batch.n_tokens = count
         status = C.llama_decode(self._ctx, self._batch)
         if status not in (0, 1):
-            raise DecodeFailed(status, _log_tail())
+            raise DecodeFailed(status, log_tail())
         return bool(status == 0)
 
     def sample(self, sampler: SamplerChain, row: int) -> int:
         """One token from the logits of a row of the last batch that had `outputs` set."""
+        logits = self._logits(row)
         change = sampler.mask() if sampler.mask else None
         if change:
-            change(np.ctypeslib.as_array(C.llama_get_logits_ith(self._ctx, row), (self._model.n_vocab,)))
-        return int(C.llama_sampler_sample(sampler.handle, self._ctx, row))
+            change(logits)
+        ids = likeliest(logits, sampler.looks_at)
+        rows = np.zeros(len(ids), _TOKEN_DATA)
+        rows["id"], rows["logit"] = ids, logits[ids]
+        candidates = C.llama_token_data_array(rows.ctypes.data_as(C.llama_token_data_p), len(ids), -1, False)
+        C.llama_sampler_apply(sampler.handle, ctypes.byref(candidates))
+        token = int(candidates.data[candidates.selected].id)
+        C.llama_sampler_accept(sampler.handle, token)
+        return token
 
     def confidence(self, row: int) -> float:
         """How sure the model is of the token after a row of the last batch that had `outputs` set; see `engine.confidence`."""
-        pointer = C.llama_get_logits_ith(self._ctx, row)
-        return token_confidence(np.ctypeslib.as_array(pointer, (self._model.n_vocab,)))
+        return token_confidence(self._logits(row))
+
+    def _logits(self, row: int) -> Logits:
+        return np.ctypeslib.as_array(C.llama_get_logits_ith(self._ctx, row), (self._model.n_vocab,))
 
     def trim(self, slot: int, keep: int) -> None:
         """Forget a slot's positions from `keep` on."""
@@ -323,64 +317,3 @@ class Context:
             self.close()
             raise EngineError(f"llama.cpp could not move its state into a context of {n_ctx} tokens; load the model again.")
         return self.n_ctx > before
-
-
-def system_info() -> str:
-    """What llama.cpp says of its build and this CPU."""
-    _init()
-    return str(C.llama_print_system_info().decode())
-
-
-class Device(NamedTuple):
-    """A device that the installed llama.cpp can compute on; `kind` is "cpu", "gpu", "igpu" (shares the machine's memory) or "accel"."""
-
-    name: str
-    description: str
-    kind: str
-    free_bytes: int
-    total_bytes: int
-
-
-def devices() -> list[Device]:
-    """Every device of this build, in llama.cpp's order; names from ggml-backend.h, which llama-cpp-python does not bind."""
-    _init()
-    count, get = _ggml("dev_count", ctypes.c_size_t), _ggml("dev_get", ctypes.c_void_p, ctypes.c_size_t)
-    name, description = _ggml("dev_name", ctypes.c_char_p, ctypes.c_void_p), _ggml("dev_description", ctypes.c_char_p, ctypes.c_void_p)
-    kind = _ggml("dev_type", ctypes.c_int, ctypes.c_void_p)
-    memory = _ggml("dev_memory", None, ctypes.c_void_p, ctypes.POINTER(ctypes.c_size_t), ctypes.POINTER(ctypes.c_size_t))
-    found = []
-    for index in range(count()):
-        device = get(index)
-        free, total = ctypes.c_size_t(), ctypes.c_size_t()
-        memory(device, ctypes.byref(free), ctypes.byref(total))
-        found.append(
-            Device(
-                name(device).decode(),
-                description(device).decode("utf-8", "replace"),
-                _KINDS.get(kind(device), "other"),
-                free.value,
-                total.value,
-            )
-        )
-    return found
-
-
-_KINDS = {0: "cpu", 1: "gpu", 2: "igpu", 3: "accel"}  # enum ggml_backend_dev_type
-
-
-def _ggml(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-    """The function ggml_backend_NAME, which libllama's handle finds in the libraries that it pulls in, except on Windows."""
-    for library in (C._lib, *_ggml_libraries()):
-        try:
-            function = library[f"ggml_backend_{name}"]
-        except AttributeError:
-            continue
-        function.restype, function.argtypes = result, list(arguments)
-        return function  # type: ignore[no-any-return]
-    raise BackendMissing(f"This llama-cpp-python has no ggml_backend_{name}; install the version that minireason asks for.")
-
-
-@functools.cache
-def _ggml_libraries() -> list[ctypes.CDLL]:
-    files = Path(C.__file__).with_name("lib").glob("ggml*.dll")
-    return [ctypes.CDLL(str(file)) for file in sorted(files)]

@@ -25,6 +25,8 @@ _SHARD = re.compile(r"-\d{5}-of-\d{5}(?=\.gguf$)")
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 _FILE = re.compile(r"[\w][\w.+ -]*(/[\w][\w.+ -]*)*\.gguf")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_DIMENSIONS = ("layers", "heads", "kv_heads", "head_dim", "hidden", "feed_forward", "vocab")
+_REPACKABLE = ("Q4_K_M", "Q4_K_S", "Q4_0", "IQ4_NL")  # see gguf.py
 _REVISION = re.compile(r"[\w][\w.-]*")
 
 
@@ -70,7 +72,7 @@ class ModelSpec:
         """What the estimate before a download is made of; None where the catalogue does not say enough."""
         if self.dimensions is None or not self.quants[quant].bytes:
             return None
-        return replace(self.dimensions, weight_bytes=self.quants[quant].bytes)
+        return replace(self.dimensions, weight_bytes=self.quants[quant].bytes, repackable=quant in _REPACKABLE)
 
 
 def load() -> tuple[ModelSpec, ...]:
@@ -243,8 +245,8 @@ def _spec(table: _Table) -> ModelSpec:
 
 
 def _dimensions(table: _Table, context: int) -> Shape:
-    numbers = {key: table.whole(key) for key in ("layers", "heads", "kv_heads", "head_dim", "hidden", "feed_forward", "vocab")}
-    return Shape(arch=table.text("arch"), context=context, weight_bytes=0, tied=table.flag("tied"), **numbers)
+    layers, heads, kv_heads, head_dim, hidden, feed_forward, vocab = (table.whole(key) for key in _DIMENSIONS)
+    return Shape(table.text("arch"), layers, heads, kv_heads, head_dim, hidden, feed_forward, vocab, context, 0, table.flag("tied"))
 
 
 def _quant(name: str, table: _Table, built_in: bool) -> Quant:

@@ -34,11 +34,11 @@ TOKEN_BYTES = 330
 GPU_RUNTIME_BYTES = 512 * 2**20
 """What a GPU's driver and libraries take on each GPU: a guess on the safe side, no GPU was at hand."""
 
-EFFICIENCY = 0.33
-"""Bytes of weights read per second while decoding, over the memory's bandwidth.
+EFFICIENCY, REPACKED_EFFICIENCY = 0.33, 0.45
+"""Bytes of weights read per second while decoding, over the memory's bandwidth, as they are in the file and rearranged.
 
-Measured on two cores of a Xeon with AVX-512 and 36 GB/s: 0.30 in the 1.5B shape and 0.34 in the 7B shape, both Q4_K_M,
-0.34 for SmolLM2-135M in Q4_1. Unpacking 4-bit weights keeps two cores busy; with more cores for the bandwidth it is higher.
+Measured on two cores of a Xeon with AVX-512 and 36 GB/s: 0.30 and 0.43 in the 1.5B shape, both Q4_K_M, 0.34 for SmolLM2-135M in
+Q4_1. Unpacking 4-bit weights keeps two cores busy; with more cores for the bandwidth it is higher.
 """
 
 _STEP = 256
@@ -54,8 +54,7 @@ class FitPlan:
     `n_gpu_layers` 0 on the CPU (the output counts as a layer). `needed_bytes`, with `n_ctx` tokens in the cache, is the sum
     of weights, KV cache, compute buffers, runtime (interpreter, libraries, vocabulary) and growth (what is in memory twice
     during the last step of growing); `vram_bytes` of it lie on the GPU. `tokens_per_s` is an estimate for one sequence,
-    None without a measured bandwidth, on a GPU and for mixtures of experts. `repack`: weights rearranged for the CPU, which
-    costs memory; never chosen so far.
+    None without a measured bandwidth, on a GPU and for mixtures of experts. `repack`: weights rearranged for the CPU.
     """
 
     n_ctx: int
@@ -205,8 +204,12 @@ class _Planner:
         per_token = kv_bytes_per_token(shape, kv_type)
         start = min(START_N_CTX, n_ctx)
         n_batch = max(N_BATCH, wish.n_seq_max)
-        # On a CPU it made decoding of SmolLM2 1.4 times slower at 200 tokens of context and 2.5 times at 2,000.
-        flash = bool(n_gpu_layers) or kv_type != "f16"
+        # On a CPU it is slower (the 1.5B shape: 5 to 25% in prefill, -3 to +5% in decode), but with small heads 7 to 12% faster, unless
+        # llama.cpp was built for AVX-512: there it doubles the time of SmolLM2 at 1,100 tokens. Quantized values need it.
+        small_heads = shape.head_dim < 128 and "AVX512" not in self._hardware.built_for
+        flash = bool(n_gpu_layers) or kv_type != "f16" or small_heads
+        # 1.4 to 1.5 times faster, with AVX2 and AVX-512. With a GPU llama.cpp does not do it.
+        repack = (shape.repackable if wish.repack is None else wish.repack) and not self._hardware.gpus
         compute = compute_bytes(shape, n_ctx, n_batch, wish.n_seq_max, flash=flash)
         gpus = len(self._hardware.gpus) if n_gpu_layers else 0
         weights, on_gpu = _weights(shape, n_gpu_layers)
@@ -224,7 +227,7 @@ class _Planner:
             n_gpu_layers=n_gpu_layers,
             kv_type=kv_type,
             flash_attention=flash,
-            repack=False,
+            repack=repack,
             weights_bytes=weights,
             kv_bytes=kv,
             compute_bytes=compute_all,
@@ -232,7 +235,7 @@ class _Planner:
             growth_bytes=growth,
             needed_bytes=weights + kv + compute_all + runtime + growth,
             vram_bytes=on_gpu + kv * max(0, n_gpu_layers - 1) // shape.layers + gpus * (compute + GPU_RUNTIME_BYTES),
-            tokens_per_s=None if n_gpu_layers else _tokens_per_s(shape, self._hardware.bandwidth_bytes_per_s),
+            tokens_per_s=None if n_gpu_layers else _tokens_per_s(shape, self._hardware.bandwidth_bytes_per_s, repack),
         )
 
 
@@ -253,8 +256,9 @@ def _embedding_bytes(shape: Shape) -> int:
     return shape.weight_bytes * embedding // (layers + embedding * (1 if shape.tied else 2))
 
 
-def _tokens_per_s(shape: Shape, bandwidth: float | None) -> float | None:
+def _tokens_per_s(shape: Shape, bandwidth: float | None, repacked: bool) -> float | None:
     """Each token reads all weights once, but of an embedding that is not the output one row only."""
     if bandwidth is None or shape.arch.endswith("moe"):
         return None
-    return EFFICIENCY * bandwidth / (shape.weight_bytes - (0 if shape.tied else _embedding_bytes(shape)))
+    efficiency = REPACKED_EFFICIENCY if repacked and shape.repackable else EFFICIENCY
+    return efficiency * bandwidth / (shape.weight_bytes - (0 if shape.tied else _embedding_bytes(shape)))

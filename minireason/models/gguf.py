@@ -31,6 +31,8 @@ _BLOCKS = {
     29: (256, 56), 30: (1, 2), 34: (256, 54), 35: (256, 66), 39: (32, 17),
 }  # fmt: skip
 
+_REPACKABLE = frozenset({2, 12, 20})  # Q4_0, Q4_K, IQ4_NL: on x86 and ARM, repack.cpp of ggml-cpu
+
 # Decoders with full attention and rotary positions, whose KV cache can be copied and cut as the engine does.
 ARCHITECTURES = frozenset("llama qwen2 qwen3 mistral3 phi3 smollm3 granite olmo2 exaone glm4 qwen2moe qwen3moe".split())
 
@@ -39,7 +41,8 @@ ARCHITECTURES = frozenset("llama qwen2 qwen3 mistral3 phi3 smollm3 granite olmo2
 class Header:
     """What the header of a GGUF file says; `metadata` holds scalars and strings, `array_lengths` how long arrays are.
 
-    `tied`: there is no output matrix, so the token embedding is used twice.
+    `tied`: there is no output matrix, so the token embedding is used twice. `repackable_bytes` are those of the tensors that
+    llama.cpp can rearrange for a CPU.
     """
 
     path: Path
@@ -48,6 +51,7 @@ class Header:
     array_lengths: dict[str, int]
     tensor_bytes: int
     tied: bool = False
+    repackable_bytes: int = 0
 
     @property
     def architecture(self) -> str:
@@ -99,7 +103,11 @@ def check(path: Path) -> Header:
     """
     header = read(path)
     others = [read(shard) for shard in shards(path)[1:]]
-    header = replace(header, tensor_bytes=header.tensor_bytes + sum(other.tensor_bytes for other in others))
+    header = replace(
+        header,
+        tensor_bytes=header.tensor_bytes + sum(other.tensor_bytes for other in others),
+        repackable_bytes=header.repackable_bytes + sum(other.repackable_bytes for other in others),
+    )
     architecture = header.architecture
     if architecture not in ARCHITECTURES:
         raise ModelFileError(
@@ -141,8 +149,8 @@ class _Reader:
         lengths: dict[str, int] = {}
         for _ in range(entries):
             self._entry(metadata, lengths)
-        end, names = self._tensors(tensors, metadata)
-        return Header(self._path, self._size, metadata, lengths, end, tied="output.weight" not in names)
+        end, repackable, names = self._tensors(tensors, metadata)
+        return Header(self._path, self._size, metadata, lengths, end, "output.weight" not in names, repackable)
 
     def _entry(self, metadata: dict[str, Value], lengths: dict[str, int]) -> None:
         key, kind = self._string(), self._whole("I")
@@ -175,9 +183,9 @@ class _Reader:
         else:
             raise self._damaged(f"an array of type {item}")
 
-    def _tensors(self, count: int, metadata: dict[str, Value]) -> tuple[int, set[str]]:
-        """Bytes of all tensors, and their names."""
-        end, names = 0, set[str]()
+    def _tensors(self, count: int, metadata: dict[str, Value]) -> tuple[int, int, set[str]]:
+        """Bytes of all tensors, of those that can be repacked, and the names of all."""
+        end, repackable, names = 0, 0, set[str]()
         for _ in range(count):
             name, dimensions = self._string(), self._whole("I")
             if dimensions > 4 or name in names:
@@ -188,7 +196,9 @@ class _Reader:
             if kind not in _BLOCKS or not all(0 < size < 2**32 for size in shape):
                 raise self._damaged(f"tensor {name!r}")
             values, block_bytes = _BLOCKS[kind]
-            end = max(end, offset + math.prod(shape) // values * block_bytes)
+            size = math.prod(shape) // values * block_bytes
+            end = max(end, offset + size)
+            repackable += size if kind in _REPACKABLE else 0
         alignment = metadata.get("general.alignment", 32)
         if not isinstance(alignment, int) or alignment not in (2**power for power in range(3, 17)):
             raise self._damaged(f"alignment {alignment}")
@@ -196,7 +206,7 @@ class _Reader:
         if start + end > self._size:
             missing = start + end - self._size
             raise ModelFileError(self._path, f"the file is cut short: {missing:,} of {start + end:,} bytes are missing; download it again")
-        return end, names
+        return end, repackable, names
 
     def _scalar(self, code: str) -> int | float | bool:
         try:

@@ -34,6 +34,7 @@ class Gpu:
 class Hardware:
     """`cores` that threads of ours should use, memory within what the system and the cgroup allow, the CPU's vector instructions.
 
+    `built_for` are those that the installed llama.cpp uses, in its own names ("AVX2", "AVX512"), empty where nobody has asked.
     `bandwidth_bytes_per_s` is how fast the cores together read memory, None where nobody has measured it.
     """
 
@@ -41,6 +42,7 @@ class Hardware:
     free_bytes: int
     total_bytes: int
     simd: tuple[str, ...] = ()
+    built_for: frozenset[str] = frozenset()
     gpus: tuple[Gpu, ...] = ()
     bandwidth_bytes_per_s: float | None = None
 
@@ -48,7 +50,7 @@ class Hardware:
 def probe(list_devices: Callable[[], Sequence[Gpu]] | None = None) -> Hardware:
     """This machine, now; `list_devices` asks llama.cpp for its GPUs. See `reasoner.machine`, which does."""
     free, total = _memory()
-    return Hardware(_cores(), free, total, _simd(), tuple(list_devices() if list_devices else ()))
+    return Hardware(_cores(), free, total, _simd(), gpus=tuple(list_devices() if list_devices else ()))
 
 
 def unusable_gpus(usable: Sequence[Gpu]) -> tuple[tuple[str, str], ...]:

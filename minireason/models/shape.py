@@ -11,7 +11,8 @@ from minireason.models.gguf import Header
 class Shape:
     """What a model's size and cost follow from: its dimensions, the trained `context` in tokens, and the bytes of its weights.
 
-    `tied`: the output matrix is the token embedding, stored once.
+    `tied`: the output matrix is the token embedding, stored once. `repackable`: most weights are of a kind that llama.cpp can
+    rearrange for a CPU.
     """
 
     arch: str
@@ -25,6 +26,7 @@ class Shape:
     context: int
     weight_bytes: int
     tied: bool = False
+    repackable: bool = False
 
 
 def of(header: Header) -> Shape:
@@ -42,4 +44,5 @@ def of(header: Header) -> Shape:
         context=header.number("context_length"),
         weight_bytes=header.tensor_bytes,
         tied=header.tied,
+        repackable=2 * header.repackable_bytes > header.tensor_bytes,
     )

@@ -25,7 +25,7 @@ SHAPES = (QWEN_1_5B, QWEN_7B, LLAMA_8B, LLAMA_70B)
 
 def machine(free: float, vram: float = 0, *, unified: bool = False, bandwidth: float | None = None) -> Hardware:
     gpus = (Gpu("GPU0", "Some GPU", int(vram * GIB), int(vram * GIB), unified),) if vram else ()
-    return Hardware(4, int(free * GIB), int(free * GIB), (), gpus, bandwidth)
+    return Hardware(4, int(free * GIB), int(free * GIB), gpus=gpus, bandwidth_bytes_per_s=bandwidth)
 
 
 SMOLLM2 = Shape("llama", 30, 9, 3, 64, 576, 1536, 49_152, 8192, 96_576_768, tied=True)
@@ -162,6 +162,26 @@ def test_tokens_per_s_follow_bandwidth_and_weights() -> None:
     assert slow < 20e9 / 4.2e9
     assert plan(replace(QWEN_7B, arch="qwen3moe"), machine(24, bandwidth=20e9)).tokens_per_s is None
     assert plan(QWEN_7B, machine(24, vram=24, bandwidth=20e9)).tokens_per_s is None
+
+
+def test_weights_are_rearranged_where_llama_cpp_can() -> None:
+    four_bit = replace(QWEN_7B, repackable=True)
+    assert plan(four_bit, machine(24)).repack
+    assert not plan(QWEN_7B, machine(24)).repack
+    assert not plan(four_bit, machine(24), LoadSettings(repack=False)).repack
+    assert not plan(four_bit, machine(24, vram=24)).repack
+    plain, repacked = (plan(shape, machine(24, bandwidth=20e9)).tokens_per_s for shape in (QWEN_7B, four_bit))
+    assert plain
+    assert repacked
+    assert repacked > plain
+
+
+def test_flash_attention_is_off_where_it_is_slow() -> None:
+    assert not plan(QWEN_7B, machine(24)).flash_attention
+    assert plan(QWEN_7B, machine(24), LoadSettings(kv_type="q8_0")).flash_attention
+    assert plan(QWEN_7B, machine(24, vram=24)).flash_attention
+    assert plan(SMOLLM2, machine(24)).flash_attention
+    assert not plan(SMOLLM2, replace(machine(24), built_for=frozenset({"AVX2", "AVX512"}))).flash_attention
 
 
 MACHINES = st.builds(machine, st.floats(0.5, 80), st.sampled_from([0, 2, 6, 12, 24]), unified=st.booleans())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from minireason import reasoner
-from minireason.engine import llama
+from minireason.engine import devices
 from minireason.models import hardware
 from minireason.models.hardware import Gpu
 
@@ -35,11 +35,11 @@ def test_this_machine() -> None:
     found = reasoner.machine()
     assert found.cores >= 1
     assert 2**20 < found.free_bytes <= found.total_bytes
-    assert len(found.gpus) == sum(device.kind in ("gpu", "igpu") for device in llama.devices())
+    assert len(found.gpus) == sum(device.kind in ("gpu", "igpu") for device in devices.devices())
 
 
 def test_llama_cpp_lists_its_cpu() -> None:
-    assert [device for device in llama.devices() if device.kind == "cpu" and device.total_bytes > 2**20]
+    assert [device for device in devices.devices() if device.kind == "cpu" and device.total_bytes > 2**20]
 
 
 def test_every_cgroup_up_to_the_root_may_set_the_limit(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ import pytest
 from llama_cpp import llama_cpp
 
 from minireason import BackendMissing, DecodeFailed, ModelFileError
-from minireason.engine import llama, sampler, trial
+from minireason.engine import devices, library, llama, sampler, trial
 from minireason.settings import KvType
 from tests.models.build import write
 
-SOURCE = inspect.getsource(llama)
+SOURCE = "".join(inspect.getsource(module) for module in (library, llama, devices))
 
 
 def test_every_function_in_use_exists() -> None:
@@ -53,12 +53,12 @@ def test_every_kv_type_exists() -> None:
 
 def test_a_function_of_ggml_that_is_gone_is_refused() -> None:
     with pytest.raises(BackendMissing, match="dev_weight"):
-        llama._ggml("dev_weight", None)
+        library.ggml("dev_weight", None)
 
 
 def test_a_field_that_is_gone_is_refused() -> None:
     with pytest.raises(BackendMissing, match="use_mmap"):
-        llama._fill(llama_cpp.llama_model_default_params(), use_mmap=True)
+        library.fill(llama_cpp.llama_model_default_params(), use_mmap=True)
 
 
 def test_pieces_longer_than_the_buffer(smollm2_path: Path) -> None:
@@ -78,6 +78,19 @@ def test_an_impossible_batch_never_reaches_the_library(tiny_path: Path) -> None:
             context.decode(*batch)
     with pytest.raises(DecodeFailed):  # a gap in the positions
         context.decode([1], [7], [0], [True]) and context.decode([1], [3], [0], [True])
+    context.close()
+    model.close()
+
+
+@pytest.mark.parametrize(("temperature", "top_k"), [(0, 256), (1.0, 256), (1.5, 20), (1.0, 1000), (1.0, 0)])
+def test_a_token_is_the_one_that_llama_cpp_itself_draws(smollm2_path: Path, temperature: float, top_k: int) -> None:
+    model = llama.Model(smollm2_path)
+    context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=1, n_threads=2)
+    context.decode([1, 9000], [0, 1], [0, 0], [False, True])
+    for seed in range(20):
+        ours, theirs = (llama.SamplerChain(sampler.links(temperature, 0.99, top_k, seed)) for _ in range(2))
+        drawn = [llama_cpp.llama_sampler_sample(theirs.handle, context._ctx, 1) for _ in range(5)]
+        assert [context.sample(ours, 1) for _ in range(5)] == drawn
     context.close()
     model.close()
 
@@ -107,3 +120,22 @@ def test_an_exception_in_the_progress_callback_comes_out(tiny_path: Path) -> Non
 
     with pytest.raises(KeyboardInterrupt):
         llama.Model(tiny_path, on_progress=stop)
+
+
+def test_amx_is_left_out() -> None:
+    names = devices.leave_out_amx()
+    assert "AMX" not in names
+    assert devices.leave_out_amx() == names
+
+
+def test_repacked_weights_compute_the_same(random_path: Path) -> None:
+    logits = []
+    for repack in (False, True):
+        model = llama.Model(random_path, repack=repack)
+        context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
+        context.decode([3, 1, 4, 1, 5], list(range(5)), [0] * 5, [False] * 4 + [True])
+        logits.append(context._logits(4).copy())
+        context.close()
+        model.close()
+    plain, repacked = logits
+    assert abs(plain - repacked).max() < 0.02 * plain.std()

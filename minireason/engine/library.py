@@ -1,0 +1,81 @@
+"""The C library: the only module that imports llama_cpp, with its log, its structs and its functions without a binding.
+
+Signatures and meanings: llama.h and ggml-backend.h of the llama.cpp that llama-cpp-python vendors. `tests/native/test_llama.py`
+lists every function and struct field in use, since ctypes takes a misspelt or removed field without a word.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from minireason.errors import BackendMissing
+
+try:
+    from llama_cpp import llama_cpp as C
+except (ImportError, OSError, RuntimeError) as error:
+    raise BackendMissing(
+        f"The llama.cpp library could not be loaded ({error}); install it again: pip install --force-reinstall llama-cpp-python."
+    ) from error
+
+__all__ = ["C", "clear_log", "fill", "ggml", "init", "log_tail"]
+
+_log_lines: deque[str] = deque(maxlen=40)
+
+
+def _on_log(level: int, text: bytes, _data: Any) -> None:
+    line = text.decode("utf-8", "replace").strip()
+    if level in (3, 4) and line:  # 1 debug, 2 info, 3 warning, 4 error, 5 continuation
+        _log_lines.append(line)
+
+
+_log_callback = C.llama_log_callback(_on_log)  # kept here: C holds no reference
+
+
+@functools.cache
+def init() -> None:
+    """Start the library; to be called before anything else of it."""
+    C.llama_log_set(_log_callback, None)
+    C.llama_backend_init()
+
+
+def clear_log() -> None:
+    _log_lines.clear()
+
+
+def log_tail() -> str:
+    """The last warnings and errors of the library."""
+    return "; ".join(list(_log_lines)[-2:])
+
+
+def fill(params: Any, **values: Any) -> Any:
+    """Set struct fields by name, refusing names that the struct does not have."""
+    known = {name for name, *_ in params._fields_}
+    for name, value in values.items():
+        if name not in known:
+            raise BackendMissing(
+                f"This llama-cpp-python has no {type(params).__name__}.{name}; install the version that minireason asks for."
+            )
+        setattr(params, name, value)
+    return params
+
+
+def ggml(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+    """The function ggml_backend_NAME, which libllama's handle finds in the libraries that it pulls in, except on Windows."""
+    for library in (C._lib, *_ggml_libraries()):
+        try:
+            function = library[f"ggml_backend_{name}"]
+        except AttributeError:
+            continue
+        return ctypes.CFUNCTYPE(result, *arguments)(ctypes.cast(function, ctypes.c_void_p).value or 0)
+    raise BackendMissing(f"This llama-cpp-python has no ggml_backend_{name}; install the version that minireason asks for.")
+
+
+@functools.cache
+def _ggml_libraries() -> list[ctypes.CDLL]:
+    files = Path(C.__file__).with_name("lib").glob("ggml*.dll")
+    return [ctypes.CDLL(str(file)) for file in sorted(files)]
