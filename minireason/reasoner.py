@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -77,18 +78,20 @@ class Reasoner:
     def __init__(self, name: str, model: llama.Model, template: str, plan: FitPlan, started: float) -> None:
         self.name, self.plan = name, plan
         self._model = model
+        with ThreadPoolExecutor(1) as meanwhile:
+            meanwhile.submit(lambda: model.eog)  # goes through the whole vocabulary, 45 ms for 152k tokens
+            self._context = llama.Context(
+                model,
+                n_ctx=plan.start_n_ctx,
+                n_batch=plan.n_batch,
+                n_seq_max=plan.n_seq_max,
+                n_threads=plan.n_threads,
+                kv_type=plan.kv_type,
+                flash_attention=plan.flash_attention,
+            )
         bos = model.piece(model.bos).decode("utf-8", "replace") if model.bos is not None else ""
         eos = model.piece(min(model.eog)).decode("utf-8", "replace")
         self._encoder = PromptEncoder(model, template, bos, eos)
-        self._context = llama.Context(
-            model,
-            n_ctx=plan.start_n_ctx,
-            n_batch=plan.n_batch,
-            n_seq_max=plan.n_seq_max,
-            n_threads=plan.n_threads,
-            kv_type=plan.kv_type,
-            flash_attention=plan.flash_attention,
-        )
         self._scheduler = Scheduler(self._context, plan.n_ctx, plan.cache_tokens)
         self._closed = False
         self._load_s = time.perf_counter() - started

@@ -60,8 +60,8 @@ class Changes(ChainChanges, total=False):
     stop: tuple[str, ...]
 
 
-class SolveChanges(ChainChanges, total=False):
-    """The keyword arguments of `solve`: the fields of `VoteSettings`, and of `Settings` all but its `stop`."""
+class VoteChanges(TypedDict, total=False):
+    """Changes to `VoteSettings`, field by field."""
 
     samples: int
     parallel: int | Literal["auto"]
@@ -71,6 +71,10 @@ class SolveChanges(ChainChanges, total=False):
     budget_tokens: int | None
     budget_s: float | None
     instruction: str | None
+
+
+class SolveChanges(ChainChanges, VoteChanges, total=False):
+    """The keyword arguments of `solve`: the fields of `VoteSettings`, and of `Settings` all but its `stop`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
