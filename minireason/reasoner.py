@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ from minireason.models.hardware import Gpu, Hardware
 from minireason.prefill import Prefill
 from minireason.reasoning.answer import BOX
 from minireason.reasoning.budget import Budget, Landing, Limits
-from minireason.reasoning.constraint import Follower, constraint
+from minireason.reasoning.constraint import Follower, Tokenizer, constraint
 from minireason.reasoning.loops import LoopDetector
 from minireason.reasoning.prompt import Prompt, PromptEncoder
 from minireason.reasoning.think import State, ThinkMachine
@@ -119,10 +120,14 @@ class Reasoner:
         generation = Generation(self.name, self._model, prompt, settings, machine, budget)
         generation.load_s = self._load_s
         if wanted:
-            generation.follower = Follower(wanted, self._model)
+            generation.follower = Follower(wanted, self._tokenizer)
         links = sampler.links(settings.temperature, settings.top_p, settings.top_k, settings.seed or 0)
         chain = llama.SamplerChain(links, generation.mask)
         return Stream(self._scheduler, engine.Sequence(prompt.ids, chain, generation), generation, on_prefill)
+
+    @functools.cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return Tokenizer(self._model)
 
     def _plan(self, messages: list[Message], settings: Settings) -> tuple[Prompt, Settings, Budget]:
         """The prompt, the settings without anything left open, and how long the thought may be."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 import random
 import time
 from collections import deque
@@ -86,13 +87,13 @@ class SolveStream(Iterator[SolveEvent]):
         self._settings = Settings().changed(self._changes)
         self._reasoner = reasoner
         self._seed = random.randrange(MAX_SEED) if self._settings.seed is None else self._settings.seed
-        self._messages = with_instruction(question, instruction_for(reasoner, self._vote.instruction))
+        self._messages = with_instruction(question, instruction_for(reasoner, self._wished_instruction()))
         self._notes: list[str] = []
         self._planned = deque(self._job(index) for index in range(self._samples()))
         self._jobs = len(self._planned)
         self._open: dict[_Job, Stream] = {}
         self._chains: dict[int, Chain] = {}
-        self._ballot = Ballot()
+        self._ballot = Ballot(operator.eq, str) if self._settings.structured else Ballot()
         self._cancelled = False
         self._solution: Solution | None = None
         first = self._start(self._planned[0])
@@ -132,6 +133,10 @@ class SolveStream(Iterator[SolveEvent]):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _wished_instruction(self) -> str | None:
+        """A structured answer has no room for a \\boxed{}."""
+        return "" if self._settings.structured and self._vote.instruction is None else self._vote.instruction
 
     def _samples(self) -> int:
         if self._settings.temperature == 0 and self._vote.samples > 1:
@@ -188,7 +193,7 @@ class SolveStream(Iterator[SolveEvent]):
         """Close a chain's stream and keep what it came to."""
         stream = self._open.pop(job)
         stream.close()
-        self._chains[job.index] = chain = _chain(job, stream.reply, stream.tokens)
+        self._chains[job.index] = chain = _chain(job, stream.reply, stream.tokens, self._settings.structured)
         return chain
 
     def _count(self, chain: Chain, job: _Job) -> Iterator[SolveEvent]:
@@ -225,6 +230,7 @@ class SolveStream(Iterator[SolveEvent]):
             model=self._reasoner.name,
             answer=candidates[0].answer if candidates else None,
             agreement=candidates[0].share if candidates else 0.0,
+            parsed=next(chain.parsed for chain in chains if chain.index == candidates[0].chains[0]) if candidates else None,
             candidates=candidates,
             chains=chains,
             best=best,
@@ -242,9 +248,12 @@ class SolveStream(Iterator[SolveEvent]):
         )
 
 
-def _chain(job: _Job, reply: Reply, tokens: int) -> Chain:
+def _chain(job: _Job, reply: Reply, tokens: int, structured: bool) -> Chain:
     ended = reply.finish_reason != "cancelled"
-    found = answer.final_answer(reply.answer) if ended else None
+    if structured:
+        found = None if reply.parsed is None else reply.answer
+    else:
+        found = answer.final_answer(reply.answer) if ended else None
     return Chain(
         index=job.index,
         seed=job.seed,
@@ -252,12 +261,13 @@ def _chain(job: _Job, reply: Reply, tokens: int) -> Chain:
         thinking=reply.thinking,
         text=reply.answer,
         answer=found,
-        key=None if found is None else answer.key(found),
+        key=found if found is None or structured else answer.key(found),
         finish=reply.finish_reason,
         thinking_end=reply.thinking_end,
         tokens=tokens,
         confidence=tail_confidence(job.confidences),
         total_s=reply.timings.total_s,
+        parsed=reply.parsed,
         replaced=ended and reply.thinking_end == "loop" and job.replaces is None,
     )
 
