@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from typing import Annotated
@@ -34,7 +33,7 @@ def ask(
     finally:
         sink.close()
     if as_json:
-        print(to_json(reply))
+        print(render.json_line(asdict(reply)))
     else:
         render.facts(reply)
     return 130 if reply.finish_reason == "cancelled" else 0
@@ -71,8 +70,3 @@ def whole_question(argument: str | None) -> str:
     if not text:
         raise UsageError("There is no question; give one as an argument or on standard input.")
     return text
-
-
-def to_json(reply: Reply) -> str:
-    """The reply as one line of JSON."""
-    return json.dumps(asdict(reply), ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"))
