@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
 FinishReason: TypeAlias = Literal["stop", "length", "cancelled"]
 ThinkingEnd: TypeAlias = Literal["natural", "budget", "loop", "user", "skipped", "unclosed"]
@@ -70,7 +70,8 @@ class Reply:
     `thinking_end` is None for a model that does not think, else
     "natural": the model closed its thought; "budget": tokens, seconds or room for it were used up; "loop": it went round in
     circles; "user": `finish_thinking` was called; "skipped": there was no thought; "unclosed": the text ended inside it, because
-    the model ended there (an answer was asked for all the same) or the reply was cut off.
+    the model ended there (an answer was asked for all the same) or the reply was cut off. `parsed` is the value of a structured
+    answer that came to its end: what JSON means, an instance of the class asked for, the choice, or the text that fits the regex.
     """
 
     model: str
@@ -82,6 +83,7 @@ class Reply:
     seed: int
     usage: Usage
     timings: Timings
+    parsed: Any = None
 
     @property
     def thought_s(self) -> float:

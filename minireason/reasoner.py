@@ -15,18 +15,20 @@ from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import BadSetting, DoesNotFit, EngineError, ModelFileError
 from minireason.events import Message, Reply, as_messages
+from minireason.generation import Generation
 from minireason.models import choose, fit, gguf, hardware, places, shape, store
 from minireason.models.fit import FitPlan
 from minireason.models.hardware import Gpu, Hardware
 from minireason.prefill import Prefill
 from minireason.reasoning.answer import BOX
 from minireason.reasoning.budget import Budget, Landing, Limits
+from minireason.reasoning.constraint import Follower, constraint
 from minireason.reasoning.loops import LoopDetector
 from minireason.reasoning.prompt import Prompt, PromptEncoder
 from minireason.reasoning.think import State, ThinkMachine
 from minireason.settings import MAX_SEED, MAX_TOKENS, Changes, LoadChanges, LoadSettings, Settings, SolveChanges
 from minireason.solution import Solution
-from minireason.stream import Generation, Stream
+from minireason.stream import Stream
 
 if TYPE_CHECKING:
     from minireason.session import Session
@@ -108,10 +110,13 @@ class Reasoner:
         if self._closed:
             raise EngineError("This model is closed; load it again.")
         messages = as_messages(question)
+        wanted = constraint(settings)
         prompt, settings, budget = self._plan(messages, settings)
         machine = ThinkMachine(prompt.start, self._encoder.tags)
         generation = Generation(self.name, self._model, prompt, settings, machine, budget)
         generation.load_s = self._load_s
+        if wanted:
+            generation.follower = Follower(wanted, self._model)
         links = sampler.links(settings.temperature, settings.top_p, settings.top_k, settings.seed or 0)
         chain = llama.SamplerChain(links, generation.mask)
         return Stream(self._scheduler, engine.Sequence(prompt.ids, chain, generation), generation, on_prefill)
@@ -119,7 +124,7 @@ class Reasoner:
     def _plan(self, messages: list[Message], settings: Settings) -> tuple[Prompt, Settings, Budget]:
         """The prompt, the settings without anything left open, and how long the thought may be."""
         asked = settings.thinking_tokens
-        prompt = self._encoder.encode(messages, thinking=asked != 0)
+        prompt = self._encoder.encode(messages, thinking=asked != 0, opened=settings.structured)
         room = max(0, self._scheduler.n_ctx - len(prompt.ids))
         landing = Landing(self._encoder.text, self._encoder.closing(after_line=True), settings.landing, box=BOX in messages[-1]["content"])
         max_tokens = settings.max_tokens or max(MAX_TOKENS, 2 * (asked or 0))

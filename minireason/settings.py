@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypeAlias, TypedDict, get_args
+from typing import Any, Literal, TypeAlias, TypedDict, get_args, get_origin
 
 from minireason.errors import BadSetting
 
@@ -49,6 +49,9 @@ class ChainChanges(TypedDict, total=False):
     min_thinking: int
     loop_check: bool
     landing: str
+    schema: Mapping[str, Any] | type[Any] | None
+    choices: Sequence[str] | None
+    regex: str | None
 
 
 class Changes(ChainChanges, total=False):
@@ -85,7 +88,8 @@ class Settings:
     for. `effort` is a budget by name, see `EFFORT_TOKENS`; a `thinking_budget` goes before it. Without any the thought may take
     what context and `max_tokens` leave beside an answer. A closing tag before `min_thinking` tokens of thought is refused, once.
     `loop_check` False lets a thought go round in circles. `stop` strings end the answer and are never looked for in the
-    thinking. Raises BadSetting.
+    thinking. One of `schema` (a JSON schema, a pydantic model or a dataclass), `choices` and `regex` holds the answer, and not the
+    thinking, to what it says; see `Reply.parsed`. Raises BadSetting.
     """
 
     temperature: float = 0.6
@@ -100,6 +104,9 @@ class Settings:
     min_thinking: int = 4
     loop_check: bool = True
     landing: str = LANDING
+    schema: Mapping[str, Any] | type[Any] | None = None
+    choices: Sequence[str] | None = None
+    regex: str | None = None
     stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -124,6 +131,29 @@ class Settings:
         if isinstance(self.stop, str) or not all(isinstance(text, str) and text for text in self.stop):
             raise BadSetting("stop", self.stop, "has to be a list of strings that are not empty")
         object.__setattr__(self, "stop", tuple(self.stop))
+        self._check_structure()
+
+    def _check_structure(self) -> None:
+        asked = [name for name in ("schema", "choices", "regex") if getattr(self, name) is not None]
+        if len(asked) > 1:
+            raise BadSetting(asked[1], getattr(self, asked[1]), f"cannot be combined with {asked[0]}")
+        if asked and self.stop:
+            raise BadSetting("stop", self.stop, f"cannot end an answer that {asked[0]} decides")
+        if not (self.schema is None or isinstance(self.schema, Mapping | type) or get_origin(self.schema)):
+            raise BadSetting("schema", self.schema, "has to be a JSON schema as a dict, a pydantic model or a dataclass")
+        if self.regex is not None:
+            _text("regex", self.regex)
+        if self.choices is not None:
+            if isinstance(self.choices, str) or not self.choices or not all(isinstance(choice, str) and choice for choice in self.choices):
+                raise BadSetting("choices", self.choices, "has to be a list of strings, at least one and none of them empty")
+            for choice in self.choices:
+                _text("choices", choice)
+            object.__setattr__(self, "choices", tuple(self.choices))
+
+    @property
+    def structured(self) -> bool:
+        """Whether the answer is held to a schema, choices or a regex."""
+        return not (self.schema is None and self.choices is None and self.regex is None)
 
     @property
     def thinking_tokens(self) -> int | None:

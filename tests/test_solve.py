@@ -27,7 +27,7 @@ from minireason import (
     VoteChanged,
     solve,
 )
-from minireason.stream import Generation
+from minireason.generation import Generation
 
 QUESTION = "What is 47 * 86?"
 

@@ -13,6 +13,7 @@ from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
 from minireason.errors import UsageError
 from minireason.events import Reply
+from minireason.settings import Settings
 
 
 @expand
@@ -21,7 +22,7 @@ def ask(
         str | None, typer.Argument(help="The question; text on standard input is added after a blank line.", show_default=False)
     ] = None,
     *,
-    asked: Asked,
+    asked: options.AskedForAnswer,
     thinking: options.Thinking = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the reply, its token counts and times.")] = False,
 ) -> int:
@@ -29,7 +30,7 @@ def ask(
     text = whole_question(question)
     sink = render.Thinking(thinking or ("hide" if as_json else "stderr"))
     try:
-        reply = run(asked, text, sink, None if as_json else render.Answer())
+        reply = run(asked, text, sink, None if as_json else render.Answer(plain=Settings(**asked.settings).structured))
     finally:
         sink.close()
     if as_json:

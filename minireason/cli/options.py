@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Annotated, cast
+from pathlib import Path
+from typing import Annotated, Any, cast
 
 import typer
 
-from minireason.errors import NotInstalled
+from minireason.errors import NotInstalled, UsageError
 from minireason.events import Message
 from minireason.models import catalog, places, store
 from minireason.models.hardware import Hardware
@@ -24,6 +26,7 @@ _DEFAULTS = Settings()
 _thinking = functools.partial(typer.Option, show_default=False, rich_help_panel="Thinking")
 _sampling = functools.partial(typer.Option, show_default=False, rich_help_panel="Sampling")
 _loading = functools.partial(typer.Option, show_default=False, rich_help_panel="Loading")
+_answer = functools.partial(typer.Option, show_default=False, rich_help_panel="Answer")
 
 
 def complete_installed(start: str) -> Iterator[str]:
@@ -109,8 +112,12 @@ class Asked:
     ] = None
 
     def __post_init__(self) -> None:
-        Settings(**self.settings)
         LoadSettings(**self.load)
+        settings = Settings(**self.settings)
+        if settings.structured:
+            from minireason.reasoning.constraint import constraint
+
+            constraint(settings)
 
     @property
     def settings(self) -> ChainChanges:
@@ -143,6 +150,33 @@ class Asked:
             )
             raise NotInstalled(message, places.models_dir())
         return found
+
+
+def read_schema(file: str) -> dict[str, Any]:
+    """The JSON in a file; raises UsageError."""
+    try:
+        schema = json.loads(Path(file).read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"The schema {file} could not be read ({error.strerror or error}).") from None
+    except ValueError as error:
+        raise UsageError(f"The schema {file} is not JSON ({error}); mend it there.") from None
+    if not isinstance(schema, dict):
+        raise UsageError(f'The schema {file} has to be a JSON object such as {{"type": "object", ...}}.')
+    return schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedForAnswer(Asked):
+    """The same, and what the answer is held to."""
+
+    schema: Annotated[
+        dict[str, Any] | None,
+        _answer(metavar="FILE", parser=read_schema, help="Answer with JSON that fits the JSON schema in this file."),
+    ] = None
+    choices: Annotated[list[str] | None, _answer("--choice", metavar="TEXT", help="Answer with one of these; give it once for each.")] = (
+        None
+    )
+    regex: Annotated[str | None, _answer(help="Answer with text that fits this regular expression.")] = None
 
 
 def given(options: object, kind: type[Settings | LoadSettings | VoteSettings]) -> dict[str, object]:

@@ -55,6 +55,11 @@ class Landing:
         lead = "" if after_line else "\n\n" if self.message else "\n"
         return self._encode(f"{lead}{self.message}\n" if self.message else lead) + self._close
 
+    @property
+    def blank_line(self) -> list[int]:
+        """What follows the closing tag, where that is one token."""
+        return self._close[1:]
+
     def reopening(self, after: bool) -> list[int]:
         """The beginning of a final answer, after an answer or in its place."""
         return self._encode(("\n\n" if after else "") + FINAL + ("\\boxed{" if self.box else ""))

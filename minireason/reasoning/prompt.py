@@ -106,22 +106,23 @@ class PromptEncoder:
         self._is_r1 = known and all(literal in special for literal in (_USER, _ASSISTANT, _END))
         self.thinks = self._is_r1 or CLOSE in template
 
-    def encode(self, messages: Sequence[Message], *, thinking: bool = True) -> Prompt:
+    def encode(self, messages: Sequence[Message], *, thinking: bool = True, opened: bool = False) -> Prompt:
         """The whole conversation up to where the model goes on; raises UsageError.
 
-        With `thinking` the thought of an R1 distill is opened; without, an empty thought is written for the model.
+        With `thinking` the thought of an R1 distill is opened, `opened` that of any thinking model; without, an empty thought is
+        written for the model.
         """
         checked = check_messages(messages)
         ids = list(itertools.chain(*self._parts(checked)))
         if not self.thinks:
             return Prompt(ids, State.ANSWER, False)
-        opened = self._ends_with_open(ids)
+        is_open = self._ends_with_open(ids)
         if not thinking:
-            opening = [] if opened else self._tokens(f"{OPEN}\n")
+            opening = [] if is_open else self._tokens(f"{OPEN}\n")
             return Prompt(ids + opening + self.closing(), State.ANSWER, True)
-        if self._is_r1:
+        if self._is_r1 or (opened and not is_open):
             return Prompt(ids + self._tokens(f"{OPEN}\n"), State.THINKING, True)
-        return Prompt(ids, State.THINKING if opened else State.BEFORE, True)
+        return Prompt(ids, State.THINKING if is_open else State.BEFORE, True)
 
     def prefix(self, messages: Sequence[Message]) -> list[int]:
         """What every prompt begins with that goes on from these messages with another question; raises UsageError."""

@@ -170,3 +170,38 @@ def test_thinking_has_a_budget() -> None:
 )
 def test_impossible_thinking_is_refused(option: str, value: str) -> None:
     assert_one_sentence(minireason("ask", "--model", "tiny", option, value, "What is 2 + 2?"), 2, value.lstrip("-"))
+
+
+def test_structured_answers(tmp_path: Path) -> None:
+    schema = tmp_path / "s.json"
+    number = {"type": "integer", "minimum": 0, "maximum": 99}
+    schema.write_text(json.dumps({"type": "object", "properties": {"n": number}, "required": ["n"], "additionalProperties": False}))
+    plain = minireason(*TINY, "--schema", str(schema), "What is 5 + 8?")
+    assert plain.code == 0
+    assert 0 <= json.loads(plain.out)["n"] <= 99
+    assert plain.err.startswith("5 + 8\n")
+    choice = minireason(*TINY, "--choice", "odd", "--choice", "even", "--json", "What is 5 + 8?")
+    assert json.loads(choice.out)["parsed"] in ("odd", "even")
+    assert minireason(*TINY, "--regex", "n=[0-9]", "What is 5 + 8?").out.startswith("n=")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--schema", "nowhere.json"),
+        ("--schema", __file__),
+        ("--regex", "["),
+        ("--regex", ""),
+        ("--choice", ""),
+        ("--choice", "a", "--regex", "b"),
+    ],
+)
+def test_bad_structures_are_refused_before_the_model_is_looked_for(options: tuple[str, ...]) -> None:
+    assert_one_sentence(minireason("ask", "--model", "no-such-model", *options, "hi"), 2, options[-2].strip("-"))
+
+
+def test_a_schema_that_nothing_fits(tmp_path: Path) -> None:
+    schema = tmp_path / "s.json"
+    for text in ('{"$ref": "#"}', "[1]", '{"type": "array", "uniqueItems": true}'):
+        schema.write_text(text)
+        assert_one_sentence(minireason("ask", "--model", "no-such-model", "--schema", str(schema), "hi"), 2, "schema")

@@ -177,10 +177,11 @@ def test_weights_are_rearranged_where_llama_cpp_can() -> None:
 
 
 def test_flash_attention_is_off_where_it_is_slow() -> None:
-    assert plan(QWEN_7B, machine(24)).flash_attention
-    built = replace(machine(24), built_for=frozenset({"AVX2", "AVX512"}))
-    assert not plan(QWEN_7B, built).flash_attention
-    assert plan(QWEN_7B, built, LoadSettings(kv_type="q8_0")).flash_attention
+    assert not plan(QWEN_7B, machine(24)).flash_attention
+    assert plan(QWEN_7B, machine(24), LoadSettings(kv_type="q8_0")).flash_attention
+    assert plan(QWEN_7B, machine(24, vram=24)).flash_attention
+    assert plan(SMOLLM2, machine(24)).flash_attention
+    assert not plan(SMOLLM2, replace(machine(24), built_for=frozenset({"AVX2", "AVX512"}))).flash_attention
 
 
 MACHINES = st.builds(machine, st.floats(0.5, 80), st.sampled_from([0, 2, 6, 12, 24]), unified=st.booleans())

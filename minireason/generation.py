@@ -1,0 +1,261 @@
+"""What becomes of the tokens of one reply: labelled text, the end of its thought, and the reply itself."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from minireason.engine import sequence as engine
+from minireason.events import AnswerDelta, Done, Event, FinishReason, Reply, ThinkingDelta, ThinkingEnd, Timings, Usage
+from minireason.reasoning import answer
+from minireason.reasoning.budget import Budget, Cut
+from minireason.reasoning.constraint import Follower
+from minireason.reasoning.prompt import Prompt
+from minireason.reasoning.text import StopStrings
+from minireason.reasoning.think import Label, Span, State, ThinkMachine
+from minireason.settings import MAX_TOKENS, Settings
+
+BUFFERED_EVENTS = 256
+"""A stream that nobody reads sits out once it holds this many events."""
+
+
+class Vocabulary(Protocol):
+    """What a reply needs of the model; see `engine.llama.Model`."""
+
+    @property
+    def eog(self) -> frozenset[int]: ...
+    def piece(self, token: int) -> bytes: ...
+
+
+class Generation:
+    """The engine's sink for one sequence: labels each token's text, counts, and decides what goes in and when it is over."""
+
+    def __init__(
+        self, model: str, vocabulary: Vocabulary, prompt: Prompt, settings: Settings, machine: ThinkMachine, budget: Budget
+    ) -> None:
+        self.follower: Follower | None = None
+        self.events: deque[Event] = deque()
+        self.reply: Reply | None = None
+        self.cancelled = False
+        self.sequence: engine.Sequence | None = None
+        self.rewind: Callable[[int], None] = lambda _tokens: None
+        self.load_s = 0.0
+        self._model, self._vocabulary, self._prompt, self._settings = model, vocabulary, prompt, settings
+        self._machine, self._budget = machine, budget
+        self._thinks = prompt.start is not State.ANSWER
+        self._landed: ThinkingEnd | None = None
+        self._reopened = False
+        self._banned: int | None = None
+        self._stops = StopStrings(settings.stop)
+        self._parts: dict[Label, list[str]] = {Label.THINKING: [], Label.ANSWER: []}
+        self._tokens = {Label.THINKING: 0, Label.ANSWER: 0}
+        self._forced_tokens = 0
+        self._started = time.perf_counter()
+        self._times: dict[str, float] = {}
+
+    @property
+    def tokens(self) -> int:
+        """Tokens generated so far, thinking and answer, forced ones too."""
+        return sum(self._tokens.values())
+
+    @property
+    def full(self) -> bool:
+        return len(self.events) >= BUFFERED_EVENTS
+
+    @property
+    def thinking_tokens(self) -> int:
+        return self._tokens[Label.THINKING]
+
+    def mask(self) -> Callable[[Any], None] | None:
+        """What is done to the logits before the next token is drawn from them; see `engine.llama.SamplerChain`."""
+        if self._banned is not None:
+            return self._ban
+        return self.follower.mask if self.follower and self._machine.state is State.ANSWER else None
+
+    def take(self, token: int) -> list[int]:
+        """See `engine.sequence.Sink`."""
+        self._mark("sampled")
+        if self.cancelled:
+            return self.finish("cancelled")
+        return self._think(token) if self._machine.state is State.THINKING else self._answer(token)
+
+    def finish_thinking(self) -> bool:
+        """Let the thought land now; False if there is none under way that was not asked to already."""
+        under_way = self._machine.state is State.THINKING and self.reply is None and not self._budget.asked
+        self._budget.asked = True
+        return under_way
+
+    def out_of_room(self) -> None:
+        """See `engine.sequence.Sink`."""
+        self.finish("length")
+
+    def _think(self, token: int) -> list[int]:
+        """A token sampled while thinking: it goes in, or the thought ends before it."""
+        closing = self._machine.closes(token)
+        if closing and self._budget.refuses():
+            return self._again(token)
+        if closing:
+            return self._close(token)
+        cut = Cut("unclosed") if token in self._vocabulary.eog else self._budget.cut(token, self._machine.whole)
+        if cut:
+            return self._land(cut)
+        self._budget.feed(token)
+        return self._accept(token)
+
+    def _answer(self, token: int) -> list[int]:
+        """A token sampled for the answer, or before it is known whether there will be a thought."""
+        if self.follower and self._machine.state is State.ANSWER:
+            return self._follow(self.follower, token)
+        if token in self._vocabulary.eog:
+            return self._reopen() or self.finish("stop")
+        if self._machine.closes_again(token):
+            return self._again(token)
+        return self._accept(token)
+
+    def _accept(self, token: int) -> list[int]:
+        label = Label.ANSWER if self._machine.state is State.ANSWER else Label.THINKING
+        self._tokens[label] += 1
+        self._feed(token)
+        if self._stops.stopped:
+            return self.finish("stop")
+        return [token] if self._room() > 0 else self.finish("length")
+
+    def _follow(self, follower: Follower, token: int) -> list[int]:
+        """A token of a structured answer, which ends where the constraint lets it and no sooner."""
+        if token in self._vocabulary.eog:
+            return self.finish("stop")
+        follower.feed(token)
+        taken = self._accept(token)
+        return self.finish("stop") if taken and follower.over else taken
+
+    def _close(self, token: int) -> list[int]:
+        """The model's own closing tag; a structured answer begins after the blank line that it would write itself."""
+        taken = self._accept(token)
+        return taken + self._force(self._budget.landing.blank_line) if taken and self.follower else taken
+
+    def _land(self, cut: Cut) -> list[int]:
+        """End the thought before its time: forget what a loop repeated, then force message and closing tag."""
+        if cut.back and self.sequence:
+            self.rewind(len(self.sequence.tokens) - cut.back)
+            self._budget.took_back(cut.back)
+        self._emit(self._machine.cut())
+        self._landed = cut.end
+        forced = self._force(self._budget.landing.ids(self._budget.after_line()))
+        self._machine.forced = True
+        return forced
+
+    def _reopen(self) -> list[int]:
+        """Where an answer ended without saying anything, open the final one for the model; once."""
+        text = "".join(self._parts[Label.ANSWER])
+        if self._reopened or not self._prompt.thinks or (text and not self._misses_box(text)):
+            return []
+        self._reopened = True
+        self._machine.forced = True
+        opening = self._budget.landing.reopening(after=bool(text))
+        return self._force(opening) if self._room() > 2 * len(opening) else []
+
+    def _misses_box(self, text: str) -> bool:
+        return self._landed is not None and self._budget.landing.box and answer.final_answer(text) is None
+
+    def _again(self, token: int) -> list[int]:
+        """Have the next token drawn once more, but not as this one: the last one is taken back and put in again."""
+        if not self.sequence:
+            return self._accept(token)
+        self._banned = token
+        last = self.sequence.tokens[-1]
+        self.rewind(len(self.sequence.tokens) - 1)
+        return [last]
+
+    def _ban(self, logits: Any) -> None:
+        logits[self._banned], self._banned = -math.inf, None
+
+    def _force(self, tokens: list[int]) -> list[int]:
+        self._forced_tokens += len(tokens)
+        for token in tokens:
+            self._feed(token)
+        return tokens
+
+    def _room(self) -> int:
+        """How many tokens may still come."""
+        return (self._settings.max_tokens or MAX_TOKENS) - sum(self._tokens.values()) - self._forced_tokens
+
+    def finish(self, reason: FinishReason) -> list[int]:
+        """Let out what was held back, and make the reply; once only."""
+        if self.reply is None:
+            self._emit(self._machine.flush())
+            if rest := self._stops.flush():
+                self._show(Label.ANSWER, rest)
+            self.reply = self._make_reply(reason)
+            self.events.append(Done(self.reply))
+        return []
+
+    def _feed(self, token: int) -> None:
+        self._times["last"] = time.perf_counter()
+        self._emit(self._machine.feed(token, self._vocabulary.piece(token)))
+
+    def _emit(self, spans: list[Span]) -> None:
+        for label, text in spans:
+            shown = self._stops.feed(text) if label is Label.ANSWER else text
+            if shown:
+                self._show(label, shown)
+
+    def _show(self, label: Label, text: str) -> None:
+        self._mark("text")
+        if label is Label.ANSWER:
+            self._mark("answer")
+        self._parts[label].append(text)
+        self.events.append(ThinkingDelta(text) if label is Label.THINKING else AnswerDelta(text))
+
+    def _mark(self, name: str) -> None:
+        """Note when something happened first."""
+        self._times.setdefault(name, time.perf_counter())
+
+    def _make_reply(self, reason: FinishReason) -> Reply:
+        text = "".join(self._parts[Label.ANSWER])
+        return Reply(
+            model=self._model,
+            thinking="".join(self._parts[Label.THINKING]),
+            answer=text,
+            boxed=answer.boxed(text),
+            finish_reason=reason,
+            thinking_end=self._thinking_end(),
+            seed=self._settings.seed or 0,
+            usage=Usage(
+                prompt_tokens=len(self._prompt.ids),
+                cached_tokens=self.sequence.cached_tokens if self.sequence else 0,
+                thinking_tokens=self._tokens[Label.THINKING],
+                answer_tokens=self._tokens[Label.ANSWER],
+                forced_tokens=self._forced_tokens,
+            ),
+            timings=self._timings(),
+            parsed=self.follower.parsed() if self.follower and reason == "stop" else None,
+        )
+
+    def _thinking_end(self) -> ThinkingEnd | None:
+        if not self._prompt.thinks:
+            return None
+        if not self._thinks:
+            return "skipped"
+        if self._machine.state is not State.ANSWER:
+            return "unclosed"
+        if self._landed:
+            return self._landed
+        return "natural" if self._machine.closed and self._machine.thought else "skipped"
+
+    def _timings(self) -> Timings:
+        def since_start(name: str) -> float | None:
+            return self._times[name] - self._started if name in self._times else None
+
+        generated = self.tokens
+        span = self._times.get("last", 0.0) - self._times.get("sampled", 0.0)
+        return Timings(
+            load_s=self.load_s,
+            prefill_s=since_start("sampled") or 0.0,
+            first_token_s=since_start("text"),
+            first_answer_s=since_start("answer"),
+            total_s=time.perf_counter() - self._started,
+            tokens_per_s=(generated - 1) / span if generated > 1 and span > 0 else None,
+        )

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from minireason import BadSetting, UsageError
+from minireason.reasoning import constraint as module
+from minireason.reasoning.constraint import Constraint, Follower, constraint
+from minireason.settings import Settings
+
+LITERALS = ("</think>", "<|end|>")
+
+
+class Characters:
+    """A vocabulary of single bytes and two special tokens, the second of which ends a text."""
+
+    n_vocab = 256 + len(LITERALS)
+    special = {literal: 256 + index for index, literal in enumerate(LITERALS)}  # noqa: RUF012
+    eog = frozenset({257})
+
+    def piece(self, token: int) -> bytes:
+        return bytes([token]) if token < 256 else LITERALS[token - 256].encode()
+
+    def tokenize(self, text: str, *, parse_special: bool) -> list[int]:
+        assert not parse_special
+        return list(text.encode())
+
+
+VOCABULARY = Characters()
+
+
+def made(**settings: Any) -> Constraint:
+    found = constraint(Settings(**settings))
+    assert found
+    return found
+
+
+def accepts(wanted: Constraint, text: str) -> bool:
+    """Whether a model could write this and stop there, every token allowed when it comes."""
+    import numpy as np
+
+    follower = Follower(wanted, VOCABULARY)
+    for token in [*text.encode(), 257]:
+        logits = np.zeros(VOCABULARY.n_vocab, np.float32)
+        follower.mask(logits)
+        assert logits[256] == -np.inf, "no tag can be part of an answer"
+        if logits[token] < 0:
+            return False
+        if token != 257:
+            follower.feed(token)
+            if follower.over:
+                return follower._text == text.encode()
+    return True
+
+
+@dataclass
+class Point:
+    x: int
+    label: Literal["a", "b"]
+
+
+class Person(BaseModel):
+    name: str = Field(max_length=5)
+    age: int = Field(ge=0, le=150)
+
+
+def test_a_schema() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 3, "maximum": 12}}, "required": ["n"]}
+    wanted = made(schema={**schema, "additionalProperties": False})
+    assert accepts(wanted, '{"n": 12}')
+    assert not accepts(wanted, '{"n": 13}'), "bounds of integers hold"
+    assert not accepts(wanted, '{"n":12}')
+    assert not accepts(wanted, '{"n": 3, "m": 1}')
+    assert not accepts(wanted, "{}")
+    assert wanted.parse('{"n": 3}') == {"n": 3}
+    with pytest.raises(ValueError, match="13"):
+        wanted.parse('{"n": 13}')
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (Point, '{"x": -4, "label": "b"}', Point(-4, "b")),
+        (Person, '{"name": "Ann", "age": 30}', Person(name="Ann", age=30)),
+        (list[int], "[1, 2, 3]", [1, 2, 3]),
+    ],
+)
+def test_a_class(kind: Any, text: str, value: object) -> None:
+    wanted = made(schema=kind)
+    assert accepts(wanted, text)
+    assert wanted.parse(text) == value
+    assert not accepts(wanted, text[:-1])
+
+
+def test_choices_are_text_whatever_they_hold() -> None:
+    choices = ["A", "AB", 'say "x"\n', "</think>", "<|end|>", "ü/🙂", "[a-z]+", "start: x"]
+    wanted = made(choices=choices)
+    assert all(accepts(wanted, choice) for choice in choices)
+    assert not any(accepts(wanted, text) for text in ("B", "a", "x", "", "ABC"))
+    assert wanted.parse("AB") == "AB"
+
+
+def test_a_regex() -> None:
+    wanted = made(regex=r"\d{1,3}/\d")
+    assert accepts(wanted, "12/3")
+    assert not accepts(wanted, "1234/3")
+    assert not accepts(wanted, "12/")
+
+
+def test_recursion_that_ends_is_allowed() -> None:
+    tree = {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#"}}}, "required": ["kids"]}
+    wanted = made(schema={**tree, "additionalProperties": False})
+    assert accepts(wanted, '{"kids": [{"kids": []}, {"kids": [{"kids": []}]}]}')
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]},
+        {"type": "array", "items": {"$ref": "#"}, "minItems": 1},
+        {"type": "array", "prefixItems": [{"type": "null"}, {"$ref": "#"}], "minItems": 2},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"allOf": [{"$ref": "#/$defs/a"}]}}},
+    ],
+)
+def test_endless_recursion_is_refused(schema: dict[str, Any]) -> None:
+    with pytest.raises(BadSetting, match="no value fits"):
+        made(schema=schema)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"schema": {"type": "integer", "minimum": 5, "maximum": 3}}, "greater than maximum"),
+        ({"schema": {"type": "number of sorts"}}, "is not a JSON schema"),
+        ({"schema": {"type": "array", "uniqueItems": True}}, "uniqueItems"),
+        ({"schema": {"enum": []}}, "is not a JSON schema|Unsatisfiable"),
+        ({"schema": {"$ref": "#/nowhere"}}, "cannot be used"),
+        ({"schema": {"const": {1, 2}}}, "not JSON"),
+        ({"schema": type("Odd", (), {})}, "pydantic model or a dataclass"),
+        ({"regex": "["}, "unclosed"),
+        ({"regex": "(?=a)b"}, "look-around"),
+        ({"regex": r"[^\s\S]"}, "nothing fits it"),
+        ({"regex": ""}, "empty text"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadSetting, match=message) as caught:
+        made(**settings)
+    assert len(str(caught.value)) < 250
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"schema": "string"},
+        {"schema": 3},
+        {"choices": []},
+        {"choices": "yes"},
+        {"choices": ["a", ""]},
+        {"regex": 3},
+        {"regex": "a", "choices": ["a"]},
+        {"choices": ["a"], "stop": ["b"]},
+    ],
+)
+def test_settings_that_make_no_sense(settings: dict[str, Any]) -> None:
+    with pytest.raises(BadSetting):
+        Settings(**settings)
+
+
+def test_a_long_schema_is_cut_in_a_message() -> None:
+    with pytest.raises(BadSetting) as caught:
+        made(schema={"type": "integer", "minimum": 2, "maximum": 1, "description": "x" * 10_000})
+    assert len(str(caught.value)) < 250
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda _name: None)
+    assert constraint(Settings()) is None
+    with pytest.raises(UsageError, match=r"pip install 'minireason\[schema\]'"):
+        constraint(Settings(choices=["a"]))
+
+
+def test_a_value_that_fails_the_class_itself_is_none() -> None:
+    class Even(BaseModel):
+        n: int = Field(multiple_of=2, ge=0, le=9)
+
+        def model_post_init(self, _context: Any) -> None:
+            if self.n == 4:
+                raise ValueError("not four")
+
+    follower = Follower(made(schema=Even), VOCABULARY)
+    for token in b'{"n": 4':
+        follower.feed(token)
+    assert follower.parsed() is None, "not whole yet"
+    follower.feed(ord("}"))
+    assert follower.parsed() is None
+    assert json.loads(follower._text) == {"n": 4}
