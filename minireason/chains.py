@@ -62,10 +62,8 @@ class Job:
     def chain(self, reply: Reply, tokens: int, *, structured: bool = False) -> Chain:
         """What the chain came to; a `structured` answer counts as it is, if it is whole."""
         ended = reply.finish_reason != "cancelled"
-        if structured:
-            found = None if reply.parsed is None else reply.answer
-        else:
-            found = answer.final_answer(reply.answer) if ended else None
+        whole = reply.parsed is not None if structured else ended
+        found = (reply.answer if structured else answer.final_answer(reply.answer)) if whole else None
         return Chain(
             index=self.index,
             seed=self.seed,

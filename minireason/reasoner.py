@@ -16,7 +16,7 @@ from minireason.engine import devices, llama, sampler, trial
 from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import BadSetting, DoesNotFit, EngineError, ModelFileError
-from minireason.events import Message, Reply
+from minireason.events import Message, Reply, as_messages
 from minireason.generation import Generation
 from minireason.models import choose, fit, gguf, hardware, places, shape, store
 from minireason.models.fit import FitPlan
@@ -113,7 +113,7 @@ class Reasoner:
         settings = Settings().changed(changes)
         if self._closed:
             raise EngineError("This model is closed; load it again.")
-        messages = [Message(role="user", content=question)] if isinstance(question, str) else list(question)
+        messages = as_messages(question)
         wanted = constraint(settings)
         prompt, settings, budget = self._plan(messages, settings)
         machine = ThinkMachine(prompt.start, self._encoder.tags)
@@ -182,7 +182,7 @@ class Reasoner:
 
     def count_tokens(self, question: str | Sequence[Message]) -> int:
         """How many tokens a prompt has; raises UsageError as `stream` does."""
-        return len(self._encoder.encode([Message(role="user", content=question)] if isinstance(question, str) else question).ids)
+        return len(self._encoder.encode(as_messages(question)).ids)
 
     def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool] = lambda: False) -> int:
         """Read what any next question after these messages will be preceded by, so that it need not be read when it comes.

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from minireason import parallel
-from minireason.chains import HOTTER, Job, chain_seed, instruction_for, with_instruction
+from minireason.chains import HOTTER, Job, canonical, chain_seed, instruction_for, with_instruction
 from minireason.errors import UsageError
 from minireason.events import Done, Message
 from minireason.reasoning.vote import Ballot, decided
@@ -47,17 +47,13 @@ class SolveStream(Iterator[SolveEvent]):
         self._settings = Settings().changed(self._changes)
         self._reasoner = reasoner
         self._seed = random.randrange(MAX_SEED) if self._settings.seed is None else self._settings.seed
-<<<<<<< HEAD
-        self._messages = with_instruction(question, instruction_for(reasoner, self._wished_instruction()))
-=======
-        self._messages = with_instruction(question, instruction_for(reasoner.name, self._vote.instruction))
->>>>>>> evals
+        self._messages = with_instruction(question, instruction_for(reasoner.name, self._wished_instruction()))
         self._notes: list[str] = []
         self._planned = deque(self._job(index) for index in range(self._samples()))
         self._jobs = len(self._planned)
         self._open: dict[Job, Stream] = {}
         self._chains: dict[int, Chain] = {}
-        self._ballot = Ballot(operator.eq, str) if self._settings.structured else Ballot()
+        self._ballot = Ballot(operator.eq, canonical) if self._settings.structured else Ballot()
         self._cancelled = False
         self._solution: Solution | None = None
         first = self._start(self._planned[0])
@@ -157,11 +153,7 @@ class SolveStream(Iterator[SolveEvent]):
         """Close a chain's stream and keep what it came to."""
         stream = self._open.pop(job)
         stream.close()
-<<<<<<< HEAD
-        self._chains[job.index] = chain = _chain(job, stream.reply, stream.tokens, self._settings.structured)
-=======
         self._chains[job.index] = chain = job.chain(stream.reply, stream.tokens, structured=self._settings.structured)
->>>>>>> evals
         return chain
 
     def _count(self, chain: Chain, job: Job) -> Iterator[SolveEvent]:
@@ -216,197 +208,6 @@ class SolveStream(Iterator[SolveEvent]):
         )
 
 
-        self._notes: list[str] = []
-        self._planned = deque(self._job(index) for index in range(self._samples()))
-        self._jobs = len(self._planned)
-        self._open: dict[Job, Stream] = {}
-        self._chains: dict[int, Chain] = {}
-        self._ballot = Ballot(operator.eq, str) if self._settings.structured else Ballot()
-        self._cancelled = False
-        self._solution: Solution | None = None
-        first = self._start(self._planned[0])
-        first.close()  # it was only made to have a question that is empty or too long refused now
-        self._prompt_tokens = first.reply.usage.prompt_tokens
-        self._parallel = 1
-        self._began = time.perf_counter()
-        self._events = self._run()
-
-    def __iter__(self) -> SolveStream:
-        return self
-
-    def __next__(self) -> SolveEvent:
-        return next(self._events)
-
-    def cancel(self) -> None:
-        """Ask from any thread or a signal handler that the vote end here; iterating on gives what is left, then Solved."""
-        self._cancelled = True
-
-    def close(self) -> None:
-        """Stop the chains that run and free their places; `solution` is then the vote so far."""
-        self._events.close()
-        for job in list(self._open):
-            self._end(job)
-        if self._solution is None:
-            self._solution = self._solve("cancelled")
-
-    @property
-    def solution(self) -> Solution:
-        """What the vote came to; raises UsageError before it has ended."""
-        if self._solution is None:
-            raise UsageError("This vote has not ended; iterate it to the end or close it first.")
-        return self._solution
-
-    def __enter__(self) -> SolveStream:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
-    def _wished_instruction(self) -> str | None:
-        """A structured answer has no room for a \\boxed{}."""
-        return "" if self._settings.structured and self._vote.instruction is None else self._vote.instruction
-
-    def _samples(self) -> int:
-        if self._settings.temperature == 0 and self._vote.samples > 1:
-            self._notes.append("At temperature 0 all chains are the same, so one was run.")
-            return 1
-        return self._vote.samples
-
-    def _job(self, index: int, replaces: int | None = None) -> Job:
-        temperature = self._settings.temperature + (0 if replaces is None else HOTTER)
-        return Job(index, chain_seed(self._seed, index), temperature, replaces)
-
-    def _start(self, job: Job) -> Stream:
-        changes: Changes = {**self._changes, "seed": job.seed, "temperature": job.temperature}
-        return self._reasoner.stream(self._messages, **changes)
-
-    def _run(self) -> Generator[SolveEvent, None, None]:
-        self._parallel = self._choose_parallel()
-        because: StoppedBecause | None = None
-        while because is None:
-            yield from self._fill()
-            for job, stream in list(self._open.items()):
-                for event in stream.poll():
-                    if isinstance(event, Done):
-                        yield from self._count(self._end(job), job)
-                    else:
-                        yield ChainDelta(job.index, event, stream.tokens)
-            because = self._over()
-        yield Decided(because)
-        for job in list(self._open):
-            yield ChainCancelled(self._end(job))
-        self._solution = self._solve(because)
-        yield Solved(self._solution)
-
-    def _choose_parallel(self) -> int:
-        """As many as wished for and memory holds; "auto" leaves half of the chains for later, unless all are to run anyway."""
-        planned, vote = len(self._planned), self._vote
-        fitting = parallel.fitting(self._reasoner, self._prompt_tokens, self._settings.max_tokens)
-        if vote.parallel == "auto":
-            wanted = planned if vote.stop == "none" else min(planned, max(vote.min_votes, -(-planned // 2)))
-            return parallel.useful(self._reasoner, lambda index: self._start(self._job(index)), min(wanted, fitting))
-        if min(vote.parallel, planned) > fitting:
-            self._notes.append(f"There is no room for {vote.parallel} chains at a time, so {fitting} ran at a time.")
-        return min(vote.parallel, planned, fitting)
-
-    def _fill(self) -> Iterator[ChainStarted]:
-        while self._planned and len(self._open) < self._parallel:
-            job = self._planned.popleft()
-            self._open[job] = stream = self._start(job)
-            if self._vote.samples > 1:
-                job.confidences = stream.watch_confidence()
-            yield ChainStarted(job.index, job.seed, job.replaces)
-
-    def _end(self, job: Job) -> Chain:
-        """Close a chain's stream and keep what it came to."""
-        stream = self._open.pop(job)
-        stream.close()
-<<<<<<< HEAD
-        self._chains[job.index] = chain = _chain(job, stream.reply, stream.tokens, self._settings.structured)
-=======
-        self._chains[job.index] = chain = job.chain(stream.reply, stream.tokens, structured=self._settings.structured)
->>>>>>> evals
-        return chain
-
-    def _count(self, chain: Chain, job: Job) -> Iterator[SolveEvent]:
-        """Let a chain that ended by itself vote, or be replaced."""
-        yield ChainAnswered(chain)
-        if chain.replaced:
-            self._planned.appendleft(self._job(self._jobs, replaces=job.index))
-            self._jobs += 1
-        elif chain.answer is not None:
-            self._ballot.add(chain.index, chain.answer, chain.confidence)
-            yield VoteChanged(self._ballot.candidates(), len(self._open) + len(self._planned))
-
-    def _over(self) -> StoppedBecause | None:
-        because = decided(self._ballot.votes, len(self._open) + len(self._planned), self._vote)
-        if because is not None:
-            return because
-        if self._cancelled:
-            return "cancelled"
-        generated = sum(chain.tokens for chain in self._chains.values()) + sum(stream.tokens for stream in self._open.values())
-        if self._vote.budget_tokens is not None and generated >= self._vote.budget_tokens:
-            return "budget_tokens"
-        if self._vote.budget_s is not None and time.perf_counter() - self._began >= self._vote.budget_s:
-            return "budget_s"
-        return None
-
-    def _solve(self, because: StoppedBecause) -> Solution:
-        chains = tuple(chain for _, chain in sorted(self._chains.items()))
-        candidates = self._ballot.candidates()
-        best = best_chain(chains, candidates[0].chains if candidates else None)
-        if not candidates:
-            shown = "" if best is None else f" Shown is chain {best + 1}, the most confident one."
-            self._notes.append(f"No chain ended in an answer that can be compared with others, so there was no vote.{shown}")
-        return Solution(
-            model=self._reasoner.name,
-            answer=candidates[0].answer if candidates else None,
-            agreement=candidates[0].share if candidates else 0.0,
-            parsed=next(chain.parsed for chain in chains if chain.index == candidates[0].chains[0]) if candidates else None,
-            candidates=candidates,
-            chains=chains,
-            best=best,
-            stopped_because=because,
-            planned=self._vote.samples,
-            parallel=self._parallel,
-            seed=self._seed,
-            tokens=SolveTokens(
-                prompt=self._prompt_tokens,
-                generated=sum(chain.tokens for chain in chains),
-                cancelled=sum(chain.tokens for chain in chains if chain.finish == "cancelled"),
-            ),
-            total_s=time.perf_counter() - self._began,
-            notes=tuple(self._notes),
-        )
-
-
-<<<<<<< HEAD
-def _chain(job: _Job, reply: Reply, tokens: int, structured: bool) -> Chain:
-    ended = reply.finish_reason != "cancelled"
-    if structured:
-        found = None if reply.parsed is None else reply.answer
-    else:
-        found = answer.final_answer(reply.answer) if ended else None
-    return Chain(
-        index=job.index,
-        seed=job.seed,
-        temperature=job.temperature,
-        thinking=reply.thinking,
-        text=reply.answer,
-        answer=found,
-        key=found if found is None or structured else answer.key(found),
-        finish=reply.finish_reason,
-        thinking_end=reply.thinking_end,
-        tokens=tokens,
-        confidence=tail_confidence(job.confidences),
-        total_s=reply.timings.total_s,
-        parsed=reply.parsed,
-        replaced=ended and reply.thinking_end == "loop" and job.replaces is None,
-    )
-
-
-=======
->>>>>>> evals
 def best_chain(chains: Sequence[Chain], voters: Sequence[int] | None) -> int | None:
     """The index of the most confident chain: of these voters, or (None) of all that ended by themselves with any text."""
     eligible = [chain for chain in chains if (chain.index in voters if voters is not None else chain.finish == "stop" and chain.text)]
