@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,14 @@ def chain_seed(*place: int | str) -> int:
     return int.from_bytes(hashlib.blake2b("/".join(map(str, place)).encode(), digest_size=8).digest()) % MAX_SEED
 
 
+def canonical(text: str) -> str:
+    """JSON in one form of the many that mean the same; any other text as it is."""
+    try:
+        return json.dumps(json.loads(text), sort_keys=True, ensure_ascii=False)
+    except ValueError:
+        return text
+
+
 @dataclass(slots=True, eq=False)
 class Job:
     """A chain that is planned or running; `confidences` fills while it runs."""
@@ -50,10 +59,11 @@ class Job:
     replaces: int | None = None
     confidences: Sequence[float] = ()
 
-    def chain(self, reply: Reply, tokens: int) -> Chain:
-        """What the chain came to."""
+    def chain(self, reply: Reply, tokens: int, *, structured: bool = False) -> Chain:
+        """What the chain came to; a `structured` answer counts as it is, if it is whole."""
         ended = reply.finish_reason != "cancelled"
-        found = answer.final_answer(reply.answer) if ended else None
+        whole = reply.parsed is not None if structured else ended
+        found = (reply.answer if structured else answer.final_answer(reply.answer)) if whole else None
         return Chain(
             index=self.index,
             seed=self.seed,
@@ -61,11 +71,12 @@ class Job:
             thinking=reply.thinking,
             text=reply.answer,
             answer=found,
-            key=None if found is None else answer.key(found),
+            key=None if found is None else canonical(found) if structured else answer.key(found),
             finish=reply.finish_reason,
             thinking_end=reply.thinking_end,
             tokens=tokens,
             confidence=tail_confidence(self.confidences),
             total_s=reply.timings.total_s,
+            parsed=reply.parsed,
             replaced=ended and reply.thinking_end == "loop" and self.replaces is None,
         )

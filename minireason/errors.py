@@ -27,6 +27,11 @@ from __future__ import annotations
 from pathlib import Path
 
 
+def shortened(text: str, most: int = 80) -> str:
+    """The text, or as much of its beginning as that many characters hold."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 class MinireasonError(Exception):
     """Root of all errors that minireason raises on purpose."""
 
@@ -48,7 +53,7 @@ class BadSetting(UsageError):
     """A setting that does not exist or a value outside its range."""
 
     def __init__(self, name: str, value: object, problem: str) -> None:
-        super().__init__(f"{name}={value!r}: {problem}.")
+        super().__init__(f"{name}={shortened(repr(value))}: {problem}.")
         self.name, self.value = name, value
 
 

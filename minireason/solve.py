@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import random
 import time
 from collections import deque
@@ -10,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from minireason import parallel
-from minireason.chains import HOTTER, Job, chain_seed, instruction_for, with_instruction
+from minireason.chains import HOTTER, Job, canonical, chain_seed, instruction_for, with_instruction
 from minireason.errors import UsageError
 from minireason.events import Done, Message
 from minireason.reasoning.vote import Ballot, decided, worth_at_once
@@ -46,13 +47,13 @@ class SolveStream(Iterator[SolveEvent]):
         self._settings = Settings().changed(self._changes)
         self._reasoner = reasoner
         self._seed = random.randrange(MAX_SEED) if self._settings.seed is None else self._settings.seed
-        self._messages = with_instruction(question, instruction_for(reasoner.name, self._vote.instruction))
+        self._messages = with_instruction(question, instruction_for(reasoner.name, self._wished_instruction()))
         self._notes: list[str] = []
         self._planned = deque(self._job(index) for index in range(self._samples()))
         self._jobs = len(self._planned)
         self._open: dict[Job, Stream] = {}
         self._chains: dict[int, Chain] = {}
-        self._ballot = Ballot()
+        self._ballot = Ballot(operator.eq, canonical) if self._settings.structured else Ballot()
         self._cancelled = False
         self._solution: Solution | None = None
         first = self._start(self._planned[0])
@@ -92,6 +93,10 @@ class SolveStream(Iterator[SolveEvent]):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _wished_instruction(self) -> str | None:
+        """A structured answer has no room for a \\boxed{}."""
+        return "" if self._settings.structured and self._vote.instruction is None else self._vote.instruction
 
     def _samples(self) -> int:
         if self._settings.temperature == 0 and self._vote.samples > 1:
@@ -148,7 +153,7 @@ class SolveStream(Iterator[SolveEvent]):
         """Close a chain's stream and keep what it came to."""
         stream = self._open.pop(job)
         stream.close()
-        self._chains[job.index] = chain = job.chain(stream.reply, stream.tokens)
+        self._chains[job.index] = chain = job.chain(stream.reply, stream.tokens, structured=self._settings.structured)
         return chain
 
     def _count(self, chain: Chain, job: Job) -> Iterator[SolveEvent]:
@@ -185,6 +190,7 @@ class SolveStream(Iterator[SolveEvent]):
             model=self._reasoner.name,
             answer=candidates[0].answer if candidates else None,
             agreement=candidates[0].share if candidates else 0.0,
+            parsed=next(chain.parsed for chain in chains if chain.index == candidates[0].chains[0]) if candidates else None,
             candidates=candidates,
             chains=chains,
             best=best,

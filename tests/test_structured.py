@@ -95,7 +95,8 @@ def test_typed_values(tiny: Reasoner) -> None:
     assert choice.parsed == choice.answer
     assert choice.answer in ("even", "odd")
     text = ask(tiny, regex=r"  \d{3}!", seed=1)
-    assert text.parsed == f"  {text.answer}", "white space that the regex asks for is part of the value"
+    assert text.parsed == text.answer
+    assert text.answer.startswith("  "), "white space that the regex asks for is part of the answer"
     assert tiny.ask(QUESTION).parsed is None
 
 
@@ -123,3 +124,11 @@ def test_side_by_side_with_a_free_stream(tiny: Reasoner) -> None:
             pass
         assert free.reply.boxed == "933"
         valid(held.reply)
+
+
+def test_structured_answers_vote(tiny: Reasoner) -> None:
+    solution = tiny.solve(QUESTION, choices=["odd", "even"], samples=4, stop="none", seed=1, temperature=1.0)
+    assert solution.answer in ("odd", "even")
+    assert solution.parsed == solution.answer
+    assert sum(len(candidate.chains) for candidate in solution.candidates) == 4
+    assert {chain.parsed for chain in solution.chains} <= {"odd", "even"}

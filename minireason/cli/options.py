@@ -56,6 +56,8 @@ def _read_schema(file: str) -> dict[str, Any]:
         schema = json.loads(Path(file).read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"The schema {file} could not be read ({error.strerror or error}); give the path of a file.") from None
+    except RecursionError:
+        raise UsageError(f"The schema {file} is nested too deeply.") from None
     except ValueError as error:
         raise UsageError(f"The schema {file} is not JSON ({error}); mend it there.") from None
     if not isinstance(schema, dict):
@@ -138,11 +140,12 @@ class Asked:
     ] = None
 
     def __post_init__(self) -> None:
-        if self.structured:
+        LoadSettings(**self.load)
+        settings = Settings(**self.settings)
+        if settings.structured:
             from minireason.reasoning.constraint import constraint
 
-            constraint(Settings(**self.settings))
-        LoadSettings(**self.load)
+            constraint(settings)
 
     @property
     def settings(self) -> ChainChanges:

@@ -25,16 +25,19 @@ class _Class:
 
 
 class Ballot:
-    """Collects votes into classes of answers that are the same, in the order in which the chains end."""
+    """Collects votes into classes of answers that are the same, in the order in which the chains end.
 
-    def __init__(self, same: Callable[[str, str], bool] = answer.same) -> None:
-        self._same = same
+    `key` gives an answer's canonical form; equal ones are the same answer, of others `same` decides.
+    """
+
+    def __init__(self, same: Callable[[str, str], bool] = answer.same, key: Callable[[str], str] = answer.key) -> None:
+        self._same, self._key = same, key
         self._classes: list[_Class] = []
         self._by_key: dict[str, _Class] = {}
 
     def add(self, chain: int, text: str, confidence: float | None = None) -> None:
-        """One vote; equal keys are the same answer at once, other pairs are compared once a class."""
-        key = answer.key(text)
+        """One vote; pairs with other keys are compared once a class."""
+        key = self._key(text)
         found = self._by_key.get(key) or next((other for other in self._classes if self._same(other.answer, text)), None)
         if found is None:
             found = _Class(text, key)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from minireason import BadSetting, UsageError
 from minireason.reasoning import constraint as module
-from minireason.reasoning.constraint import Constraint, Follower, constraint
+from minireason.reasoning.constraint import Constraint, Follower, Tokenizer, constraint
 from minireason.settings import Settings
 
 LITERALS = ("</think>", "<|end|>")
@@ -31,6 +31,7 @@ class Characters:
 
 
 VOCABULARY = Characters()
+TOKENIZER = Tokenizer(VOCABULARY)
 
 
 def made(**settings: Any) -> Constraint:
@@ -43,7 +44,7 @@ def accepts(wanted: Constraint, text: str) -> bool:
     """Whether a model could write this and stop there, every token allowed when it comes."""
     import numpy as np
 
-    follower = Follower(wanted, VOCABULARY)
+    follower = Follower(wanted, TOKENIZER)
     for token in [*text.encode(), 257]:
         logits = np.zeros(VOCABULARY.n_vocab, np.float32)
         follower.mask(logits)
@@ -53,7 +54,7 @@ def accepts(wanted: Constraint, text: str) -> bool:
         if token != 257:
             follower.feed(token)
             if follower.over:
-                return follower._text == text.encode()
+                return follower.text == text
     return True
 
 
@@ -194,10 +195,11 @@ def test_a_value_that_fails_the_class_itself_is_none() -> None:
             if self.n == 4:
                 raise ValueError("not four")
 
-    follower = Follower(made(schema=Even), VOCABULARY)
+    follower = Follower(made(schema=Even), TOKENIZER)
     for token in b'{"n": 4':
         follower.feed(token)
-    assert follower.parsed() is None, "not whole yet"
+    assert not follower.whole
     follower.feed(ord("}"))
+    assert follower.whole
     assert follower.parsed() is None
-    assert json.loads(follower._text) == {"n": 4}
+    assert json.loads(follower.text) == {"n": 4}
