@@ -20,7 +20,7 @@ ALLOWED = {
     "reasoning": WORDS,
     "generation": WORDS | {"engine", "reasoning"},
     "stream": WORDS | {"engine", "generation"},
-    "prefill": {"engine"},
+    "prefill": WORDS | {"engine"},
     "history": WORDS,
     "journal": set(),
     "transcript": WORDS | {"history", "journal", "models"},
