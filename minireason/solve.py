@@ -250,10 +250,9 @@ class SolveStream(Iterator[SolveEvent]):
 
 def _chain(job: _Job, reply: Reply, tokens: int, structured: bool) -> Chain:
     ended = reply.finish_reason != "cancelled"
-    if structured:
-        found = None if reply.parsed is None else reply.answer
-    else:
-        found = answer.final_answer(reply.answer) if ended else None
+    found = reply.answer if structured else answer.final_answer(reply.answer)
+    if not ended or (structured and reply.parsed is None):
+        found = None
     return Chain(
         index=job.index,
         seed=job.seed,
