@@ -59,7 +59,7 @@ class Generation:
     @property
     def tokens(self) -> int:
         """Tokens generated so far, thinking and answer, forced ones too."""
-        return sum(self._tokens.values())
+        return sum(self._tokens.values()) + self._forced_tokens
 
     @property
     def full(self) -> bool:
@@ -189,7 +189,7 @@ class Generation:
 
     def _room(self) -> int:
         """How many tokens may still come."""
-        return (self._settings.max_tokens or MAX_TOKENS) - sum(self._tokens.values()) - self._forced_tokens
+        return (self._settings.max_tokens or MAX_TOKENS) - self.tokens
 
     def finish(self, reason: FinishReason) -> list[int]:
         """Let out what was held back, and make the reply; once only."""

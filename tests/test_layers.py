@@ -22,15 +22,18 @@ ALLOWED = {
     "stream": WORDS | {"engine", "generation"},
     "prefill": {"engine"},
     "history": WORDS,
-    "transcript": WORDS | {"history", "models"},
+    "journal": set(),
+    "transcript": WORDS | {"history", "journal", "models"},
     "reasoner": WORDS | {"engine", "reasoning", "models", "generation", "stream", "session", "prefill", "solve"},
     "session": WORDS | {"reasoner", "stream", "history", "transcript"},
+    "chains": WORDS | {"reasoning", "models"},
     "parallel": WORDS | {"reasoner", "stream"},
-    "solve": WORDS | {"reasoning", "models", "reasoner", "stream", "parallel"},
+    "solve": WORDS | {"reasoning", "reasoner", "stream", "parallel", "chains"},
+    "evaluation": WORDS | {"reasoning", "models", "reasoner", "stream", "parallel", "chains", "journal", "__version__"},
     "tiny": set(),
     "__init__": WORDS | {"reasoner", "session", "solve", "stream"},
     "__main__": {"cli"},
-    "cli": WORDS | {"models", "reasoning", "reasoner", "session", "stream", "history", "transcript", "__version__"},
+    "cli": WORDS | {"models", "reasoning", "reasoner", "session", "stream", "history", "transcript", "evaluation", "chains", "__version__"},
 }
 
 

@@ -124,3 +124,11 @@ def test_side_by_side_with_a_free_stream(tiny: Reasoner) -> None:
             pass
         assert free.reply.boxed == "933"
         valid(held.reply)
+
+
+def test_structured_answers_vote(tiny: Reasoner) -> None:
+    solution = tiny.solve(QUESTION, choices=["odd", "even"], samples=4, stop="none", seed=1, temperature=1.0)
+    assert solution.answer in ("odd", "even")
+    assert solution.parsed == solution.answer
+    assert sum(len(candidate.chains) for candidate in solution.candidates) == 4
+    assert {chain.parsed for chain in solution.chains} <= {"odd", "even"}

@@ -140,11 +140,12 @@ class Asked:
     ] = None
 
     def __post_init__(self) -> None:
-        if self.structured:
+        LoadSettings(**self.load)
+        settings = Settings(**self.settings)
+        if settings.structured:
             from minireason.reasoning.constraint import constraint
 
-            constraint(Settings(**self.settings))
-        LoadSettings(**self.load)
+            constraint(settings)
 
     @property
     def settings(self) -> ChainChanges:

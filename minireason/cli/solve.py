@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Annotated, Literal, cast
@@ -127,4 +125,4 @@ def to_json(solution: Solution) -> str:
     """The solution as one line of JSON."""
     found = asdict(solution)
     found["tokens"]["total"] = solution.tokens.total
-    return json.dumps(found, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"))
+    return render.json_line(found)

@@ -174,7 +174,8 @@ def test_impossible_thinking_is_refused(option: str, value: str) -> None:
 
 def test_structured_answers(tmp_path: Path) -> None:
     schema = tmp_path / "s.json"
-    schema.write_text('{"type": "object", "properties": {"n": {"type": "integer", "minimum": 0, "maximum": 99}}, "required": ["n"]}')
+    number = {"type": "integer", "minimum": 0, "maximum": 99}
+    schema.write_text(json.dumps({"type": "object", "properties": {"n": number}, "required": ["n"], "additionalProperties": False}))
     plain = minireason(*TINY, "--schema", str(schema), "What is 5 + 8?")
     assert plain.code == 0
     assert 0 <= json.loads(plain.out)["n"] <= 99
