@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -104,8 +103,6 @@ def _of_dict(schema: Mapping[str, Any]) -> tuple[dict[str, Any], Callable[[str],
             validator.validate(value)
         except ValidationError as error:
             raise ValueError(error.message) from None
-        except re.error:  # a pattern that llguidance knows and Python does not, such as \p{L}: the grammar has seen to it
-            pass
         return value
 
     return wanted, parse
