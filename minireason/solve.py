@@ -14,7 +14,7 @@ from minireason import parallel
 from minireason.chains import HOTTER, Job, canonical, chain_seed, instruction_for, with_instruction
 from minireason.errors import UsageError
 from minireason.events import Done, Message
-from minireason.reasoning.vote import Ballot, decided
+from minireason.reasoning.vote import Ballot, decided, worth_at_once
 from minireason.settings import MAX_SEED, Changes, Settings, SolveChanges, VoteSettings
 from minireason.solution import (
     Chain,
@@ -135,7 +135,7 @@ class SolveStream(Iterator[SolveEvent]):
         planned, vote = len(self._planned), self._vote
         fitting = parallel.fitting(self._reasoner, self._prompt_tokens, self._settings.max_tokens)
         if vote.parallel == "auto":
-            wanted = planned if vote.stop == "none" else min(planned, max(vote.min_votes, -(-planned // 2)))
+            wanted = worth_at_once(planned, vote)
             return parallel.useful(self._reasoner, lambda index: self._start(self._job(index)), min(wanted, fitting))
         if min(vote.parallel, planned) > fitting:
             self._notes.append(f"There is no room for {vote.parallel} chains at a time, so {fitting} ran at a time.")

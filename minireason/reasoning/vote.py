@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -91,6 +92,13 @@ def decided(votes: Sequence[int], still_open: int, settings: VoteSettings) -> St
     return None
 
 
+def worth_at_once(planned: int, settings: VoteSettings) -> int:
+    """How many of the planned chains to run at a time, where memory and machine allow: half of them, since the other half may
+    never be needed, unless all are to run anyway."""
+    return planned if settings.stop == "none" else min(planned, max(settings.min_votes, -(-planned // 2)))
+
+
+@functools.cache
 def leader_is_favourite(first: int, second: int) -> float:
     """P(p1 > p2) for p1 ~ Beta(first + 1, second + 1), p2 = 1 - p1 (Adaptive-Consistency, arXiv 2305.11860), in closed form."""
     trials = first + second + 1
