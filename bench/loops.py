@@ -8,6 +8,7 @@ same thing in ever new words; on ids alone there is no finding one.
 from __future__ import annotations
 
 import ast
+import itertools
 import os
 import pydoc_data.topics
 import random
@@ -138,7 +139,9 @@ def measure(thoughts: list[str], decode_seconds: dict[str, float]) -> dict[str, 
         ("tiny", own, lambda text: list(text.encode()), byte, "tiny"),
         ("152k", pages, words.encode, words.piece, "1.5B"),
     ):
-        per_token = statistics.median(cost(text[:5000], piece) for text in ([sum(own, [])] * 5 if name == "tiny" else pages[:5]))
+        per_token = statistics.median(
+            cost(text[:5000], piece) for text in ([list(itertools.chain(*own))] * 5 if name == "tiny" else pages[:5])
+        )
         results[name] = {
             "kinds": recall(rng.sample(texts, len(texts)), encode, piece, rng),
             "texts": len(texts),
