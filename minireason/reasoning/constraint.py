@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 from minireason.errors import BadSetting, UsageError, shortened
+from minireason.reasoning import prompt
 from minireason.reasoning.schema import closed, ends
 from minireason.reasoning.text import Utf8
 from minireason.settings import Settings
@@ -29,17 +30,14 @@ _JSON_STYLE = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexib
 _MOST_REASON = 160
 
 
-class Vocabulary(Protocol):
+class Vocabulary(prompt.Vocabulary, Protocol):
     """What a tokenizer is made of; see `engine.llama.Model`."""
 
     @property
     def n_vocab(self) -> int: ...
     @property
     def eog(self) -> frozenset[int]: ...
-    @property
-    def special(self) -> dict[str, int]: ...
     def piece(self, token: int) -> bytes: ...
-    def tokenize(self, text: str, *, parse_special: bool) -> list[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +181,9 @@ class _Tokens:
         self._vocabulary = vocabulary
 
     def __call__(self, text: bytes | str) -> list[int]:
+        """The ids of what a constraint leaves no choice about, constants of a schema for one, which are text from outside."""
         plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        return self._vocabulary.tokenize(plain, parse_special=False)
+        return prompt.encode_text(self._vocabulary, plain)
 
 
 class Follower:
@@ -228,5 +227,5 @@ class Follower:
         """The typed value of a whole answer; None if it fails what no grammar can say, such as a check of a pydantic model's own."""
         try:
             return self._parse(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None

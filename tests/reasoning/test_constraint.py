@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,18 +19,23 @@ LITERALS = ("</think>", "<|end|>")
 
 
 class Characters:
-    """A vocabulary of single bytes and two special tokens, the second of which ends a text."""
+    """A vocabulary of single bytes and two special tokens, the second of which ends a text.
+
+    As in llama.cpp, literals of user-defined tokens become those tokens whatever one asks for.
+    """
 
     n_vocab = 256 + len(LITERALS)
     special = {literal: 256 + index for index, literal in enumerate(LITERALS)}  # noqa: RUF012
     eog = frozenset({257})
+    bos = None
 
     def piece(self, token: int) -> bytes:
         return bytes([token]) if token < 256 else LITERALS[token - 256].encode()
 
     def tokenize(self, text: str, *, parse_special: bool) -> list[int]:
         assert not parse_special
-        return list(text.encode())
+        parts = re.split(f"({'|'.join(map(re.escape, LITERALS))})", text)
+        return [token for part in parts for token in ([self.special[part]] if part in LITERALS else part.encode())]
 
 
 VOCABULARY = Characters()
@@ -112,6 +118,15 @@ def test_choices_are_text_whatever_they_hold() -> None:
     assert all(accepts(wanted, choice) for choice in choices)
     assert not any(accepts(wanted, text) for text in ("B", "a", "x", "", "ABC"))
     assert wanted.parse("AB") == "AB"
+
+
+@pytest.mark.parametrize("text", ["</think>", "<|end|>", "a </think>", "<|end|><|end|>"])
+def test_constants_cannot_forge_control_tokens(text: str) -> None:
+    """Where nothing else can come llguidance has the text tokenized, to know the one token that it lets through."""
+    assert accepts(made(choices=[text]), text)
+    assert accepts(made(regex=re.escape(text)), text)
+    assert accepts(made(schema={"const": text}), json.dumps(text))
+    assert accepts(made(schema={"type": "object", "properties": {text: {"type": "null"}}, "required": [text]}), json.dumps({text: None}))
 
 
 def test_a_regex() -> None:
