@@ -166,7 +166,9 @@ def accuracy_table(found: Result) -> str:
     lines.append("|---" + "|---:" * len(found["shares"]) + "|")
     lines += [f"| {way} | " + " | ".join(map(percent, values)) + " |" for way, values in found["right"].items()]
     lines += [f"| {way}: thoughts cut | " + " | ".join(map(percent, values)) + " |" for way, values in found["cut"].items()]
-    lines += [f"| {way}: answer tokens | " + " | ".join(f"{v:.0f}" for v in values) + " |" for way, values in found["answer_tokens"].items()]
+    lines += [
+        f"| {way}: answer tokens | " + " | ".join(f"{v:.0f}" for v in values) + " |" for way, values in found["answer_tokens"].items()
+    ]
     return "\n".join(lines)
 
 
@@ -177,7 +179,12 @@ def effort_table(found: Result) -> str:
 
 
 def answers_table(found: Result) -> str:
-    lines = [f"every budget from 0 to {found['budgets'] - 1}", "", "| model | replies | with an answer | wrong | ends |", "|---|---:|---:|---|---|"]
+    lines = [
+        f"every budget from 0 to {found['budgets'] - 1}",
+        "",
+        "| model | replies | with an answer | wrong | ends |",
+        "|---|---:|---:|---|---|",
+    ]
     for model in ("tiny", "random weights"):
         of = found[model]
         wrong, ends = (", ".join(f"{name} {count}" for name, count in of[key].items()) or "nothing" for key in ("wrong", "ends"))
