@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +24,7 @@ from minireason.models.hardware import Gpu, Hardware
 from minireason.prefill import Prefill
 from minireason.reasoning.answer import BOX
 from minireason.reasoning.budget import Budget, Landing, Limits
-from minireason.reasoning.constraint import Follower, constraint
+from minireason.reasoning.constraint import Follower, Tokenizer, constraint
 from minireason.reasoning.loops import LoopDetector
 from minireason.reasoning.prompt import Prompt, PromptEncoder
 from minireason.reasoning.think import State, ThinkMachine
@@ -77,18 +79,20 @@ class Reasoner:
     def __init__(self, name: str, model: llama.Model, template: str, plan: FitPlan, started: float) -> None:
         self.name, self.plan = name, plan
         self._model = model
+        with ThreadPoolExecutor(1) as meanwhile:
+            meanwhile.submit(lambda: model.eog)  # goes through the whole vocabulary, 45 ms for 152k tokens
+            self._context = llama.Context(
+                model,
+                n_ctx=plan.start_n_ctx,
+                n_batch=plan.n_batch,
+                n_seq_max=plan.n_seq_max,
+                n_threads=plan.n_threads,
+                kv_type=plan.kv_type,
+                flash_attention=plan.flash_attention,
+            )
         bos = model.piece(model.bos).decode("utf-8", "replace") if model.bos is not None else ""
         eos = model.piece(min(model.eog)).decode("utf-8", "replace")
         self._encoder = PromptEncoder(model, template, bos, eos)
-        self._context = llama.Context(
-            model,
-            n_ctx=plan.start_n_ctx,
-            n_batch=plan.n_batch,
-            n_seq_max=plan.n_seq_max,
-            n_threads=plan.n_threads,
-            kv_type=plan.kv_type,
-            flash_attention=plan.flash_attention,
-        )
         self._scheduler = Scheduler(self._context, plan.n_ctx, plan.cache_tokens)
         self._closed = False
         self._load_s = time.perf_counter() - started
@@ -116,10 +120,14 @@ class Reasoner:
         generation = Generation(self.name, self._model, prompt, settings, machine, budget)
         generation.load_s = self._load_s
         if wanted:
-            generation.follower = Follower(wanted, self._model)
+            generation.follower = Follower(wanted, self._tokenizer)
         links = sampler.links(settings.temperature, settings.top_p, settings.top_k, settings.seed or 0)
         chain = llama.SamplerChain(links, generation.mask)
         return Stream(self._scheduler, engine.Sequence(prompt.ids, chain, generation), generation, on_prefill)
+
+    @functools.cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return Tokenizer(self._model)
 
     def _plan(self, messages: list[Message], settings: Settings) -> tuple[Prompt, Settings, Budget]:
         """The prompt, the settings without anything left open, and how long the thought may be."""

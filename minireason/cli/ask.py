@@ -22,7 +22,7 @@ def ask(
         str | None, typer.Argument(help="The question; text on standard input is added after a blank line.", show_default=False)
     ] = None,
     *,
-    asked: options.AskedForAnswer,
+    asked: Asked,
     thinking: options.Thinking = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the reply, its token counts and times.")] = False,
 ) -> int:
@@ -37,6 +37,9 @@ def ask(
         print(render.json_line(asdict(reply)))
     else:
         render.facts(reply)
+    if reply.finish_reason == "length" and asked.structured:
+        render.error_line("The answer was cut off before it was whole; allow more with --max-tokens, or bound it more tightly.")
+        return 7
     return 130 if reply.finish_reason == "cancelled" else 0
 
 

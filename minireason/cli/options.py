@@ -24,9 +24,9 @@ _DEFAULTS = Settings()
 
 # Options by the section of the help that they stand in.
 _thinking = functools.partial(typer.Option, show_default=False, rich_help_panel="Thinking")
+_answer = functools.partial(typer.Option, show_default=False, rich_help_panel="Answer")
 _sampling = functools.partial(typer.Option, show_default=False, rich_help_panel="Sampling")
 _loading = functools.partial(typer.Option, show_default=False, rich_help_panel="Loading")
-_answer = functools.partial(typer.Option, show_default=False, rich_help_panel="Answer")
 
 
 def complete_installed(start: str) -> Iterator[str]:
@@ -48,6 +48,21 @@ Thinking = Annotated[
     str | None,
     typer.Option(help="Where the thinking goes: show (standard output), stderr, hide, or a file.", show_default="stderr; with --json hide"),
 ]
+
+
+def _read_schema(file: str) -> dict[str, Any]:
+    """The JSON object in a file; raises UsageError."""
+    try:
+        schema = json.loads(Path(file).read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"The schema {file} could not be read ({error.strerror or error}); give the path of a file.") from None
+    except RecursionError:
+        raise UsageError(f"The schema {file} is nested too deeply.") from None
+    except ValueError as error:
+        raise UsageError(f"The schema {file} is not JSON ({error}); mend it there.") from None
+    if not isinstance(schema, dict):
+        raise UsageError(f'The schema {file} has to be a JSON object such as {{"type": "object", ...}}.')
+    return schema
 
 
 def _forbid_network(offline: bool) -> bool:
@@ -96,6 +111,15 @@ class Asked:
     thinking_seconds: Annotated[float | None, _thinking(help="Seconds of thinking, after which the thought is landed.")] = None
     loop_check: Annotated[bool | None, _thinking("--no-loop-check", callback=_off, help="Let a thought go round in circles.")] = None
 
+    schema: Annotated[
+        dict[str, Any] | None,
+        _answer(parser=_read_schema, metavar="FILE", help="Answer with JSON that fits the JSON schema in this file."),
+    ] = None
+    choices: Annotated[list[str] | None, _answer("--choice", metavar="TEXT", help="Answer with one of these; give it once for each.")] = (
+        None
+    )
+    regex: Annotated[str | None, _answer(help="Answer with text that fits this regular expression.")] = None
+
     temperature: Annotated[
         float | None, _sampling(help=f"Randomness; 0 always takes the likeliest token. Default: {_DEFAULTS.temperature}.")
     ] = None
@@ -109,6 +133,10 @@ class Asked:
     n_threads: Annotated[int | None, _loading("--threads", help="CPU threads. Default: one per physical core.")] = None
     n_gpu_layers: Annotated[
         int | None, _loading("--gpu-layers", help="Layers on the GPU. Default: all, where llama.cpp was built for one.")
+    ] = None
+    repack: Annotated[
+        bool | None,
+        _loading("--repack/--no-repack", help="Rearrange the weights for the CPU. Default: yes, where that makes 4-bit weights faster."),
     ] = None
 
     def __post_init__(self) -> None:
@@ -134,6 +162,11 @@ class Asked:
         system = [Message(role="system", content=self.system)] if self.system else []
         return [*system, Message(role="user", content=question)]
 
+    @property
+    def structured(self) -> bool:
+        """Whether the answer is held to a schema, choices or a regex."""
+        return Settings(**self.settings).structured
+
     def model_name(self) -> str:
         """The model asked for, or the environment's, or the best one installed; raises NotInstalled."""
         named = self.model or os.environ.get(MODEL_VARIABLE)
@@ -150,33 +183,6 @@ class Asked:
             )
             raise NotInstalled(message, places.models_dir())
         return found
-
-
-def read_schema(file: str) -> dict[str, Any]:
-    """The JSON in a file; raises UsageError."""
-    try:
-        schema = json.loads(Path(file).read_text("utf-8"))
-    except OSError as error:
-        raise UsageError(f"The schema {file} could not be read ({error.strerror or error}).") from None
-    except ValueError as error:
-        raise UsageError(f"The schema {file} is not JSON ({error}); mend it there.") from None
-    if not isinstance(schema, dict):
-        raise UsageError(f'The schema {file} has to be a JSON object such as {{"type": "object", ...}}.')
-    return schema
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskedForAnswer(Asked):
-    """The same, and what the answer is held to."""
-
-    schema: Annotated[
-        dict[str, Any] | None,
-        _answer(metavar="FILE", parser=read_schema, help="Answer with JSON that fits the JSON schema in this file."),
-    ] = None
-    choices: Annotated[list[str] | None, _answer("--choice", metavar="TEXT", help="Answer with one of these; give it once for each.")] = (
-        None
-    )
-    regex: Annotated[str | None, _answer(help="Answer with text that fits this regular expression.")] = None
 
 
 def given(options: object, kind: type[Settings | LoadSettings | VoteSettings]) -> dict[str, object]:

@@ -191,6 +191,13 @@ def test_structured_answers(tmp_path: Path) -> None:
     assert minireason(*TINY, "--regex", "n=[0-9]", "What is 5 + 8?").out.startswith("n=")
 
 
+def test_a_structured_answer_cut_short_says_so() -> None:
+    result = minireason(*TINY, "--regex", "x{5000}", "--max-tokens", "300", "--json", "What is 5 + 8?")
+    assert result.code == 7
+    assert result.err.startswith("minireason: The answer was cut off")
+    assert json.loads(result.out)["parsed"] is None
+
+
 @pytest.mark.parametrize(
     "options",
     [

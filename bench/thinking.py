@@ -1,0 +1,244 @@
+"""Do budgets land, efforts mean something, loops break, answers parse? Measured on tiny's evaluation sets: `python bench/thinking.py`.
+
+Each part can run alone (`--parts accuracy effort`), and `--results FILE` keeps what was measured from run to run. Prints a
+table; the last line is one JSON document of all parts. `--plot FILE.png` (extra `bench`) draws accuracy against budget.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import loops
+from speed import shape_file
+from tiny.evaluate import SETS, STREAMS, Item, messages, right, run
+
+import minireason
+from minireason import Reasoner, Reply
+from minireason.settings import EFFORT_TOKENS, LANDING
+
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+"""Budgets, in parts of the usual length: the median of the uncut thoughts about problems of the same family."""
+BUDGETS = range(301)
+MAX_TOKENS = 1500
+ANSWER_TOKENS = 80
+"""What is left for an answer of random weights, which never end one."""
+CUTS = {"tag": "", "landing": LANDING}
+"""Ways to end a thought, and the landing message of each; the third, "stop", does nothing but stop."""
+
+Result: TypeAlias = dict[str, Any]
+
+
+def read(name: str, limit: int) -> list[Item]:
+    """The first `limit` items of each family of a set."""
+    items: list[Item] = [json.loads(line) for line in (SETS / f"{name}.jsonl").read_text("utf-8").splitlines()]
+    seen: Counter[str] = Counter()
+    chosen = []
+    for item in items:
+        seen[item["family"]] += 1
+        if seen[item["family"]] <= limit:
+            chosen.append(item)
+    return chosen
+
+
+def replies(reasoner: Reasoner, items: list[Item], settings: Callable[[int], dict[str, Any]]) -> list[Reply]:
+    """The reply to each item, with the settings of its index and the seed of its index unless they have another."""
+    return run(lambda i: reasoner.stream(messages(items[i]), **{"seed": i, "max_tokens": MAX_TOKENS, **settings(i)}), len(items))
+
+
+def share_right(items: list[Item], given: list[Reply]) -> float:
+    return statistics.fmean(right(item, reply) for item, reply in zip(items, given, strict=True))
+
+
+def accuracy(reasoner: Reasoner, items: list[Item]) -> Result:
+    """Accuracy of each way at each share of the usual length.
+
+    "stop" is the whole reply if its thought ended by itself within the budget, and else no answer: what a limit on
+    tokens alone gives. It is read off the uncut runs, as nothing is put in; the tokens of the answer are not counted.
+    """
+    natural = replies(reasoner, items, lambda _: {})
+    families: dict[str, list[int]] = {}
+    for item, reply in zip(items, natural, strict=True):
+        families.setdefault(item["family"], []).append(reply.usage.thinking_tokens)
+    lengths = [statistics.median(families[item["family"]]) for item in items]
+    ways: dict[str, list[float]] = {"stop": []} | {way: [] for way in CUTS}
+    ends: dict[str, list[float]] = {way: [] for way in CUTS}
+    tokens: dict[str, list[float]] = {way: [] for way in CUTS}
+    for share in SHARES:
+        budgets = [round(length * share) for length in lengths]
+        within = [reply.usage.thinking_tokens <= budget for reply, budget in zip(natural, budgets, strict=True)]
+        ways["stop"].append(statistics.fmean(right(*pair) and fits for *pair, fits in zip(items, natural, within, strict=True)))
+        for way, landing in CUTS.items():
+            given = replies(reasoner, items, lambda i, b=budgets, text=landing: {"thinking_budget": b[i], "landing": text})
+            ways[way].append(share_right(items, given))
+            ends[way].append(statistics.fmean(reply.thinking_end == "budget" for reply in given))
+            tokens[way].append(statistics.fmean(reply.usage.answer_tokens for reply in given))
+    return {
+        "items": len(items),
+        "shares": SHARES,
+        "right": ways,
+        "cut": ends,
+        "answer_tokens": tokens,
+        "uncut": share_right(items, natural),
+        "usual_tokens": {family: statistics.median(tokens) for family, tokens in families.items()},
+    }
+
+
+def effort(reasoner: Reasoner, items: list[Item]) -> Result:
+    """Accuracy and mean tokens of thinking at each level."""
+    levels = {}
+    for level in EFFORT_TOKENS:
+        given = replies(reasoner, items, lambda _, level=level: {"effort": level})
+        thought = statistics.fmean(reply.usage.thinking_tokens for reply in given)
+        levels[level] = {"right": share_right(items, given), "thinking_tokens": thought}
+    return {"items": len(items), "levels": levels}
+
+
+def answers(reasoner: Reasoner, items: list[Item]) -> Result:
+    """What becomes of replies under every budget, with tiny and with random weights, whose thoughts never end."""
+    per_budget = max(1, len(items) // len(BUDGETS))
+    jobs = [(budget, items[(budget * per_budget + more) % len(items)]) for budget in BUDGETS for more in range(per_budget)]
+    asked = [item for _, item in jobs]
+    found = {"tiny": fates(replies(reasoner, asked, lambda i: {"thinking_budget": jobs[i][0]}))}
+    with minireason.load(shape_file("small"), n_seq_max=STREAMS, n_threads=1) as anything:
+
+        def limits(i: int) -> dict[str, Any]:
+            return {"thinking_budget": jobs[i][0], "max_tokens": jobs[i][0] + ANSWER_TOKENS, "temperature": 1.0}
+
+        found["random weights"] = fates(replies(anything, asked, limits))
+    return {"budgets": len(BUDGETS), **found}
+
+
+def fates(given: list[Reply]) -> Result:
+    """How many replies have an answer, what is wrong with the others, and how the thoughts ended."""
+    wrong: Counter[str] = Counter()
+    for reply in given:
+        if not reply.answer.strip():
+            wrong[f"empty answer, {reply.finish_reason}"] += 1
+        if "think>" in reply.answer:
+            wrong["tag in the answer"] += 1
+    answered = sum(bool(reply.answer.strip()) for reply in given)
+    return {"replies": len(given), "answered": answered, "wrong": dict(wrong), "ends": dict(Counter(str(r.thinking_end) for r in given))}
+
+
+def loop_detector(reasoner: Reasoner, items: list[Item]) -> Result:
+    """Recall, false alarms and cost of the loop detector; the thoughts are tiny's own, at the usual and at a high temperature."""
+    uncut = [replies(reasoner, items, lambda _, t=t: {"temperature": t, "loop_check": False}) for t in (0.6, 1.0)]
+    thoughts = [reply.thinking for given in uncut for reply in given if reply.thinking_end == "natural"]
+    return loops.measure(thoughts, decode_seconds(reasoner))
+
+
+def decode_seconds(reasoner: Reasoner) -> dict[str, float]:
+    """Seconds a token of one stream alone: tiny, and random weights in the shape of the 1.5B distill."""
+    alone = [reasoner.ask("What is 47 * 86?", seed=seed).timings.tokens_per_s or 0.0 for seed in range(5)]
+    with minireason.load(shape_file("r1-qwen-1.5b")) as large:
+        speed = large.ask("What is 47 * 86?", seed=1, max_tokens=32).timings.tokens_per_s or 0.0
+    return {"tiny": 1 / statistics.median(alone), "1.5B": 1 / speed}
+
+
+PARTS: dict[str, Callable[[Reasoner, list[Item]], Result]] = {
+    "accuracy": accuracy,
+    "effort": effort,
+    "answers": answers,
+    "loops": loop_detector,
+}
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def table(results: dict[str, Result]) -> str:
+    """Markdown, a table for each part that was measured."""
+    return "\n\n".join(TABLES[part](results[part]) for part in PARTS if part in results)
+
+
+def accuracy_table(found: Result) -> str:
+    usual = ", ".join(f"{family} {tokens:.0f}" for family, tokens in found["usual_tokens"].items())
+    head = f"{found['items']} problems, right answers in percent, uncut {percent(found['uncut'])}; usual lengths in tokens: {usual}"
+    lines = [head, "", "| budget | " + " | ".join(f"{share:.0%}" for share in found["shares"]) + " |"]
+    lines.append("|---" + "|---:" * len(found["shares"]) + "|")
+    lines += [f"| {way} | " + " | ".join(map(percent, values)) + " |" for way, values in found["right"].items()]
+    lines += [f"| {way}: thoughts cut | " + " | ".join(map(percent, values)) + " |" for way, values in found["cut"].items()]
+    lines += [
+        f"| {way}: answer tokens | " + " | ".join(f"{v:.0f}" for v in values) + " |" for way, values in found["answer_tokens"].items()
+    ]
+    return "\n".join(lines)
+
+
+def effort_table(found: Result) -> str:
+    lines = ["| effort | right | thinking tokens |", "|---|---:|---:|"]
+    lines += [f"| {level} | {percent(of['right'])} | {of['thinking_tokens']:.0f} |" for level, of in found["levels"].items()]
+    return "\n".join(lines)
+
+
+def answers_table(found: Result) -> str:
+    lines = [
+        f"every budget from 0 to {found['budgets'] - 1}",
+        "",
+        "| model | replies | with an answer | wrong | ends |",
+        "|---|---:|---:|---|---|",
+    ]
+    for model in ("tiny", "random weights"):
+        of = found[model]
+        wrong, ends = (", ".join(f"{name} {count}" for name, count in of[key].items()) or "nothing" for key in ("wrong", "ends"))
+        lines.append(f"| {model} | {of['replies']} | {percent(of['answered'] / of['replies'])} | {wrong} | {ends} |")
+    return "\n".join(lines)
+
+
+TABLES: dict[str, Callable[[Result], str]] = {
+    "accuracy": accuracy_table,
+    "effort": effort_table,
+    "answers": answers_table,
+    "loops": loops.table,
+}
+
+
+def plot(found: Result, path: Path) -> None:
+    """Accuracy against budget, one line for each way."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    names = {"stop": "stop, nothing forced", "tag": "cut with </think>", "landing": "landing as shipped"}
+    figure, axes = pyplot.subplots(figsize=(5.6, 3.4), dpi=100)
+    for way, style in zip(names, ("o:", "s--", "^-"), strict=True):
+        axes.plot([100 * share for share in found["shares"]], [100 * value for value in found["right"][way]], style, label=names[way])
+    axes.axhline(100 * found["uncut"], color="grey", linewidth=0.8, label="uncut")
+    axes.set(xlabel="thinking budget, % of the usual length", ylabel="right answers, %", ylim=(-3, 103), title="tiny")
+    axes.legend(loc="lower right", fontsize="small")
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--set", default="test", choices=("dev", "test"))
+    parser.add_argument("--items", type=int, default=25, help="problems of each of the eight families")
+    parser.add_argument("--parts", nargs="+", choices=tuple(PARTS), default=tuple(PARTS))
+    parser.add_argument("--results", type=Path, help="JSON file of earlier parts; what is measured now is added to it")
+    parser.add_argument("--plot", type=Path, help="PNG file to draw")
+    arguments = parser.parse_args()
+    results: dict[str, Result] = {}
+    if arguments.results and arguments.results.exists():
+        results = json.loads(arguments.results.read_text("utf-8"))
+    items = read(arguments.set, arguments.items)
+    with minireason.load("tiny", n_seq_max=STREAMS, n_threads=1) as reasoner:
+        for part in arguments.parts:
+            results[part] = PARTS[part](reasoner, items)
+            if arguments.results:
+                arguments.results.write_text(json.dumps(results), "utf-8")
+    print(table(results))
+    if arguments.plot and "accuracy" in results:
+        plot(results["accuracy"], arguments.plot)
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
