@@ -106,11 +106,10 @@ def answers(reasoner: Reasoner, items: list[Item]) -> Result:
     asked = [item for _, item in jobs]
     found = {"tiny": fates(replies(reasoner, asked, lambda i: {"thinking_budget": jobs[i][0]}))}
     with minireason.load(shape_file("small"), n_seq_max=STREAMS, n_threads=1) as anything:
-        limits: Callable[[int], dict[str, Any]] = lambda i: {
-            "thinking_budget": jobs[i][0],
-            "max_tokens": jobs[i][0] + ANSWER_TOKENS,
-            "temperature": 1.0,
-        }
+
+        def limits(i: int) -> dict[str, Any]:
+            return {"thinking_budget": jobs[i][0], "max_tokens": jobs[i][0] + ANSWER_TOKENS, "temperature": 1.0}
+
         found["random weights"] = fates(replies(anything, asked, limits))
     return {"budgets": len(BUDGETS), **found}
 
@@ -179,12 +178,8 @@ def effort_table(found: Result) -> str:
 
 
 def answers_table(found: Result) -> str:
-    lines = [
-        f"every budget from 0 to {found['budgets'] - 1}",
-        "",
-        "| model | replies | with an answer | wrong | ends |",
-        "|---|---:|---:|---|---|",
-    ]
+    lines = [f"every budget from 0 to {found['budgets'] - 1}", ""]
+    lines += ["| model | replies | with an answer | wrong | ends |", "|---|---:|---:|---|---|"]
     for model in ("tiny", "random weights"):
         of = found[model]
         wrong, ends = (", ".join(f"{name} {count}" for name, count in of[key].items()) or "nothing" for key in ("wrong", "ends"))

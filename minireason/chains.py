@@ -45,7 +45,7 @@ def canonical(text: str) -> str:
     """JSON in one form of the many that mean the same; any other text as it is."""
     try:
         return json.dumps(json.loads(text), sort_keys=True, ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -48,5 +48,6 @@ def random_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny() -> Iterator[Reasoner]:
-    with minireason.load("tiny") as reasoner:
+    """On one thread: it is so small that two wait for each other longer than they compute, above all where cores are shared."""
+    with minireason.load("tiny", n_threads=1) as reasoner:
         yield reasoner

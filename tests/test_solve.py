@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,16 +26,11 @@ from minireason import (
     UsageError,
     VoteChanged,
 )
+from minireason.engine.llama import SamplerChain
 from minireason.generation import Generation
+from minireason.settings import StopRule
 
 QUESTION = "What is 47 * 86?"
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Iterator[Reasoner]:
-    """On one thread: threads that wait for each other make hundreds of chains slow where cores are shared."""
-    with minireason.load("tiny", n_threads=1) as reasoner:
-        yield reasoner
 
 
 def test_a_vote_stops_as_soon_as_it_is_decided(tiny: Reasoner) -> None:
@@ -85,7 +80,22 @@ def most_open(events: list[SolveEvent]) -> int:
     return most
 
 
-def test_every_token_is_charged_those_of_stopped_chains_too(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("stop", "votes"), [("lead", 9), ("beta", 4)])
+def test_every_token_is_charged_those_of_stopped_chains_too(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, stop: StopRule, votes: int
+) -> None:
+    """Ten of the chains are told what to say and come to an end one after the other, long before the rest, which speak for themselves."""
+    context, sample = tiny._context, tiny._context.sample
+    say = functools.partial(tiny._model.tokenize, parse_special=True)
+    scripts = [say(f"{'47 * 86 ' * length}\n</think>\n\nThe answer is \\boxed{{4042}}.<｜end▁of▁sentence｜>") for length in range(1, 11)]
+    told: dict[object, list[int]] = {}
+
+    def scripted(chain: SamplerChain, row: int) -> int:
+        if chain not in told:
+            told[chain] = scripts.pop(0) if scripts else []
+        return told[chain].pop(0) if told[chain] else sample(chain, row)
+
+    monkeypatch.setattr(context, "sample", scripted)
     sampled: list[int] = []
     take = Generation.take
 
@@ -95,9 +105,12 @@ def test_every_token_is_charged_those_of_stopped_chains_too(tiny: Reasoner, monk
         return taken
 
     monkeypatch.setattr(Generation, "take", counted)
-    solution = tiny.solve(QUESTION, seed=3, samples=16, parallel=6, stop="none", budget_tokens=3000)
-    assert solution.stopped_because == "budget_tokens"
-    assert 0 < solution.tokens.cancelled < solution.tokens.generated
+    solution = tiny.solve(QUESTION, seed=3, samples=16, parallel=16, stop=stop, loop_check=False)
+    assert (solution.stopped_because, solution.candidates[0].votes) == (stop, votes)
+    stopped = [chain.tokens for chain in solution.chains if chain.finish == "cancelled"]
+    assert len(stopped) == 16 - votes
+    assert min(stopped) > 50
+    assert solution.tokens.cancelled == sum(stopped) < solution.tokens.generated
     assert solution.tokens.generated == len(sampled) == sum(chain.tokens for chain in solution.chains)
     assert solution.tokens.total == solution.tokens.prompt + solution.tokens.generated
 
@@ -198,9 +211,10 @@ def test_a_chain_that_goes_round_in_circles_is_replaced_once(tiny: Reasoner, mon
 
 
 def test_parallel_is_reduced_to_what_memory_holds() -> None:
-    with minireason.load("tiny", n_ctx=1024, n_threads=1) as reasoner:
-        solution = reasoner.solve(QUESTION, samples=8, parallel=8, max_tokens=400, seed=1)
-    assert solution.parallel == 2
+    with minireason.load("tiny", n_ctx=1280, n_threads=1) as reasoner:
+        solution = reasoner.solve(QUESTION, samples=8, parallel=8, max_tokens=600, seed=1)
+    assert (solution.parallel, solution.answer) == (2, "4042")
+    assert {chain.thinking_end for chain in solution.chains if chain.finish == "stop"} == {"natural"}
     assert any("no room for 8" in note for note in solution.notes)
 
 

@@ -11,6 +11,7 @@ import pytest
 import minireason
 from minireason import AnswerDelta, BadSetting, Reasoner, Reply, ThinkingDelta
 from minireason.settings import LANDING
+from tests.scripted import Scripted
 
 QUESTION = "What is 347 + 586?"
 
@@ -22,7 +23,7 @@ def anything(random_path: Path) -> Iterator[Reasoner]:
         yield reasoner
 
 
-def landed(reply: Reply) -> None:
+def assert_landed(reply: Reply) -> None:
     """What holds for every reply, however it was cut."""
     assert "think>" not in reply.thinking + reply.answer
     assert reply.answer or reply.finish_reason == "length"
@@ -44,11 +45,12 @@ def ask(reasoner: Reasoner, question: str, **settings: object) -> Reply:
     return reply
 
 
-def test_a_cut_at_every_length_of_tiny(tiny: Reasoner) -> None:
-    whole = tiny.ask(QUESTION, temperature=0)
-    for budget in range(whole.usage.thinking_tokens + 2):  # a few seconds in all
-        reply = ask(tiny, QUESTION, temperature=0, thinking_budget=budget)
-        landed(reply)
+@pytest.mark.parametrize("question", ["What is 12 + 5?", pytest.param(QUESTION, marks=pytest.mark.slow)])
+def test_a_cut_at_every_length_of_tiny(tiny: Reasoner, question: str) -> None:
+    whole = tiny.ask(question, temperature=0)
+    for budget in range(whole.usage.thinking_tokens + 2):
+        reply = ask(tiny, question, temperature=0, thinking_budget=budget)
+        assert_landed(reply)
         assert reply.finish_reason == "stop"
         assert reply.boxed, budget
         own = reply.thinking.removesuffix(LANDING).rstrip()
@@ -60,7 +62,12 @@ def test_a_cut_at_every_length_of_tiny(tiny: Reasoner) -> None:
 
 def test_a_cut_at_some_lengths_of_random_weights(anything: Reasoner) -> None:
     for budget in (0, 1, 2, 3, 17, 40):
-        landed(ask(anything, QUESTION, temperature=1.0, seed=budget, thinking_budget=budget, max_tokens=budget + 80))
+        reply = ask(anything, QUESTION, temperature=1.0, seed=budget, thinking_budget=budget, max_tokens=budget + 80)
+        assert_landed(reply)
+        assert reply.thinking_end == ("budget" if budget else "skipped")
+        assert budget <= reply.usage.thinking_tokens <= budget + budget // 4
+        assert reply.answer
+        assert (reply.usage.answer_tokens >= 60) == (reply.finish_reason == "length"), "the rest is the answer's"
 
 
 @pytest.mark.slow
@@ -69,7 +76,7 @@ def test_a_cut_at_every_length_of_random_weights(anything: Reasoner) -> None:
     ends = set()
     for budget in range(301):
         reply = ask(anything, QUESTION, temperature=1.0, seed=budget, thinking_budget=budget, max_tokens=budget + 80)
-        landed(reply)
+        assert_landed(reply)
         assert not reply.thinking.endswith("\ufffd" * 2)
         ends.add(reply.thinking_end)
     assert ends <= {"budget", "skipped", "unclosed", "loop"}
@@ -104,7 +111,7 @@ def test_a_budget_above_the_context_is_refused(tiny: Reasoner) -> None:
 
 def test_seconds_end_the_thought(anything: Reasoner) -> None:
     reply = ask(anything, QUESTION, thinking_seconds=0.01, seed=3, max_tokens=600)
-    landed(reply)
+    assert_landed(reply)
     assert reply.thinking_end == "budget"
 
 
@@ -124,7 +131,7 @@ def test_finish_thinking_from_another_thread(tiny: Reasoner) -> None:
             thread.join()
     assert asked == [True, False]
     reply = stream.reply
-    landed(reply)
+    assert_landed(reply)
     assert (reply.thinking_end, reply.finish_reason, bool(reply.boxed)) == ("user", "stop", True)
     assert reply.usage.thinking_tokens < 10
     assert not stream.finish_thinking()
@@ -136,15 +143,6 @@ def test_finish_thinking_before_the_first_token(tiny: Reasoner) -> None:
     list(stream)
     assert (stream.reply.thinking, stream.reply.thinking_end) == (LANDING, "user")
     assert stream.reply.boxed
-
-
-class Scripted:
-    """Says what it is told in the place of the model: each token sampled is replaced until the script is used up."""
-
-    def __init__(self, reasoner: Reasoner, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-        self.left = reasoner._model.tokenize(text, parse_special=True)
-        context, sample = reasoner._context, reasoner._context.sample
-        monkeypatch.setattr(context, "sample", lambda chain, row: self.left.pop(0) if self.left else sample(chain, row))
 
 
 def test_a_loop_is_rewound_and_answered(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 from minireason.errors import BadSetting, UsageError, shortened
+from minireason.reasoning import prompt
 from minireason.reasoning.schema import closed, ends
 from minireason.reasoning.text import Utf8
 from minireason.settings import Settings
@@ -27,20 +28,17 @@ if TYPE_CHECKING:
 _JSON_STYLE = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 """One line, as models write short JSON; free white space lets a model go on with it for ever."""
 
-_MOST_REASON = 160
+_MOST_REASON, _TRIED_BYTES = 160, 128
 
 
-class Vocabulary(Protocol):
+class Vocabulary(prompt.Vocabulary, Protocol):
     """What a tokenizer is made of; see `engine.llama.Model`."""
 
     @property
     def n_vocab(self) -> int: ...
     @property
     def eog(self) -> frozenset[int]: ...
-    @property
-    def special(self) -> dict[str, int]: ...
     def piece(self, token: int) -> bytes: ...
-    def tokenize(self, text: str, *, parse_special: bool) -> list[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +102,6 @@ def _of_dict(schema: Mapping[str, Any]) -> tuple[dict[str, Any], Callable[[str],
             validator.validate(value)
         except ValidationError as error:
             raise ValueError(error.message) from None
-        except re.error:  # a pattern that llguidance knows and Python does not, such as \p{L}: the grammar has seen to it
-            pass
         return value
 
     return wanted, parse
@@ -135,7 +131,7 @@ def _of_type(kind: type[Any]) -> tuple[dict[str, Any], Callable[[str], Any]]:
 def _by_choices(choices: Sequence[str]) -> Constraint:
     from llguidance import LLMatcher
 
-    grammar = LLMatcher.grammar_from_lark("start: " + " | ".join(json.dumps(choice) for choice in choices))
+    grammar = LLMatcher.grammar_from_regex("|".join(map(re.escape, choices)))  # as a rule with alternatives it could take 2,000
     _check("choices", list(choices), grammar)
     return Constraint(grammar, str)
 
@@ -149,7 +145,8 @@ def _by_regex(regex: str) -> Constraint:
 
 
 def _check(name: str, value: object, grammar: str) -> None:
-    """Raise BadSetting if the grammar is wrong, or if nothing fits it but perhaps the empty text; no model is needed for that."""
+    """Raise BadSetting if the grammar is wrong, if nothing fits it but perhaps the empty text, or if writing some text that fits
+    finds it too complex; no model is needed for that."""
     from llguidance import LLMatcher, LLTokenizer
 
     wrong, messages = LLMatcher.validate_grammar_with_warnings(grammar)
@@ -158,9 +155,14 @@ def _check(name: str, value: object, grammar: str) -> None:
         reason = next((line.removeprefix("error: ") for line in lines if line.startswith("error:")), lines[0])
         raise BadSetting(name, value, f"cannot be used ({shortened(reason.rstrip('.'), _MOST_REASON)})")
     matcher = LLMatcher(LLTokenizer("byte"), grammar, log_level=0)
-    mask = matcher.compute_bitmask()
-    if matcher.is_error() or not any(mask[: 256 // 8]):
-        raise BadSetting(name, value, "nothing fits it but the empty text" if matcher.is_accepting() else "nothing fits it")
+    for count in range(_TRIED_BYTES):
+        bits = int.from_bytes(matcher.compute_bitmask()[: 256 // 8], "little")
+        if not count and not bits:
+            raise BadSetting(name, value, "nothing fits it but the empty text" if matcher.is_accepting() else "nothing fits it")
+        if not bits or not matcher.consume_token((bits & -bits).bit_length() - 1):
+            break
+    if matcher.is_error():
+        raise BadSetting(name, value, "is too complex to be followed; bound its repetitions more tightly")
 
 
 class Tokenizer:
@@ -186,8 +188,9 @@ class _Tokens:
         self._vocabulary = vocabulary
 
     def __call__(self, text: bytes | str) -> list[int]:
+        """The ids of what a constraint leaves no choice about, constants of a schema for one, which are text from outside."""
         plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        return self._vocabulary.tokenize(plain, parse_special=False)
+        return prompt.encode_text(self._vocabulary, plain)
 
 
 class Follower:
@@ -231,5 +234,5 @@ class Follower:
         """The typed value of a whole answer; None if it fails what no grammar can say, such as a check of a pydantic model's own."""
         try:
             return self._parse(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None

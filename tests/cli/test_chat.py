@@ -22,7 +22,7 @@ from tests.cli.run import minireason
 pexpect = pytest.importorskip("pexpect")
 pyte = pytest.importorskip("pyte")
 
-TINY = ("chat", "--model", "tiny", "--temperature", "0")
+TINY = ("chat", "--model", "tiny", "--threads", "1", "--temperature", "0")
 CTRL_C, ALT_ENTER, CTRL_D = "\x03", "\x1b\r", "\x04"
 
 
