@@ -1,4 +1,4 @@
-"""What stopping a vote early saves in real time: `python bench/vote.py`. Last line: one JSON document.
+"""What stopping a vote early saves in real time: `python bench/vote.py`.
 
 Each question is solved under every rule with the same seeds, one question after the other as `minireason solve` does it, the rules in
 turn. `replayed` is what `minireason eval --replay` would have said of a rule's tokens, worked out from the chains that all ran.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import defaultdict
 from pathlib import Path
 from statistics import fmean
 
@@ -18,6 +17,7 @@ from minireason.evaluation import intervals, items, replay, score
 from minireason.reasoning import answer
 from minireason.settings import StopRule, VoteSettings
 
+Measured = dict[str, dict[str, float]]
 RULES: tuple[StopRule, ...] = ("none", "lead", "beta")
 TINY_TEST = Path(__file__).parent / "tiny" / "sets" / "test.jsonl"
 
@@ -38,24 +38,24 @@ def right(item: items.Item, solution: Solution) -> bool:
     return solution.answer is not None and answer.same(solution.answer, item.answer)
 
 
-def measure(reasoner: Reasoner, chosen: list[items.Item], arguments: argparse.Namespace) -> dict[str, dict[str, list[float]]]:
-    """Rule -> what is measured -> one value an item."""
-    found: dict[str, dict[str, list[float]]] = {rule: defaultdict(list) for rule in RULES}
-    for number, item in enumerate(chosen):
-        turn = number % len(RULES)
-        solutions = {rule: solve(reasoner, item, rule, arguments) for rule in RULES[turn:] + RULES[:turn]}
-        chains = score.samples(item, [[chain] for chain in solutions["none"].chains if not chain.replaced])
-        for rule, solution in solutions.items():
-            settings = VoteSettings(samples=arguments.samples, stop=rule)
-            found[rule]["right"].append(right(item, solution))
-            found[rule]["tokens"].append(solution.tokens.generated)
-            found[rule]["stopped"].append(solution.tokens.cancelled)
-            found[rule]["seconds"].append(solution.total_s)
-            found[rule]["replayed"].append(replay.replay(chains, settings, solution.parallel).tokens)
-    return found
+def measure(reasoner: Reasoner, item: items.Item, arguments: argparse.Namespace) -> Measured:
+    """One item under every rule."""
+    turn = item.number % len(RULES)
+    solutions = {rule: solve(reasoner, item, rule, arguments) for rule in RULES[turn:] + RULES[:turn]}
+    chains = score.samples(item, [[chain] for chain in solutions["none"].chains if not chain.replaced])
+    return {
+        rule: {
+            "right": right(item, solutions[rule]),
+            "tokens": solutions[rule].tokens.generated,
+            "seconds": solutions[rule].total_s,
+            "replayed": replay.replay(chains, VoteSettings(samples=len(chains), stop=rule), solutions[rule].parallel).tokens,
+        }
+        for rule in RULES
+    }
 
 
-def table(found: dict[str, dict[str, list[float]]]) -> str:
+def table(measured: list[Measured]) -> str:
+    found = {rule: {name: [item[rule][name] for item in measured] for name in measured[0][rule]} for rule in RULES}
     lines = ["| stop | right | less none (95%) | tokens | of none | replayed | s | of none |", "|---|---:|---:|---:|---:|---:|---:|---:|"]
     none = found["none"]
     for rule, values in found.items():
@@ -85,13 +85,20 @@ def main() -> None:
     parser.add_argument("--top-p", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int)
+    parser.add_argument(
+        "--results", type=Path, default=Path("vote.jsonl"), help="a line for each item; those that are there are not run again"
+    )
     arguments = parser.parse_args()
-    chosen = list(items.read(arguments.set).items[:: arguments.every])
-    with minireason.load(arguments.model, n_threads=arguments.threads) as reasoner:
-        solve(reasoner, chosen[0], "none", arguments)  # the first one warms up
-        found = measure(reasoner, chosen, arguments)
-    print(table(found))
-    print(json.dumps({"items": len(chosen), **{rule: {name: fmean(values) for name, values in of.items()} for rule, of in found.items()}}))
+    lines = arguments.results.read_text().splitlines() if arguments.results.exists() else []
+    measured: dict[int, Measured] = {number: found for number, found in map(json.loads, lines)}
+    chosen = [item for item in items.read(arguments.set).items[:: arguments.every] if item.number not in measured]
+    with minireason.load(arguments.model, n_threads=arguments.threads) as reasoner, arguments.results.open("a") as results:
+        for item in chosen[:1]:
+            solve(reasoner, item, "none", arguments)  # the first one warms up
+        for item in chosen:
+            measured[item.number] = measure(reasoner, item, arguments)
+            print(json.dumps([item.number, measured[item.number]]), file=results, flush=True)
+    print(f"{len(measured)} items\n\n{table(list(measured.values()))}")
 
 
 if __name__ == "__main__":

@@ -117,7 +117,8 @@ def show(report: Report, done: _Done, *, as_json: bool) -> None:
         print()
         render_eval.policies(report)
     if report.left_out:
-        render.note(f"{report.left_out} items with fewer than {report.samples} chains are left out; --samples sets the number.")
+        items = f"{report.left_out} item{'s' if report.left_out > 1 else ''}"
+        render.note(f"Left out: {items} with fewer than {report.samples} chains; --samples sets the number.")
 
 
 def replayed(path: Path, how: Evaluation) -> _Done:
@@ -205,4 +206,6 @@ def generate(
                 writer.write(*found)
                 ended += not (found[1].replaced and runner.vote)
             meter.show(ended, runner.tokens)
-        return refused, ended == len(missing)
+    if parallel != "auto" and runner.parallel < min(parallel, len(missing)):
+        render.error_line(f"There is no room for {parallel} chains at a time, so {runner.parallel} ran at a time.")
+    return refused, ended == len(missing)

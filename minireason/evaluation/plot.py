@@ -47,7 +47,7 @@ def _costs(axes: Axes, report: Report) -> None:
     """A line for each rule, a point for each number of chains, 95% intervals."""
     alone = 100 * report.pass_at_1.value
     axes.axhline(alone, linestyle=":", color="grey", label="one chain (pass@1)")
-    for stop, marker in (("none", "o"), ("lead", "s"), ("beta", "^")):
+    for stop, marker, label in (("none", "o", (4, -11)), ("lead", "s", None), ("beta", "^", (-8, 7))):
         found = [policy for policy in report.policies if policy.stop == stop]
         values = [100 * policy.accuracy.value for policy in found]
         spread = [
@@ -55,9 +55,9 @@ def _costs(axes: Axes, report: Report) -> None:
             [max(0.0, 100 * (policy.accuracy.high - policy.accuracy.value)) for policy in found],
         ]
         axes.errorbar([policy.tokens for policy in found], values, yerr=spread, marker=marker, capsize=2, label=stop)
-        for policy, value in zip(found, values, strict=True):
-            axes.annotate(str(policy.samples), (policy.tokens, value), textcoords="offset points", xytext=(4, -11), fontsize=7)
-    axes.set(xlabel="tokens per item, stopped chains' too", ylabel="right answers, %", title="What a vote costs and gains")
+        for policy, value in zip(found if label else [], values, strict=bool(label)):
+            axes.annotate(str(policy.samples), (policy.tokens, value), textcoords="offset points", xytext=label, fontsize=7)
+    axes.set(xlabel="tokens per item, those of stopped chains too", ylabel="right answers, %", title="What a vote costs and gains")
     axes.legend()
 
 

@@ -74,6 +74,8 @@ def test_the_same_command_finds_its_traces_and_other_runs_are_refused(item_set: 
     more = evaluate(item_set, "--seed", "3", "--limit", "3")
     assert "1 of 3 chains to run" in more.err
     path = next((Path(os.environ["MINIREASON_HOME"]) / "evals").iterdir())
+    crowded = evaluate(item_set, "--seed", "3", "--parallel", "4", "--ctx", "256", "-o", tmp_path / "new.jsonl")
+    assert "There is no room for 4 chains at a time" in crowded.err
     for other in (("--seed", "4"), ("--seed", "3", "--temperature", "1")):
         assert_one_sentence(evaluate(item_set, *other, "-o", path), 2, "belongs to another run")
     notes = tmp_path / "notes.txt"
