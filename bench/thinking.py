@@ -178,12 +178,8 @@ def effort_table(found: Result) -> str:
 
 
 def answers_table(found: Result) -> str:
-    lines = [
-        f"every budget from 0 to {found['budgets'] - 1}",
-        "",
-        "| model | replies | with an answer | wrong | ends |",
-        "|---|---:|---:|---|---|",
-    ]
+    lines = [f"every budget from 0 to {found['budgets'] - 1}", ""]
+    lines += ["| model | replies | with an answer | wrong | ends |", "|---|---:|---:|---|---|"]
     for model in ("tiny", "random weights"):
         of = found[model]
         wrong, ends = (", ".join(f"{name} {count}" for name, count in of[key].items()) or "nothing" for key in ("wrong", "ends"))

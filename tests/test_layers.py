@@ -65,7 +65,8 @@ def test_imports_only_go_down(path: Path) -> None:
     [
         ("llama_cpp", {"engine/library.py"}),
         ("llguidance", {"reasoning/constraint.py"}),
-        ("rich", {"cli/render.py", "cli/render_vote.py", "cli/live.py"}),
+        ("rich", {"cli/render.py", "cli/render_vote.py", "cli/render_eval.py", "cli/live.py"}),
+        ("matplotlib", {"evaluation/plot.py"}),
         ("prompt_toolkit", {"cli/chat/editor.py"}),
         ("pylatexenc", {"cli/latex.py"}),
     ],

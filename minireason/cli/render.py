@@ -68,8 +68,8 @@ def confirmed(question: str, *, default: bool) -> bool:
     return reply.startswith("y") if reply else default
 
 
-def table(headers: list[str], rows: list[list[str]]) -> None:
-    """A table on standard output: drawn on a terminal, tab-separated in a pipe."""
+def table(headers: list[str], rows: list[list[str]], left: tuple[int, ...] = (0, 3)) -> None:
+    """A table on standard output: drawn on a terminal, tab-separated in a pipe; `left` are the columns of words."""
     console = Console()
     if not console.is_terminal:
         for row in [headers, *rows]:
@@ -77,7 +77,7 @@ def table(headers: list[str], rows: list[list[str]]) -> None:
         return
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for index, header in enumerate(headers):
-        drawn.add_column(header, justify="left" if index in (0, 3) else "right", overflow="fold")
+        drawn.add_column(header, justify="left" if index in left else "right", overflow="fold")
     for row in rows:
         drawn.add_row(*map(harmless, row))
     console.print(drawn)

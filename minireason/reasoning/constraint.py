@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _JSON_STYLE = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 """One line, as models write short JSON; free white space lets a model go on with it for ever."""
 
-_MOST_REASON = 160
+_MOST_REASON, _TRIED_BYTES = 160, 128
 
 
 class Vocabulary(prompt.Vocabulary, Protocol):
@@ -130,7 +131,7 @@ def _of_type(kind: type[Any]) -> tuple[dict[str, Any], Callable[[str], Any]]:
 def _by_choices(choices: Sequence[str]) -> Constraint:
     from llguidance import LLMatcher
 
-    grammar = LLMatcher.grammar_from_lark("start: " + " | ".join(json.dumps(choice) for choice in choices))
+    grammar = LLMatcher.grammar_from_regex("|".join(map(re.escape, choices)))  # as a rule with alternatives it could take 2,000
     _check("choices", list(choices), grammar)
     return Constraint(grammar, str)
 
@@ -144,7 +145,8 @@ def _by_regex(regex: str) -> Constraint:
 
 
 def _check(name: str, value: object, grammar: str) -> None:
-    """Raise BadSetting if the grammar is wrong, or if nothing fits it but perhaps the empty text; no model is needed for that."""
+    """Raise BadSetting if the grammar is wrong, if nothing fits it but perhaps the empty text, or if writing some text that fits
+    finds it too complex; no model is needed for that."""
     from llguidance import LLMatcher, LLTokenizer
 
     wrong, messages = LLMatcher.validate_grammar_with_warnings(grammar)
@@ -153,9 +155,14 @@ def _check(name: str, value: object, grammar: str) -> None:
         reason = next((line.removeprefix("error: ") for line in lines if line.startswith("error:")), lines[0])
         raise BadSetting(name, value, f"cannot be used ({shortened(reason.rstrip('.'), _MOST_REASON)})")
     matcher = LLMatcher(LLTokenizer("byte"), grammar, log_level=0)
-    mask = matcher.compute_bitmask()
-    if matcher.is_error() or not any(mask[: 256 // 8]):
-        raise BadSetting(name, value, "nothing fits it but the empty text" if matcher.is_accepting() else "nothing fits it")
+    for count in range(_TRIED_BYTES):
+        bits = int.from_bytes(matcher.compute_bitmask()[: 256 // 8], "little")
+        if not count and not bits:
+            raise BadSetting(name, value, "nothing fits it but the empty text" if matcher.is_accepting() else "nothing fits it")
+        if not bits or not matcher.consume_token((bits & -bits).bit_length() - 1):
+            break
+    if matcher.is_error():
+        raise BadSetting(name, value, "is too complex to be followed; bound its repetitions more tightly")
 
 
 class Tokenizer:
