@@ -1,9 +1,10 @@
 """Time to the first token of turns 2 to 6 of a chat, with and without a pause before each question.
 
-`python bench/chat.py --model PATH` or `--shape r1-qwen-1.5b`. Four runs, one after the other, of the same conversation: every reply
-has `--think` tokens that leave the history and `--answer` tokens that stay (a model that does not think has only an answer of both,
-and of it only the last part stays). minireason reads the history ahead in the background; then minireason with the cache emptied
-before each question; and llama-cpp-python's Llama, which keeps the longest prefix that its last call left in the cache.
+`python bench/chat.py --model PATH` or `--shape r1-qwen-1.5b`. The same conversation several times over: questions and answers in the
+history have a fixed number of tokens, whatever the model said. A reply runs to `--reply` tokens and is then replaced by the fixed
+answer, as the template replaces thought and answer by the answer alone; how long it was does not matter to anybody's cache, since
+none can keep it. minireason reads the history ahead in the background; then it has a conversation without a common beginning each
+time, so that nothing is cached; and llama-cpp-python's Llama keeps the longest prefix that its last call left in the cache.
 """
 
 from __future__ import annotations
@@ -15,87 +16,82 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import speed
 
+from minireason import Message, Reasoner, load
+from minireason.prefill import ReadAhead
+
 TURNS = 6
+WORDS = speed.STORY.split()
 
 
-def question(turn: int, characters: int) -> str:
-    return speed.question(characters).replace("fox", f"fox number {turn}")
+@dataclass(frozen=True)
+class Talk:
+    """What is said, the same in every run."""
+
+    questions: list[str]
+    answers: list[str]
+
+    def until(self, turn: int, beginning: str = "") -> list[Message]:
+        """The messages up to a turn's question; `beginning` comes first of all."""
+        messages = []
+        for question, answer in zip(self.questions[: turn + 1], self.answers, strict=False):
+            messages += [Message(role="user", content=beginning + question), Message(role="assistant", content=answer)]
+            beginning = ""
+        return messages[:-1]
 
 
-def conversation(answers: list[str], turn: int, characters: int) -> list[dict[str, str]]:
-    messages = []
-    for index in range(turn):
-        messages += [{"role": "user", "content": question(index, characters)}, {"role": "assistant", "content": answers[index]}]
-    return [*messages, {"role": "user", "content": question(turn, characters)}]
+def text(reasoner: Reasoner, tokens: int, seed: int) -> str:
+    """Words that make about so many tokens."""
+    words: list[str] = []
+    while reasoner.count_tokens(" ".join([*words, "?"])) < tokens + reasoner.count_tokens("?"):
+        words.append(WORDS[(seed + len(words)) % len(WORDS)])
+    return " ".join(words)
 
 
-def ours(arguments: argparse.Namespace, answers: list[str], pause_s: float, warm: bool) -> list[float]:
-    """Seconds to the first token of each turn; the replies are replaced by the given answers, so that all runs say the same."""
-    from minireason.events import Message
-    from minireason.reasoner import load
-    from minireason.session import _ReadAhead
-
+def ours(arguments: argparse.Namespace, talk: Talk, pause_s: float, again: bool) -> list[float]:
+    """Seconds to the first token of each turn; `again`: with everything to be read again."""
     times = []
-    ahead = _ReadAhead()
     with load(arguments.model, n_threads=arguments.threads) as reasoner:
+        ahead = ReadAhead()
         for turn in range(TURNS):
-            messages = [Message(role=m["role"], content=m["content"]) for m in conversation(answers, turn, arguments.prompt)]
-            if turn:
-                time.sleep(pause_s)
+            messages = talk.until(turn, f"{turn}. " if again else "")
+            time.sleep(pause_s if turn else 0)
             began = time.perf_counter()
             ahead.stop()
-            if not warm:
-                forget(reasoner)
-            with reasoner.stream(messages, max_tokens=arguments.think + arguments.answer, seed=1, **speed.SAMPLING) as stream:
+            with reasoner.stream(messages, max_tokens=arguments.reply, seed=1, **speed.SAMPLING) as stream:
                 next(stream)
                 times.append(time.perf_counter() - began)
                 for _ in stream:
                     pass
-            if warm:
-                ahead.start(reasoner, [*messages, Message(role="assistant", content=answers[turn])])
+            if not again:
+                ahead.start(reasoner, [*messages, Message(role="assistant", content=talk.answers[turn])])
         ahead.stop()
     return times
 
 
-def forget(reasoner: Any) -> None:
-    """Empty the cache."""
-    scheduler = reasoner._scheduler
-    for slot in scheduler._slots:
-        scheduler._trim(slot, 0)
-
-
-def theirs(arguments: argparse.Namespace, answers: list[str], pause_s: float) -> list[float]:
+def theirs(arguments: argparse.Namespace, talk: Talk) -> list[float]:
     from llama_cpp import Llama
 
     from minireason.engine.devices import leave_out_amx
 
-    leave_out_amx()
+    leave_out_amx()  # with it Llama crashes; see bench/speed.py
     threads = {"n_threads": arguments.threads, "n_threads_batch": arguments.threads}
     model = Llama(arguments.model, n_ctx=arguments.ctx, verbose=False, **threads)
     times = []
-    wanted = {"max_tokens": arguments.think + arguments.answer, "min_p": 0.0, "repeat_penalty": 1.0, "seed": 1, **speed.SAMPLING}
+    wanted = {"max_tokens": arguments.reply, "min_p": 0.0, "repeat_penalty": 1.0, "seed": 1, **speed.SAMPLING}
     for turn in range(TURNS):
-        if turn:
-            time.sleep(pause_s)
         began = time.perf_counter()
         first = None
-        for chunk in model.create_chat_completion(conversation(answers, turn, arguments.prompt), stream=True, **wanted):
+        for chunk in model.create_chat_completion(talk.until(turn), stream=True, **wanted):
             if first is None and "content" in chunk["choices"][0]["delta"]:
                 first = time.perf_counter() - began
         times.append(first or time.perf_counter() - began)
     model.close()
     return times
-
-
-def said(arguments: argparse.Namespace) -> list[str]:
-    """Answers of a fixed length for the history."""
-    words = speed.STORY.split()
-    return [" ".join(words[(turn + index) % len(words)] for index in range(arguments.answer)) for turn in range(TURNS)]
 
 
 def main() -> None:
@@ -104,31 +100,43 @@ def main() -> None:
     which.add_argument("--model", help="a .gguf file")
     which.add_argument("--shape", choices=sorted(speed.shapes.SHAPES))
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--prompt", type=int, default=60, help="characters of each question")
-    parser.add_argument("--think", type=int, default=100)
-    parser.add_argument("--answer", type=int, default=150)
+    parser.add_argument("--question", type=int, default=35, help="tokens of each question")
+    parser.add_argument("--answer", type=int, default=150, help="tokens of each answer in the history")
+    parser.add_argument("--reply", type=int, default=64, help="tokens that are generated in each turn")
     parser.add_argument("--ctx", type=int, default=4096, help="context of the peer")
     parser.add_argument("--pause", type=float, default=5.0)
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--skip-again", action="store_true", help="leave out the run that reads everything again")
     arguments = parser.parse_args()
     arguments.model = arguments.model or str(speed.shape_file(arguments.shape))
-    answers = said(arguments)
+    with load(arguments.model) as reasoner:
+        talk = Talk(*([text(reasoner, size, turn) for turn in range(TURNS)] for size in (arguments.question, arguments.answer)))
     runs: dict[str, Callable[[], list[float]]] = {
-        f"minireason, {arguments.pause:g} s pause": lambda: ours(arguments, answers, arguments.pause, True),
-        "minireason, no pause": lambda: ours(arguments, answers, 0.0, True),
-        "everything read again": lambda: ours(arguments, answers, 0.0, False),
-        "llama-cpp-python": lambda: theirs(arguments, answers, 0.0),
+        f"minireason, {arguments.pause:g} s pause": lambda: ours(arguments, talk, arguments.pause, False),
+        "minireason, no pause": lambda: ours(arguments, talk, 0.0, False),
+        "llama-cpp-python": lambda: theirs(arguments, talk),
+        "everything read again": lambda: ours(arguments, talk, 0.0, True),
     }
-    times = {}
-    for name, run in runs.items():
-        times[name] = run()[1:]
-        print(f"{name} ...", file=sys.stderr)
-    peer = times["llama-cpp-python"]
-    print(f"{Path(arguments.model).name}, {arguments.threads} threads, {TURNS} turns; first token of turns 2 to {TURNS}, s\n")
+    if arguments.skip_again:
+        del runs["everything read again"]
+    times: dict[str, list[list[float]]] = {name: [] for name in runs}
+    for _ in range(arguments.repeat):
+        for name, run in runs.items():
+            times[name].append(run()[1:])
+            print(f"{name}: {' '.join(f'{value:.3f}' for value in times[name][-1])}", file=sys.stderr)
+    report(arguments, times)
+
+
+def report(arguments: argparse.Namespace, times: dict[str, list[list[float]]]) -> None:
+    lengths = f"questions of {arguments.question} tokens, answers of {arguments.answer}"
+    print(f"{Path(arguments.model).name}, {arguments.threads} threads, {lengths};")
+    print(f"first token of turns 2 to {TURNS}, s, medians of {arguments.repeat} runs\n")
     print(f"| {'':24} | median | each turn | / llama-cpp-python |\n|{'-' * 26}|{'-' * 7}:|{'-' * 11}|{'-' * 19}:|")
-    for name, each in times.items():
-        ratio = statistics.median(mine / other for mine, other in zip(each, peer, strict=True))
-        print(f"| {name:24} | {statistics.median(each):6.3f} | {' '.join(f'{value:.3f}' for value in each)} | {ratio:18.2f} |")
-    print(json.dumps({"model": arguments.model, "think": arguments.think, "answer": arguments.answer, "first_token_s": times}))
+    each = {name: [statistics.median(turn) for turn in zip(*runs, strict=True)] for name, runs in times.items()}
+    for name, turns in each.items():
+        ratio = statistics.median(mine / other for mine, other in zip(turns, each["llama-cpp-python"], strict=True))
+        print(f"| {name:24} | {statistics.median(turns):6.3f} | {' '.join(f'{value:.3f}' for value in turns)} | {ratio:18.2f} |")
+    print(json.dumps({**vars(arguments), "first_token_s": times}))
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ class Generation:
     @property
     def tokens(self) -> int:
         """Tokens generated so far, thinking and answer, forced ones too."""
-        return sum(self._tokens.values())
+        return sum(self._tokens.values()) + self._forced_tokens
 
     @property
     def full(self) -> bool:
@@ -103,7 +103,8 @@ class Generation:
         if cut:
             return self._land(cut)
         self._budget.feed(token)
-        return self._accept(token)
+        tag = self._machine.end_of_tag(self._vocabulary.piece(token))
+        return self._close(token, tag) if tag else self._accept(token)
 
     def _answer(self, token: int) -> list[int]:
         """A token sampled for the answer, or before it is known whether there will be a thought."""
@@ -124,17 +125,25 @@ class Generation:
         return [token] if self._room() > 0 else self.finish("length")
 
     def _follow(self, follower: Follower, token: int) -> list[int]:
-        """A token of a structured answer, which ends where the constraint lets it and no sooner."""
-        if token in self._vocabulary.eog:
-            return self.finish("stop")
-        follower.feed(token)
-        taken = self._accept(token)
-        return self.finish("stop") if taken and follower.over else taken
+        """A token of a structured answer, which ends where the constraint lets it and no sooner, and is shown as it is."""
+        if token not in self._vocabulary.eog:
+            self._tokens[Label.ANSWER] += 1
+            self._times["last"] = time.perf_counter()
+            if text := follower.feed(token):
+                self._show(Label.ANSWER, text)
+            if not follower.over:
+                return [token] if self._room() > 0 else self.finish("length")
+        return self.finish("stop" if follower.whole else "length")
 
-    def _close(self, token: int) -> list[int]:
-        """The model's own closing tag; a structured answer begins after the blank line that it would write itself."""
+    def _close(self, token: int, tag: str = "") -> list[int]:
+        """The model's own closing tag. A structured answer begins after the blank line that it would write itself; where the tag is
+        text, `tag` is the end of it that this token brings, perhaps with more behind it."""
+        if not self.follower:
+            return self._accept(token)
+        if tag and tag.encode() != self._vocabulary.piece(token):
+            return self._force(self._budget.landing.after_tag(tag))
         taken = self._accept(token)
-        return taken + self._force(self._budget.landing.blank_line) if taken and self.follower else taken
+        return taken + self._force(self._budget.landing.after_tag()) if taken else taken
 
     def _land(self, cut: Cut) -> list[int]:
         """End the thought before its time: forget what a loop repeated, then force message and closing tag."""
@@ -180,7 +189,7 @@ class Generation:
 
     def _room(self) -> int:
         """How many tokens may still come."""
-        return (self._settings.max_tokens or MAX_TOKENS) - sum(self._tokens.values()) - self._forced_tokens
+        return (self._settings.max_tokens or MAX_TOKENS) - self.tokens
 
     def finish(self, reason: FinishReason) -> list[int]:
         """Let out what was held back, and make the reply; once only."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from minireason import transcript
-from minireason.errors import EngineError, SessionError, UsageError
+from minireason.errors import SessionError
 from minireason.events import AnswerDelta, Done, Event, Message, Reply, ThinkingDelta
 from minireason.history import History, Step, Turn
+from minireason.prefill import ReadAhead
 from minireason.settings import Changes
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ class Session:
         self.unsaved: SessionError | None = None
         self._history = History(system=system or None)
         self._file: transcript.Transcript | None = None
-        self._ahead = _ReadAhead() if read_ahead else None
+        self._ahead = ReadAhead() if read_ahead else None
 
     @property
     def system(self) -> str | None:
@@ -259,30 +257,3 @@ class TurnStream:
     def reply(self) -> Reply:
         """See `Stream.reply`."""
         return self._stream.reply
-
-
-class _ReadAhead:
-    """One thread at a time that reads a history into the cache."""
-
-    def __init__(self) -> None:
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self, reasoner: Reasoner, messages: list[Message]) -> None:
-        self.stop()
-        self._stop = stop = threading.Event()
-
-        def work() -> None:
-            with suppress(EngineError, UsageError):  # the question that comes will meet it again and tell
-                reasoner.prefill(messages, stop.is_set)
-
-        self._thread = threading.Thread(target=work, name="minireason-read-ahead", daemon=True)
-        atexit.register(self.stop)  # before the C library is torn down
-        self._thread.start()
-
-    def stop(self) -> None:
-        thread, self._thread = self._thread, None
-        if thread:
-            self._stop.set()
-            thread.join()
-            atexit.unregister(self.stop)

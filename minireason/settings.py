@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias, TypedDict, get_args, get_origin
 
@@ -60,8 +60,8 @@ class Changes(ChainChanges, total=False):
     stop: tuple[str, ...]
 
 
-class SolveChanges(ChainChanges, total=False):
-    """The keyword arguments of `solve`: the fields of `VoteSettings`, and of `Settings` all but its `stop`."""
+class VoteChanges(TypedDict, total=False):
+    """Changes to `VoteSettings`, field by field."""
 
     samples: int
     parallel: int | Literal["auto"]
@@ -71,6 +71,10 @@ class SolveChanges(ChainChanges, total=False):
     budget_tokens: int | None
     budget_s: float | None
     instruction: str | None
+
+
+class SolveChanges(ChainChanges, VoteChanges, total=False):
+    """The keyword arguments of `solve`: the fields of `VoteSettings`, and of `Settings` all but its `stop`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,11 +144,12 @@ class Settings:
         if self.regex is not None:
             _text("regex", self.regex)
         if self.choices is not None:
-            if isinstance(self.choices, str) or not self.choices or not all(isinstance(choice, str) and choice for choice in self.choices):
+            choices = tuple(self.choices) if isinstance(self.choices, Iterable) and not isinstance(self.choices, str) else ()
+            if not choices or not all(isinstance(choice, str) and choice for choice in choices):
                 raise BadSetting("choices", self.choices, "has to be a list of strings, at least one and none of them empty")
-            for choice in self.choices:
+            for choice in choices:
                 _text("choices", choice)
-            object.__setattr__(self, "choices", tuple(self.choices))
+            object.__setattr__(self, "choices", choices)
 
     @property
     def structured(self) -> bool:

@@ -17,7 +17,7 @@ from minireason import (
     ChainStarted,
     ContextFull,
     Decided,
-    Message,
+    Done,
     Reasoner,
     Reply,
     Solved,
@@ -25,7 +25,6 @@ from minireason import (
     ThinkingDelta,
     UsageError,
     VoteChanged,
-    solve,
 )
 from minireason.generation import Generation
 
@@ -101,6 +100,13 @@ def test_every_token_is_charged_those_of_stopped_chains_too(tiny: Reasoner, monk
     assert 0 < solution.tokens.cancelled < solution.tokens.generated
     assert solution.tokens.generated == len(sampled) == sum(chain.tokens for chain in solution.chains)
     assert solution.tokens.total == solution.tokens.prompt + solution.tokens.generated
+
+
+def test_forced_tokens_are_charged_too(tiny: Reasoner) -> None:
+    stream = tiny.stream(QUESTION, seed=1, thinking_budget=20)
+    usage = next(event.reply.usage for event in stream if isinstance(event, Done))
+    assert usage.forced_tokens > 0
+    assert stream.tokens == usage.thinking_tokens + usage.answer_tokens + usage.forced_tokens
 
 
 def test_the_seed_repeats_the_solution(tiny: Reasoner) -> None:
@@ -215,14 +221,6 @@ def test_greedy_chains_are_one_chain(tiny: Reasoner) -> None:
     solution = tiny.solve(QUESTION, temperature=0)
     assert (len(solution.chains), solution.answer) == (1, "4042")
     assert "the same" in solution.notes[0]
-
-
-def test_instruction(tiny: Reasoner) -> None:
-    assert solve.instruction_for(tiny, None) == "", "tiny knows bare questions only"
-    assert solve.instruction_for(tiny, "Be brief.") == "Be brief."
-    messages = [Message(role="system", content="s"), Message(role="user", content="q")]
-    assert solve.with_instruction(messages, solve.INSTRUCTION)[-1]["content"] == f"q\n{solve.INSTRUCTION}"
-    assert messages[-1]["content"] == "q"
 
 
 def test_other_models_get_the_model_cards_sentence(smollm2_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import minireason
 from minireason import AnswerDelta, BadSetting, Reasoner, Reply, ThinkingDelta
 from minireason.settings import LANDING
+from tests.scripted import Scripted
 
 QUESTION = "What is 347 + 586?"
 
@@ -136,15 +137,6 @@ def test_finish_thinking_before_the_first_token(tiny: Reasoner) -> None:
     list(stream)
     assert (stream.reply.thinking, stream.reply.thinking_end) == (LANDING, "user")
     assert stream.reply.boxed
-
-
-class Scripted:
-    """Says what it is told in the place of the model: each token sampled is replaced until the script is used up."""
-
-    def __init__(self, reasoner: Reasoner, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-        self.left = reasoner._model.tokenize(text, parse_special=True)
-        context, sample = reasoner._context, reasoner._context.sample
-        monkeypatch.setattr(context, "sample", lambda chain, row: self.left.pop(0) if self.left else sample(chain, row))
 
 
 def test_a_loop_is_rewound_and_answered(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from typing import Annotated
@@ -10,65 +9,37 @@ from typing import Annotated
 import typer
 
 from minireason.cli import options, render
+from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
 from minireason.errors import UsageError
-from minireason.events import Message, Reply
+from minireason.events import Reply
+from minireason.settings import Settings
 
 
+@expand
 def ask(
     question: Annotated[
         str | None, typer.Argument(help="The question; text on standard input is added after a blank line.", show_default=False)
     ] = None,
-    model: options.Model = None,
-    temperature: options.Temperature = None,
-    top_p: options.TopP = None,
-    seed: options.Seed = None,
-    max_tokens: options.MaxTokens = None,
-    system: options.System = None,
-    ctx: options.Ctx = None,
-    threads: options.Threads = None,
-    gpu_layers: options.GpuLayers = None,
-    effort: options.Effort = None,
-    thinking_budget: options.ThinkingBudget = None,
-    thinking_seconds: options.ThinkingSeconds = None,
-    no_loop_check: options.NoLoopCheck = False,
-    schema: options.Schema = None,
-    choice: options.Choice = None,
-    regex: options.Regex = None,
-    offline: options.Offline = False,
+    *,
+    asked: Asked,
     thinking: options.Thinking = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the reply, its token counts and times.")] = False,
 ) -> int:
     """Ask one question: the thinking goes to standard error, the answer to standard output."""
-    asked = Asked.of(
-        model,
-        system,
-        offline,
-        temperature=temperature,
-        top_p=top_p,
-        seed=seed,
-        max_tokens=max_tokens,
-        effort=effort,
-        thinking_budget=thinking_budget,
-        thinking_seconds=thinking_seconds,
-        loop_check=False if no_loop_check else None,
-        schema=options.read_schema(schema),
-        choices=choice or None,
-        regex=regex,
-        n_ctx=ctx,
-        n_threads=threads,
-        n_gpu_layers=gpu_layers,
-    )
     text = whole_question(question)
     sink = render.Thinking(thinking or ("hide" if as_json else "stderr"))
     try:
-        reply = run(asked, text, sink, None if as_json else render.Answer(plain=asked.structured))
+        reply = run(asked, text, sink, None if as_json else render.Answer(plain=Settings(**asked.settings).structured))
     finally:
         sink.close()
     if as_json:
-        print(to_json(reply))
+        print(render.json_line(asdict(reply)))
     else:
         render.facts(reply)
+    if reply.finish_reason == "length" and asked.structured:
+        render.error_line("The answer was cut off before it was whole; allow more with --max-tokens, or bound it more tightly.")
+        return 7
     return 130 if reply.finish_reason == "cancelled" else 0
 
 
@@ -81,10 +52,8 @@ def run(asked: Asked, text: str, thinking: render.Thinking, answer: render.Answe
     try:
         name = asked.model_name()
         progress.loading(name)
-        messages = [Message(role="system", content=asked.system)] if asked.system else []
-        messages.append(Message(role="user", content=text))
         with load(name, on_progress=progress.loaded_share, **asked.load) as reasoner:
-            stream = reasoner.stream(messages, on_prefill=progress.prefill, **asked.settings)
+            stream = reasoner.stream(asked.messages(text), on_prefill=progress.prefill, **asked.settings)
             progress.say("thinking ...")
             return show(stream, thinking, answer, progress)
     finally:
@@ -105,8 +74,3 @@ def whole_question(argument: str | None) -> str:
     if not text:
         raise UsageError("There is no question; give one as an argument or on standard input.")
     return text
-
-
-def to_json(reply: Reply) -> str:
-    """The reply as one line of JSON."""
-    return json.dumps(asdict(reply), ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"))

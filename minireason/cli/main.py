@@ -12,6 +12,7 @@ from minireason import __version__, errors
 from minireason.cli.ask import ask
 from minireason.cli.chat.command import chat, sessions
 from minireason.cli.doctor import doctor
+from minireason.cli.grouped import Sectioned
 from minireason.cli.models import models, show
 from minireason.cli.pull import import_models, pull, rm, verify
 from minireason.cli.solve import solve
@@ -27,12 +28,12 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
 """The first row that fits counts. Beside these: 0 done, 130 interrupted; a closed pipe ends quietly with 0."""
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
-app.command()(ask)
-app.command()(chat)
+for command in (ask, chat):
+    app.command(cls=Sectioned)(command)
 for command in (sessions, models, show, pull, rm, verify, doctor):
     app.command()(command)
 app.command("import")(import_models)
-app.command()(solve)
+app.command(cls=Sectioned)(solve)
 
 
 _BadCommandLine = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
 from minireason.errors import NotInstalled, UsageError
+from minireason.events import Message
 from minireason.models import catalog, places, store
 from minireason.models.hardware import Hardware
-from minireason.settings import EFFORT_TOKENS, LoadSettings, Settings
+from minireason.settings import EFFORT_TOKENS, ChainChanges, LoadChanges, LoadSettings, Settings, VoteSettings
 
 MODEL_VARIABLE = "MINIREASON_MODEL"
 _DEFAULTS = Settings()
+
+# Options by the section of the help that they stand in.
+_thinking = functools.partial(typer.Option, show_default=False, rich_help_panel="Thinking")
+_answer = functools.partial(typer.Option, show_default=False, rich_help_panel="Answer")
+_sampling = functools.partial(typer.Option, show_default=False, rich_help_panel="Sampling")
+_loading = functools.partial(typer.Option, show_default=False, rich_help_panel="Loading")
 
 
 def complete_installed(start: str) -> Iterator[str]:
@@ -33,52 +41,6 @@ def complete_model(start: str) -> Iterator[str]:
     yield from complete_installed(start)
 
 
-Model = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        "-m",
-        autocompletion=complete_model,
-        help=f"Name of a model, or path of a .gguf file. Default: ${MODEL_VARIABLE}, else the best installed R1 distill that fits.",
-        show_default=False,
-    ),
-]
-Temperature = Annotated[
-    float | None,
-    typer.Option(help=f"Randomness; 0 always takes the likeliest token. Default: {_DEFAULTS.temperature}.", show_default=False),
-]
-TopP = Annotated[
-    float | None,
-    typer.Option(
-        "--top-p", help=f"Sample from the likeliest tokens that make up this share. Default: {_DEFAULTS.top_p}.", show_default=False
-    ),
-]
-Seed = Annotated[int | None, typer.Option(help="Repeat a reply: the same seed gives the same text.", show_default=False)]
-MaxTokens = Annotated[int | None, typer.Option(help="Most tokens of thinking and answer together.", show_default=False)]
-System = Annotated[str | None, typer.Option(help="A system prompt. The R1 distills are meant to be used without one.", show_default=False)]
-Ctx = Annotated[
-    int | None, typer.Option("--ctx", help="Context in tokens. Default: what the model and the memory allow.", show_default=False)
-]
-Threads = Annotated[int | None, typer.Option(help="CPU threads. Default: one per physical core.", show_default=False)]
-GpuLayers = Annotated[
-    int | None, typer.Option(help="Layers on the GPU. Default: all, where llama.cpp was built for one.", show_default=False)
-]
-Effort = Annotated[
-    str | None,
-    typer.Option(
-        help="How much to think: " + ", ".join(f"{name} {tokens:,}" for name, tokens in EFFORT_TOKENS.items()) + " tokens.",
-        show_default=False,
-    ),
-]
-ThinkingBudget = Annotated[int | None, typer.Option(help="Tokens of thinking, after which the thought is landed.", show_default=False)]
-ThinkingSeconds = Annotated[float | None, typer.Option(help="Seconds of thinking, after which the thought is landed.", show_default=False)]
-NoLoopCheck = Annotated[bool, typer.Option("--no-loop-check", help="Let a thought go round in circles.")]
-Schema = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Answer with JSON that fits the JSON schema in this file.", show_default=False)
-]
-Choice = Annotated[list[str] | None, typer.Option(help="Answer with one of these; give it once for each.", show_default=False)]
-Regex = Annotated[str | None, typer.Option(help="Answer with text that fits this regular expression.", show_default=False)]
-Offline = Annotated[bool, typer.Option("--offline", help=f"Use no network; the same as {places.OFFLINE_VARIABLES[0]}=1.")]
 ModelName = Annotated[
     str, typer.Argument(help="NAME, NAME:QUANT or hf:owner/repo/file.gguf.", autocompletion=complete_model, show_default=False)
 ]
@@ -88,35 +50,122 @@ Thinking = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+def _read_schema(file: str) -> dict[str, Any]:
+    """The JSON object in a file; raises UsageError."""
+    try:
+        schema = json.loads(Path(file).read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"The schema {file} could not be read ({error.strerror or error}); give the path of a file.") from None
+    except RecursionError:
+        raise UsageError(f"The schema {file} is nested too deeply.") from None
+    except ValueError as error:
+        raise UsageError(f"The schema {file} is not JSON ({error}); mend it there.") from None
+    if not isinstance(schema, dict):
+        raise UsageError(f'The schema {file} has to be a JSON object such as {{"type": "object", ...}}.')
+    return schema
+
+
+def _forbid_network(offline: bool) -> bool:
+    """Let the environment say so, where huggingface_hub and child processes look too."""
+    if offline:
+        os.environ |= dict.fromkeys(places.OFFLINE_VARIABLES, "1")
+    return offline
+
+
+def _off(said: bool | None) -> bool | None:
+    """What a flag --no-X makes of its setting X."""
+    return False if said else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The shared options of one command line; None where the user said nothing."""
+    """The options of every command that runs a model; None where the user said nothing.
 
-    model: str | None
-    system: str | None
-    settings: dict[str, Any] = field(default_factory=dict)
-    load: dict[str, Any] = field(default_factory=dict)
+    A field with the name of one in `Settings` or `LoadSettings` changes that one, so that a new option takes a field here and
+    nothing else. Raises BadSetting, before anything is loaded.
+    """
 
-    @staticmethod
-    def of(model: str | None, system: str | None, offline: bool, **options: Any) -> Asked:
-        """Sort options into settings of the reply and of loading; raises BadSetting before anything is loaded."""
-        if offline:
-            os.environ |= dict.fromkeys(places.OFFLINE_VARIABLES, "1")
-        given = {name: value for name, value in options.items() if value is not None}
-        load_names = ("n_ctx", "n_threads", "n_gpu_layers")
-        load = {name: given.pop(name) for name in load_names if name in given}
-        settings = Settings().changed(given)  # type: ignore[arg-type]
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            autocompletion=complete_model,
+            help=f"Name of a model, or path of a .gguf file. Default: ${MODEL_VARIABLE}, else the best installed R1 distill that fits.",
+            show_default=False,
+        ),
+    ] = None
+    system: Annotated[
+        str | None, typer.Option(help="A system prompt. The R1 distills are meant to be used without one.", show_default=False)
+    ] = None
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", callback=_forbid_network, help=f"Use no network; the same as {places.OFFLINE_VARIABLES[0]}=1."),
+    ] = False
+
+    effort: Annotated[
+        str | None,
+        _thinking(help="How much to think: " + ", ".join(f"{name} {tokens:,}" for name, tokens in EFFORT_TOKENS.items()) + " tokens."),
+    ] = None
+    thinking_budget: Annotated[int | None, _thinking(help="Tokens of thinking, after which the thought is landed.")] = None
+    thinking_seconds: Annotated[float | None, _thinking(help="Seconds of thinking, after which the thought is landed.")] = None
+    loop_check: Annotated[bool | None, _thinking("--no-loop-check", callback=_off, help="Let a thought go round in circles.")] = None
+
+    schema: Annotated[
+        dict[str, Any] | None,
+        _answer(parser=_read_schema, metavar="FILE", help="Answer with JSON that fits the JSON schema in this file."),
+    ] = None
+    choices: Annotated[list[str] | None, _answer("--choice", metavar="TEXT", help="Answer with one of these; give it once for each.")] = (
+        None
+    )
+    regex: Annotated[str | None, _answer(help="Answer with text that fits this regular expression.")] = None
+
+    temperature: Annotated[
+        float | None, _sampling(help=f"Randomness; 0 always takes the likeliest token. Default: {_DEFAULTS.temperature}.")
+    ] = None
+    top_p: Annotated[
+        float | None, _sampling(help=f"Sample from the likeliest tokens that make up this share. Default: {_DEFAULTS.top_p}.")
+    ] = None
+    seed: Annotated[int | None, _sampling(help="Repeat a reply: the same seed gives the same text.")] = None
+    max_tokens: Annotated[int | None, _sampling(help="Most tokens of thinking and answer together.")] = None
+
+    n_ctx: Annotated[int | None, _loading("--ctx", help="Context in tokens. Default: what the model and the memory allow.")] = None
+    n_threads: Annotated[int | None, _loading("--threads", help="CPU threads. Default: one per physical core.")] = None
+    n_gpu_layers: Annotated[
+        int | None, _loading("--gpu-layers", help="Layers on the GPU. Default: all, where llama.cpp was built for one.")
+    ] = None
+    repack: Annotated[
+        bool | None,
+        _loading("--repack/--no-repack", help="Rearrange the weights for the CPU. Default: yes, where that makes 4-bit weights faster."),
+    ] = None
+
+    def __post_init__(self) -> None:
+        LoadSettings(**self.load)
+        settings = Settings(**self.settings)
         if settings.structured:
             from minireason.reasoning.constraint import constraint
 
             constraint(settings)
-        LoadSettings.of(load)  # type: ignore[arg-type]
-        return Asked(model, system, given, load)
+
+    @property
+    def settings(self) -> ChainChanges:
+        """What was asked for of the reply."""
+        return cast("ChainChanges", given(self, Settings))
+
+    @property
+    def load(self) -> LoadChanges:
+        """What was asked for of loading."""
+        return cast("LoadChanges", given(self, LoadSettings))
+
+    def messages(self, question: str) -> list[Message]:
+        """The question after the system prompt, if there is one."""
+        system = [Message(role="system", content=self.system)] if self.system else []
+        return [*system, Message(role="user", content=question)]
 
     @property
     def structured(self) -> bool:
         """Whether the answer is held to a schema, choices or a regex."""
-        return Settings().changed(self.settings).structured  # type: ignore[arg-type]
+        return Settings(**self.settings).structured
 
     def model_name(self) -> str:
         """The model asked for, or the environment's, or the best one installed; raises NotInstalled."""
@@ -136,19 +185,10 @@ class Asked:
         return found
 
 
-def read_schema(file: str | None) -> Any:
-    """The JSON in a file; raises UsageError."""
-    if file is None:
-        return None
-    try:
-        schema = json.loads(Path(file).read_text("utf-8"))
-    except OSError as error:
-        raise UsageError(f"The schema {file} could not be read ({error.strerror or error}).") from None
-    except ValueError as error:
-        raise UsageError(f"The schema {file} is not JSON ({error}); mend it there.") from None
-    if not isinstance(schema, dict):
-        raise UsageError(f'The schema {file} has to be a JSON object such as {{"type": "object", ...}}.')
-    return schema
+def given(options: object, kind: type[Settings | LoadSettings | VoteSettings]) -> dict[str, object]:
+    """The options that were said, out of those with the name of a setting of this kind."""
+    values = {field.name: getattr(options, field.name, None) for field in fields(kind)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def machine() -> Hardware:

@@ -19,16 +19,20 @@ from minireason.settings import LAST_GROWTH
 WORTH_WAITING_TOKENS = 32
 """A sequence waits for another one that is reading a prompt with more than this in common."""
 
-WIDE_TOKENS, WIDE_OVER_TOKENS = 64, 256
-"""llama.cpp's CPU attention takes a fast way from 64 tokens in a batch on: over 900 cached ones 48 took 0.54 s and 64 took 0.22 s."""
+WIDE_OVER_TOKENS = 256
+"""Over fewer cached tokens it is not worth reading some again to have `Backend.wide_tokens` in a batch."""
 
 
 class Backend(Protocol):
-    """What the loop needs of llama.cpp; see `llama.Context`, and the scripted one in tests/engine."""
+    """What the loop needs of llama.cpp; see `llama.Context`, and the scripted one in tests/engine.
+
+    `wide_tokens`: from so many tokens in a batch on, attention over a long prefix takes a faster way; 0: it never does.
+    """
 
     n_ctx: int
     n_batch: int
     n_seq_max: int
+    wide_tokens: int
 
     def decode(self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]) -> bool: ...
     def sample(self, sampler: Any, row: int) -> int: ...
@@ -169,8 +173,9 @@ class Scheduler:
                 return
             best, kept = self._best_prefix(sequence.tokens)
             rest = len(sequence.tokens) - 1 - kept
-            if WIDE_TOKENS // 3 < rest < WIDE_TOKENS and kept > WIDE_OVER_TOKENS:
-                kept -= WIDE_TOKENS - rest  # to read some again is quicker
+            wide = self._backend.wide_tokens
+            if wide // 3 < rest < wide and kept > WIDE_OVER_TOKENS:
+                kept -= wide - rest  # to read some again is quicker
             if self._coming(sequence.tokens) > max(kept, WORTH_WAITING_TOKENS):
                 return
             self._waiting.popleft()

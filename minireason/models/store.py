@@ -192,7 +192,7 @@ def verify(manifest: Manifest, on_bytes: Callable[[int], None] = lambda have: No
         path = Path(stored.path)
         if not path.is_file():
             raise NotInstalled(f"{path} is gone; minireason rm {manifest.label}, then get it again.", path.parent)
-        actual = download.sha256(path, lambda have, before=before: on_bytes(before + have))  # type: ignore[misc]
+        actual = download.sha256(path, download.after(before, on_bytes))
         before += stored.bytes
         if actual != stored.sha256:
             raise ChecksumMismatch(path.name, stored.sha256, actual, f"minireason rm {manifest.label}, then get it again.")

@@ -37,13 +37,15 @@ def boxed(text: str) -> str | None:
 _STATED = re.compile(r"(?i)\b(?:final\s+answer|answer)\b[*_]*\s*(?:is\b|[:=]|(?<=final answer)\s*\n|(?<=final answer\*\*)\s*\n)")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|,?\s+(?:because|since)\s|\n")
 _ALONE = re.compile(r"\W*([A-J])\W*|\(?([A-J])\)[ \t]+\S.*|([A-J])[.:][ \t]+\S.*", re.DOTALL)
+_CODE = re.compile(r"^[ \t]*(```+|~~~+).*?(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTILINE)
 _OPTION = re.compile(r"\b(?:[Oo]ption|[Cc]hoice)\s+\W{0,3}([A-J])\b")
 
 
 def final_answer(text: str) -> str | None:
     """What an answer's text comes down to, None if it does not say so: its last \\boxed{}, else what its last "final
-    answer" or "answer is" states, else the letter of a multiple choice."""
-    return boxed(text) or _stated(text) or _letter(text)
+    answer" or "answer is" states, else the letter of a multiple choice. Code is no answer that can be compared."""
+    prose = _CODE.sub("```", text)
+    return boxed(text) or _stated(prose) or _letter(prose)
 
 
 def _stated(text: str) -> str | None:

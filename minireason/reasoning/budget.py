@@ -55,10 +55,9 @@ class Landing:
         lead = "" if after_line else "\n\n" if self.message else "\n"
         return self._encode(f"{lead}{self.message}\n" if self.message else lead) + self._close
 
-    @property
-    def blank_line(self) -> list[int]:
-        """What follows the closing tag, where that is one token."""
-        return self._close[1:]
+    def after_tag(self, tag: str = "") -> list[int]:
+        """The blank line that follows the model's own closing tag, of which the end may be missing too."""
+        return self._encode(f"{tag}\n\n")
 
     def reopening(self, after: bool) -> list[int]:
         """The beginning of a final answer, after an answer or in its place."""

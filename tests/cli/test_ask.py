@@ -174,7 +174,8 @@ def test_impossible_thinking_is_refused(option: str, value: str) -> None:
 
 def test_structured_answers(tmp_path: Path) -> None:
     schema = tmp_path / "s.json"
-    schema.write_text('{"type": "object", "properties": {"n": {"type": "integer", "minimum": 0, "maximum": 99}}, "required": ["n"], "additionalProperties": false}')
+    number = {"type": "integer", "minimum": 0, "maximum": 99}
+    schema.write_text(json.dumps({"type": "object", "properties": {"n": number}, "required": ["n"], "additionalProperties": False}))
     plain = minireason(*TINY, "--schema", str(schema), "What is 5 + 8?")
     assert plain.code == 0
     assert 0 <= json.loads(plain.out)["n"] <= 99
@@ -182,6 +183,13 @@ def test_structured_answers(tmp_path: Path) -> None:
     choice = minireason(*TINY, "--choice", "odd", "--choice", "even", "--json", "What is 5 + 8?")
     assert json.loads(choice.out)["parsed"] in ("odd", "even")
     assert minireason(*TINY, "--regex", "n=[0-9]", "What is 5 + 8?").out.startswith("n=")
+
+
+def test_a_structured_answer_cut_short_says_so() -> None:
+    result = minireason(*TINY, "--regex", "x{5000}", "--max-tokens", "300", "--json", "What is 5 + 8?")
+    assert result.code == 7
+    assert result.err.startswith("minireason: The answer was cut off")
+    assert json.loads(result.out)["parsed"] is None
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ class FakeBackend:
 
     def __init__(self, *, n_ctx: int = 64, n_batch: int = 8, n_seq_max: int = 4) -> None:
         self.n_ctx, self.n_batch, self.n_seq_max = n_ctx, n_batch, n_seq_max
+        self.wide_tokens = 0
         self.cells: list[list[object]] = [[] for _ in range(n_seq_max)]
         self.tokens: list[list[int]] = [[] for _ in range(n_seq_max)]
         self.decodes: list[tuple[int, int]] = []

@@ -250,12 +250,14 @@ def test_a_sequence_that_is_only_read_ends_before_its_last_token() -> None:
     assert (sink.taken, scheduler.sequences, backend.tokens[0]) == ([], [], list(range(19)))
 
 
-def test_a_short_rest_over_a_long_prefix_is_read_with_some_of_it() -> None:
+@pytest.mark.parametrize(("wide", "read_for_40"), [(0, 40), (64, 64)])
+def test_a_short_rest_over_a_long_prefix_is_read_with_some_of_it_where_that_is_quicker(wide: int, read_for_40: int) -> None:
     backend = FakeBackend(n_ctx=1024, n_batch=128)
+    backend.wide_tokens = wide
     scheduler = Scheduler(backend, 1024)
     start(scheduler, list(range(400)), 1)
     run(scheduler)
-    for rest, read in ((40, 64), (10, 10), (100, 100)):
+    for rest, read in ((40, read_for_40), (10, 10), (100, 100)):
         backend.decodes.clear()
         start(scheduler, [*range(300), *range(rest * 1000, rest * 1000 + rest + 1)], 1)
         run(scheduler)

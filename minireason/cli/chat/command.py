@@ -7,25 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minireason import transcript
-from minireason.cli import options, render
+from minireason.cli import render
+from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
 from minireason.errors import SessionError, UsageError
 
 if TYPE_CHECKING:
     from minireason.cli.chat.loop import Chat
+    from minireason.cli.chat.reading import Reader
 
 
+@expand
 def chat(
-    model: options.Model = None,
-    temperature: options.Temperature = None,
-    top_p: options.TopP = None,
-    seed: options.Seed = None,
-    max_tokens: options.MaxTokens = None,
-    system: options.System = None,
-    ctx: options.Ctx = None,
-    threads: options.Threads = None,
-    gpu_layers: options.GpuLayers = None,
-    offline: options.Offline = False,
+    *,
+    asked: Asked,
     thinking: Annotated[
         str | None,
         typer.Option(
@@ -40,25 +35,33 @@ def chat(
     plain: Annotated[bool, typer.Option("--plain", help="No line editing, no live lines, no formatting.")] = False,
 ) -> int:
     """Talk with a model; earlier answers are remembered, earlier thinking is kept and not shown to the model again."""
-    from minireason.cli.chat import commands, loop, reading
-    from minireason.reasoner import Reasoner, load
+    from minireason.cli.chat import commands, loop
 
-    asked = Asked.of(
-        model,
-        system,
-        offline,
-        temperature=temperature,
-        top_p=top_p,
-        seed=seed,
-        max_tokens=max_tokens,
-        n_ctx=ctx,
-        n_threads=threads,
-        n_gpu_layers=gpu_layers,
-    )
     if go_on and session:
         raise UsageError("Give --continue or --session NAME, not both.")
     fold = thinking == "fold" or (thinking is None and loop.on_terminal() and not plain)
     sink = render.Thinking("stderr" if fold or thinking is None else thinking)
+    state = None
+    try:
+        state = opened(asked, sink, "fold" if fold else "show", plain)
+        begin(state, go_on, session)
+        if asked.system and asked.system != state.session.system:
+            state.session.system = asked.system
+        loop.save_when_hung_up(state)
+        state.run(reader(state), commands.handle)
+    finally:
+        sink.close()
+        if state:
+            state.session.close()
+            state.reasoner.close()
+    return 0
+
+
+def opened(asked: Asked, sink: render.Thinking, thinking: str, plain: bool) -> Chat:
+    """Load the model and make an empty chat with it."""
+    from minireason.cli.chat import loop
+    from minireason.reasoner import Reasoner, load
+
     progress = render.Progress()
 
     def open_model(name: str) -> Reasoner:
@@ -68,26 +71,19 @@ def chat(
         finally:
             progress.clear()
 
-    state = None
-    try:
-        reasoner = open_model(asked.model_name())
-        talk = reasoner.chat(system=asked.system, read_ahead=True)
-        state = loop.Chat(reasoner, talk, asked.settings, open_model, sink, "fold" if fold else "show", plain)
-        begin(state, go_on, session)
-        if asked.system and asked.system != talk.system:
-            talk.system = asked.system
-        loop.save_when_hung_up(state)
-        reader = reading.reader(commands.helps(), commands.names, lambda: commands.show_thinking(state), plain)
-        if not isinstance(reader, reading.Lines):
-            render.note(f"{reasoner.name}. Alt-Enter makes a new line, Ctrl-C while it thinks: answer now. /help lists the commands.")
-        state.run(reader, commands.handle)
-    finally:
-        progress.clear()
-        sink.close()
-        if state:
-            state.session.close()
-            state.reasoner.close()
-    return 0
+    reasoner = open_model(asked.model_name())
+    session = reasoner.chat(system=asked.system, read_ahead=True)
+    return loop.Chat(reasoner, session, dict(asked.settings), open_model, sink, thinking, plain)
+
+
+def reader(chat: Chat) -> Reader:
+    """What reads the user's lines; on a terminal it says how."""
+    from minireason.cli.chat import commands, reading
+
+    found = reading.reader(commands.helps(), commands.names, lambda: commands.show_thinking(chat), chat.plain)
+    if not isinstance(found, reading.Lines):
+        render.note(f"{chat.reasoner.name}. Alt-Enter makes a new line, Ctrl-C while it thinks: answer now. /help lists the commands.")
+    return found
 
 
 def begin(chat: Chat, go_on: bool, name: str | None) -> None:

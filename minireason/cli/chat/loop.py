@@ -16,6 +16,7 @@ from minireason.errors import ContextFull, EngineError, UsageError
 from minireason.events import AnswerDelta, Reply, ThinkingDelta
 from minireason.reasoner import Reasoner
 from minireason.session import Session, TurnStream
+from minireason.settings import Settings
 
 LEAVE_WITHIN_S = 3.0
 """Two Ctrl-C on an empty prompt this close together leave."""
@@ -93,7 +94,7 @@ class Chat:
             self.progress(f"reading the prompt, {done:,} of {total:,},")
 
     def _show(self, turn: TurnStream) -> Reply:
-        answer = render.Answer(plain=self.plain)
+        answer = render.Answer(plain=self.plain or Settings(**self.settings).structured)
         if self.thinking != "fold" or not self.reasoner.thinks:
             return show.events(turn, self.sink, answer)
         from minireason.cli.live import LiveThinking

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Annotated
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from minireason import LoadSettings, Settings, VoteSettings
+from minireason.cli.grouped import Sectioned, expand
+from minireason.cli.options import Asked
+from minireason.cli.solve import Vote
+from tests.cli.run import assert_one_sentence, minireason
+
+
+def names(kind: type) -> set[str]:
+    return {field.name for field in fields(kind)}
+
+
+def test_every_option_changes_a_setting() -> None:
+    assert names(Asked) - {"model", "system", "offline"} <= names(Settings) | names(LoadSettings)
+    assert names(Vote) <= names(VoteSettings)
+
+
+def test_what_was_said_is_sorted_and_the_rest_left_out() -> None:
+    asked = Asked(temperature=0.0, loop_check=False, n_ctx=512)
+    assert asked.settings == {"temperature": 0.0, "loop_check": False}
+    assert asked.load == {"n_ctx": 512}
+    assert [message["role"] for message in asked.messages("hi")] == ["user"]
+    assert [message["role"] for message in Asked(system="Be brief.").messages("hi")] == ["system", "user"]
+    assert Vote(parallel="4", samples=3).changes == {"parallel": 4, "samples": 3}
+
+
+@pytest.mark.parametrize("command", ["ask", "solve", "chat"])
+def test_help_has_every_shared_option_in_its_section(command: str) -> None:
+    sections = minireason(command, "--help", env={"COLUMNS": "80"}).out.split("\n\n")
+    found = {section.split(":")[0]: section for section in sections}
+    for heading, options in {
+        "Options": "--model --system --offline --help",
+        "Thinking": "--effort --thinking-budget --thinking-seconds --no-loop-check",
+        "Sampling": "--temperature --top-p --seed --max-tokens",
+        "Loading": "--ctx --threads --gpu-layers",
+    }.items():
+        for option in options.split():
+            assert f"{option} " in found[heading]
+    assert max(len(line) for section in sections for line in section.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("command", ["ask", "solve", "chat"])
+def test_shared_options_reach_the_model(command: str) -> None:
+    arguments = (command, "--model", "tiny", "--threads", "1", "--effort", "none")
+    result = minireason(*arguments, stdin=b"What is 2 + 2?\n")
+    assert result.code == 0, result
+    assert "2 + 2\n" not in result.out + result.err, "a thought begins by copying the sum"
+    assert_one_sentence(minireason(*arguments, "--seed", "-1", stdin=b"hi\n"), 2, "seed=-1")
+
+
+def test_a_group_is_one_value_for_its_command() -> None:
+    seen: list[object] = []
+
+    @expand
+    def command(word: Annotated[str, typer.Argument()], *, asked: Asked, vote: Vote) -> int:
+        seen.extend([word, asked, vote])
+        return 0
+
+    app = typer.Typer()
+    app.command(cls=Sectioned)(command)
+    result = CliRunner().invoke(app, ["hello", "--seed", "7", "-n", "3", "--no-loop-check"])
+    assert result.exit_code == 0, result.output
+    assert seen == ["hello", Asked(seed=7, loop_check=False), Vote(samples=3)]
