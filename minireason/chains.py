@@ -21,11 +21,14 @@ HOTTER = 0.1
 """Added to the temperature of the chain that replaces one that went round in circles."""
 
 
-def instruction_for(model: str, wished: str | None) -> str:
-    """The instruction to add: the one wished for, or the model card's unless the catalogue says that the model takes none."""
+def instruction_for(model: str, wished: str | None, *, structured: bool = False) -> str:
+    """The instruction to add: the one wished for, or the model card's unless the catalogue says that the model takes none.
+
+    A structured answer has no room for a \\boxed{}.
+    """
     if wished is not None:
         return wished
-    return "" if catalog.bare_questions(model) else INSTRUCTION
+    return "" if structured or catalog.bare_questions(model) else INSTRUCTION
 
 
 def with_instruction(question: str | Sequence[Message], instruction: str) -> list[Message]:

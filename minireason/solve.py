@@ -47,7 +47,8 @@ class SolveStream(Iterator[SolveEvent]):
         self._settings = Settings().changed(self._changes)
         self._reasoner = reasoner
         self._seed = random.randrange(MAX_SEED) if self._settings.seed is None else self._settings.seed
-        self._messages = with_instruction(question, instruction_for(reasoner.name, self._wished_instruction()))
+        instruction = instruction_for(reasoner.name, self._vote.instruction, structured=self._settings.structured)
+        self._messages = with_instruction(question, instruction)
         self._notes: list[str] = []
         self._planned = deque(self._job(index) for index in range(self._samples()))
         self._jobs = len(self._planned)
@@ -93,10 +94,6 @@ class SolveStream(Iterator[SolveEvent]):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-    def _wished_instruction(self) -> str | None:
-        """A structured answer has no room for a \\boxed{}."""
-        return "" if self._settings.structured and self._vote.instruction is None else self._vote.instruction
 
     def _samples(self) -> int:
         if self._settings.temperature == 0 and self._vote.samples > 1:

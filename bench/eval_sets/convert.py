@@ -1,7 +1,8 @@
 """Turn a benchmark that you downloaded into a set for `minireason eval`: `python bench/eval_sets/convert.py FILE SET.jsonl --expect 30`.
 
-Reads JSONL, JSON (a list, or an object with one), CSV, and, where pyarrow is installed, parquet. The question is taken from a field called
-problem, question or prompt and the answer from answer, expected_answer or final_answer, in any case; solutions are dropped, all else is kept.
+Reads JSONL, JSON (a list, or an object with one), CSV, and, where pyarrow is installed, parquet. The question is taken from a field
+called problem, question or prompt and the answer from answer, expected_answer or final_answer, in capitals or not; solutions are
+dropped, all else is kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write a set of sums in the manner of competitions, with answers that this program works out: `python bench/eval_sets/sums.py > sums.jsonl`.
+"""Write a set of sums in the manner of competitions, whose answers it works out: `python bench/eval_sets/sums.py > sums.jsonl`.
 
 Every answer is a whole number. The same seed gives the same set; nobody can have trained on one whose seed you chose yourself.
 """

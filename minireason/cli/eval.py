@@ -171,7 +171,7 @@ def identity(name: str, found: ItemSet, how: Evaluation, asked: Asked) -> Run:
             set_sha256=found.sha256,
             seed=asked.seed,
             system=asked.system,
-            instruction=instruction_for(file.label, how.instruction),
+            instruction=instruction_for(file.label, how.instruction, structured=asked.structured),
             settings=settings_of(asked.settings),
         )
     finally:

@@ -2,7 +2,8 @@
 
     {"question": "What is 2 + 2?", "answer": "4", "history": [["What is 1 + 1?", "2"]], ...}
 
-`history` holds earlier turns, if there are any; all other keys are kept and mean nothing here.
+An answer that is no string is taken as JSON. `history` holds earlier turns, if there are any; all other keys are kept and mean
+nothing here.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ class Item:
         question, answer, history = further.pop("question", None), further.pop("answer", None), further.pop("history", [])
         if not isinstance(question, str) or not question.strip():
             raise ValueError('it has no "question"')
-        if isinstance(answer, bool) or not isinstance(answer, str | int | float) or not str(answer).strip():
+        text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+        if answer is None or not text.strip():
             raise ValueError('it has no "answer"')
-        return Item(number, question, str(answer), _turns(history), further)
+        return Item(number, question, text, _turns(history), further)
 
     def json(self) -> dict[str, object]:
         """The object of its line again."""

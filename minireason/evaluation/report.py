@@ -48,7 +48,8 @@ def of(traces: Traces, items: Sequence[Item], samples: int, *, policies: bool = 
     if not tries:
         raise UsageError(f"No item of {traces.path} has {samples} chains; ask for fewer with --samples, or run more of them first.")
     first = [chains[0] for _, found in tries for chains in found]
-    scored = [score.samples(item, found) for item, found in tries]
+    structured = any(traces.run.settings.get(name) is not None for name in ("schema", "choices", "regex"))
+    scored = [score.samples(item, found, structured=structured) for item, found in tries]
     return Report(
         run=traces.run,
         items=len(tries),

@@ -51,7 +51,7 @@ class Runner:
 
     def __init__(self, reasoner: Reasoner, run: Run, changes: ChainChanges, *, vote: bool) -> None:
         self._reasoner, self._run, self._changes, self.vote = reasoner, run, changes, vote
-        self._temperature = Settings(**changes).temperature
+        self._settings = Settings(**changes)
         self._open: list[_Open] = []
         self._ended_tokens = 0
         self._prompt_tokens = 0
@@ -116,8 +116,8 @@ class Runner:
     def _job(self, item: Item, index: int, *, again: bool = False) -> Job:
         place = (self._run.seed or 0, item.number, index)
         if again:
-            return Job(index, chain_seed(*place, "again"), self._temperature + HOTTER, replaces=index)
-        return Job(index, chain_seed(*place), self._temperature)
+            return Job(index, chain_seed(*place, "again"), self._settings.temperature + HOTTER, replaces=index)
+        return Job(index, chain_seed(*place), self._settings.temperature)
 
     def _start(self, item: Item, job: Job) -> Stream:
         messages = with_instruction(item.messages(self._run.system), self._run.instruction)
@@ -128,7 +128,7 @@ class Runner:
         self._open.remove(running)
         running.stream.close()
         self._ended_tokens += running.stream.tokens
-        return running.job.chain(running.stream.reply, running.stream.tokens)
+        return running.job.chain(running.stream.reply, running.stream.tokens, structured=self._settings.structured)
 
     def _close(self) -> None:
         while self._open:

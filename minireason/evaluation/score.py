@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
+import operator
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from minireason.chains import canonical
 from minireason.evaluation.items import Item
 from minireason.reasoning import answer
 from minireason.reasoning.vote import Ballot
@@ -35,24 +38,33 @@ class Sample:
     confidence: float | None = None
 
 
-def samples(item: Item, tries: Sequence[Sequence[Chain]]) -> tuple[Sample, ...]:
-    """The samples of an item; each is a chain and, if that went round in circles, the one that replaced it."""
-    ballot = Ballot()
+def samples(item: Item, tries: Sequence[Sequence[Chain]], *, structured: bool = False) -> tuple[Sample, ...]:
+    """The samples of an item; each is a chain and, if that went round in circles, the one that replaced it.
+
+    Structured answers are the same if they are the same JSON.
+    """
+    ballot = Ballot(operator.eq, canonical) if structured else Ballot()
     for index, chains in enumerate(tries):
         if (found := chains[-1].answer) is not None:
             ballot.add(index, found)
     groups = {index: group for group, candidate in enumerate(ballot.candidates()) for index in candidate.chains}
     known: dict[str | None, bool] = {None: False}
+    same = _same_json if structured else answer.same
 
     def right(chain: Chain) -> bool:
         if chain.key not in known:
-            known[chain.key] = chain.answer is not None and answer.same(chain.answer, item.answer)
+            known[chain.key] = chain.answer is not None and same(chain.answer, item.answer)
         return known[chain.key]
 
     return tuple(
         Sample(groups.get(index), right(chains[-1]), right(chains[0]), sum(chain.tokens for chain in chains), chains[-1].confidence)
         for index, chains in enumerate(tries)
     )
+
+
+def _same_json(found: str, wanted: str) -> bool:
+    """Whether an answer is the JSON wanted, or the string wanted in JSON."""
+    return canonical(found) in (canonical(wanted), canonical(json.dumps(wanted)))
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ def test_an_item_is_its_line_again() -> None:
 def test_broken_lines_are_named_by_number_and_the_rest_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "set.jsonl"
     good = json.dumps({"question": "2 + 2", "answer": "4"})
-    lines = [good, "{", "[]", '{"answer": 1}', '{"question": "q"}', '{"question": "q", "answer": true}', "", good]
+    lines = [good, "{", "[]", '{"answer": 1}', '{"question": "q"}', '{"question": "q", "answer": null}', "", good]
     lines += ['{"question": "q", "answer": 1, "history": ["x"]}', '{"question": "q", "answer": 1, "history": 5}', "[" * 100_000]
     path.write_bytes("\n".join(lines).encode() + b'\n{"question": "\xff", "answer": "4"}')
     found = read(path)

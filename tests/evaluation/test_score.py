@@ -72,7 +72,7 @@ def test_majority_has_no_bias() -> None:
 
 def chain(index: int, text: str | None, *, tokens: int = 10, replaced: bool = False) -> Chain:
     key = None if text is None else answer.key(text)
-    return Chain(index, 1, 0.6, "", "", text, key, "stop", "natural", tokens, 1.0, 0.1, replaced)
+    return Chain(index, 1, 0.6, "", "", text, key, "stop", "natural", tokens, 1.0, 0.1, replaced=replaced)
 
 
 def test_samples_are_grouped_by_value_and_held_against_the_answer() -> None:
@@ -90,6 +90,16 @@ def test_a_chain_that_was_replaced_counts_alone_and_its_replacement_votes() -> N
     assert (found.passed, found.right, found.tokens) == (False, True, 120)
     (waits,) = samples(item, [[replace(chain(0, "2"), confidence=None)]])
     assert (waits.passed, waits.confidence) == (True, None)
+
+
+def test_structured_answers_are_compared_as_json() -> None:
+    item = Item.of(1, {"question": "q", "answer": {"x": 1, "y": [2]}})
+    tries = [[chain(0, '{"y": [2], "x": 1}')], [chain(1, '{"x":1,"y":[2]}')], [chain(2, '{"x": 1, "y": [3]}')]]
+    found = samples(item, tries, structured=True)
+    assert [one.right for one in found] == [True, True, False]
+    assert found[0].group == found[1].group != found[2].group
+    (named,) = samples(Item.of(1, {"question": "q", "answer": "Rome"}), [[chain(0, '"Rome"')]], structured=True)
+    assert named.right
 
 
 def test_reliability() -> None:

@@ -17,7 +17,7 @@ ITEMS = [Item(line, f"{line} + 1?", str(line + 1), (("1 + 1?", "2"),), {"line": 
 
 
 def chain(index: int, answer: str | None = "2", *, replaced: bool = False) -> Chain:
-    return Chain(index, 5, 0.6, "thought", "text", answer, answer, "stop", "natural", 10, 1.5, 0.1, replaced)
+    return Chain(index, 5, 0.6, "thought", "text", answer, answer, "stop", "natural", 10, 1.5, 0.1, replaced=replaced)
 
 
 def written(path: Path) -> Traces:
