@@ -29,6 +29,7 @@ from minireason import (
 from minireason.engine.llama import SamplerChain
 from minireason.generation import Generation
 from minireason.settings import StopRule
+from tests.scripted import Scripted
 
 QUESTION = "What is 47 * 86?"
 
@@ -169,6 +170,18 @@ def test_without_a_comparable_answer_the_most_confident_chain_is_shown(tiny: Rea
     ended = {chain.index: chain.confidence or 0 for chain in solution.chains if chain.finish == "stop" and chain.text}
     assert solution.best == max(ended, key=lambda index: ended[index])
     assert "most confident" in solution.notes[0]
+
+
+def test_code_does_not_vote_and_the_most_confident_chain_is_shown(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "The answer is:\n```python\ndef f(x):\n    return x + {}\n```\nIt adds."
+    script = "".join(f"Hm, I think.\n</think>\n\n{text.format(number)}<｜end▁of▁sentence｜>" for number in range(4))
+    Scripted(tiny, monkeypatch, script)
+    solution = tiny.solve("Write f.", samples=4, parallel=1, seed=1)
+    assert [chain.text for chain in solution.chains] == [text.format(number) for number in range(4)]
+    assert (solution.answer, solution.candidates) == (None, ())
+    confidences = [chain.confidence or 0.0 for chain in solution.chains]
+    assert solution.best == confidences.index(max(confidences))
+    assert f"Shown is chain {solution.best + 1}, the most confident one." in solution.notes[0]
 
 
 def test_budgets(tiny: Reasoner) -> None:
