@@ -28,7 +28,8 @@ from minireason import (
 )
 from minireason.engine.llama import SamplerChain
 from minireason.generation import Generation
-from minireason.settings import StopRule
+from minireason.settings import SolveChanges, StopRule
+from tests.scripted import Scripted
 
 QUESTION = "What is 47 * 86?"
 
@@ -124,8 +125,9 @@ def test_forced_tokens_are_charged_too(tiny: Reasoner) -> None:
 
 def test_the_seed_repeats_the_solution(tiny: Reasoner) -> None:
     """The same chains. (Their texts may differ in the end: batches of other shapes have other last bits.)"""
-    first = tiny.solve(QUESTION, samples=5, parallel=3, stop="none", temperature=1.5)
-    again = tiny.solve(QUESTION, samples=5, parallel=3, stop="none", temperature=1.5, seed=first.seed)
+    wild: SolveChanges = {"samples": 5, "parallel": 3, "stop": "none", "temperature": 3.0, "top_p": 1.0, "max_tokens": 200}
+    first = tiny.solve(QUESTION, **wild)
+    again = tiny.solve(QUESTION, **wild, seed=first.seed)
     assert [(chain.index, chain.seed) for chain in again.chains] == [(chain.index, chain.seed) for chain in first.chains]
     assert again.seed == first.seed
     assert len({chain.seed for chain in first.chains}) == len(first.chains)
@@ -169,6 +171,18 @@ def test_without_a_comparable_answer_the_most_confident_chain_is_shown(tiny: Rea
     ended = {chain.index: chain.confidence or 0 for chain in solution.chains if chain.finish == "stop" and chain.text}
     assert solution.best == max(ended, key=lambda index: ended[index])
     assert "most confident" in solution.notes[0]
+
+
+def test_code_does_not_vote_and_the_most_confident_chain_is_shown(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "The answer is:\n```python\ndef f(x):\n    return x + {}\n```\nIt adds."
+    script = "".join(f"Hm, I think.\n</think>\n\n{text.format(number)}<｜end▁of▁sentence｜>" for number in range(4))
+    Scripted(tiny, monkeypatch, script)
+    solution = tiny.solve("Write f.", samples=4, parallel=1, seed=1)
+    assert [chain.text for chain in solution.chains] == [text.format(number) for number in range(4)]
+    assert (solution.answer, solution.candidates) == (None, ())
+    confidences = [chain.confidence or 0.0 for chain in solution.chains]
+    assert solution.best == confidences.index(max(confidences))
+    assert f"Shown is chain {solution.best + 1}, the most confident one." in solution.notes[0]
 
 
 def test_budgets(tiny: Reasoner) -> None:

@@ -81,7 +81,7 @@ def evaluate(
     from minireason.evaluation import report as reports
 
     if plot:
-        drawing.check(plot)
+        drawing.check(plot, samples=how.samples if replay else how.samples or 1)
     if replay:
         if file or how.output or how.limit or how.instruction or asked != Asked(offline=asked.offline):
             raise UsageError("--replay reads what is there; beside it only --samples, --parallel, --plot and --json mean anything.")

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 FORMATS = (".png", ".svg", ".pdf")
 
 
-def check(path: Path) -> None:
-    """Raise UsageError if nothing can be drawn there, before hours are spent on what is to be drawn."""
+def check(path: Path, samples: int | None) -> None:
+    """Raise UsageError if nothing can be drawn there, before hours are spent on what is to be drawn; `samples` None is any number."""
+    if samples == 1:
+        raise UsageError("A plot is of votes, and there is only one chain for each item; ask for more with --samples.")
     if not find_spec("matplotlib"):
         raise UsageError("Plots need matplotlib; install it with: pip install 'minireason[bench]'.")
     if path.suffix.lower() not in FORMATS:
@@ -27,6 +29,7 @@ def check(path: Path) -> None:
 
 def draw(report: Report, path: Path) -> None:
     """Write the picture; raises UsageError if it cannot be written."""
+    check(path, report.samples)
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.5), layout="constrained")

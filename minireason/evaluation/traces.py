@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -82,9 +83,9 @@ class Traces:
         return found if all(_whole(tries, samples) for tries in found) else None
 
     def add(self, item: Item, chain: Chain) -> None:
-        """Count a chain in."""
+        """Count a chain in, without its texts, which nothing here needs and which may be long."""
         self.items[item.number] = item
-        self.chains.setdefault((item.number, chain.index), []).append(chain)
+        self.chains.setdefault((item.number, chain.index), []).append(replace(chain, thinking="", text="", parsed=None))
 
 
 def _whole(tries: Sequence[Chain], samples: int) -> bool:
@@ -173,15 +174,18 @@ class Writer:
 def head(run: Run) -> dict[str, object]:
     """The first line of a file."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"minireason_traces": VERSION, "created": now, "minireason": __version__, "run": asdict(run)}
+    made_by = {"minireason": __version__, "llama_cpp_python": version("llama-cpp-python")}
+    return {"minireason_traces": VERSION, "created": now, **made_by, "run": asdict(run)}
 
 
 def _begin(path: Path, value: dict[str, object] | None) -> Traces:
-    version = (value or {}).get("minireason_traces")
-    if not value or not isinstance(version, int):
+    format_version = (value or {}).get("minireason_traces")
+    if not value or not isinstance(format_version, int):
         raise UsageError(f"{path} holds no traces of minireason eval; give another file.")
-    if version > VERSION:
-        raise UsageError(f"{path} was written by a newer minireason (format {version}, this one reads {VERSION}); upgrade to use it.")
+    if format_version > VERSION:
+        raise UsageError(
+            f"{path} was written by a newer minireason (format {format_version}, this one reads {VERSION}); upgrade to use it."
+        )
     try:
         return Traces(path, Run(**value["run"]))  # type: ignore[arg-type]
     except (KeyError, TypeError):
@@ -201,10 +205,10 @@ def _take(traces: Traces, value: dict[str, object] | None) -> None:
 
 
 def _chain(value: object) -> Chain:
-    """A chain out of its line, without its texts, which nothing here needs and which may be long."""
+    """A chain out of its line."""
     if not isinstance(value, dict) or not all(isinstance(value.get(name), kinds) for name, kinds in _KINDS.items()):
         raise ValueError("this is no chain")
-    return Chain(**{name: value[name] for name in _KINDS} | {"thinking": "", "text": ""})
+    return Chain(**{name: value[name] for name in _KINDS})
 
 
 def _difference(theirs: Run, ours: Run, name: str) -> str:
