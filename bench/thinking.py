@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import loops
+import structured
 from speed import shape_file
 from tiny.evaluate import SETS, STREAMS, Item, messages, right, run
 
@@ -133,6 +134,16 @@ def loop_detector(reasoner: Reasoner, items: list[Item]) -> Result:
     return loops.measure(thoughts, decode_seconds(reasoner))
 
 
+def valid_answers(reasoner: Reasoner, items: list[Item]) -> Result:
+    """Structured answers at temperature 1, of tiny and of random weights."""
+
+    def some(of: Reasoner, count: int, settings: Callable[[int], dict[str, Any]]) -> list[Reply]:
+        return replies(of, [items[i % len(items)] for i in range(count)], settings)
+
+    with minireason.load(shape_file("small"), n_seq_max=STREAMS, n_threads=1) as anything:
+        return {"tiny": structured.validity(reasoner, some, None), "random weights": structured.validity(anything, some, 50)}
+
+
 def decode_seconds(reasoner: Reasoner) -> dict[str, float]:
     """Seconds a token of one stream alone: tiny, and random weights in the shape of the 1.5B distill."""
     alone = [reasoner.ask("What is 47 * 86?", seed=seed).timings.tokens_per_s or 0.0 for seed in range(5)]
@@ -146,6 +157,8 @@ PARTS: dict[str, Callable[[Reasoner, list[Item]], Result]] = {
     "effort": effort,
     "answers": answers,
     "loops": loop_detector,
+    "schema": valid_answers,
+    "speed": lambda _reasoner, _items: structured.slowdown(str(shape_file("r1-qwen-1.5b"))),
 }
 
 
@@ -192,6 +205,8 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "effort": effort_table,
     "answers": answers_table,
     "loops": loops.table,
+    "schema": structured.validity_table,
+    "speed": structured.slowdown_table,
 }
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from minireason.events import Message, Reply
+from minireason.events import Message, Reply, as_messages
 from minireason.models import catalog
 from minireason.reasoning import answer
 from minireason.reasoning.vote import tail_confidence
@@ -33,7 +33,7 @@ def instruction_for(model: str, wished: str | None, *, structured: bool = False)
 
 def with_instruction(question: str | Sequence[Message], instruction: str) -> list[Message]:
     """The conversation, with the instruction on a line of its own after the last message."""
-    messages = [Message(role="user", content=question)] if isinstance(question, str) else list(question)
+    messages = as_messages(question)
     if instruction and messages and messages[-1]["content"].strip():
         messages[-1] = Message(role=messages[-1]["role"], content=f"{messages[-1]['content']}\n{instruction}")
     return messages

@@ -107,7 +107,9 @@ class SolveStream(Iterator[SolveEvent]):
 
     def _start(self, job: Job) -> Stream:
         changes: Changes = {**self._changes, "seed": job.seed, "temperature": job.temperature}
-        return self._reasoner.stream(self._messages, **changes)
+        stream = self._reasoner.stream(self._messages, **changes)
+        stream.keep_prompt_only()
+        return stream
 
     def _run(self) -> Generator[SolveEvent, None, None]:
         self._parallel = self._choose_parallel()

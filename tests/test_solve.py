@@ -28,7 +28,7 @@ from minireason import (
 )
 from minireason.engine.llama import SamplerChain
 from minireason.generation import Generation
-from minireason.settings import StopRule
+from minireason.settings import SolveChanges, StopRule
 from tests.scripted import Scripted
 
 QUESTION = "What is 47 * 86?"
@@ -125,8 +125,9 @@ def test_forced_tokens_are_charged_too(tiny: Reasoner) -> None:
 
 def test_the_seed_repeats_the_solution(tiny: Reasoner) -> None:
     """The same chains. (Their texts may differ in the end: batches of other shapes have other last bits.)"""
-    first = tiny.solve(QUESTION, samples=5, parallel=3, stop="none", temperature=1.5)
-    again = tiny.solve(QUESTION, samples=5, parallel=3, stop="none", temperature=1.5, seed=first.seed)
+    wild: SolveChanges = {"samples": 5, "parallel": 3, "stop": "none", "temperature": 3.0, "top_p": 1.0, "max_tokens": 200}
+    first = tiny.solve(QUESTION, **wild)
+    again = tiny.solve(QUESTION, **wild, seed=first.seed)
     assert [(chain.index, chain.seed) for chain in again.chains] == [(chain.index, chain.seed) for chain in first.chains]
     assert again.seed == first.seed
     assert len({chain.seed for chain in first.chains}) == len(first.chains)

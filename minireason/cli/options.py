@@ -53,11 +53,11 @@ Thinking = Annotated[
 def _read_schema(file: str) -> dict[str, Any]:
     """The JSON object in a file; raises UsageError."""
     try:
-        schema = json.loads(Path(file).read_text("utf-8"))
+        schema = json.loads(Path(file).read_text("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"The schema {file} could not be read ({error.strerror or error}); give the path of a file.") from None
     except RecursionError:
-        raise UsageError(f"The schema {file} is nested too deeply.") from None
+        raise UsageError(f"The schema {file} is nested too deeply; make it flatter.") from None
     except ValueError as error:
         raise UsageError(f"The schema {file} is not JSON ({error}); mend it there.") from None
     if not isinstance(schema, dict):

@@ -72,6 +72,8 @@ class Scheduler:
             if sequence in self._waiting:
                 self._waiting.remove(sequence)
             if sequence.slot:
+                if sequence.passing:
+                    self._trim(sequence.slot, sequence.prompt_tokens)
                 sequence.slot.owner, sequence.slot = None, None
             self._crowded = False
 

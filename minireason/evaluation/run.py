@@ -122,7 +122,9 @@ class Runner:
     def _start(self, item: Item, job: Job) -> Stream:
         messages = with_instruction(item.messages(self._run.system), self._run.instruction)
         changes: ChainChanges = {**self._changes, "seed": job.seed, "temperature": job.temperature}
-        return self._reasoner.stream(messages, **changes)
+        stream = self._reasoner.stream(messages, **changes)
+        stream.keep_prompt_only()
+        return stream
 
     def _end(self, running: _Open) -> Chain:
         self._open.remove(running)

@@ -76,7 +76,7 @@ def _by_schema(schema: Mapping[str, Any] | type[Any]) -> Constraint:
         _check("schema", schema, grammar_of(wanted))
         return Constraint(grammar_of(closed(wanted)), parse)
     except RecursionError:
-        raise BadSetting("schema", schema, "is nested too deeply") from None
+        raise BadSetting("schema", schema, "is nested too deeply; make it flatter") from None
 
 
 def _of_dict(schema: Mapping[str, Any]) -> tuple[dict[str, Any], Callable[[str], Any]]:
@@ -153,7 +153,9 @@ def _check(name: str, value: object, grammar: str) -> None:
     if wrong:
         lines = [line.strip() for line in messages[0].splitlines() if line.strip()]
         reason = next((line.removeprefix("error: ") for line in lines if line.startswith("error:")), lines[0])
-        raise BadSetting(name, value, f"cannot be used ({shortened(reason.rstrip('.'), _MOST_REASON)})")
+        raise BadSetting(
+            name, value, f"cannot be used ({shortened(reason.rstrip('.'), _MOST_REASON)}); change what it names or leave it out"
+        )
     matcher = LLMatcher(LLTokenizer("byte"), grammar, log_level=0)
     for count in range(_TRIED_BYTES):
         bits = int.from_bytes(matcher.compute_bitmask()[: 256 // 8], "little")

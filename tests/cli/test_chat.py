@@ -219,6 +219,15 @@ def test_a_closed_terminal_saves_what_there_is(smollm2_path: Path) -> None:
     assert transcript.read(path).history.turns[0].answer
 
 
+def test_a_structured_answer_is_no_markdown() -> None:
+    chat = Terminal(*TINY, "--effort", "none", "--regex", r"\*\*a\*\* \$b\$")
+    chat.ready()
+    chat.type("What?\r")
+    chat.see("**a** $b$")
+    chat.type(CTRL_D)
+    assert chat.ended() == 0
+
+
 def test_what_is_typed_ahead_waits_for_the_next_line() -> None:
     terminal = Terminal(*TINY)
     terminal.ready()

@@ -32,7 +32,7 @@ def test_what_was_said_is_sorted_and_the_rest_left_out() -> None:
     assert Vote(parallel="4", samples=3).changes == {"parallel": 4, "samples": 3}
 
 
-@pytest.mark.parametrize("command", ["ask", "solve", "chat"])
+@pytest.mark.parametrize("command", ["ask", "solve", "chat", "eval"])
 def test_help_has_every_shared_option_in_its_section(command: str) -> None:
     sections = minireason(command, "--help", env={"COLUMNS": "80"}).out.split("\n\n")
     found = {section.split(":")[0]: section for section in sections}

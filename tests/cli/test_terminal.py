@@ -40,6 +40,13 @@ def test_ask_shows_thinking_answer_and_facts() -> None:
     assert not any("loading" in line for line in lines), "the progress line is gone"
 
 
+def test_a_structured_answer_is_no_markdown() -> None:
+    child = spawn("ask", "--model", "tiny", "--threads", "1", "--effort", "none", "--regex", r"\*\*a\*\* \$b\$", "What?")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert screen(child.before).splitlines()[0] == "**a** $b$"
+
+
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 def test_chat_reads_turns_from_a_pipe(locale: str) -> None:
     script = b"What is 5 + 8?\n\xff\nWhat is 13 + 4?\n"

@@ -262,3 +262,17 @@ def test_a_short_rest_over_a_long_prefix_is_read_with_some_of_it_where_that_is_q
         start(scheduler, [*range(300), *range(rest * 1000, rest * 1000 + rest + 1)], 1)
         run(scheduler)
         assert backend.decodes[0] == (read, 0)
+
+
+def test_of_a_passing_sequence_only_the_prompt_stays_in_the_cache() -> None:
+    backend = FakeBackend()
+    scheduler = Scheduler(backend, 64)
+    prompt = list(range(10, 20))
+    passing, sink = start(scheduler, prompt, 20)
+    passing.passing = True
+    run(scheduler)
+    assert len(sink.taken) == 20
+    assert [slot.cached for slot in scheduler._slots if slot.cached] == [prompt]
+    again, _ = start(scheduler, prompt, 1)
+    run(scheduler)
+    assert again.cached_tokens == len(prompt) - 1
