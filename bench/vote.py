@@ -90,7 +90,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     lines = arguments.results.read_text().splitlines() if arguments.results.exists() else []
-    measured: dict[int, Measured] = {number: found for number, found in map(json.loads, lines)}
+    measured: dict[int, Measured] = dict(map(json.loads, lines))
     chosen = [item for item in items.read(arguments.set).items[:: arguments.every] if item.number not in measured]
     with minireason.load(arguments.model, n_threads=arguments.threads) as reasoner, arguments.results.open("a") as results:
         for item in chosen[:1]:
