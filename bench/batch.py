@@ -33,6 +33,11 @@ class Chain:
         self.left -= 1
         return [token] if self.left else []
 
+    def keeps(self, _n_ctx: int) -> int:
+        return 0
+
+    def limited_to(self, _n_ctx: int) -> None: ...
+
     def out_of_room(self) -> None:
         sys.exit(f"the context is full with {self.left} tokens to go; ask for a shorter --length")
 

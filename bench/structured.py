@@ -43,7 +43,7 @@ WANTED: dict[str, dict[str, Any]] = {
             "$defs": {
                 "leaf": {
                     "type": "object",
-                    "properties": {"name": {"type": "string", "pattern": "^[a-z]{1,8}$"}, "size": {"type": "integer", "minimum": 1}},
+                    "properties": {"name": {"type": "string", "pattern": "^[a-z]{1,8}$"}, "size": {"enum": [1, 2.5, 10]}},
                     "required": ["name"],
                     "additionalProperties": False,
                 }
@@ -53,7 +53,7 @@ WANTED: dict[str, dict[str, Any]] = {
             "maxItems": 3,
         }
     },
-    "a date": {"schema": {"type": "object", "properties": {"day": {"type": "string", "format": "date"}}, "required": ["day"]}},
+    "a date": {"schema": {"type": "string", "format": "date"}},
     "choices": {"choices": ["yes", "no", "I don't know"]},
     "a regex": {"regex": r"\d{1,5} (apples|coins)(, about \d{1,2}\.\d%)?"},
 }

@@ -11,6 +11,7 @@ import json
 import statistics
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,7 +21,7 @@ from speed import shape_file
 from tiny.evaluate import SETS, STREAMS, Item, messages, right, run
 
 import minireason
-from minireason import Reasoner, Reply
+from minireason import Done, Event, Reasoner, Reply, Stream
 from minireason.settings import EFFORT_TOKENS, LANDING
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
@@ -29,8 +30,8 @@ BUDGETS = range(301)
 MAX_TOKENS = 1500
 ANSWER_TOKENS = 80
 """What is left for an answer of random weights, which never end one."""
-CUTS = {"tag": "", "landing": LANDING}
-"""Ways to end a thought, and the landing message of each; the third, "stop", does nothing but stop."""
+LANDINGS = {"line": "", "message": LANDING}
+"""Landings as shipped, at the end of a line, without a message and with the default one."""
 
 Result: TypeAlias = dict[str, Any]
 
@@ -47,9 +48,14 @@ def read(name: str, limit: int) -> list[Item]:
     return chosen
 
 
+def asker(reasoner: Reasoner, items: list[Item], settings: Callable[[int], dict[str, Any]]) -> Callable[[int], Stream]:
+    """Starts the reply to an item by its index, with the settings of the index and it as the seed unless they have another."""
+    return lambda i: reasoner.stream(messages(items[i]), **{"seed": i, "max_tokens": MAX_TOKENS, **settings(i)})
+
+
 def replies(reasoner: Reasoner, items: list[Item], settings: Callable[[int], dict[str, Any]]) -> list[Reply]:
-    """The reply to each item, with the settings of its index and the seed of its index unless they have another."""
-    return run(lambda i: reasoner.stream(messages(items[i]), **{"seed": i, "max_tokens": MAX_TOKENS, **settings(i)}), len(items))
+    """The reply to each item; see `asker`."""
+    return run(asker(reasoner, items, settings), len(items))
 
 
 def share_right(items: list[Item], given: list[Reply]) -> float:
@@ -57,37 +63,63 @@ def share_right(items: list[Item], given: list[Reply]) -> float:
 
 
 def accuracy(reasoner: Reasoner, items: list[Item]) -> Result:
-    """Accuracy of each way at each share of the usual length.
+    """Accuracy of each way to end a thought at each share of the usual length.
 
     "stop" is the whole reply if its thought ended by itself within the budget, and else no answer: what a limit on
     tokens alone gives. It is read off the uncut runs, as nothing is put in; the tokens of the answer are not counted.
+    "tag" puts in the closing tag and the blank line wherever the thought is when the budget is used up, `LANDINGS` wait
+    for the end of a line, at most `budget.GRACE_TOKENS`.
     """
     natural = replies(reasoner, items, lambda _: {})
     families: dict[str, list[int]] = {}
     for item, reply in zip(items, natural, strict=True):
         families.setdefault(item["family"], []).append(reply.usage.thinking_tokens)
     lengths = [statistics.median(families[item["family"]]) for item in items]
-    ways: dict[str, list[float]] = {"stop": []} | {way: [] for way in CUTS}
-    ends: dict[str, list[float]] = {way: [] for way in CUTS}
-    tokens: dict[str, list[float]] = {way: [] for way in CUTS}
+    ways: dict[str, dict[str, list[float]]] = {way: {"right": [], "cut": [], "answer_tokens": []} for way in ("stop", "tag", *LANDINGS)}
+
+    def note(way: str, given: list[Reply], ended: set[str]) -> None:
+        ways[way]["right"].append(share_right(items, given))
+        ways[way]["cut"].append(statistics.fmean(reply.thinking_end in ended for reply in given))
+        ways[way]["answer_tokens"].append(statistics.fmean(reply.usage.answer_tokens for reply in given))
+
     for share in SHARES:
         budgets = [round(length * share) for length in lengths]
         within = [reply.usage.thinking_tokens <= budget for reply, budget in zip(natural, budgets, strict=True)]
-        ways["stop"].append(statistics.fmean(right(*pair) and fits for *pair, fits in zip(items, natural, within, strict=True)))
-        for way, landing in CUTS.items():
-            given = replies(reasoner, items, lambda i, b=budgets, text=landing: {"thinking_budget": b[i], "landing": text})
-            ways[way].append(share_right(items, given))
-            ends[way].append(statistics.fmean(reply.thinking_end == "budget" for reply in given))
-            tokens[way].append(statistics.fmean(reply.usage.answer_tokens for reply in given))
+        stopped = [reply if fits else replace(reply, boxed=None) for reply, fits in zip(natural, within, strict=True)]
+        ways["stop"]["right"].append(share_right(items, stopped))
+        ways["stop"]["cut"].append(1 - statistics.fmean(within))
+        start = asker(reasoner, items, lambda _: {"landing": ""})
+        note("tag", run(lambda i, s=start, b=budgets: CutAt(s(i), b[i]), len(items)), {"user"})
+        for way, landing in LANDINGS.items():
+            note(way, replies(reasoner, items, lambda i, b=budgets, text=landing: {"thinking_budget": b[i], "landing": text}), {"budget"})
     return {
         "items": len(items),
         "shares": SHARES,
-        "right": ways,
-        "cut": ends,
-        "answer_tokens": tokens,
+        "ways": ways,
         "uncut": share_right(items, natural),
         "usual_tokens": {family: statistics.median(tokens) for family, tokens in families.items()},
     }
+
+
+class CutAt:
+    """A stream whose thought is ended when it has so many tokens; others that share its batch may let it have one or two more."""
+
+    def __init__(self, stream: Stream, tokens: int) -> None:
+        self._stream, self._tokens = stream, tokens
+        self._ended = False
+
+    def __next__(self) -> list[Event]:
+        if self._ended:
+            raise StopIteration
+        if self._stream.thinking_tokens >= self._tokens:
+            self._stream.finish_thinking()
+        events = self._stream.poll()
+        self._ended = any(isinstance(event, Done) for event in events)
+        return events
+
+    @property
+    def reply(self) -> Reply:
+        return self._stream.reply
 
 
 def effort(reasoner: Reasoner, items: list[Item]) -> Result:
@@ -176,11 +208,11 @@ def accuracy_table(found: Result) -> str:
     head = f"{found['items']} problems, right answers in percent, uncut {percent(found['uncut'])}; usual lengths in tokens: {usual}"
     lines = [head, "", "| budget | " + " | ".join(f"{share:.0%}" for share in found["shares"]) + " |"]
     lines.append("|---" + "|---:" * len(found["shares"]) + "|")
-    lines += [f"| {way} | " + " | ".join(map(percent, values)) + " |" for way, values in found["right"].items()]
-    lines += [f"| {way}: thoughts cut | " + " | ".join(map(percent, values)) + " |" for way, values in found["cut"].items()]
-    lines += [
-        f"| {way}: answer tokens | " + " | ".join(f"{v:.0f}" for v in values) + " |" for way, values in found["answer_tokens"].items()
-    ]
+    rows = (("", "right", percent), (": thoughts cut", "cut", percent), (": answer tokens", "answer_tokens", "{:.0f}".format))
+    for title, key, shown in rows:
+        for way, of in found["ways"].items():
+            if of[key]:
+                lines.append(f"| {way}{title} | " + " | ".join(map(shown, of[key])) + " |")
     return "\n".join(lines)
 
 
@@ -217,10 +249,11 @@ def plot(found: Result, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    names = {"stop": "stop, nothing forced", "tag": "cut with </think>", "landing": "landing as shipped"}
+    names = {"stop": "stop", "tag": "cut with </think>", "line": "landing, no message", "message": "landing with the default message"}
     figure, axes = pyplot.subplots(figsize=(5.6, 3.4), dpi=100)
-    for way, style in zip(names, ("o:", "s--", "^-"), strict=True):
-        axes.plot([100 * share for share in found["shares"]], [100 * value for value in found["right"][way]], style, label=names[way])
+    shares = [100 * share for share in found["shares"]]
+    for way, style in zip(names, ("o:", "s--", "^-", "v-"), strict=True):
+        axes.plot(shares, [100 * value for value in found["ways"][way]["right"]], style, label=names[way])
     axes.axhline(100 * found["uncut"], color="grey", linewidth=0.8, label="uncut")
     axes.set(xlabel="thinking budget, % of the usual length", ylabel="right answers, %", ylim=(-3, 103), title="tiny")
     axes.legend(loc="lower right", fontsize="small")

@@ -111,6 +111,7 @@ class Reasoner:
         read. Raises BadSetting, UsageError or ContextFull.
         """
         settings = Settings().changed(changes)
+        settings.check_context(self.plan.n_ctx)
         if self._closed:
             raise EngineError("This model is closed; load it again.")
         messages = as_messages(question)

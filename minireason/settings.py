@@ -165,6 +165,12 @@ class Settings:
             return EFFORT_TOKENS[self.effort]
         return self.thinking_budget
 
+    def check_context(self, n_ctx: int) -> None:
+        """Raise BadSetting if more thinking is asked for than a context of `n_ctx` can hold; what a prompt takes is another matter."""
+        if self.thinking_budget is not None and self.thinking_budget >= n_ctx:
+            problem = f"the context holds {n_ctx} tokens in all; ask for less, or for a larger context"
+            raise BadSetting("thinking_budget", self.thinking_budget, problem)
+
     def changed(self, changes: Changes) -> Settings:
         """These settings with some fields changed; raises BadSetting for a name that does not exist."""
         _known(changes, [field.name for field in fields(Settings)])

@@ -18,6 +18,14 @@ class Sink(Protocol):
         """What goes into the sequence for a sampled token: itself, itself and forced ones, or nothing to end it here."""
         ...
 
+    def keeps(self, n_ctx: int) -> int:
+        """Tokens of a context of `n_ctx` that have to stay free now for the sequence to come to a good end."""
+        ...
+
+    def limited_to(self, n_ctx: int) -> None:
+        """There is no memory for a larger context than this, which is less than was promised."""
+        ...
+
     def out_of_room(self) -> None:
         """The context is full; the sequence has ended."""
         ...

@@ -116,9 +116,15 @@ class Budget:
         if self._loops and (loop := self._loops.feed(token)):
             self._keep = self._tidy(loop.begin)
 
-    def refuses(self) -> bool:
-        """Whether a closing tag that comes now is too early; once only."""
-        early = len(self._tokens) < self._min_tokens
+    def limited_to(self, room: int) -> None:
+        """There is less room for thinking and answer than there seemed to be."""
+        self.landing, longest = self.landing.within(room)
+        self._limit = min(self._limit, max(0, longest))
+        self._grace = grace(self._limit)
+
+    def refuses(self, tag_tokens: int = 0) -> bool:
+        """Whether a closing tag that comes now, its first tokens fed already, is too early; once only."""
+        early = len(self._tokens) - tag_tokens < self._min_tokens
         self._min_tokens = 0
         return early
 

@@ -87,8 +87,17 @@ class ThinkMachine:
 
     @property
     def whole(self) -> bool:
-        """Whether the tokens so far end with a character."""
-        return self._utf8.whole
+        """Whether the tokens so far end with a character, and not within what may become a tag."""
+        return self._utf8.whole and not self.held
+
+    @property
+    def held(self) -> str:
+        """The beginning of a tag, where the tags are text, or nothing."""
+        return self._held
+
+    def drop_held(self) -> None:
+        """The beginning of a tag was taken back."""
+        self._held = ""
 
     def cut(self) -> list[Span]:
         """What follows does not go on with what came: drop an unfinished character, let out what was held back."""

@@ -172,7 +172,14 @@ def test_thinking_has_a_budget() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--effort", "huge"), ("--thinking-budget", "-1"), ("--thinking-seconds", "-2"), ("--thinking-budget", "9999999")]
+    ("option", "value"),
+    [
+        ("--effort", "huge"),
+        ("--thinking-budget", "-1"),
+        ("--thinking-seconds", "-2"),
+        ("--thinking-budget", "9999999"),
+        ("--max-tokens", "4097"),
+    ],
 )
 def test_impossible_thinking_is_refused(option: str, value: str) -> None:
     assert_one_sentence(minireason("ask", "--model", "tiny", option, value, "What is 2 + 2?"), 2, value.lstrip("-"))
