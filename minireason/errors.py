@@ -24,7 +24,16 @@ Each message says what to do next; the facts behind it are attributes.
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
+
+_repr = reprlib.Repr()  # of what is nested deeply repr() makes nothing but a RecursionError
+_repr.maxlevel, _repr.maxstring, _repr.maxother = 4, 80, 80
+
+
+def shortened(text: str, most: int = 80) -> str:
+    """The text, or as much of its beginning as that many characters hold."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 class MinireasonError(Exception):
@@ -48,7 +57,7 @@ class BadSetting(UsageError):
     """A setting that does not exist or a value outside its range."""
 
     def __init__(self, name: str, value: object, problem: str) -> None:
-        super().__init__(f"{name}={value!r}: {problem}.")
+        super().__init__(f"{name}={shortened(_repr.repr(value))}: {problem}.")
         self.name, self.value = name, value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypedDict
 
@@ -14,6 +15,11 @@ class Message(TypedDict):
 
     role: str
     content: str
+
+
+def as_messages(question: str | Sequence[Message]) -> list[Message]:
+    """A question alone is the user's only message."""
+    return [Message(role="user", content=question)] if isinstance(question, str) else list(question)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,12 @@ class Reply:
     usage: Usage
     timings: Timings
     parsed: Any = None
+
+    @property
+    def thought_s(self) -> float:
+        """Seconds from the end of the prompt to the answer, or to the end where none came; 0 without a thought."""
+        times = self.timings
+        return (times.first_answer_s or times.total_s) - times.prefill_s if self.usage.thinking_tokens else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class Generation:
         self._landed: ThinkingEnd | None = None
         self._reopened = False
         self._banned: int | None = None
+        self._kept: dict[int, int] = {}
         self._stops = StopStrings(settings.stop)
         self._parts: dict[Label, list[str]] = {Label.THINKING: [], Label.ANSWER: []}
         self._tokens = {Label.THINKING: 0, Label.ANSWER: 0}
@@ -59,7 +60,7 @@ class Generation:
     @property
     def tokens(self) -> int:
         """Tokens generated so far, thinking and answer, forced ones too."""
-        return sum(self._tokens.values())
+        return sum(self._tokens.values()) + self._forced_tokens
 
     @property
     def full(self) -> bool:
@@ -88,22 +89,52 @@ class Generation:
         self._budget.asked = True
         return under_way
 
+    def keeps(self, n_ctx: int) -> int:
+        """See `engine.sequence.Sink`: what a thought needs to land and an answer to follow, as far as max_tokens allows."""
+        if self._machine.state is not State.THINKING:
+            return 0
+        if n_ctx not in self._kept:
+            room = n_ctx - len(self._prompt.ids)
+            self._kept[n_ctx] = room - self._budget.landing.within(room)[1]
+        return min(self._kept[n_ctx], self._room())
+
+    def limited_to(self, n_ctx: int) -> None:
+        """See `engine.sequence.Sink`: the thought has to land sooner."""
+        self._budget.limited_to(min(n_ctx - len(self._prompt.ids), self._settings.max_tokens or MAX_TOKENS))
+
     def out_of_room(self) -> None:
         """See `engine.sequence.Sink`."""
         self.finish("length")
 
     def _think(self, token: int) -> list[int]:
         """A token sampled while thinking: it goes in, or the thought ends before it."""
-        closing = self._machine.closes(token)
-        if closing and self._budget.refuses():
-            return self._again(token)
-        if closing:
-            return self._close(token)
+        tag = self._machine.end_of_tag(self._vocabulary.piece(token))
+        if tag or self._machine.closes(token):
+            before = self._tag_tokens()
+            if before is not None and self._budget.refuses(before):
+                return self._refuse(token, before)
+            return self._close(token, tag)
         cut = Cut("unclosed") if token in self._vocabulary.eog else self._budget.cut(token, self._machine.whole)
         if cut:
             return self._land(cut)
         self._budget.feed(token)
         return self._accept(token)
+
+    def _tag_tokens(self) -> int | None:
+        """How many of the last tokens are the beginning of a closing tag that is text; None if the first has other text in it."""
+        beginning, tokens = b"", self.sequence.tokens if self.sequence else []
+        held, count = self._machine.held.encode(), 0
+        while len(beginning) < len(held) and count < len(tokens):
+            count += 1
+            beginning = self._vocabulary.piece(tokens[-count]) + beginning
+        return count if beginning.strip() == held else None
+
+    def _refuse(self, token: int, before: int) -> list[int]:
+        """Take a closing tag back, of which so many tokens came before this one, and have another token drawn for its first."""
+        first = self.sequence.tokens[-before] if self.sequence and before else token
+        self._machine.drop_held()
+        self._budget.took_back(before)
+        return self._again(first, before)
 
     def _answer(self, token: int) -> list[int]:
         """A token sampled for the answer, or before it is known whether there will be a thought."""
@@ -124,17 +155,25 @@ class Generation:
         return [token] if self._room() > 0 else self.finish("length")
 
     def _follow(self, follower: Follower, token: int) -> list[int]:
-        """A token of a structured answer, which ends where the constraint lets it and no sooner."""
-        if token in self._vocabulary.eog:
-            return self.finish("stop")
-        follower.feed(token)
-        taken = self._accept(token)
-        return self.finish("stop") if taken and follower.over else taken
+        """A token of a structured answer, which ends where the constraint lets it and no sooner, and is shown as it is."""
+        if token not in self._vocabulary.eog:
+            self._tokens[Label.ANSWER] += 1
+            self._times["last"] = time.perf_counter()
+            if text := follower.feed(token):
+                self._show(Label.ANSWER, text)
+            if not follower.over:
+                return [token] if self._room() > 0 else self.finish("length")
+        return self.finish("stop" if follower.whole else "length")
 
-    def _close(self, token: int) -> list[int]:
-        """The model's own closing tag; a structured answer begins after the blank line that it would write itself."""
+    def _close(self, token: int, tag: str = "") -> list[int]:
+        """The model's own closing tag. A structured answer begins after the blank line that it would write itself; where the tag is
+        text, `tag` is the end of it that this token brings, perhaps with more behind it."""
+        if not self.follower:
+            return self._accept(token)
+        if tag and tag.encode() != self._vocabulary.piece(token):
+            return self._force(self._budget.landing.after_tag(tag))
         taken = self._accept(token)
-        return taken + self._force(self._budget.landing.blank_line) if taken and self.follower else taken
+        return taken + self._force(self._budget.landing.after_tag()) if taken else taken
 
     def _land(self, cut: Cut) -> list[int]:
         """End the thought before its time: forget what a loop repeated, then force message and closing tag."""
@@ -160,13 +199,14 @@ class Generation:
     def _misses_box(self, text: str) -> bool:
         return self._landed is not None and self._budget.landing.box and answer.final_answer(text) is None
 
-    def _again(self, token: int) -> list[int]:
-        """Have the next token drawn once more, but not as this one: the last one is taken back and put in again."""
+    def _again(self, token: int, back: int = 0) -> list[int]:
+        """Have a token drawn once more, the next one or one of the last, but not as this one: what stands before it is put in again."""
         if not self.sequence:
             return self._accept(token)
         self._banned = token
-        last = self.sequence.tokens[-1]
-        self.rewind(len(self.sequence.tokens) - 1)
+        keep = len(self.sequence.tokens) - back - 1
+        last = self.sequence.tokens[keep]
+        self.rewind(keep)
         return [last]
 
     def _ban(self, logits: Any) -> None:
@@ -180,7 +220,7 @@ class Generation:
 
     def _room(self) -> int:
         """How many tokens may still come."""
-        return (self._settings.max_tokens or MAX_TOKENS) - sum(self._tokens.values()) - self._forced_tokens
+        return (self._settings.max_tokens or MAX_TOKENS) - self.tokens
 
     def finish(self, reason: FinishReason) -> list[int]:
         """Let out what was held back, and make the reply; once only."""

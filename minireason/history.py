@@ -49,8 +49,7 @@ class Turn:
     @classmethod
     def of_reply(cls, question: str, reply: Reply) -> Turn:
         """The turn that a reply ends."""
-        times, usage = reply.timings, reply.usage
-        thought_s = (times.first_answer_s or times.total_s) - times.prefill_s if usage.thinking_tokens else 0.0
+        usage = reply.usage
         return cls(
             question=question,
             answer=reply.answer,
@@ -64,8 +63,8 @@ class Turn:
             cached_tokens=usage.cached_tokens,
             thinking_tokens=usage.thinking_tokens,
             answer_tokens=usage.answer_tokens,
-            thought_s=round(thought_s, 3),
-            total_s=round(times.total_s, 3),
+            thought_s=round(reply.thought_s, 3),
+            total_s=round(reply.timings.total_s, 3),
         )
 
     def step(self, *, again: bool = False) -> Step:

@@ -65,6 +65,13 @@ class Prefill:
         """See `engine.sequence.Sink`."""
         return []
 
+    def keeps(self, _n_ctx: int) -> int:
+        """See `engine.sequence.Sink`."""
+        return 0
+
+    def limited_to(self, _n_ctx: int) -> None:
+        """See `engine.sequence.Sink`."""
+
     def out_of_room(self) -> None:
         """See `engine.sequence.Sink`."""
 

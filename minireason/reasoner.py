@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +16,7 @@ from minireason.engine import devices, llama, sampler, trial
 from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import BadSetting, DoesNotFit, EngineError, ModelFileError
-from minireason.events import Message, Reply
+from minireason.events import Message, Reply, as_messages
 from minireason.generation import Generation
 from minireason.models import choose, fit, gguf, hardware, places, shape, store
 from minireason.models.fit import FitPlan
@@ -22,7 +24,7 @@ from minireason.models.hardware import Gpu, Hardware
 from minireason.prefill import Prefill
 from minireason.reasoning.answer import BOX
 from minireason.reasoning.budget import Budget, Landing, Limits
-from minireason.reasoning.constraint import Follower, constraint
+from minireason.reasoning.constraint import Follower, Tokenizer, constraint
 from minireason.reasoning.loops import LoopDetector
 from minireason.reasoning.prompt import Prompt, PromptEncoder
 from minireason.reasoning.think import State, ThinkMachine
@@ -77,18 +79,20 @@ class Reasoner:
     def __init__(self, name: str, model: llama.Model, template: str, plan: FitPlan, started: float) -> None:
         self.name, self.plan = name, plan
         self._model = model
+        with ThreadPoolExecutor(1) as meanwhile:
+            meanwhile.submit(lambda: model.eog)  # goes through the whole vocabulary, 45 ms for 152k tokens
+            self._context = llama.Context(
+                model,
+                n_ctx=plan.start_n_ctx,
+                n_batch=plan.n_batch,
+                n_seq_max=plan.n_seq_max,
+                n_threads=plan.n_threads,
+                kv_type=plan.kv_type,
+                flash_attention=plan.flash_attention,
+            )
         bos = model.piece(model.bos).decode("utf-8", "replace") if model.bos is not None else ""
         eos = model.piece(min(model.eog)).decode("utf-8", "replace")
         self._encoder = PromptEncoder(model, template, bos, eos)
-        self._context = llama.Context(
-            model,
-            n_ctx=plan.start_n_ctx,
-            n_batch=plan.n_batch,
-            n_seq_max=plan.n_seq_max,
-            n_threads=plan.n_threads,
-            kv_type=plan.kv_type,
-            flash_attention=plan.flash_attention,
-        )
         self._scheduler = Scheduler(self._context, plan.n_ctx, plan.cache_tokens)
         self._closed = False
         self._load_s = time.perf_counter() - started
@@ -107,18 +111,23 @@ class Reasoner:
         read. Raises BadSetting, UsageError or ContextFull.
         """
         settings = Settings().changed(changes)
+        settings.check_context(self.plan.n_ctx)
         self._check_open()
-        messages = [Message(role="user", content=question)] if isinstance(question, str) else list(question)
+        messages = as_messages(question)
         wanted = constraint(settings)
         prompt, settings, budget = self._plan(messages, settings)
         machine = ThinkMachine(prompt.start, self._encoder.tags)
         generation = Generation(self.name, self._model, prompt, settings, machine, budget)
         generation.load_s = self._load_s
         if wanted:
-            generation.follower = Follower(wanted, self._model)
+            generation.follower = Follower(wanted, self._tokenizer)
         links = sampler.links(settings.temperature, settings.top_p, settings.top_k, settings.seed or 0)
         chain = llama.SamplerChain(links, generation.mask)
         return Stream(self._scheduler, engine.Sequence(prompt.ids, chain, generation), generation, on_prefill)
+
+    @functools.cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return Tokenizer(self._model)
 
     def _plan(self, messages: list[Message], settings: Settings) -> tuple[Prompt, Settings, Budget]:
         """The prompt, the settings without anything left open, and how long the thought may be."""
@@ -174,7 +183,7 @@ class Reasoner:
     def count_tokens(self, question: str | Sequence[Message]) -> int:
         """How many tokens a prompt has; raises UsageError as `stream` does."""
         self._check_open()
-        return len(self._encoder.encode([Message(role="user", content=question)] if isinstance(question, str) else question).ids)
+        return len(self._encoder.encode(as_messages(question)).ids)
 
     def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool] = lambda: False) -> int:
         """Read what any next question after these messages will be preceded by, so that it need not be read when it comes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias, TypedDict, get_args, get_origin
 
@@ -144,11 +144,12 @@ class Settings:
         if self.regex is not None:
             _text("regex", self.regex)
         if self.choices is not None:
-            if isinstance(self.choices, str) or not self.choices or not all(isinstance(choice, str) and choice for choice in self.choices):
+            choices = tuple(self.choices) if isinstance(self.choices, Iterable) and not isinstance(self.choices, str) else ()
+            if not choices or not all(isinstance(choice, str) and choice for choice in choices):
                 raise BadSetting("choices", self.choices, "has to be a list of strings, at least one and none of them empty")
-            for choice in self.choices:
+            for choice in choices:
                 _text("choices", choice)
-            object.__setattr__(self, "choices", tuple(self.choices))
+            object.__setattr__(self, "choices", choices)
 
     @property
     def structured(self) -> bool:
@@ -163,6 +164,12 @@ class Settings:
         if self.thinking_budget is None and self.effort is not None:
             return EFFORT_TOKENS[self.effort]
         return self.thinking_budget
+
+    def check_context(self, n_ctx: int) -> None:
+        """Raise BadSetting if more thinking is asked for than a context of `n_ctx` can hold; what a prompt takes is another matter."""
+        if self.thinking_budget is not None and self.thinking_budget >= n_ctx:
+            problem = f"the context holds {n_ctx} tokens in all; ask for less, or for a larger context"
+            raise BadSetting("thinking_budget", self.thinking_budget, problem)
 
     def changed(self, changes: Changes) -> Settings:
         """These settings with some fields changed; raises BadSetting for a name that does not exist."""

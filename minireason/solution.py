@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from minireason.events import AnswerDelta, FinishReason, ThinkingDelta, ThinkingEnd
 
@@ -16,7 +16,8 @@ class Chain:
 
     `text` is the answer as written, `answer` the final answer found in it (None: none, so it does not vote), `key` its
     canonical form. `seed` and `temperature` repeat it. `tokens` counts all it generated. `confidence` is that of its last
-    tokens (see `reasoning.vote.tail_confidence`). `replaced` says that it went round in circles and another one ran for it.
+    tokens (see `reasoning.vote.tail_confidence`). Of a structured answer the `answer` is the whole text, `parsed` its typed value; such
+    answers are the same only if their texts are. `replaced` says that it went round in circles and another one ran for it.
     """
 
     index: int
@@ -31,6 +32,7 @@ class Chain:
     tokens: int
     confidence: float | None
     total_s: float
+    parsed: Any = None
     replaced: bool = False
 
 
@@ -64,14 +66,16 @@ class SolveTokens:
 class Solution:
     """The answer that most chains came to.
 
-    `answer` is None if no chain ended in an answer that could be compared; `best` is the index of the chain to show: the
-    most confident one of the winning answer, or, without any answer, of all that ended by themselves (`notes` say so).
+    `answer` is None if no chain ended in an answer that could be compared, `parsed` the typed value of a structured one. `best` is
+    the index of the chain to show: the most confident one of the winning answer, or, without any answer, of all that ended by
+    themselves (`notes` say so).
     `agreement` is the winner's share of the votes: how sure the model is, not how likely it is right. `planned` chains
     were asked for; `seed` repeats the chains' seeds, and the texts up to the last bits of a batch.
     """
 
     model: str
     answer: str | None
+    parsed: Any
     agreement: float
     candidates: tuple[Candidate, ...]
     chains: tuple[Chain, ...]

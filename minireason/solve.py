@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
+import operator
 import random
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from minireason import parallel
+from minireason.chains import HOTTER, Job, canonical, chain_seed, instruction_for, with_instruction
 from minireason.errors import UsageError
-from minireason.events import Done, Message, Reply
-from minireason.models import catalog
-from minireason.reasoning import answer
-from minireason.reasoning.vote import Ballot, decided, tail_confidence
+from minireason.events import Done, Message
+from minireason.reasoning.vote import Ballot, decided, worth_at_once
 from minireason.settings import MAX_SEED, Changes, Settings, SolveChanges, VoteSettings
 from minireason.solution import (
     Chain,
@@ -37,43 +35,6 @@ from minireason.stream import Stream
 if TYPE_CHECKING:
     from minireason.reasoner import Reasoner
 
-INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
-"""What the R1 model card adds to questions whose answer can be checked."""
-
-HOTTER = 0.1
-"""Added to the temperature of the chain that replaces one that went round in circles."""
-
-
-def instruction_for(reasoner: Reasoner, wished: str | None) -> str:
-    """The instruction to add: the one wished for, or the model card's unless the catalogue says that the model takes none."""
-    if wished is not None:
-        return wished
-    return "" if catalog.bare_questions(reasoner.name) else INSTRUCTION
-
-
-def with_instruction(question: str | Sequence[Message], instruction: str) -> list[Message]:
-    """The conversation, with the instruction on a line of its own after the last message."""
-    messages = [Message(role="user", content=question)] if isinstance(question, str) else list(question)
-    if instruction and messages and messages[-1]["content"].strip():
-        messages[-1] = Message(role=messages[-1]["role"], content=f"{messages[-1]['content']}\n{instruction}")
-    return messages
-
-
-def chain_seed(base: int, index: int) -> int:
-    """The seed of one chain out of a common one: the same on every machine, and unlike that of its neighbours."""
-    return int.from_bytes(hashlib.blake2b(f"{base}/{index}".encode(), digest_size=8).digest()) % MAX_SEED
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    """A chain that is planned or running; `confidences` fills while it runs."""
-
-    index: int
-    seed: int
-    temperature: float
-    replaces: int | None = None
-    confidences: Sequence[float] = ()
-
 
 class SolveStream(Iterator[SolveEvent]):
     """The events of one vote, to be iterated once; the last is `Solved`. Closing it ends all chains.
@@ -86,13 +47,14 @@ class SolveStream(Iterator[SolveEvent]):
         self._settings = Settings().changed(self._changes)
         self._reasoner = reasoner
         self._seed = random.randrange(MAX_SEED) if self._settings.seed is None else self._settings.seed
-        self._messages = with_instruction(question, instruction_for(reasoner, self._vote.instruction))
+        instruction = instruction_for(reasoner.name, self._vote.instruction, structured=self._settings.structured)
+        self._messages = with_instruction(question, instruction)
         self._notes: list[str] = []
         self._planned = deque(self._job(index) for index in range(self._samples()))
         self._jobs = len(self._planned)
-        self._open: dict[_Job, Stream] = {}
+        self._open: dict[Job, Stream] = {}
         self._chains: dict[int, Chain] = {}
-        self._ballot = Ballot()
+        self._ballot = Ballot(operator.eq, canonical) if self._settings.structured else Ballot()
         self._cancelled = False
         self._solution: Solution | None = None
         first = self._start(self._planned[0])
@@ -139,13 +101,15 @@ class SolveStream(Iterator[SolveEvent]):
             return 1
         return self._vote.samples
 
-    def _job(self, index: int, replaces: int | None = None) -> _Job:
+    def _job(self, index: int, replaces: int | None = None) -> Job:
         temperature = self._settings.temperature + (0 if replaces is None else HOTTER)
-        return _Job(index, chain_seed(self._seed, index), temperature, replaces)
+        return Job(index, chain_seed(self._seed, index), temperature, replaces)
 
-    def _start(self, job: _Job) -> Stream:
+    def _start(self, job: Job) -> Stream:
         changes: Changes = {**self._changes, "seed": job.seed, "temperature": job.temperature}
-        return self._reasoner.stream(self._messages, **changes)
+        stream = self._reasoner.stream(self._messages, **changes)
+        stream.keep_prompt_only()
+        return stream
 
     def _run(self) -> Generator[SolveEvent, None, None]:
         self._parallel = self._choose_parallel()
@@ -170,7 +134,7 @@ class SolveStream(Iterator[SolveEvent]):
         planned, vote = len(self._planned), self._vote
         fitting = parallel.fitting(self._reasoner, self._prompt_tokens, self._settings.max_tokens)
         if vote.parallel == "auto":
-            wanted = planned if vote.stop == "none" else min(planned, max(vote.min_votes, -(-planned // 2)))
+            wanted = worth_at_once(planned, vote)
             return parallel.useful(self._reasoner, lambda index: self._start(self._job(index)), min(wanted, fitting))
         if min(vote.parallel, planned) > fitting:
             self._notes.append(f"There is no room for {vote.parallel} chains at a time, so {fitting} ran at a time.")
@@ -184,14 +148,14 @@ class SolveStream(Iterator[SolveEvent]):
                 job.confidences = stream.watch_confidence()
             yield ChainStarted(job.index, job.seed, job.replaces)
 
-    def _end(self, job: _Job) -> Chain:
+    def _end(self, job: Job) -> Chain:
         """Close a chain's stream and keep what it came to."""
         stream = self._open.pop(job)
         stream.close()
-        self._chains[job.index] = chain = _chain(job, stream.reply, stream.tokens)
+        self._chains[job.index] = chain = job.chain(stream.reply, stream.tokens, structured=self._settings.structured)
         return chain
 
-    def _count(self, chain: Chain, job: _Job) -> Iterator[SolveEvent]:
+    def _count(self, chain: Chain, job: Job) -> Iterator[SolveEvent]:
         """Let a chain that ended by itself vote, or be replaced."""
         yield ChainAnswered(chain)
         if chain.replaced:
@@ -225,6 +189,7 @@ class SolveStream(Iterator[SolveEvent]):
             model=self._reasoner.name,
             answer=candidates[0].answer if candidates else None,
             agreement=candidates[0].share if candidates else 0.0,
+            parsed=next(chain.parsed for chain in chains if chain.index == candidates[0].chains[0]) if candidates else None,
             candidates=candidates,
             chains=chains,
             best=best,
@@ -240,26 +205,6 @@ class SolveStream(Iterator[SolveEvent]):
             total_s=time.perf_counter() - self._began,
             notes=tuple(self._notes),
         )
-
-
-def _chain(job: _Job, reply: Reply, tokens: int) -> Chain:
-    ended = reply.finish_reason != "cancelled"
-    found = answer.final_answer(reply.answer) if ended else None
-    return Chain(
-        index=job.index,
-        seed=job.seed,
-        temperature=job.temperature,
-        thinking=reply.thinking,
-        text=reply.answer,
-        answer=found,
-        key=None if found is None else answer.key(found),
-        finish=reply.finish_reason,
-        thinking_end=reply.thinking_end,
-        tokens=tokens,
-        confidence=tail_confidence(job.confidences),
-        total_s=reply.timings.total_s,
-        replaced=ended and reply.thinking_end == "loop" and job.replaces is None,
-    )
 
 
 def best_chain(chains: Sequence[Chain], voters: Sequence[int] | None) -> int | None:

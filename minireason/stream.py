@@ -79,6 +79,10 @@ class Stream(Iterator[Event]):
         self._sequence.confidences = noted = array("f")
         return noted
 
+    def keep_prompt_only(self) -> None:
+        """Let nothing but the prompt stay in the cache when this stream has ended, since nobody goes on from the reply."""
+        self._sequence.passing = True
+
     @property
     def tokens(self) -> int:
         """Tokens generated so far, forced ones too."""

@@ -2,15 +2,12 @@
 
     {"minireason_session": 1, "created": "2026-11-24T06:00:00+00:00"}
 
-A line is written with one system call and fsync, so that a crash can tear only the last one; a torn one is cut off before
-the next is appended. What could not be written, because the disk is full, waits and is written with the next step. Who writes
-a file holds a lock on it. A file is data that anybody may have written: nothing in it is trusted, and a line that makes no
-sense is left out and counted.
+What could not be written, because the disk is full, waits and is written with the next step. Who writes a file holds a lock on
+it. A line that makes no sense is left out and counted.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable
@@ -21,6 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from minireason import journal
 from minireason.errors import SessionError
 from minireason.history import History, Step
 from minireason.models import places
@@ -49,12 +47,8 @@ class Found:
 
 def read(path: Path) -> Found:
     """Read a session's file; raises SessionError if it is missing, unreadable, no session, or of a newer minireason."""
-    raw = _bytes(path)
-    *lines, torn = raw.split(b"\n")
-    length = len(raw) - len(torn)
-    if torn and _object(torn) is not None:  # whole, but for its newline
-        lines, torn, length = [*lines, torn], b"", len(raw)
-    head = _object(lines[0]) if lines else None
+    lines, torn = _lines(path)
+    head = lines[0].value if lines else None
     version = head.get("minireason_session") if head else None
     if not isinstance(version, int):
         raise SessionError(f"{path} is not a session of minireason chat.")
@@ -63,7 +57,7 @@ def read(path: Path) -> Found:
     history, damaged = History(), 0
     for line in lines[1:]:
         try:
-            history.apply(_object(line) or {})
+            history.apply(line.value or {})
         except ValueError:
             damaged += 1
     problems = []
@@ -74,7 +68,7 @@ def read(path: Path) -> Found:
     missing = history.close()
     if missing is not None:
         problems.append("the last reply was cut off; what had been saved of it is kept")
-    return Found(history, length, (missing,) if missing else (), tuple(problems))
+    return Found(history, lines[-1].end, (missing,) if missing else (), tuple(problems))
 
 
 class Lock:
@@ -112,35 +106,16 @@ class Transcript:
     def __init__(self, path: Path, lock: Lock, length: int | None = None) -> None:
         """`length`: how many bytes of an existing file are whole lines; None for a file that is to be made."""
         self.path, self.lock = path, lock
-        self._length = length
-        self._pending: list[bytes] = [] if length is not None else [_line(head())]
+        self._journal = journal.Journal(path, length)
+        self._head = [head()] if length is None else []
 
     def append(self, steps: Iterable[Step]) -> None:
         """Write steps and all that could not be written before; raises SessionError and keeps them for the next time."""
-        self._pending += map(_line, steps)
+        steps, self._head = [*self._head, *steps], []
         try:
-            self._write(b"".join(self._pending))
+            self._journal.append(steps)
         except OSError as error:
             raise SessionError(f"The conversation cannot be saved to {self.path} ({error.strerror}).") from None
-        self._pending.clear()
-
-    def _write(self, data: bytes) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | (os.O_EXCL if self._length is None else 0)
-        handle = os.open(self.path, flags | getattr(os, "O_BINARY", 0), 0o600)
-        try:
-            good = self._length or 0
-            self._length = good
-            os.ftruncate(handle, good)  # a line that was torn by a crash or a full disk
-            os.lseek(handle, max(0, good - 1), os.SEEK_SET)
-            if good and os.read(handle, 1) != b"\n":
-                data = b"\n" + data
-            if (written := os.write(handle, data)) < len(data):
-                os.write(handle, data[written:])  # says why
-            os.fsync(handle)
-            self._length = good + len(data)
-        finally:
-            os.close(handle)
 
 
 def new() -> Transcript:
@@ -157,7 +132,7 @@ def new() -> Transcript:
 def write(path: Path, history: History, lock: Lock) -> Transcript:
     """Write a whole conversation to a file, in one move; raises SessionError."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    data = b"".join(map(_line, (head(), *history.steps())))
+    data = b"".join(map(journal.line, (head(), *history.steps())))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -200,24 +175,15 @@ def listed() -> list[Path]:
     return []
 
 
-def _bytes(path: Path) -> bytes:
+def _lines(path: Path) -> tuple[list[journal.Line], bool]:
+    """The lines of a session's file, and whether the last one was torn; raises SessionError."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
             raise SessionError(f"{path} is too large to be a session of minireason chat.")
-        return path.read_bytes()
+        lines = list(journal.read(path))
+        return lines, size > (lines[-1].end if lines else 0)
     except FileNotFoundError:
         raise SessionError(f"There is no session {path}; minireason sessions lists them.") from None
     except OSError as error:
         raise SessionError(f"{path} cannot be read ({error.strerror}).") from None
-
-
-def _line(step: Step) -> bytes:
-    return json.dumps(step, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
-
-
-def _object(line: bytes) -> dict[str, object] | None:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None

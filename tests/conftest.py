@@ -62,7 +62,11 @@ def slow_path(shapes: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> P
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tiny() -> Iterator[Reasoner]:
-    with minireason.load("tiny") as reasoner:
+    """On one thread: it is so small that two wait for each other longer than they compute, above all where cores are shared.
+
+    For each file afresh, in 0.1 s: what tests of votes leave in the cache makes every later token of theirs slower.
+    """
+    with minireason.load("tiny", n_threads=1) as reasoner:
         yield reasoner

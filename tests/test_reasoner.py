@@ -93,7 +93,7 @@ def test_a_stream_is_iterated_once(tiny: Reasoner) -> None:
 
 
 def test_closing_early_frees_the_place_and_keeps_what_there_is() -> None:
-    with minireason.load("tiny", n_seq_max=1) as reasoner:
+    with minireason.load("tiny", n_seq_max=1, n_threads=1) as reasoner:
         with reasoner.stream(QUESTION, temperature=0) as stream:
             seen = "".join(event.text for event, _ in zip(stream, range(6), strict=False) if isinstance(event, ThinkingDelta))
         assert stream.reply.thinking.startswith(seen)
@@ -105,7 +105,7 @@ def test_closing_early_frees_the_place_and_keeps_what_there_is() -> None:
 
 
 def test_more_open_streams_than_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    with minireason.load("tiny", n_seq_max=1) as reasoner:
+    with minireason.load("tiny", n_seq_max=1, n_threads=1) as reasoner:
         held = reasoner.stream(QUESTION, temperature=0)
         next(held)
         waiting = reasoner.stream("What is 1 + 1?", temperature=0)
@@ -187,7 +187,7 @@ def test_no_thinking(tiny: Reasoner) -> None:
 
 
 def test_a_full_context_leaves_room_for_an_answer() -> None:
-    with minireason.load("tiny", n_ctx=96) as reasoner:
+    with minireason.load("tiny", n_ctx=96, n_threads=1) as reasoner:
         reply = reasoner.ask(QUESTION, temperature=0)
         assert (reply.finish_reason, reply.thinking_end) == ("stop", "budget")
         assert reply.boxed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from minireason import (
     ChainStarted,
     ContextFull,
     Decided,
-    Message,
+    Done,
     Reasoner,
     Reply,
     Solved,
@@ -25,18 +25,13 @@ from minireason import (
     ThinkingDelta,
     UsageError,
     VoteChanged,
-    solve,
 )
+from minireason.engine.llama import SamplerChain
 from minireason.generation import Generation
+from minireason.settings import SolveChanges, StopRule
+from tests.scripted import Scripted
 
 QUESTION = "What is 47 * 86?"
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Iterator[Reasoner]:
-    """On one thread: threads that wait for each other make hundreds of chains slow where cores are shared."""
-    with minireason.load("tiny", n_threads=1) as reasoner:
-        yield reasoner
 
 
 def test_a_vote_stops_as_soon_as_it_is_decided(tiny: Reasoner) -> None:
@@ -86,7 +81,22 @@ def most_open(events: list[SolveEvent]) -> int:
     return most
 
 
-def test_every_token_is_charged_those_of_stopped_chains_too(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("stop", "votes"), [("lead", 9), ("beta", 4)])
+def test_every_token_is_charged_those_of_stopped_chains_too(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, stop: StopRule, votes: int
+) -> None:
+    """Ten of the chains are told what to say and come to an end one after the other, long before the rest, which speak for themselves."""
+    context, sample = tiny._context, tiny._context.sample
+    say = functools.partial(tiny._model.tokenize, parse_special=True)
+    scripts = [say(f"{'47 * 86 ' * length}\n</think>\n\nThe answer is \\boxed{{4042}}.<｜end▁of▁sentence｜>") for length in range(1, 11)]
+    told: dict[object, list[int]] = {}
+
+    def scripted(chain: SamplerChain, row: int) -> int:
+        if chain not in told:
+            told[chain] = scripts.pop(0) if scripts else []
+        return told[chain].pop(0) if told[chain] else sample(chain, row)
+
+    monkeypatch.setattr(context, "sample", scripted)
     sampled: list[int] = []
     take = Generation.take
 
@@ -96,17 +106,28 @@ def test_every_token_is_charged_those_of_stopped_chains_too(tiny: Reasoner, monk
         return taken
 
     monkeypatch.setattr(Generation, "take", counted)
-    solution = tiny.solve(QUESTION, seed=3, samples=16, parallel=6, stop="none", budget_tokens=3000)
-    assert solution.stopped_because == "budget_tokens"
-    assert 0 < solution.tokens.cancelled < solution.tokens.generated
+    solution = tiny.solve(QUESTION, seed=3, samples=16, parallel=16, stop=stop, loop_check=False)
+    assert (solution.stopped_because, solution.candidates[0].votes) == (stop, votes)
+    stopped = [chain.tokens for chain in solution.chains if chain.finish == "cancelled"]
+    assert len(stopped) == 16 - votes
+    assert min(stopped) > 50
+    assert solution.tokens.cancelled == sum(stopped) < solution.tokens.generated
     assert solution.tokens.generated == len(sampled) == sum(chain.tokens for chain in solution.chains)
     assert solution.tokens.total == solution.tokens.prompt + solution.tokens.generated
 
 
+def test_forced_tokens_are_charged_too(tiny: Reasoner) -> None:
+    stream = tiny.stream(QUESTION, seed=1, thinking_budget=20)
+    usage = next(event.reply.usage for event in stream if isinstance(event, Done))
+    assert usage.forced_tokens > 0
+    assert stream.tokens == usage.thinking_tokens + usage.answer_tokens + usage.forced_tokens
+
+
 def test_the_seed_repeats_the_solution(tiny: Reasoner) -> None:
     """The same chains. (Their texts may differ in the end: batches of other shapes have other last bits.)"""
-    first = tiny.solve(QUESTION, samples=5, parallel=3, stop="none", temperature=1.5)
-    again = tiny.solve(QUESTION, samples=5, parallel=3, stop="none", temperature=1.5, seed=first.seed)
+    wild: SolveChanges = {"samples": 5, "parallel": 3, "stop": "none", "temperature": 3.0, "top_p": 1.0, "max_tokens": 200}
+    first = tiny.solve(QUESTION, **wild)
+    again = tiny.solve(QUESTION, **wild, seed=first.seed)
     assert [(chain.index, chain.seed) for chain in again.chains] == [(chain.index, chain.seed) for chain in first.chains]
     assert again.seed == first.seed
     assert len({chain.seed for chain in first.chains}) == len(first.chains)
@@ -152,6 +173,18 @@ def test_without_a_comparable_answer_the_most_confident_chain_is_shown(tiny: Rea
     assert "most confident" in solution.notes[0]
 
 
+def test_code_does_not_vote_and_the_most_confident_chain_is_shown(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "The answer is:\n```python\ndef f(x):\n    return x + {}\n```\nIt adds."
+    script = "".join(f"Hm, I think.\n</think>\n\n{text.format(number)}<｜end▁of▁sentence｜>" for number in range(4))
+    Scripted(tiny, monkeypatch, script)
+    solution = tiny.solve("Write f.", samples=4, parallel=1, seed=1)
+    assert [chain.text for chain in solution.chains] == [text.format(number) for number in range(4)]
+    assert (solution.answer, solution.candidates) == (None, ())
+    confidences = [chain.confidence or 0.0 for chain in solution.chains]
+    assert solution.best == confidences.index(max(confidences))
+    assert f"Shown is chain {solution.best + 1}, the most confident one." in solution.notes[0]
+
+
 def test_budgets(tiny: Reasoner) -> None:
     solution = tiny.solve(QUESTION, seed=1, samples=6, parallel=3, budget_tokens=100, stop="none")
     assert solution.stopped_because == "budget_tokens"
@@ -192,9 +225,10 @@ def test_a_chain_that_goes_round_in_circles_is_replaced_once(tiny: Reasoner, mon
 
 
 def test_parallel_is_reduced_to_what_memory_holds() -> None:
-    with minireason.load("tiny", n_ctx=1024, n_threads=1) as reasoner:
-        solution = reasoner.solve(QUESTION, samples=8, parallel=8, max_tokens=400, seed=1)
-    assert solution.parallel == 2
+    with minireason.load("tiny", n_ctx=1280, n_threads=1) as reasoner:
+        solution = reasoner.solve(QUESTION, samples=8, parallel=8, max_tokens=600, seed=1)
+    assert (solution.parallel, solution.answer) == (2, "4042")
+    assert {chain.thinking_end for chain in solution.chains if chain.finish == "stop"} == {"natural"}
     assert any("no room for 8" in note for note in solution.notes)
 
 
@@ -215,14 +249,6 @@ def test_greedy_chains_are_one_chain(tiny: Reasoner) -> None:
     solution = tiny.solve(QUESTION, temperature=0)
     assert (len(solution.chains), solution.answer) == (1, "4042")
     assert "the same" in solution.notes[0]
-
-
-def test_instruction(tiny: Reasoner) -> None:
-    assert solve.instruction_for(tiny, None) == "", "tiny knows bare questions only"
-    assert solve.instruction_for(tiny, "Be brief.") == "Be brief."
-    messages = [Message(role="system", content="s"), Message(role="user", content="q")]
-    assert solve.with_instruction(messages, solve.INSTRUCTION)[-1]["content"] == f"q\n{solve.INSTRUCTION}"
-    assert messages[-1]["content"] == "q"
 
 
 def test_other_models_get_the_model_cards_sentence(smollm2_path: Path) -> None:

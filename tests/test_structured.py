@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jsonschema
 import pytest
+from pydantic import BaseModel, Field
 
 import minireason
-from minireason import BadSetting, Reasoner, Reply
+from minireason import BadSetting, Reasoner, Reply, Stream
+from minireason.reasoning.think import Tags
+from tests.scripted import Scripted
 
 QUESTION = "What is 347 + 586?"
 SCHEMA: dict[str, Any] = {
@@ -45,6 +51,11 @@ class Sum:
     answer: int
 
 
+@dataclass
+class Small:
+    n: Annotated[int, Field(ge=0, le=99)]
+
+
 def ask(reasoner: Reasoner, **settings: Any) -> Reply:
     """The reply, after a look at what the model saw: one closing tag, and after it the blank line of R1's format."""
     stream = reasoner.stream(QUESTION, **settings)
@@ -56,6 +67,12 @@ def ask(reasoner: Reasoner, **settings: Any) -> Reply:
     assert after.startswith(b"\n\n")
     assert not after.startswith(b"\n\n\n")
     return stream.reply
+
+
+def written(stream: Stream) -> str:
+    """What the model saw after the prompt."""
+    model, tokens = stream._generation._vocabulary, stream._sequence.tokens[stream.reply.usage.prompt_tokens :]
+    return b"".join(map(model.piece, tokens)).decode()
 
 
 def valid(reply: Reply) -> None:
@@ -72,14 +89,65 @@ def test_json_after_a_whole_thought(tiny: Reasoner) -> None:
     assert reply.thinking_end == "natural"
 
 
-@pytest.mark.parametrize("budget", [*range(0, 40, 3), 400])
-def test_json_at_any_budget(tiny: Reasoner, budget: int) -> None:
-    valid(ask(tiny, seed=budget, temperature=1.0, schema=SCHEMA, thinking_budget=budget))
+def test_json_at_every_budget(tiny: Reasoner, anything: Reasoner) -> None:
+    for budget in range(61):
+        model = (tiny, anything)[budget % 2]
+        reply = ask(model, seed=budget, temperature=1.0, schema=Small, thinking_budget=budget, max_tokens=budget + 100)
+        assert isinstance(reply.parsed, Small), budget
+        assert reply.usage.thinking_tokens <= budget * 5 // 4
+
+
+@pytest.mark.slow
+def test_long_json_at_every_budget(tiny: Reasoner, anything: Reasoner) -> None:
+    for budget in range(61):
+        for model in (tiny, anything):
+            valid(ask(model, seed=budget, temperature=1.0, schema=SCHEMA, thinking_budget=budget, max_tokens=budget + 300))
+
+
+class Mood(Enum):
+    GOOD = "good"
+    BAD = "bad"
+
+
+@dataclass
+class Leg:
+    miles: Annotated[int, Field(ge=0, lt=3000)]
+    mood: Mood
+
+
+class Trip(BaseModel):
+    name: str = Field(max_length=6)
+    legs: list[Leg] = Field(min_length=1, max_length=2)
+    note: Annotated[str, Field(pattern=r"^[a-z]{1,4}\d?$")] | None = None
+
+
+SHAPES: list[tuple[dict[str, Any], object]] = [
+    ({"schema": SCHEMA}, dict),
+    ({"schema": Trip}, Trip),
+    ({"schema": Leg}, Leg),
+    ({"schema": tuple[bool, Annotated[int, Field(gt=0, lt=10)] | None]}, tuple),
+    ({"schema": {"oneOf": [{"const": "x" * 9}, {"type": "number", "minimum": -1, "maximum": 1, "multipleOf": 0.5}]}}, object),
+    ({"schema": {"type": "string", "format": "date"}}, str),
+    ({"choices": ["yes", "no", "</think>", "maybe\n"]}, str),
+    ({"regex": r"[A-F]\d{2,4}(, [A-F]\d{2,4}){0,3}"}, str),
+]
+
+
+@pytest.mark.slow
+def test_500_answers_at_temperature_1_have_a_value(tiny: Reasoner, anything: Reasoner) -> None:
+    for run in range(500):
+        settings, kind = SHAPES[run % len(SHAPES)]
+        limits = {"thinking_budget": run % 30, "max_tokens": 700}
+        reply = ask((tiny, anything)[run // len(SHAPES) % 2], seed=run, temperature=1.0, **limits, **settings)
+        assert reply.finish_reason == "stop", reply
+        assert isinstance(reply.parsed, kind), reply  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_json_from_a_model_that_says_anything(anything: Reasoner, seed: int) -> None:
     valid(ask(anything, seed=seed, temperature=1.0, schema=SCHEMA, thinking_budget=20, max_tokens=400))
+    settings, kind = SHAPES[seed % len(SHAPES)]
+    assert isinstance(ask(anything, seed=seed, temperature=1.0, **settings, thinking_budget=5, max_tokens=700).parsed, kind)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -95,7 +163,8 @@ def test_typed_values(tiny: Reasoner) -> None:
     assert choice.parsed == choice.answer
     assert choice.answer in ("even", "odd")
     text = ask(tiny, regex=r"  \d{3}!", seed=1)
-    assert text.parsed == f"  {text.answer}", "white space that the regex asks for is part of the value"
+    assert text.parsed == text.answer
+    assert text.answer.startswith("  "), "white space that the regex asks for is part of the answer"
     assert tiny.ask(QUESTION).parsed is None
 
 
@@ -104,6 +173,66 @@ def test_a_structured_answer_cut_short_has_no_value(anything: Reasoner) -> None:
     assert reply.finish_reason == "length"
     assert reply.answer.startswith("{")
     assert reply.parsed is None
+
+
+def test_an_answer_that_is_whole_with_the_last_token_is_whole(tiny: Reasoner) -> None:
+    assert tiny.ask(QUESTION, regex="[a-z]{9}", effort="none", max_tokens=9).parsed
+    short = tiny.ask(QUESTION, regex="[a-z]{9}", effort="none", max_tokens=8)
+    assert (short.finish_reason, short.parsed, len(short.answer)) == ("length", None, 8)
+
+
+def test_tags_that_are_text(tiny: Reasoner, answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vocabularies without the two tags: the closing one may come in any pieces, and the last of them may bring more."""
+    monkeypatch.setattr(tiny._encoder, "tags", Tags())
+    for script in ([*b"347\n</think>"], [*b"347"]):
+        Scripted(tiny, monkeypatch, tiny._model.tokenize(bytes(script).decode(), parse_special=False))
+        stream = tiny.stream(QUESTION, schema=SCHEMA, thinking_budget=16 if len(script) == 3 else None)
+        list(stream)
+        valid(stream.reply)
+        assert written(stream).endswith(f"</think>\n\n{stream.reply.answer[:-1]}"), "the last token need not go in"
+    model = answers_only._model
+    monkeypatch.setattr(answers_only._encoder, "tags", Tags())
+    monkeypatch.setattr(answers_only._encoder, "thinks", True)
+    more = next(token for token in range(model.n_vocab) if model.piece(token) == b">.")
+    for end in (more, *model.tokenize(">", parse_special=False)):
+        Scripted(answers_only, monkeypatch, [*model.tokenize("Hm.\n</think", parse_special=False), end])
+        stream = answers_only.stream(QUESTION, schema=SCHEMA, temperature=1.0)
+        list(stream)
+        valid(stream.reply)
+        assert (stream.reply.thinking, stream.reply.thinking_end) == ("Hm.", "natural")
+        assert f"Hm.\n</think>\n\n{stream.reply.answer}".startswith(written(stream)), "nothing between the blank line and the answer"
+
+
+def test_a_tag_spelled_out_in_an_answer_stays(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiny._encoder, "tags", Tags())
+    reply = tiny.ask(QUESTION, schema={"const": " </think> "}, thinking_budget=8)
+    assert (reply.parsed, reply.answer) == (" </think> ", '" </think> "')
+
+
+def test_a_thought_that_only_the_model_would_open_is_opened(answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers_only._encoder, "tags", Tags())
+    monkeypatch.setattr(answers_only._encoder, "thinks", True)
+    reply = answers_only.ask(QUESTION, schema=SCHEMA, temperature=1.0, seed=1, thinking_budget=20)
+    valid(reply)
+    assert reply.thinking
+    assert reply.thinking_end == "budget"
+
+
+def test_a_chat_takes_them_too(tiny: Reasoner) -> None:
+    chat = tiny.chat()
+    reply = chat.send(QUESTION, choices=["even", "odd"])
+    assert reply.parsed in ("even", "odd")
+    assert chat.turns[0].answer == reply.answer
+    assert isinstance(chat.send("Add 4 to that.", schema=Sum, seed=1).parsed, Sum)
+
+
+def test_a_reasoner_is_freed_after_structured_answers() -> None:
+    reasoner = minireason.load("tiny")
+    assert reasoner.ask(QUESTION, choices=["even", "odd"], effort="none").parsed
+    model = weakref.ref(reasoner._model)
+    del reasoner
+    gc.collect()
+    assert model() is None
 
 
 def test_without_thinking(tiny: Reasoner) -> None:
@@ -123,3 +252,11 @@ def test_side_by_side_with_a_free_stream(tiny: Reasoner) -> None:
             pass
         assert free.reply.boxed == "933"
         valid(held.reply)
+
+
+def test_structured_answers_vote(tiny: Reasoner) -> None:
+    solution = tiny.solve(QUESTION, choices=["odd", "even"], samples=4, stop="none", seed=1, temperature=1.0)
+    assert solution.answer in ("odd", "even")
+    assert solution.parsed == solution.answer
+    assert sum(len(candidate.chains) for candidate in solution.candidates) == 4
+    assert {chain.parsed for chain in solution.chains} <= {"odd", "even"}

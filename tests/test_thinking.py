@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 import minireason
-from minireason import AnswerDelta, BadSetting, Reasoner, Reply, ThinkingDelta
+from minireason import AnswerDelta, BadSetting, Done, Reasoner, Reply, ThinkingDelta
+from minireason.reasoning.think import Tags
 from minireason.settings import LANDING
+from tests.scripted import Scripted
 
 QUESTION = "What is 347 + 586?"
 
@@ -22,7 +24,13 @@ def anything(random_path: Path) -> Iterator[Reasoner]:
         yield reasoner
 
 
-def landed(reply: Reply) -> None:
+@pytest.fixture(scope="module")
+def answers_only(smollm2_path: Path) -> Iterator[Reasoner]:
+    with minireason.load(smollm2_path) as reasoner:
+        yield reasoner
+
+
+def assert_landed(reply: Reply) -> None:
     """What holds for every reply, however it was cut."""
     assert "think>" not in reply.thinking + reply.answer
     assert reply.answer or reply.finish_reason == "length"
@@ -44,11 +52,12 @@ def ask(reasoner: Reasoner, question: str, **settings: object) -> Reply:
     return reply
 
 
-def test_a_cut_at_every_length_of_tiny(tiny: Reasoner) -> None:
-    whole = tiny.ask(QUESTION, temperature=0)
-    for budget in range(whole.usage.thinking_tokens + 2):  # a few seconds in all
-        reply = ask(tiny, QUESTION, temperature=0, thinking_budget=budget)
-        landed(reply)
+@pytest.mark.parametrize("question", ["What is 12 + 5?", pytest.param(QUESTION, marks=pytest.mark.slow)])
+def test_a_cut_at_every_length_of_tiny(tiny: Reasoner, question: str) -> None:
+    whole = tiny.ask(question, temperature=0)
+    for budget in range(whole.usage.thinking_tokens + 2):
+        reply = ask(tiny, question, temperature=0, thinking_budget=budget)
+        assert_landed(reply)
         assert reply.finish_reason == "stop"
         assert reply.boxed, budget
         own = reply.thinking.removesuffix(LANDING).rstrip()
@@ -60,7 +69,12 @@ def test_a_cut_at_every_length_of_tiny(tiny: Reasoner) -> None:
 
 def test_a_cut_at_some_lengths_of_random_weights(anything: Reasoner) -> None:
     for budget in (0, 1, 2, 3, 17, 40):
-        landed(ask(anything, QUESTION, temperature=1.0, seed=budget, thinking_budget=budget, max_tokens=budget + 80))
+        reply = ask(anything, QUESTION, temperature=1.0, seed=budget, thinking_budget=budget, max_tokens=budget + 80)
+        assert_landed(reply)
+        assert reply.thinking_end == ("budget" if budget else "skipped")
+        assert budget <= reply.usage.thinking_tokens <= budget + budget // 4
+        assert reply.answer
+        assert (reply.usage.answer_tokens >= 60) == (reply.finish_reason == "length"), "the rest is the answer's"
 
 
 @pytest.mark.slow
@@ -69,7 +83,7 @@ def test_a_cut_at_every_length_of_random_weights(anything: Reasoner) -> None:
     ends = set()
     for budget in range(301):
         reply = ask(anything, QUESTION, temperature=1.0, seed=budget, thinking_budget=budget, max_tokens=budget + 80)
-        landed(reply)
+        assert_landed(reply)
         assert not reply.thinking.endswith("\ufffd" * 2)
         ends.add(reply.thinking_end)
     assert ends <= {"budget", "skipped", "unclosed", "loop"}
@@ -104,7 +118,7 @@ def test_a_budget_above_the_context_is_refused(tiny: Reasoner) -> None:
 
 def test_seconds_end_the_thought(anything: Reasoner) -> None:
     reply = ask(anything, QUESTION, thinking_seconds=0.01, seed=3, max_tokens=600)
-    landed(reply)
+    assert_landed(reply)
     assert reply.thinking_end == "budget"
 
 
@@ -112,6 +126,24 @@ def test_without_a_budget_there_is_still_room_for_an_answer(anything: Reasoner) 
     reply = ask(anything, QUESTION, seed=3, max_tokens=400, loop_check=False)
     assert (reply.thinking_end, bool(reply.answer)) == ("budget", True)
     assert reply.usage.answer_tokens >= 80
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+def test_thoughts_land_in_the_memory_there_is(random_path: Path, monkeypatch: pytest.MonkeyPatch, streams: int) -> None:
+    """The cache begins with 1,024 tokens for all, and here there is no memory for more."""
+    with minireason.load(random_path, n_threads=1) as reasoner:
+        monkeypatch.setattr(reasoner._context, "grow", lambda _n_ctx: False)
+        opened = [reasoner.stream(QUESTION, temperature=1.0, seed=seed, loop_check=False) for seed in range(streams)]
+        ended: list[Reply] = []
+        while len(ended) < streams:
+            ended += [event.reply for stream in opened for event in stream.poll() if isinstance(event, Done)]
+        assert reasoner.n_ctx == 1024
+        for stream in opened:
+            assert_landed(stream.reply)
+            assert (stream.reply.thinking_end, bool(stream.reply.answer)) == ("budget", True)
+            assert stream.reply.usage.thinking_tokens >= 500
+            assert count_closing(reasoner, stream._sequence.tokens) == 1
+            assert len(stream._sequence.tokens) <= 1024
 
 
 def test_finish_thinking_from_another_thread(tiny: Reasoner) -> None:
@@ -124,10 +156,39 @@ def test_finish_thinking_from_another_thread(tiny: Reasoner) -> None:
             thread.join()
     assert asked == [True, False]
     reply = stream.reply
-    landed(reply)
+    assert_landed(reply)
     assert (reply.thinking_end, reply.finish_reason, bool(reply.boxed)) == ("user", "stop", True)
     assert reply.usage.thinking_tokens < 10
     assert not stream.finish_thinking()
+
+
+def answered_now(reasoner: Reasoner, after: int, **settings: object) -> Reply:
+    """The reply when it is asked for after some tokens of thinking, with the looks of `ask`."""
+    stream = reasoner.stream("What is 12 + 5?", **settings)  # type: ignore[arg-type]
+    ended = False
+    while not ended:
+        if stream.thinking_tokens >= after:
+            stream.finish_thinking()
+        ended = any(isinstance(event, Done) for event in stream.poll())
+    assert_landed(stream.reply)
+    assert count_closing(reasoner, stream._sequence.tokens) == 1
+    return stream.reply
+
+
+def test_an_answer_now_at_every_token_of_tiny(tiny: Reasoner) -> None:
+    whole = tiny.ask("What is 12 + 5?", temperature=0)
+    for after in range(whole.usage.thinking_tokens - 1):  # the last one is the closing tag
+        reply = answered_now(tiny, after, temperature=0)
+        assert (reply.thinking_end, reply.finish_reason, bool(reply.answer)) == ("user", "stop", True)
+        assert whole.thinking.startswith(reply.thinking.removesuffix(LANDING).rstrip())
+        assert reply.usage.thinking_tokens == after
+
+
+@pytest.mark.parametrize("afters", [(0, 1, 2, 33), pytest.param(range(301), marks=pytest.mark.slow)])
+def test_an_answer_now_from_random_weights(anything: Reasoner, afters: Sequence[int]) -> None:
+    for after in afters:
+        reply = answered_now(anything, after, temperature=1.0, seed=after, max_tokens=after + 150)
+        assert (reply.thinking_end, bool(reply.answer)) == ("user", True)
 
 
 def test_finish_thinking_before_the_first_token(tiny: Reasoner) -> None:
@@ -136,15 +197,6 @@ def test_finish_thinking_before_the_first_token(tiny: Reasoner) -> None:
     list(stream)
     assert (stream.reply.thinking, stream.reply.thinking_end) == (LANDING, "user")
     assert stream.reply.boxed
-
-
-class Scripted:
-    """Says what it is told in the place of the model: each token sampled is replaced until the script is used up."""
-
-    def __init__(self, reasoner: Reasoner, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-        self.left = reasoner._model.tokenize(text, parse_special=True)
-        context, sample = reasoner._context, reasoner._context.sample
-        monkeypatch.setattr(context, "sample", lambda chain, row: self.left.pop(0) if self.left else sample(chain, row))
 
 
 def test_a_loop_is_rewound_and_answered(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +233,39 @@ def test_a_skipped_thought_is_refused_once(tiny: Reasoner, monkeypatch: pytest.M
     assert ask(tiny, QUESTION, temperature=0, min_thinking=0).thinking_end == "skipped"
     Scripted(tiny, monkeypatch, "</think></think>")
     assert ask(tiny, QUESTION, temperature=0).thinking_end == "skipped"
+
+
+@pytest.mark.parametrize("opening", ["<think>", "<think>\n", "<think>\n\n"])
+@pytest.mark.parametrize("close", ["</think>", "</think>\n\n", " </think>"])
+def test_a_tag_of_several_tokens_is_refused_once(answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch, opening: str, close: str) -> None:
+    """SmolLM2 made to think: its vocabulary has neither tag, so both are text."""
+    model, encoder = answers_only._model, answers_only._encoder
+    monkeypatch.setattr(encoder, "tags", Tags())
+    monkeypatch.setattr(encoder, "thinks", True)
+    opened, tag = (model.tokenize(text, parse_special=False) for text in (opening, close))
+    assert len(tag) > 1
+    ends = []
+    for script, least in ((tag, 4), (tag + tag, 4), (tag, 0)):
+        Scripted(answers_only, monkeypatch, opened + script)
+        stream = answers_only.stream(QUESTION, seed=1, min_thinking=least, thinking_budget=16, max_tokens=60)
+        list(stream)
+        assert_landed(stream.reply)
+        written = stream._sequence.tokens[stream.reply.usage.prompt_tokens :]
+        assert b"".join(map(model.piece, written)).count(b"</think>") == 1
+        ends.append((stream.reply.thinking_end, bool(stream.reply.thinking)))
+    assert ends == [("budget", True), ("skipped", False), ("skipped", False)]
+
+
+def test_a_cut_leaves_no_half_of_a_tag_behind(answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, encoder = answers_only._model, answers_only._encoder
+    monkeypatch.setattr(encoder, "tags", Tags())
+    monkeypatch.setattr(encoder, "thinks", True)
+    script = model.tokenize("<think>\nSo it is 933.</think>\n\nIt is 933.<|im_end|>", parse_special=True)
+    for budget in range(1, 16):
+        Scripted(answers_only, monkeypatch, script)
+        reply = answers_only.ask(QUESTION, seed=1, thinking_budget=budget, landing="", max_tokens=100)
+        assert_landed(reply)
+        assert "So it is 933.".startswith(reply.thinking.rstrip())
 
 
 def test_a_refused_tag_is_not_drawn_again(tiny: Reasoner) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from typing import Annotated
@@ -15,6 +14,7 @@ from minireason.cli.markdown import Answer
 from minireason.cli.options import Asked
 from minireason.errors import UsageError
 from minireason.events import Reply
+from minireason.settings import Settings
 
 
 @expand
@@ -31,11 +31,11 @@ def ask(
     text = whole_question(question)
     sink = render.Thinking(thinking or ("hide" if as_json else "stderr"))
     try:
-        reply = run(asked, text, sink, None if as_json else Answer(plain=asked.structured))
+        reply = run(asked, text, sink, None if as_json else Answer(plain=Settings(**asked.settings).structured))
     finally:
         sink.close()
     if as_json:
-        print(to_json(reply))
+        print(render.json_line(asdict(reply)))
     else:
         render.facts(reply)
     if reply.finish_reason == "length" and asked.structured:
@@ -78,8 +78,3 @@ def whole_question(argument: str | None) -> str:
     if not text:
         raise UsageError("There is no question; give one as an argument or on standard input.")
     return text
-
-
-def to_json(reply: Reply) -> str:
-    """The reply as one line of JSON."""
-    return json.dumps(asdict(reply), ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"))

@@ -12,6 +12,7 @@ from minireason import __version__, errors
 from minireason.cli.ask import ask
 from minireason.cli.chat.command import chat, sessions
 from minireason.cli.doctor import doctor
+from minireason.cli.eval import evaluate
 from minireason.cli.grouped import Sectioned
 from minireason.cli.models import models, show
 from minireason.cli.pull import import_models, pull, rm, verify
@@ -34,6 +35,7 @@ for command in (sessions, models, show, pull, rm, verify, doctor):
     app.command()(command)
 app.command("import")(import_models)
 app.command(cls=Sectioned)(solve)
+app.command("eval", cls=Sectioned)(evaluate)
 
 
 _BadCommandLine = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])

@@ -81,6 +81,7 @@ def show(name: options.ModelName, as_json: Annotated[bool, typer.Option("--json"
     spec, named = catalog.find(name)
     machine = options.machine()
     quants = [named] if named else list(spec.quants.values())
+    details = [_details(spec, quant, machine) for quant in quants]
     facts = {
         "model": spec.name,
         "aliases": spec.aliases,
@@ -89,7 +90,7 @@ def show(name: options.ModelName, as_json: Annotated[bool, typer.Option("--json"
         "base": spec.base,
         "context": spec.context,
         "scores": spec.scores,
-        "quants": [_details(spec, quant, machine) for quant in quants],
+        "quants": details,
     }
     if as_json:
         print(json.dumps(facts))
@@ -102,7 +103,7 @@ def show(name: options.ModelName, as_json: Annotated[bool, typer.Option("--json"
         print(f"also called: {', '.join(spec.aliases)}")
     if spec.scores:
         print("scores: " + ", ".join(f"{key} {value:g}" for key, value in spec.scores.items()))
-    for quant, entry in zip(quants, facts["quants"], strict=True):  # type: ignore[call-overload]
+    for quant, entry in zip(quants, details, strict=True):
         size = f"{quant.bytes / 1e9:.2f} GB{' (about)' if quant.approximate else ''}" if quant.bytes else ""
         print(f"\n{entry['model']}  {size}  {entry['quality']}".rstrip())
         print(f"  {', '.join(quant.files)} of {quant.repo}@{quant.revision or 'main'}" if quant.repo else "  inside the package")

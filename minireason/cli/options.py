@@ -15,7 +15,7 @@ import typer
 
 from minireason.errors import NotInstalled, UsageError
 from minireason.events import Message
-from minireason.models import catalog, places, store
+from minireason.models import catalog, gguf, places, store
 from minireason.models.hardware import Hardware
 from minireason.settings import EFFORT_TOKENS, ChainChanges, LoadChanges, LoadSettings, Settings, VoteSettings
 
@@ -53,9 +53,11 @@ Thinking = Annotated[
 def _read_schema(file: str) -> dict[str, Any]:
     """The JSON object in a file; raises UsageError."""
     try:
-        schema = json.loads(Path(file).read_text("utf-8"))
+        schema = json.loads(Path(file).read_text("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"The schema {file} could not be read ({error.strerror or error}); give the path of a file.") from None
+    except RecursionError:
+        raise UsageError(f"The schema {file} is nested too deeply; make it flatter.") from None
     except ValueError as error:
         raise UsageError(f"The schema {file} is not JSON ({error}); mend it there.") from None
     if not isinstance(schema, dict):
@@ -138,11 +140,14 @@ class Asked:
     ] = None
 
     def __post_init__(self) -> None:
-        if self.structured:
+        LoadSettings(**self.load)
+        settings = Settings(**self.settings)
+        if self.n_ctx is not None:
+            settings.check_context(self.n_ctx)
+        if settings.structured:
             from minireason.reasoning.constraint import constraint
 
-            constraint(Settings(**self.settings))
-        LoadSettings(**self.load)
+            constraint(settings)
 
     @property
     def settings(self) -> ChainChanges:
@@ -165,10 +170,17 @@ class Asked:
         return Settings(**self.settings).structured
 
     def model_name(self) -> str:
-        """The model asked for, or the environment's, or the best one installed; raises NotInstalled."""
-        named = self.model or os.environ.get(MODEL_VARIABLE)
-        if named:
-            return named
+        """The model asked for, or the environment's, or the best one installed.
+
+        Raises NotInstalled, or BadSetting for more tokens than it was trained for.
+        """
+        name = self.model or os.environ.get(MODEL_VARIABLE) or self._best_model()
+        if self.thinking_budget is not None:
+            header = gguf.check(store.find(name).path)
+            Settings(**self.settings).check_context(header.number("context_length"))
+        return name
+
+    def _best_model(self) -> str:
         from minireason.cli import pull
         from minireason.reasoner import default_model
 

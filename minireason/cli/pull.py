@@ -70,7 +70,7 @@ def fetch(spec: ModelSpec, quant: Quant) -> Manifest:
 
 
 def rm(
-    names: Annotated[list[str], typer.Argument(help="Installed models.", autocompletion=options.complete_installed)],
+    names: Annotated[list[str], _INSTALLED],
     as_json: AsJson = False,
 ) -> int:
     """Remove installed models. Files of other tools, and files that were imported, stay where they are."""
@@ -92,7 +92,7 @@ def verify(names: Annotated[list[str] | None, _INSTALLED] = None, as_json: AsJso
         with render.Transfer() as transfer:
             transfer.watch.step(f"hashing {manifest.label}")
             try:
-                store.verify(manifest, lambda have, of=total, watch=transfer.watch: watch.bytes(have, of))  # type: ignore[misc]
+                store.verify(manifest, transfer.watch.of(total))
             except (ChecksumMismatch, NotInstalled) as error:
                 problems[manifest.label] = str(error)
     labels = [manifest.label for manifest in wanted]

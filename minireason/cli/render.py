@@ -1,10 +1,11 @@
-"""What a person sees; the only module that imports rich.
+"""What a person sees.
 
 Thinking and facts go to standard error and the answer to standard output, on a terminal as in a pipe.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from typing import TextIO
@@ -80,8 +81,8 @@ def confirmed(question: str, *, default: bool) -> bool:
     return reply.startswith("y") if reply else default
 
 
-def table(headers: list[str], rows: list[list[str]]) -> None:
-    """A table on standard output: drawn on a terminal, tab-separated in a pipe."""
+def table(headers: list[str], rows: list[list[str]], left: tuple[int, ...] = (0, 3)) -> None:
+    """A table on standard output: drawn on a terminal, tab-separated in a pipe; `left` are the columns of words."""
     console = Console()
     if not console.is_terminal:
         for row in [headers, *rows]:
@@ -89,7 +90,7 @@ def table(headers: list[str], rows: list[list[str]]) -> None:
         return
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for index, header in enumerate(headers):
-        drawn.add_column(header, justify="left" if index in (0, 3) else "right", overflow="fold")
+        drawn.add_column(header, justify="left" if index in left else "right", overflow="fold")
     for row in rows:
         drawn.add_row(*map(harmless, row))
     console.print(drawn)
@@ -199,18 +200,21 @@ def facts(reply: Reply, *, folded: bool = False) -> None:
     if not console.is_terminal:
         return
     parts = []
-    times = reply.timings
     if reply.usage.thinking_tokens and not folded:
-        thought_s = (times.first_answer_s or times.total_s) - times.prefill_s
-        parts.append(f"thought {reply.usage.thinking_tokens:,} tokens in {thought_s:.1f} s")
+        parts.append(f"thought {reply.usage.thinking_tokens:,} tokens in {reply.thought_s:.1f} s")
     parts.append(f"answered {reply.usage.answer_tokens:,} tokens")
-    if times.tokens_per_s:
-        parts.append(f"{times.tokens_per_s:,.1f} tokens/s")
+    if reply.timings.tokens_per_s:
+        parts.append(f"{reply.timings.tokens_per_s:,.1f} tokens/s")
     if reply.finish_reason == "cancelled":
         parts.append("stopped by you")
     elif reply.finish_reason == "length":
         parts.append("cut off: the token limit or the context is used up")
     console.print(" · ".join(parts), style="dim italic", highlight=False)
+
+
+def json_line(found: object) -> str:
+    """One line of JSON, in plain ASCII where standard output is not in a Unicode encoding."""
+    return json.dumps(found, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"))
 
 
 def forgiving_streams() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Annotated, Literal, cast
@@ -22,15 +20,35 @@ _DEFAULTS = VoteSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vote:
-    """The options of the vote, by the names of `VoteSettings`; None where the user said nothing."""
+class Batch:
+    """The options of every command that runs many chains, by the names of `VoteSettings`; None where the user said nothing."""
 
-    samples: Annotated[
-        int | None, typer.Option("--samples", "-n", help=f"Chains of thought. Default: {_DEFAULTS.samples}.", show_default=False)
-    ] = None
     parallel: Annotated[
         str | None,
         typer.Option(help="Chains at a time. Default: auto, what memory holds and this machine gains from.", show_default=False),
+    ] = None
+    instruction: Annotated[
+        str | None,
+        typer.Option(
+            help='Added to the question instead of the R1 model card\'s sentence on \\boxed{}; "" adds nothing.', show_default=False
+        ),
+    ] = None
+
+    @property
+    def changes(self) -> VoteChanges:
+        """What was asked for of the vote; raises BadSetting."""
+        values = options.given(self, VoteSettings)
+        if self.parallel is not None:
+            values["parallel"] = parallel_of(self.parallel)
+        return cast("VoteChanges", values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote(Batch):
+    """The options of the vote."""
+
+    samples: Annotated[
+        int | None, typer.Option("--samples", "-n", help=f"Chains of thought. Default: {_DEFAULTS.samples}.", show_default=False)
     ] = None
     stop: Annotated[
         str | None,
@@ -47,20 +65,6 @@ class Vote:
     budget_s: Annotated[float | None, typer.Option("--budget-seconds", help="Most seconds of all chains together.", show_default=False)] = (
         None
     )
-    instruction: Annotated[
-        str | None,
-        typer.Option(
-            help='Added to the question instead of the R1 model card\'s sentence on \\boxed{}; "" adds nothing.', show_default=False
-        ),
-    ] = None
-
-    @property
-    def changes(self) -> VoteChanges:
-        """What was asked for of the vote; raises BadSetting."""
-        values = options.given(self, VoteSettings)
-        if self.parallel is not None:
-            values["parallel"] = parallel_of(self.parallel)
-        return cast("VoteChanges", values)
 
 
 @expand
@@ -127,4 +131,4 @@ def to_json(solution: Solution) -> str:
     """The solution as one line of JSON."""
     found = asdict(solution)
     found["tokens"]["total"] = solution.tokens.total
-    return json.dumps(found, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"))
+    return render.json_line(found)

@@ -141,7 +141,7 @@ class Model:
             room = -count
             ids = (C.llama_token * room)()
             count = C.llama_tokenize(self._vocab, raw, len(raw), ids, room, False, parse_special)
-        return ids[:count]  # type: ignore[no-any-return]
+        return list(ids[:count])
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for, special tokens as their literal."""

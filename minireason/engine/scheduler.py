@@ -72,6 +72,8 @@ class Scheduler:
             if sequence in self._waiting:
                 self._waiting.remove(sequence)
             if sequence.slot:
+                if sequence.passing:
+                    self._trim(sequence.slot, sequence.prompt_tokens)
                 sequence.slot.owner, sequence.slot = None, None
             self._crowded = False
 
@@ -116,6 +118,7 @@ class Scheduler:
             return True
 
     def _decode(self, live: list[Slot]) -> None:
+        self._keep_room(live)
         plan = self._shares(live)
         tokens: list[int] = []
         positions: list[int] = []
@@ -219,14 +222,21 @@ class Scheduler:
         with self.lock:
             used = sum(len(slot.cached) for slot in self._slots)
             if used + wanted > self._backend.n_ctx < self.cache_tokens:
-                self._grow(used + wanted)
+                self._grow(wanted)
+
+    def _keep_room(self, live: list[Slot]) -> None:
+        """Grow before a sequence, had it the cache to itself, would have to come to its end: if there is no memory, it still can."""
+        for slot in live:
+            size = self._backend.n_ctx
+            if slot.owner and size < self.cache_tokens and (wanted := len(slot.owner.tokens) + slot.owner.sink.keeps(size)) > size:
+                self._grow(wanted - len(slot.cached))
 
     def _make_room(self, wanted: int) -> None:
         """After a decode found no room: grow, or forget an idle slot, or let the shortest sequence wait, or end the only one."""
         idle = [slot for slot in self._slots if not slot.owner and slot.cached]
         live = sorted((slot for slot in self._slots if slot.owner), key=lambda slot: len(slot.cached))
         if self._backend.n_ctx < self.cache_tokens:
-            self._grow(sum(len(slot.cached) for slot in (*idle, *live)) + wanted)
+            self._grow(wanted)
         elif idle:
             self._trim(min(idle, key=lambda slot: slot.last_used), 0)
         elif live[0].owner:
@@ -238,14 +248,17 @@ class Scheduler:
             else:
                 sequence.sink.out_of_room()
 
-    def _grow(self, total: int) -> None:
-        """Make the cache hold at least `total` tokens, and twice as many as it did, where that is allowed and there is memory."""
+    def _grow(self, wanted: int) -> None:
+        """Make the cache larger, or let the limits be what it holds where there is no memory for that."""
+        total = sum(len(slot.cached) for slot in self._slots) + wanted
         size = max(2 * self._backend.n_ctx, -(-total // 256) * 256)
         if size <= self.n_ctx:
             size = size if size <= self.n_ctx // LAST_GROWTH else self.n_ctx
         if not self._backend.grow(min(size, self.cache_tokens)):
-            self.cache_tokens = self._backend.n_ctx  # no memory for more
+            self.cache_tokens = self._backend.n_ctx
             self.n_ctx = min(self.n_ctx, self.cache_tokens)
+            for sequence in self.sequences:
+                sequence.sink.limited_to(self.n_ctx)
 
     def _resync(self) -> None:
         """After an interruption or a failed decode: make the cache hold what our token lists say, with a token left to decode."""

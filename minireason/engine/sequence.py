@@ -18,6 +18,14 @@ class Sink(Protocol):
         """What goes into the sequence for a sampled token: itself, itself and forced ones, or nothing to end it here."""
         ...
 
+    def keeps(self, n_ctx: int) -> int:
+        """Tokens of a context of `n_ctx` that have to stay free now for the sequence to come to a good end."""
+        ...
+
+    def limited_to(self, n_ctx: int) -> None:
+        """There is no memory for a larger context than this, which is less than was promised."""
+        ...
+
     def out_of_room(self) -> None:
         """The context is full; the sequence has ended."""
         ...
@@ -26,7 +34,8 @@ class Sink(Protocol):
 class Sequence:
     """Tokens that grow. Whatever is not in the cache yet is pending, be it prompt, forced or sampled.
 
-    One that is `only_read` generates nothing, and ends when all tokens but the last are in the cache.
+    One that is `only_read` generates nothing, and ends when all tokens but the last are in the cache. Of one that is `passing`
+    only the prompt stays in the cache when it has ended: nobody will go on from it, and all others attend past its tokens.
     """
 
     def __init__(self, prompt: list[int], sampler: Any, sink: Sink) -> None:
@@ -36,6 +45,7 @@ class Sequence:
         self.prompt_tokens = len(prompt)
         self.cached_tokens = 0
         self.only_read = False
+        self.passing = False
         self.sampler, self.sink = sampler, sink
         self.slot: Slot | None = None
         self.confidences: array[float] | None = None

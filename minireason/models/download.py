@@ -94,6 +94,11 @@ class _Transfer:
         self._on_bytes(self.have)
 
 
+def after(before: int, on_bytes: Callable[[int], None]) -> Callable[[int], None]:
+    """What to tell of one file's bytes where `on_bytes` counts those of earlier files too."""
+    return lambda have: on_bytes(before + have)
+
+
 def sha256(path: Path, on_bytes: Callable[[int], None] = lambda have: None) -> str:
     """The hash of a file on the disk; `on_bytes` gets how many bytes were read."""
     digest, have = hashlib.sha256(), 0

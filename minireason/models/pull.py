@@ -29,6 +29,10 @@ class Watch:
     bytes: Callable[[int, int], None] = lambda done, of: None
     step: Callable[[str], None] = lambda what: None
 
+    def of(self, total: int) -> Callable[[int], None]:
+        """Tells of bytes done out of this many."""
+        return lambda done: self.bytes(done, total)
+
 
 def pull(spec: ModelSpec, quant: Quant, open_once: Callable[[Path], None], watch: Watch) -> Manifest | None:
     """Install a quant; None if it is there already. `open_once` opens a checked file in a process of its own.
@@ -70,7 +74,7 @@ def import_file(path: Path, name: str | None, open_once: Callable[[Path], None],
     for shard in gguf.shards(path):
         size = shard.stat().st_size
         watch.step(f"hashing {shard.name}")
-        hashed = download.sha256(shard, lambda have, size=size: watch.bytes(have, size))  # type: ignore[misc]
+        hashed = download.sha256(shard, watch.of(size))
         files.append(StoredFile(str(shard.absolute()), size, hashed))
     manifest = Manifest(chosen, "", tuple(files), f"imported from {path.absolute()}")
     store.note(manifest)
@@ -94,7 +98,7 @@ def _alone(path: Path, watch: Watch) -> Iterator[None]:
 
 def _adopt(spec: ModelSpec, quant: Quant, found: reuse.Found, open_once: Callable[[Path], None], watch: Watch) -> Manifest:
     size = found.path.stat().st_size
-    hashed = download.sha256(found.path, lambda have: watch.bytes(have, size))
+    hashed = download.sha256(found.path, watch.of(size))
     expected = quant.sha256[0] if quant.sha256 else found.sha256
     if expected and hashed != expected:
         raise ChecksumMismatch(str(found.path), expected, hashed, f"remove it from {found.tool}, then pull again.")
@@ -118,7 +122,7 @@ def _download(spec: ModelSpec, quant: Quant, incoming: Path, open_once: Callable
     stored: list[StoredFile] = []
     for remote, pin in zip(remotes, pins, strict=True):
         watch.step(f"fetching {Path(remote.file).name}")
-        hashed = _fetch(remote, folder, lambda have, before=before: watch.bytes(before + have, total))  # type: ignore[misc]
+        hashed = _fetch(remote, folder, download.after(before, watch.of(total)))
         if pin and hashed != pin:
             (folder / Path(remote.file).name).unlink()
             raise ChecksumMismatch(Path(remote.file).name, pin, hashed, "nothing was installed; pull again.")

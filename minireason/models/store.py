@@ -7,6 +7,7 @@ one (put there by hand) works as well. Files of other tools are used where they 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from minireason.errors import ChecksumMismatch, NotInstalled, StoreError, UnknownModel, UsageError
-from minireason.models import catalog, download, reuse
+from minireason.models import catalog, download, gguf, reuse
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.places import data_dir, models_dir
 
@@ -192,10 +193,21 @@ def verify(manifest: Manifest, on_bytes: Callable[[int], None] = lambda have: No
         path = Path(stored.path)
         if not path.is_file():
             raise NotInstalled(f"{path} is gone; minireason rm {manifest.label}, then get it again.", path.parent)
-        actual = download.sha256(path, lambda have, before=before: on_bytes(before + have))  # type: ignore[misc]
+        actual = download.sha256(path, download.after(before, on_bytes))
         before += stored.bytes
         if actual != stored.sha256:
             raise ChecksumMismatch(path.name, stored.sha256, actual, f"minireason rm {manifest.label}, then get it again.")
+
+
+def fingerprint(file: ModelFile) -> str:
+    """The sha256 of a model's bytes, as noted when it was installed, else read now; of a split one that of its parts' hashes.
+
+    Raises ModelFileError for what is no model.
+    """
+    gguf.check(file.path)
+    manifest = next((entry for entry in manifests() if entry.path == file.path), None)
+    found = [stored.sha256 for stored in manifest.files] if manifest else [download.sha256(part) for part in gguf.shards(file.path)]
+    return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
 
 
 def was_opened(path: Path) -> bool:

@@ -13,37 +13,36 @@ from minireason.reasoning import verify
 
 BOX = "\\boxed"
 _BOXED = BOX + "{"
+_BRACE = re.compile(r"\\boxed\{|\\(?!\\boxed\{).|[{}]", re.DOTALL)
+"""A brace, or an escaped character, which may look like one."""
 _MAX_DIGITS = 1_000
 """Longer numbers are compared as text; Python refuses to read numbers of more than 4,300 digits."""
 
 
 def boxed(text: str) -> str | None:
     """The content of the last complete \\boxed{...}, braces inside it balanced; None if there is none."""
-    end = len(text)
-    while (start := text.rfind(_BOXED, 0, end)) >= 0:
-        depth, index = 1, start + len(_BOXED)
-        while index < len(text) and depth:
-            if text[index] == "\\":
-                index += 1
-            else:
-                depth += {"{": 1, "}": -1}.get(text[index], 0)
-            index += 1
-        if not depth:
-            return text[start + len(_BOXED) : index - 1].strip()
-        end = start
-    return None
+    opened: list[int] = []  # of each open brace where its content starts, -1 if it is not a box's
+    start, end = -1, -1
+    for found in _BRACE.finditer(text):
+        if found[0] == "}" and opened:
+            start, end = max((start, end), (opened.pop(), found.start()))
+        elif found[0].endswith("{") and found[0] != "\\{":
+            opened.append(found.end() if found[0] == _BOXED else -1)
+    return text[start:end].strip() if start >= 0 else None
 
 
 _STATED = re.compile(r"(?i)\b(?:final\s+answer|answer)\b[*_]*\s*(?:is\b|[:=]|(?<=final answer)\s*\n|(?<=final answer\*\*)\s*\n)")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|,?\s+(?:because|since)\s|\n")
 _ALONE = re.compile(r"\W*([A-J])\W*|\(?([A-J])\)[ \t]+\S.*|([A-J])[.:][ \t]+\S.*", re.DOTALL)
+_CODE = re.compile(r"^[ \t]*(```+|~~~+).*?(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTILINE)
 _OPTION = re.compile(r"\b(?:[Oo]ption|[Cc]hoice)\s+\W{0,3}([A-J])\b")
 
 
 def final_answer(text: str) -> str | None:
     """What an answer's text comes down to, None if it does not say so: its last \\boxed{}, else what its last "final
-    answer" or "answer is" states, else the letter of a multiple choice."""
-    return boxed(text) or _stated(text) or _letter(text)
+    answer" or "answer is" states, else the letter of a multiple choice. Code is no answer that can be compared."""
+    prose = _CODE.sub("```", text)
+    return boxed(text) or _stated(prose) or _letter(prose)
 
 
 def _stated(text: str) -> str | None:

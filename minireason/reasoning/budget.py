@@ -55,10 +55,9 @@ class Landing:
         lead = "" if after_line else "\n\n" if self.message else "\n"
         return self._encode(f"{lead}{self.message}\n" if self.message else lead) + self._close
 
-    @property
-    def blank_line(self) -> list[int]:
-        """What follows the closing tag, where that is one token."""
-        return self._close[1:]
+    def after_tag(self, tag: str = "") -> list[int]:
+        """The blank line that follows the model's own closing tag, of which the end may be missing too."""
+        return self._encode(f"{tag}\n\n")
 
     def reopening(self, after: bool) -> list[int]:
         """The beginning of a final answer, after an answer or in its place."""
@@ -117,9 +116,15 @@ class Budget:
         if self._loops and (loop := self._loops.feed(token)):
             self._keep = self._tidy(loop.begin)
 
-    def refuses(self) -> bool:
-        """Whether a closing tag that comes now is too early; once only."""
-        early = len(self._tokens) < self._min_tokens
+    def limited_to(self, room: int) -> None:
+        """There is less room for thinking and answer than there seemed to be."""
+        self.landing, longest = self.landing.within(room)
+        self._limit = min(self._limit, max(0, longest))
+        self._grace = grace(self._limit)
+
+    def refuses(self, tag_tokens: int = 0) -> bool:
+        """Whether a closing tag that comes now, its first tokens fed already, is too early; once only."""
+        early = len(self._tokens) - tag_tokens < self._min_tokens
         self._min_tokens = 0
         return early
 

@@ -7,37 +7,38 @@ refuses, and so do we, before a model is loaded.
 
 from __future__ import annotations
 
-import functools
 import json
-import weakref
+import math
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
-from minireason.errors import BadSetting, UsageError
+from minireason.errors import BadSetting, UsageError, shortened
+from minireason.reasoning import prompt
+from minireason.reasoning.schema import closed, ends
+from minireason.reasoning.text import Utf8
 from minireason.settings import Settings
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from llguidance import LLTokenizer
 
 _JSON_STYLE = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 """One line, as models write short JSON; free white space lets a model go on with it for ever."""
 
+_MOST_REASON, _TRIED_BYTES = 160, 128
 
-class Vocabulary(Protocol):
+
+class Vocabulary(prompt.Vocabulary, Protocol):
     """What a tokenizer is made of; see `engine.llama.Model`."""
 
     @property
     def n_vocab(self) -> int: ...
     @property
     def eog(self) -> frozenset[int]: ...
-    @property
-    def special(self) -> dict[str, int]: ...
     def piece(self, token: int) -> bytes: ...
-    def tokenize(self, text: str, *, parse_special: bool) -> list[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,17 @@ def constraint(settings: Settings) -> Constraint | None:
 def _by_schema(schema: Mapping[str, Any] | type[Any]) -> Constraint:
     from llguidance import LLMatcher
 
-    wanted, parse = _of_dict(schema) if isinstance(schema, Mapping) else _of_type(schema)
-    if _endless(wanted, wanted):
-        raise BadSetting("schema", _Shown(schema), "no value fits, since each would have to hold another of its kind")
-    grammar = LLMatcher.grammar_from_json_schema(json.dumps(wanted), overrides=_JSON_STYLE)  # type: ignore[arg-type]
-    _check("schema", _Shown(schema), grammar)
-    return Constraint(grammar, parse)
+    def grammar_of(wanted: Mapping[str, Any]) -> str:
+        return LLMatcher.grammar_from_json_schema(json.dumps(wanted), overrides=_JSON_STYLE)  # type: ignore[arg-type]
+
+    try:
+        wanted, parse = _of_dict(schema) if isinstance(schema, Mapping) else _of_type(schema)
+        if not ends(wanted):
+            raise BadSetting("schema", schema, "no value fits, since each would have to hold another of its kind")
+        _check("schema", schema, grammar_of(wanted))
+        return Constraint(grammar_of(closed(wanted)), parse)
+    except RecursionError:
+        raise BadSetting("schema", schema, "is nested too deeply; make it flatter") from None
 
 
 def _of_dict(schema: Mapping[str, Any]) -> tuple[dict[str, Any], Callable[[str], Any]]:
@@ -84,13 +90,14 @@ def _of_dict(schema: Mapping[str, Any]) -> tuple[dict[str, Any], Callable[[str],
         kind.check_schema(wanted)
     except SchemaError as error:
         where = "/".join(str(part) for part in error.absolute_path)
-        raise BadSetting("schema", _Shown(schema), f"is not a JSON schema ({f'{where}: ' if where else ''}{error.message})") from None
+        problem = shortened(f"{f'{where}: ' if where else ''}{error.message}", _MOST_REASON)
+        raise BadSetting("schema", schema, f"is not a JSON schema ({problem})") from None
     except (TypeError, ValueError) as error:
-        raise BadSetting("schema", _Shown(schema), f"is not JSON ({error})") from None
+        raise BadSetting("schema", schema, f"is not JSON ({error})") from None
     validator = kind(wanted)
 
     def parse(text: str) -> Any:
-        value = json.loads(text)
+        value = json.loads(text, parse_float=_finite)
         try:
             validator.validate(value)
         except ValidationError as error:
@@ -100,22 +107,31 @@ def _of_dict(schema: Mapping[str, Any]) -> tuple[dict[str, Any], Callable[[str],
     return wanted, parse
 
 
+def _finite(digits: str) -> float:
+    """A number that JSON can hold again; raises ValueError."""
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits} is beyond what a float holds")
+    return number
+
+
 def _of_type(kind: type[Any]) -> tuple[dict[str, Any], Callable[[str], Any]]:
     """A pydantic model, a dataclass or any other type that pydantic knows: its schema, and what makes an instance of JSON."""
     from pydantic import PydanticUserError, TypeAdapter
+    from pydantic.errors import PydanticUndefinedAnnotation
 
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(kind)
         return adapter.json_schema(), adapter.validate_json
-    except PydanticUserError:
+    except (PydanticUserError, PydanticUndefinedAnnotation):
         problem = "has to be a JSON schema, a pydantic model or a dataclass, with fields that JSON can hold"
-        raise BadSetting("schema", _Shown(kind), problem) from None
+        raise BadSetting("schema", kind, problem) from None
 
 
 def _by_choices(choices: Sequence[str]) -> Constraint:
     from llguidance import LLMatcher
 
-    grammar = LLMatcher.grammar_from_lark("start: " + " | ".join(json.dumps(choice) for choice in choices))
+    grammar = LLMatcher.grammar_from_regex("|".join(map(re.escape, choices)))  # as a rule with alternatives it could take 2,000
     _check("choices", list(choices), grammar)
     return Constraint(grammar, str)
 
@@ -129,111 +145,37 @@ def _by_regex(regex: str) -> Constraint:
 
 
 def _check(name: str, value: object, grammar: str) -> None:
-    """Raise BadSetting if the grammar is wrong, or if nothing fits it but perhaps the empty text; no model is needed for that."""
+    """Raise BadSetting if the grammar is wrong, if nothing fits it but perhaps the empty text, or if writing some text that fits
+    finds it too complex; no model is needed for that."""
     from llguidance import LLMatcher, LLTokenizer
 
     wrong, messages = LLMatcher.validate_grammar_with_warnings(grammar)
     if wrong:
         lines = [line.strip() for line in messages[0].splitlines() if line.strip()]
         reason = next((line.removeprefix("error: ") for line in lines if line.startswith("error:")), lines[0])
-        raise BadSetting(name, value, f"cannot be used ({reason.rstrip('.')})")
+        raise BadSetting(
+            name, value, f"cannot be used ({shortened(reason.rstrip('.'), _MOST_REASON)}); change what it names or leave it out"
+        )
     matcher = LLMatcher(LLTokenizer("byte"), grammar, log_level=0)
-    mask = matcher.compute_bitmask()
-    if matcher.is_error() or not any(mask[: 256 // 8]):
-        raise BadSetting(name, value, "nothing fits it but the empty text" if matcher.is_accepting() else "nothing fits it")
+    for count in range(_TRIED_BYTES):
+        bits = int.from_bytes(matcher.compute_bitmask()[: 256 // 8], "little")
+        if not count and not bits:
+            raise BadSetting(name, value, "nothing fits it but the empty text" if matcher.is_accepting() else "nothing fits it")
+        if not bits or not matcher.consume_token((bits & -bits).bit_length() - 1):
+            break
+    if matcher.is_error():
+        raise BadSetting(name, value, "is too complex to be followed; bound its repetitions more tightly")
 
 
-class _Shown:
-    """A schema in an error message: its beginning."""
+class Tokenizer:
+    """llguidance's view of a vocabulary, in which no special token can be part of an answer. Made once for a model: half a second for
+    152k tokens."""
 
-    def __init__(self, schema: object) -> None:
-        self._text = schema.__name__ if isinstance(schema, type) else str(schema)
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        from llguidance import LLTokenizer, TokenizerWrapper
 
-    def __repr__(self) -> str:
-        return self._text if len(self._text) <= 60 else f"{self._text[:57]}..."
-
-
-def _endless(schema: object, root: Mapping[str, Any], inside: frozenset[str] = frozenset()) -> bool:
-    """Whether a value that fits would have to hold another one of its kind, and so on for ever."""
-    if not isinstance(schema, Mapping):
-        return False
-    within = functools.partial(_endless, root=root, inside=inside)
-    reference = schema.get("$ref")
-    if reference in inside or (isinstance(reference, str) and _endless(_target(root, reference), root, inside | {reference})):
-        return True
-    for key in ("anyOf", "oneOf"):
-        if (options := schema.get(key)) and all(within(option) for option in options):
-            return True
-    needed = list(schema.get("allOf", ()))
-    if schema.get("type") == "object":
-        properties = schema.get("properties", {})
-        needed += [properties[name] for name in schema.get("required", ()) if name in properties]
-    if schema.get("type") == "array":
-        first = list(schema.get("prefixItems", ()))
-        least = schema.get("minItems", 0)
-        needed += first[:least] + ([schema.get("items")] if least > len(first) else [])
-    return any(within(part) for part in needed)
-
-
-def _target(root: Mapping[str, Any], reference: str) -> object:
-    """What a reference within the schema points to, a JSON pointer (RFC 6901); None if there is no such thing."""
-    found: Any = root
-    for part in reference.lstrip("#").split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
-
-
-class Follower:
-    """Holds one answer to its constraint, token by token."""
-
-    def __init__(self, wanted: Constraint, vocabulary: Vocabulary) -> None:
-        import numpy as np
-        from llguidance import LLMatcher
-
-        self._wanted, self._vocabulary = wanted, vocabulary
-        self._matcher = LLMatcher(tokenizer(vocabulary), wanted.grammar, log_level=0)
-        self._bits = np.zeros(-(-vocabulary.n_vocab // 32), np.int32)
-        self._text = b""
-
-    def mask(self, logits: npt.NDArray[np.float32]) -> None:
-        """Forbid every token, the end of the text included, that cannot come now."""
-        import numpy as np
-
-        self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
-        allowed = np.unpackbits(self._bits.view(np.uint8), count=len(logits), bitorder="little")
-        np.copyto(logits, -np.inf, where=allowed == 0)
-
-    def feed(self, token: int) -> None:
-        """A token of the answer."""
-        self._matcher.consume_token(token)
-        self._text += self._vocabulary.piece(token)
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing can follow."""
-        return self._matcher.is_stopped()
-
-    def parsed(self) -> Any:
-        """The typed value of the whole answer; None if it is not whole."""
-        if self._matcher.is_error() or not self._matcher.is_accepting():
-            return None
-        try:
-            return self._wanted.parse(self._text.decode("utf-8"))
-        except ValueError:  # what the grammar cannot say, such as a check of a pydantic model
-            return None
-
-
-_tokenizers: weakref.WeakKeyDictionary[Vocabulary, LLTokenizer] = weakref.WeakKeyDictionary()
-
-
-def tokenizer(vocabulary: Vocabulary) -> LLTokenizer:
-    """llguidance's view of a vocabulary, made once (half a second for 152k tokens); no special token can be part of an answer."""
-    from llguidance import LLTokenizer, TokenizerWrapper
-
-    if vocabulary not in _tokenizers:
-        _tokenizers[vocabulary] = LLTokenizer(TokenizerWrapper(_Tokens(vocabulary)), eos_token=sorted(vocabulary.eog))
-    return _tokenizers[vocabulary]
+        self.vocabulary = vocabulary
+        self.view = LLTokenizer(TokenizerWrapper(_Tokens(vocabulary)), eos_token=sorted(vocabulary.eog))
 
 
 class _Tokens:
@@ -248,5 +190,51 @@ class _Tokens:
         self._vocabulary = vocabulary
 
     def __call__(self, text: bytes | str) -> list[int]:
+        """The ids of what a constraint leaves no choice about, constants of a schema for one, which are text from outside."""
         plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        return self._vocabulary.tokenize(plain, parse_special=False)
+        return prompt.encode_text(self._vocabulary, plain)
+
+
+class Follower:
+    """Holds one answer to its constraint, token by token."""
+
+    def __init__(self, wanted: Constraint, tokenizer: Tokenizer) -> None:
+        import numpy as np
+        from llguidance import LLMatcher
+
+        self._parse, self._piece = wanted.parse, tokenizer.vocabulary.piece
+        self._matcher = LLMatcher(tokenizer.view, wanted.grammar, log_level=0)
+        self._bits = np.zeros(-(-tokenizer.vocabulary.n_vocab // 32), np.int32)
+        self._utf8 = Utf8()
+        self.text = ""
+
+    def mask(self, logits: npt.NDArray[np.float32]) -> None:
+        """Forbid every token, the end of the text included, that cannot come now."""
+        import numpy as np
+
+        self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
+        allowed = np.unpackbits(self._bits.view(np.uint8), count=len(logits), bitorder="little")
+        np.copyto(logits, -np.inf, where=allowed == 0)
+
+    def feed(self, token: int) -> str:
+        """The text that a token of the answer completes."""
+        text = self._utf8.feed(self._piece(token)) if self._matcher.consume_token(token) else ""
+        self.text += text
+        return text
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing can follow: the answer is whole, or llguidance gave up on a constraint that grew too complex on the way."""
+        return self._matcher.is_stopped()
+
+    @property
+    def whole(self) -> bool:
+        """Whether the answer may end here."""
+        return not self._matcher.is_error() and self._matcher.is_accepting()
+
+    def parsed(self) -> Any:
+        """The typed value of a whole answer; None if it fails what no grammar can say, such as a check of a pydantic model's own."""
+        try:
+            return self._parse(self.text)
+        except (ValueError, RecursionError):
+            return None

@@ -1,26 +1,35 @@
-"""Is this thought going round in circles? On token ids alone, at about two microseconds a token.
+"""Is this thought going round in circles? On token ids alone, at about a microsecond a token.
 
-Two signs: the same passage at least four times in a row, to the token; and a long stretch that says little new, because
-a few sentences come back in any order or with a counter in them. Sampling penalties do not cure loops and harm ordinary
-text, so none is used; a loop is found, and the thought is landed (see `budget.py`).
+Two signs: the same passage at least four times in a row, to the token; and a long stretch made of passages that came
+before, in any order or with a counter between them. Where numbers change in every line, as in tables, lists and trying
+out one number after another, few passages are as long as that. Sampling penalties do not cure loops and harm ordinary
+text, so none is used; a loop is found, and the thought is landed (see `budget.py`). `bench/thinking.py` measures it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 EVERY_TOKENS = 32
-GRAM = 16
+GRAM, LONG_GRAM = 16, 32
+"""A passage has at least this many tokens; the second is for text of few words, where a token says less."""
 REPEATS = 4
 CYCLE_TOKENS = 128
 """An exact cycle covers at least this much ..."""
 PLAIN_CYCLE_TOKENS = 1024
 """... and this much if there is no letter in it: zeros of a long number, rules and empty cells of a table."""
 WINDOWS = ((1024, 256), (4096, 1024))
-"""Stretches looked at for variety, and how often; the second sees passages of several hundred tokens come back."""
-NEW_SHARE = 0.2
-"""A stretch in which fewer of the 16-grams than this are different says little new."""
+"""Stretches looked at for what comes back, and how often; the second sees passages of several hundred tokens."""
+LOOP_SHARE = 0.6
+"""A loop takes up at least this much of such a stretch ..."""
+NEW_SHARE = 0.1
+"""... and no more of its tokens than this are new."""
+_NEW_WEIGHT = 3
+"""Before a loop begins, more than one token in four is new."""
+_WORDS, _LETTERS, _FEW_LETTERS = 1 / 4, 1 / 3, 1 / 6
+"""Of the tokens of ordinary text more than a quarter are words; of cycles and stretches that may be a table, so many have letters."""
 
 _KEPT = WINDOWS[-1][0]
 
@@ -62,10 +71,13 @@ class LoopDetector:
             if at < 0 or period * REPEATS > end:
                 return None
             length = self._covered(period)
-            if length >= max(REPEATS * period, CYCLE_TOKENS) and (length >= PLAIN_CYCLE_TOKENS or self._has_letters(text[-period:])):
+            if length >= max(REPEATS * period, self._least(text[-period:])):
                 return Loop(self.fed - length + period)
             at = text.rfind(tail, 0, at + GRAM - 1)
         return None
+
+    def _least(self, cycle: str) -> int:
+        return CYCLE_TOKENS if self._share(cycle, letters=1) >= _LETTERS else PLAIN_CYCLE_TOKENS
 
     def _covered(self, period: int) -> int:
         """How many tokens up to here repeat with this period, the first time included."""
@@ -78,17 +90,51 @@ class LoopDetector:
         return end - start
 
     def _stale(self, size: int) -> Loop | None:
-        """Little variety in the last `size` tokens."""
+        """A long end of the last `size` tokens that was said before."""
         text = self._text[-size:]
-        if len(text) < size:
+        if len(text) < size or not (said := _said(text, GRAM)):
             return None
-        grams = size - GRAM + 1
-        different = len({text[index : index + GRAM] for index in range(grams)})
-        if different >= NEW_SHARE * grams or not self._has_letters(text):
+        if size < _KEPT and self._share(text, letters=1) < _FEW_LETTERS:
             return None
-        return Loop(self.fed - size + different)
+        if self._share(text, letters=2) < _WORDS:
+            said = _said(text, LONG_GRAM)
+        begin = _begin(said)
+        length = len(said) - begin
+        if length < LOOP_SHARE * size or said.count(0, begin) > NEW_SHARE * length:
+            return None
+        return Loop(self.fed - length)
 
-    def _has_letters(self, text: str) -> bool:
-        """Whether a fair part of the tokens have letters; tables, rules and long numbers have few."""
-        lettered = (char for char in set(text) if any(byte >= 0x80 or chr(byte).isalpha() for byte in self._piece(ord(char))))
-        return sum(text.count(char) for char in lettered) * 3 >= len(text)
+    def _share(self, text: str, letters: int) -> float:
+        """The share of tokens with so many letters: one leaves out digits, rules and empty cells, two say which are words."""
+        lettered = (char for char in set(text) if _letters(self._piece(ord(char))) >= letters)
+        return sum(text.count(char) for char in lettered) / len(text)
+
+
+def _letters(piece: bytes) -> int:
+    return sum(byte >= 0x80 or chr(byte).isalpha() for byte in piece)
+
+
+def _said(text: str, gram: int) -> bytearray:
+    """For each token 1 if it is part of a passage that came before and comes often, else 0; empty if few can be."""
+    grams = [text[index : index + gram] for index in range(len(text) - gram + 1)]
+    often = {passage: count for passage, count in Counter(grams).items() if count >= REPEATS}
+    if sum(often.values()) < LOOP_SHARE / 2 * len(text):
+        return bytearray()
+    said, seen, ones = bytearray(len(text)), set(), b"\1" * gram
+    for index, passage in enumerate(grams):
+        if passage in seen:
+            said[index : index + gram] = ones
+        elif passage in often:
+            seen.add(passage)
+    return said
+
+
+def _begin(said: bytearray) -> int:
+    """Where the end begins of which most was said before: the one with the largest sum, a token said counting 1, a new one less than 0."""
+    best = total = 0
+    begin = len(said)
+    for index in range(len(said) - 1, -1, -1):
+        total += 1 if said[index] else -_NEW_WEIGHT
+        if total > best:
+            best, begin = total, index
+    return begin

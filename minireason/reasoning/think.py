@@ -74,14 +74,30 @@ class ThinkMachine:
         """Whether this token would close the thought, where the vocabulary has the tag as a token."""
         return self.state is State.THINKING and self._by_id.get(token) == CLOSE
 
+    def end_of_tag(self, piece: bytes) -> str:
+        """What of a token's text completes the tag that closes the thought, where the tags are text; "" if it completes none."""
+        if self._by_id or self.state is not State.THINKING:
+            return ""
+        text = self._held + piece.decode("utf-8", "replace")
+        return text[len(self._held) : text.index(CLOSE) + len(CLOSE)] if CLOSE in text else ""
+
     def closes_again(self, token: int) -> bool:
         """Whether this token would close once more a thought that was closed for the model."""
         return self.state is State.ANSWER and self.forced and self._by_id.get(token) == CLOSE
 
     @property
     def whole(self) -> bool:
-        """Whether the tokens so far end with a character."""
-        return self._utf8.whole
+        """Whether the tokens so far end with a character, and not within what may become a tag."""
+        return self._utf8.whole and not self.held
+
+    @property
+    def held(self) -> str:
+        """The beginning of a tag, where the tags are text, or nothing."""
+        return self._held
+
+    def drop_held(self) -> None:
+        """The beginning of a tag was taken back."""
+        self._held = ""
 
     def cut(self) -> list[Span]:
         """What follows does not go on with what came: drop an unfinished character, let out what was held back."""

@@ -45,7 +45,10 @@ class _Worker:
     def ask(self, first: str, second: str) -> bool:
         with self._lock:
             process = self._running()
-            return process is not None and self._line(process, json.dumps([first, second]), DEADLINE_S) == "true"
+            verdict = self._line(process, json.dumps([first, second]), DEADLINE_S) if process else ""
+            if not verdict:  # a child that was killed may still look alive for a moment
+                self._stop()
+            return verdict == "true"
 
     def _running(self) -> subprocess.Popen[str] | None:
         if self._process and self._process.poll() is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,16 +25,19 @@ class _Class:
 
 
 class Ballot:
-    """Collects votes into classes of answers that are the same, in the order in which the chains end."""
+    """Collects votes into classes of answers that are the same, in the order in which the chains end.
 
-    def __init__(self, same: Callable[[str, str], bool] = answer.same) -> None:
-        self._same = same
+    `key` gives an answer's canonical form; equal ones are the same answer, of others `same` decides.
+    """
+
+    def __init__(self, same: Callable[[str, str], bool] = answer.same, key: Callable[[str], str] = answer.key) -> None:
+        self._same, self._key = same, key
         self._classes: list[_Class] = []
         self._by_key: dict[str, _Class] = {}
 
     def add(self, chain: int, text: str, confidence: float | None = None) -> None:
-        """One vote; equal keys are the same answer at once, other pairs are compared once a class."""
-        key = answer.key(text)
+        """One vote; pairs with other keys are compared once a class."""
+        key = self._key(text)
         found = self._by_key.get(key) or next((other for other in self._classes if self._same(other.answer, text)), None)
         if found is None:
             found = _Class(text, key)
@@ -88,6 +92,13 @@ def decided(votes: Sequence[int], still_open: int, settings: VoteSettings) -> St
     return None
 
 
+def worth_at_once(planned: int, settings: VoteSettings) -> int:
+    """How many of the planned chains to run at a time, where memory and machine allow: half of them, since the other half may
+    never be needed, unless all are to run anyway."""
+    return planned if settings.stop == "none" else min(planned, max(settings.min_votes, -(-planned // 2)))
+
+
+@functools.cache
 def leader_is_favourite(first: int, second: int) -> float:
     """P(p1 > p2) for p1 ~ Beta(first + 1, second + 1), p2 = 1 - p1 (Adaptive-Consistency, arXiv 2305.11860), in closed form."""
     trials = first + second + 1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from dataclasses import fields
@@ -13,7 +14,7 @@ from minireason import Reply
 from tests.cli.run import COMMAND, assert_one_sentence, minireason
 from tests.models.build import write
 
-TINY = ("ask", "--model", "tiny", "--temperature", "0")
+TINY = ("ask", "--model", "tiny", "--threads", "1", "--temperature", "0")
 
 
 def test_answer_on_standard_output_and_thinking_on_standard_error() -> None:
@@ -145,12 +146,17 @@ def test_ctrl_c_keeps_what_there_is(smollm2_path: Path) -> None:
 
 
 def test_ctrl_c_with_json_still_prints_the_object(smollm2_path: Path) -> None:
-    arguments = [*COMMAND, "ask", "--json", "--thinking", "show", "--model", str(smollm2_path), "Write a very long story about a fox."]
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(4)
+    pty = pytest.importorskip("pty")
+    arguments = [*COMMAND, "ask", "--json", "--thinking", "hide", "--model", str(smollm2_path), "Write a very long story about a fox."]
+    ours, its = pty.openpty()
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=its, stdin=subprocess.DEVNULL)
+    os.close(its)
+    shown = b""
+    while not re.search(rb"thinking \.\.\..*\x1b\[\?25h", shown, re.DOTALL):  # the line of progress goes with the first token
+        shown += os.read(ours, 1000)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
+    os.close(ours)
     assert process.returncode == 130
     assert json.loads(out)["finish_reason"] == "cancelled"
 
@@ -166,7 +172,14 @@ def test_thinking_has_a_budget() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--effort", "huge"), ("--thinking-budget", "-1"), ("--thinking-seconds", "-2"), ("--thinking-budget", "9999999")]
+    ("option", "value"),
+    [
+        ("--effort", "huge"),
+        ("--thinking-budget", "-1"),
+        ("--thinking-seconds", "-2"),
+        ("--thinking-budget", "9999999"),
+        ("--max-tokens", "4097"),
+    ],
 )
 def test_impossible_thinking_is_refused(option: str, value: str) -> None:
     assert_one_sentence(minireason("ask", "--model", "tiny", option, value, "What is 2 + 2?"), 2, value.lstrip("-"))
@@ -174,9 +187,8 @@ def test_impossible_thinking_is_refused(option: str, value: str) -> None:
 
 def test_structured_answers(tmp_path: Path) -> None:
     schema = tmp_path / "s.json"
-    schema.write_text(
-        '{"type": "object", "properties": {"n": {"type": "integer", "minimum": 0, "maximum": 99}}, "required": ["n"], "additionalProperties": false}'
-    )
+    number = {"type": "integer", "minimum": 0, "maximum": 99}
+    schema.write_text(json.dumps({"type": "object", "properties": {"n": number}, "required": ["n"], "additionalProperties": False}))
     plain = minireason(*TINY, "--schema", str(schema), "What is 5 + 8?")
     assert plain.code == 0
     assert 0 <= json.loads(plain.out)["n"] <= 99

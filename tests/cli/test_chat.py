@@ -16,7 +16,7 @@ from minireason.cli import render
 from minireason.cli.chat.loop import Chat
 from tests.cli.terminal import ALT_ENTER, CTRL_C, CTRL_D, CTRL_T, CTRL_U, Terminal
 
-TINY = ("chat", "--model", "tiny", "--temperature", "0")
+TINY = ("chat", "--model", "tiny", "--threads", "1", "--temperature", "0")
 STORY = "Tell a long story of a fox."
 NOISE = ("--temperature", "5", "--top-p", "1", "--no-loop-check")
 """Of a model with random weights."""
@@ -216,6 +216,15 @@ def test_an_answer_survives_resizes(smollm2_path: Path, wraps_again: bool) -> No
     terminal.see("answered")
     shown = terminal.ready().partition(STORY)[2].partition("answered")[0]
     assert shown.split() == saved()[0]["answer"].split(), "each word once"
+
+
+def test_a_structured_answer_is_no_markdown() -> None:
+    chat = Terminal(*TINY, "--effort", "none", "--regex", r"\*\*a\*\* \$b\$")
+    chat.ready()
+    chat.type("What?\r")
+    chat.see("**a** $b$")
+    chat.type(CTRL_D)
+    assert chat.ended() == 0
 
 
 def test_what_is_typed_ahead_waits_for_the_next_line() -> None:

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from minireason import LoadSettings, Settings, VoteSettings
+from minireason import BadSetting, LoadSettings, Settings, VoteSettings
 from minireason.cli.grouped import Sectioned, expand
 from minireason.cli.options import Asked
 from minireason.cli.solve import Vote
@@ -32,7 +32,17 @@ def test_what_was_said_is_sorted_and_the_rest_left_out() -> None:
     assert Vote(parallel="4", samples=3).changes == {"parallel": 4, "samples": 3}
 
 
-@pytest.mark.parametrize("command", ["ask", "solve", "chat"])
+def test_a_budget_above_the_context_is_refused_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minireason.engine.llama.Model.__init__", None)
+    with pytest.raises(BadSetting, match="thinking_budget=600: the context holds 512 tokens"):
+        Asked(n_ctx=512, thinking_budget=600)
+    assert Asked(model="tiny", thinking_budget=4000).model_name() == "tiny"
+    with pytest.raises(BadSetting, match="thinking_budget=5000: the context holds 4096 tokens"):
+        Asked(model="tiny", thinking_budget=5000).model_name()
+    assert Asked(model="tiny", max_tokens=100_000).model_name() == "tiny", "at most so many, if there is room"
+
+
+@pytest.mark.parametrize("command", ["ask", "solve", "chat", "eval"])
 def test_help_has_every_shared_option_in_its_section(command: str) -> None:
     sections = minireason(command, "--help", env={"COLUMNS": "80"}).out.split("\n\n")
     found = {section.split(":")[0]: section for section in sections}

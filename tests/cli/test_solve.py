@@ -64,7 +64,7 @@ def test_bad_input_is_one_sentence(arguments: tuple[str, ...], part: str) -> Non
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to a process alone")
 def test_ctrl_c_shows_the_vote_so_far(smollm2_path: Path) -> None:
-    options = ("--threads", "1", "--parallel", "2", "--stop", "none", "-n", "50")
+    options = ("--threads", "1", "--parallel", "2", "--stop", "none", "-n", "50", "--max-tokens", "60")
     process = subprocess.Popen(
         [*COMMAND, "solve", "--model", str(smollm2_path), *options, "Tell me a long story."], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

@@ -26,7 +26,7 @@ def screen(output: str) -> str:
 
 
 def test_ask_shows_thinking_answer_and_facts() -> None:
-    child = spawn("ask", "--model", "tiny", "--temperature", "0", "What is 5 + 8?")
+    child = spawn("ask", "--model", "tiny", "--threads", "1", "--temperature", "0", "What is 5 + 8?")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
@@ -40,11 +40,18 @@ def test_ask_shows_thinking_answer_and_facts() -> None:
     assert not any("loading" in line for line in lines), "the progress line is gone"
 
 
+def test_a_structured_answer_is_no_markdown() -> None:
+    child = spawn("ask", "--model", "tiny", "--threads", "1", "--effort", "none", "--regex", r"\*\*a\*\* \$b\$", "What?")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert screen(child.before).splitlines()[0] == "**a** $b$"
+
+
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 def test_chat_reads_turns_from_a_pipe(locale: str) -> None:
     script = b"What is 5 + 8?\n\xff\nWhat is 13 + 4?\n"
     done = subprocess.run(
-        [sys.executable, *ARGUMENTS, "chat", "--model", "tiny", "--temperature", "0", "--thinking", "hide"],
+        [sys.executable, *ARGUMENTS, "chat", "--model", "tiny", "--threads", "1", "--temperature", "0", "--thinking", "hide"],
         input=script,
         capture_output=True,
         check=False,

@@ -75,6 +75,8 @@ class ListSink:
         self.taken: list[int] = []
         self.limit, self.forced = limit, forced or {}
         self.full = self.ended_for_room = False
+        self.kept = 0
+        self.limit_told: int | None = None
 
     def take(self, token: int) -> list[int]:
         if len(self.taken) >= self.limit:
@@ -82,6 +84,12 @@ class ListSink:
         forced = self.forced.get(len(self.taken) + 1, [])
         self.taken += [token, *forced]
         return [token, *forced]
+
+    def keeps(self, n_ctx: int) -> int:
+        return self.kept
+
+    def limited_to(self, n_ctx: int) -> None:
+        self.limit_told = n_ctx
 
     def out_of_room(self) -> None:
         self.ended_for_room = True

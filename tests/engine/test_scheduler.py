@@ -202,6 +202,21 @@ def test_without_memory_to_grow_the_reply_ends_and_is_kept() -> None:
     assert len(sink.taken) == 8
 
 
+@pytest.mark.parametrize("most", [16, 1_000])
+def test_the_cache_grows_while_what_a_sequence_keeps_is_still_free(most: int) -> None:
+    backend = FakeBackend(n_ctx=16, n_seq_max=1)
+    backend.most = most
+    scheduler = Scheduler(backend, 64)
+    sequence, sink = start(scheduler, [1, 2], 30)
+    _, waiting = start(scheduler, [1, 2], 30)
+    sink.kept = 6
+    while backend.n_ctx == 16 and sink.limit_told is None:
+        assert len(sequence.tokens) + sink.kept <= 17
+        scheduler.step()
+    told = 16 if most == 16 else None
+    assert (scheduler.n_ctx, sink.limit_told, waiting.limit_told) == (told or 64, told, told)
+
+
 def test_what_a_finalizer_defers_runs_before_the_next_step() -> None:
     scheduler = Scheduler(FakeBackend(n_seq_max=1), 64)
     dropped, _ = start(scheduler, [1], 50)
@@ -276,3 +291,17 @@ def test_room_is_made_ahead_of_time_as_far_as_there_may_be_any() -> None:
     scheduler.reserve(1000)
     assert backend.n_ctx == 128
     assert backend.tokens[0] == list(range(21)), "nothing is forgotten for it"
+
+
+def test_of_a_passing_sequence_only_the_prompt_stays_in_the_cache() -> None:
+    backend = FakeBackend()
+    scheduler = Scheduler(backend, 64)
+    prompt = list(range(10, 20))
+    passing, sink = start(scheduler, prompt, 20)
+    passing.passing = True
+    run(scheduler)
+    assert len(sink.taken) == 20
+    assert [slot.cached for slot in scheduler._slots if slot.cached] == [prompt]
+    again, _ = start(scheduler, prompt, 1)
+    run(scheduler)
+    assert again.cached_tokens == len(prompt) - 1

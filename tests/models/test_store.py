@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
-from minireason import NotInstalled, UnknownModel
+from minireason import ModelFileError, NotInstalled, UnknownModel
 from minireason.models import places, store
+from minireason.models.store import Manifest, ModelFile, StoredFile
 
 
 def test_what_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +39,17 @@ def test_named_model_from_the_models_directory() -> None:
     with pytest.raises(NotInstalled):
         store.find("r1-7b:Q4_K_M")
     assert [spec.name for spec, _ in store.installed()] == ["r1-7b"]
+
+
+def test_a_fingerprint_is_the_hash_of_the_bytes_or_what_was_noted(tiny_path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.gguf"
+    copy.write_bytes(tiny_path.read_bytes())
+    file = store.find(str(copy))
+    assert store.fingerprint(file) == hashlib.sha256(tiny_path.read_bytes()).hexdigest()
+    store.note(Manifest("copy", "", (StoredFile(str(copy), 1, "ab" * 32),), "a test"))
+    assert store.fingerprint(file) == "ab" * 32
+    with pytest.raises(ModelFileError):
+        store.fingerprint(ModelFile(tmp_path, "folder"))
 
 
 def test_missing_path_and_unknown_name(tmp_path: Path) -> None:

@@ -65,11 +65,12 @@ def test_same_seed_same_tokens(engine: Engine) -> None:
 
 def test_growing_changes_nothing(engine: Engine, request: pytest.FixtureRequest) -> None:
     ids = prompt(engine)
-    grown = engine.alone(ids, 300)
+    ids = (ids * 256)[:240]
+    grown = engine.alone(ids, 60)
     assert engine.context.n_ctx > 256
     roomy = Engine(engine.model.path, n_ctx=1024)
     request.addfinalizer(roomy.close)
-    assert roomy.alone(ids, 300) == grown
+    assert roomy.alone(ids, 60) == grown
     assert roomy.context.n_ctx == 1024
 
 
@@ -90,18 +91,18 @@ def test_a_quantized_cache_grows_forks_and_rewinds(smollm2_path: Path, kv_type: 
     engine, roomy = Engine(smollm2_path, kv_type=kv_type), Engine(smollm2_path, n_ctx=1024, kv_type=kv_type)
     request.addfinalizer(engine.close)
     request.addfinalizer(roomy.close)
-    ids = prompt(engine, "<|im_start|>user\nTell me about foxes.<|im_end|>\n<|im_start|>assistant\n")
-    sequence, sink = engine.start(ids, 160)
+    ids = prompt(engine, f"<|im_start|>user\nTell me about foxes{', about foxes' * 50}.<|im_end|>\n<|im_start|>assistant\n")
+    sequence, sink = engine.start(ids, 60)
     while len(sink.taken) < 20:
         engine.scheduler.step()
     engine.scheduler.rewind(sequence, len(ids) + 10)
     del sink.taken[10:]
-    forked, its_sink = engine.start(list(sequence.tokens), 150)
+    forked, its_sink = engine.start(list(sequence.tokens), 50)
     engine.run()
     assert forked.cached_tokens >= len(ids) + 8
     assert engine.context.n_ctx > 256, "the two together outgrew the first cache"
     assert sink.taken[10:] == its_sink.taken
-    assert sink.taken == roomy.alone(ids, 160)
+    assert sink.taken == roomy.alone(ids, 60)
     assert roomy.context.n_ctx == 1024
 
 

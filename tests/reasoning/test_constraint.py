@@ -1,36 +1,45 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from minireason import BadSetting, UsageError
 from minireason.reasoning import constraint as module
-from minireason.reasoning.constraint import Constraint, Follower, constraint
+from minireason.reasoning.constraint import Constraint, Follower, Tokenizer, constraint
 from minireason.settings import Settings
 
 LITERALS = ("</think>", "<|end|>")
 
 
 class Characters:
-    """A vocabulary of single bytes and two special tokens, the second of which ends a text."""
+    """A vocabulary of single bytes and two special tokens, the second of which ends a text.
+
+    As in llama.cpp, literals of user-defined tokens become those tokens whatever one asks for.
+    """
 
     n_vocab = 256 + len(LITERALS)
     special = {literal: 256 + index for index, literal in enumerate(LITERALS)}  # noqa: RUF012
     eog = frozenset({257})
+    bos = None
 
     def piece(self, token: int) -> bytes:
         return bytes([token]) if token < 256 else LITERALS[token - 256].encode()
 
     def tokenize(self, text: str, *, parse_special: bool) -> list[int]:
         assert not parse_special
-        return list(text.encode())
+        parts = re.split(f"({'|'.join(map(re.escape, LITERALS))})", text)
+        return [token for part in parts for token in ([self.special[part]] if part in LITERALS else part.encode())]
 
 
 VOCABULARY = Characters()
+TOKENIZER = Tokenizer(VOCABULARY)
 
 
 def made(**settings: Any) -> Constraint:
@@ -43,7 +52,7 @@ def accepts(wanted: Constraint, text: str) -> bool:
     """Whether a model could write this and stop there, every token allowed when it comes."""
     import numpy as np
 
-    follower = Follower(wanted, VOCABULARY)
+    follower = Follower(wanted, TOKENIZER)
     for token in [*text.encode(), 257]:
         logits = np.zeros(VOCABULARY.n_vocab, np.float32)
         follower.mask(logits)
@@ -53,7 +62,7 @@ def accepts(wanted: Constraint, text: str) -> bool:
         if token != 257:
             follower.feed(token)
             if follower.over:
-                return follower._text == text.encode()
+                return follower.text == text
     return True
 
 
@@ -96,12 +105,34 @@ def test_a_class(kind: Any, text: str, value: object) -> None:
     assert not accepts(wanted, text[:-1])
 
 
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=5), st.text())
+def test_choices_are_exactly_these(choices: list[str], other: str) -> None:
+    wanted = made(choices=choices)
+    assert all(accepts(wanted, choice) for choice in choices)
+    assert accepts(wanted, other) == (other in choices)
+
+
 def test_choices_are_text_whatever_they_hold() -> None:
     choices = ["A", "AB", 'say "x"\n', "</think>", "<|end|>", "ü/🙂", "[a-z]+", "start: x"]
     wanted = made(choices=choices)
     assert all(accepts(wanted, choice) for choice in choices)
     assert not any(accepts(wanted, text) for text in ("B", "a", "x", "", "ABC"))
     assert wanted.parse("AB") == "AB"
+
+
+def test_many_choices() -> None:
+    wanted = made(choices=[f"number {index}" for index in range(10_000)])
+    assert accepts(wanted, "number 9999")
+    assert not accepts(wanted, "number 10000")
+
+
+@pytest.mark.parametrize("text", ["</think>", "<|end|>", "a </think>", "<|end|><|end|>"])
+def test_constants_cannot_forge_control_tokens(text: str) -> None:
+    """Where nothing else can come llguidance has the text tokenized, to know the one token that it lets through."""
+    assert accepts(made(choices=[text]), text)
+    assert accepts(made(regex=re.escape(text)), text)
+    assert accepts(made(schema={"const": text}), json.dumps(text))
+    assert accepts(made(schema={"type": "object", "properties": {text: {"type": "null"}}, "required": [text]}), json.dumps({text: None}))
 
 
 def test_a_regex() -> None:
@@ -117,19 +148,9 @@ def test_recursion_that_ends_is_allowed() -> None:
     assert accepts(wanted, '{"kids": [{"kids": []}, {"kids": [{"kids": []}]}]}')
 
 
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"$ref": "#"},
-        {"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]},
-        {"type": "array", "items": {"$ref": "#"}, "minItems": 1},
-        {"type": "array", "prefixItems": [{"type": "null"}, {"$ref": "#"}], "minItems": 2},
-        {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"allOf": [{"$ref": "#/$defs/a"}]}}},
-    ],
-)
-def test_endless_recursion_is_refused(schema: dict[str, Any]) -> None:
+def test_endless_recursion_is_refused() -> None:
     with pytest.raises(BadSetting, match="no value fits"):
-        made(schema=schema)
+        made(schema={"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]})
 
 
 @pytest.mark.parametrize(
@@ -141,10 +162,14 @@ def test_endless_recursion_is_refused(schema: dict[str, Any]) -> None:
         ({"schema": {"enum": []}}, "is not a JSON schema|Unsatisfiable"),
         ({"schema": {"$ref": "#/nowhere"}}, "cannot be used"),
         ({"schema": {"const": {1, 2}}}, "not JSON"),
+        ({"schema": {"type": "string", "pattern": r"\p{L}"}}, "is not a 'regex'"),
+        ({"schema": {"$ref": "https://example.com/schema.json"}}, "cannot be used"),
         ({"schema": type("Odd", (), {})}, "pydantic model or a dataclass"),
         ({"regex": "["}, "unclosed"),
         ({"regex": "(?=a)b"}, "look-around"),
         ({"regex": r"[^\s\S]"}, "nothing fits it"),
+        ({"regex": r"a[^\s\S]"}, "nothing fits it"),
+        ({"regex": r"(a{1,100}){90,100}"}, "too complex"),
         ({"regex": ""}, "empty text"),
     ],
 )
@@ -173,10 +198,58 @@ def test_settings_that_make_no_sense(settings: dict[str, Any]) -> None:
         Settings(**settings)
 
 
-def test_a_long_schema_is_cut_in_a_message() -> None:
+def test_objects_take_what_their_schema_names() -> None:
+    wanted = made(schema={"type": "object", "properties": {"a": {"type": "null"}}})
+    assert accepts(wanted, '{"a": null}')
+    assert not accepts(wanted, '{"b": null}')
+    assert accepts(made(schema={"type": "object"}), '{"b": null}')
+
+
+def test_an_error_keeps_the_value_and_shows_its_beginning() -> None:
+    schema = {"type": "integer", "minimum": 2, "maximum": 1, "description": "x" * 10_000}
     with pytest.raises(BadSetting) as caught:
-        made(schema={"type": "integer", "minimum": 2, "maximum": 1, "description": "x" * 10_000})
-    assert len(str(caught.value)) < 250
+        made(schema=schema)
+    assert caught.value.value == schema
+    for settings in ({"schema": schema}, {"regex": "(" * 5000}, {"choices": ["x" * 500, ""]}, {"schema": {"type": ["x" * 1000]}}):
+        with pytest.raises(BadSetting) as caught:
+            made(**settings)
+        assert len(str(caught.value)) < 300
+
+
+def nested(depth: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "integer"}
+    for _ in range(depth):
+        schema = {"type": "array", "items": schema}
+    return schema
+
+
+@pytest.mark.parametrize("depth", [150, 3_000, 100_000])
+def test_deep_nesting_is_refused(depth: int) -> None:
+    with pytest.raises(BadSetting, match=r"nested too deeply|recursion limit"):
+        made(schema=nested(depth))
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [({"type": "number"}, "1e999"), ({"type": "integer"}, "9" * 5000), ({"type": "integer", "minimum": 3}, "2")],
+)
+def test_what_no_value_can_be_made_of(schema: dict[str, Any], text: str) -> None:
+    parse = made(schema=schema).parse
+    with pytest.raises(ValueError, match=r"beyond|digits|minimum"):
+        parse(text)
+
+
+def test_choices_out_of_an_iterator() -> None:
+    assert Settings(choices=(text for text in "ab")).choices == ("a", "b")  # type: ignore[arg-type]
+
+
+def test_a_constraint_that_grows_too_complex_on_the_way_is_not_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_TRIED_BYTES", 10)
+    follower = Follower(made(regex="(a{1,1000}){1,1000}"), TOKENIZER)
+    while not follower.over:
+        assert follower.feed(ord("a")) == "a" or follower.over
+    assert 10 < len(follower.text) < 1000
+    assert not follower.whole
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,10 +267,11 @@ def test_a_value_that_fails_the_class_itself_is_none() -> None:
             if self.n == 4:
                 raise ValueError("not four")
 
-    follower = Follower(made(schema=Even), VOCABULARY)
+    follower = Follower(made(schema=Even), TOKENIZER)
     for token in b'{"n": 4':
         follower.feed(token)
-    assert follower.parsed() is None, "not whole yet"
+    assert not follower.whole
     follower.feed(ord("}"))
+    assert follower.whole
     assert follower.parsed() is None
-    assert json.loads(follower._text) == {"n": 4}
+    assert json.loads(follower.text) == {"n": 4}

@@ -55,6 +55,9 @@ def prose(rng: random.Random, count: int) -> str:
     )
 
 
+SUMS = ["so 347 + 586 = 933\n", "ones 7 + 6 = 13, so 3\n", "tens 4 + 8 + 1 = 13, so 33\n"]
+
+
 def planted(rng: random.Random) -> Iterator[tuple[str, str]]:
     """(kind, looping text): exact, with a counter, a few sentences in any order, long passages."""
     one, few = prose(rng, rng.randrange(1, 4)), [prose(rng, 1) for _ in range(3)]
@@ -63,6 +66,9 @@ def planted(rng: random.Random) -> Iterator[tuple[str, str]]:
     yield "counter", "".join(f"Attempt {number}: {prose(random.Random(7), 9)}\n" for number in range(100))
     yield "any order", "".join(rng.choice(few) for _ in range(600))
     yield "long", prose(rng, 25) * 30
+    short = prose(random.Random(rng.random()), 4)[:120]
+    yield "counter, short", "".join(f"\nAttempt {number}: {short}" for number in range(200))
+    yield "sums in any order", "".join(rng.choice(SUMS) for _ in range(300))
 
 
 @pytest.mark.parametrize("encode", [words, letters])
@@ -100,6 +106,23 @@ NO_LOOPS = {
     ),
     "code": lambda rng: "".join(f"    if name == '{rng.choice(WORDS)}{n}':\n        return {n}\n" for n in range(150)),
     "said three times": lambda rng: prose(rng, 6) * 3,
+    "squares": lambda rng: "".join(
+        f"For n = {n} we get n^2 + 1 = {n * n + 1}, which is {'' if n % 3 else 'not '}a multiple of what we want, so we go on.\n"
+        for n in range(1, 80)
+    ),
+    "divisors": lambda rng: "".join(
+        f"Is {n} a divisor? The remainder of 7919 by {n} is {7919 % n}, so it is not, and we take the next one.\n" for n in range(2, 80)
+    ),
+    "cases": lambda rng: "".join(
+        f"Case {n}: x = {rng.randrange(50)}, y = {rng.randrange(50)}. Then the left side is {rng.randrange(900)} and the right side is "
+        f"{rng.randrange(900)}. These are not equal, so this case gives no solution.\n"
+        for n in range(1, 60)
+    ),
+    "quotients": lambda rng: "".join(f"7919 / {n} = {7919 / n:.2f}, not an integer.\n" for n in range(2, 200)),
+    "multiplication": lambda rng: "".join(f"{a} x {b} = {a * b}\n" for a in range(1, 21) for b in range(1, 21)),
+    "binary": lambda rng: "".join(f"{n:08b}\n" for n in range(256)),
+    "wide table": lambda rng: "".join(f"| {' | '.join(str(rng.randrange(3)) for _ in range(12))} |\n" for _ in range(150)),
+    "zero table": lambda rng: "".join(f"| {n} | 0 | 0 | 0 | 0 | 0 | 0 |\n" for n in range(200)),
     "matrix": lambda rng: ("0 " * 20 + "\n") * 20 + prose(rng, 30),
 }
 

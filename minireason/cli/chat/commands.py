@@ -118,14 +118,15 @@ def _model(chat: Chat, name: str) -> None:
 
 
 def _set(chat: Chat, name: str, value: object) -> None:
-    wanted = {**chat.settings, name: value}
-    Settings().changed({key: kept for key, kept in wanted.items() if kept is not None})  # type: ignore[arg-type]
-    chat.settings = {key: kept for key, kept in wanted.items() if kept is not None}
+    wanted = {key: kept for key, kept in {**chat.settings, name: value}.items() if kept is not None}
+    Settings(**wanted)
+    chat.settings = wanted
     render.note(f"({name.replace('_', ' ')}: {value if value is not None else 'as much as there is room for'})")
 
 
 def _effort(chat: Chat, rest: str) -> None:
-    _set(chat, "thinking_budget", None) if chat.settings.get("thinking_budget") else None
+    if chat.settings.get("thinking_budget"):
+        _set(chat, "thinking_budget", None)
     _set(chat, "effort", rest or None)
 
 

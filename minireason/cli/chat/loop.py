@@ -17,6 +17,7 @@ from minireason.errors import ContextFull, EngineError, UsageError
 from minireason.events import Reply
 from minireason.reasoner import Reasoner
 from minireason.session import Session, TurnStream
+from minireason.settings import Settings
 
 LEAVE_WITHIN_S = 3.0
 """Two Ctrl-C on an empty prompt this close together leave."""
@@ -104,14 +105,15 @@ class Chat:
         return turn
 
     def _show(self, turn: TurnStream) -> Reply:
+        answer = Answer(plain=Settings(**self.settings).structured)
         if can_redraw() and self.thinking in ("fold", "hide"):
             live = LiveThinking(lambda: turn.thinking_tokens, thinks=self.reasoner.thinks, hidden=self.thinking == "hide")
             self._on_prefill = live.prefill
-            return show.show(turn, live, Answer())
+            return show.show(turn, live, answer)
         progress = render.Progress()
         self._on_prefill = progress.prefill
         try:
-            return show.show(turn, self.sink, Answer(), progress.clear)
+            return show.show(turn, self.sink, answer, progress.clear)
         finally:
             progress.clear()
 

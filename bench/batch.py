@@ -1,0 +1,138 @@
+"""What a batch buys: tokens per second of B chains side by side, against llama-cpp-python running them one after another.
+
+`python bench/batch.py --model PATH` or `--shape r1-qwen-1.5b`. All chains go on from one prompt for `--length` tokens, whatever the model
+says. minireason runs its own loop and samplers (`engine.scheduler`), the peer `Llama.generate`; its rate does not depend on how many
+chains follow each other, so it runs `--peer-chains`. The time is that of everything after loading, the prompt included. The
+last line is one JSON document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+import speed
+
+PROMPT_TOKENS = 64
+
+
+class Chain:
+    """A sink that lets its sequence go on to a given length; see `minireason.engine.sequence.Sink`."""
+
+    full = False
+
+    def __init__(self, length: int) -> None:
+        self.left = length
+
+    def take(self, token: int) -> list[int]:
+        self.left -= 1
+        return [token] if self.left else []
+
+    def keeps(self, _n_ctx: int) -> int:
+        return 0
+
+    def limited_to(self, _n_ctx: int) -> None: ...
+
+    def out_of_room(self) -> None:
+        sys.exit(f"the context is full with {self.left} tokens to go; ask for a shorter --length")
+
+
+def ours(arguments: argparse.Namespace) -> float:
+    """Seconds for all chains."""
+    from minireason.engine import llama, sampler
+    from minireason.engine.scheduler import Scheduler
+    from minireason.engine.sequence import Sequence
+    from minireason.reasoner import load
+
+    chains, length = arguments.chains, arguments.length
+    with load(arguments.model, n_threads=arguments.threads) as reasoner:
+        scheduler: Scheduler = reasoner._scheduler
+        prompt = reasoner._encoder.text(speed.STORY * PROMPT_TOKENS)[:PROMPT_TOKENS]
+        sinks = [Chain(length) for _ in range(chains)]
+        settings = speed.SAMPLING
+        began = time.perf_counter()
+        for seed, sink in enumerate(sinks):
+            links = sampler.links(settings["temperature"], settings["top_p"], int(settings["top_k"]), seed)
+            scheduler.add(Sequence(list(prompt), llama.SamplerChain(links), sink))
+        while scheduler.step():
+            pass
+        return time.perf_counter() - began
+
+
+def theirs(arguments: argparse.Namespace) -> float:
+    """Seconds for all chains."""
+    from llama_cpp import Llama
+
+    if arguments.no_amx:
+        from minireason.engine.devices import leave_out_amx
+
+        leave_out_amx()
+    threads = {"n_threads": arguments.threads, "n_threads_batch": arguments.threads}
+    model = Llama(arguments.model, n_ctx=PROMPT_TOKENS + arguments.length + 8, verbose=False, **threads)
+    prompt = model.tokenize((speed.STORY * PROMPT_TOKENS).encode(), add_bos=False)[:PROMPT_TOKENS]
+    wanted = {"top_k": speed.SAMPLING["top_k"], "top_p": speed.SAMPLING["top_p"], "temp": speed.SAMPLING["temperature"], "min_p": 0.0}
+    began = time.perf_counter()
+    for seed in range(arguments.chains):
+        model.set_seed(seed)
+        for count, _ in enumerate(model.generate(prompt, repeat_penalty=1.0, **wanted), 1):
+            if count == arguments.length:
+                break
+    return time.perf_counter() - began
+
+
+def measure(peer: str, chains: int, length: int, arguments: argparse.Namespace) -> float:
+    """Tokens per second in all, in a process of its own."""
+    command = [sys.executable, __file__, f"--child={peer}", f"--model={arguments.model}", f"--threads={arguments.threads}"]
+    command += [f"--chains={chains}", f"--length={length}", *(["--no-amx"] if arguments.no_amx else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode < 0 and peer == "theirs" and not arguments.no_amx:
+        print("llama-cpp-python crashed with weights repacked for AMX; it runs without AMX", file=sys.stderr)
+        arguments.no_amx = True
+        return measure(peer, chains, length, arguments)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return chains * length / float(done.stdout.splitlines()[-1])
+
+
+def numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--model", help="a .gguf file")
+    which.add_argument("--shape", choices=sorted(speed.shapes.SHAPES))
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--batches", type=numbers, default=[1, 2, 4, 8, 16])
+    parser.add_argument("--lengths", type=numbers, default=[256])
+    parser.add_argument("--peer-chains", type=int, default=2)
+    parser.add_argument("--no-amx", action="store_true", help="see speed.py")
+    parser.add_argument("--child", choices=("ours", "theirs"), help=argparse.SUPPRESS)
+    parser.add_argument("--chains", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--length", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    arguments.model = arguments.model or str(speed.shape_file(arguments.shape))
+    if arguments.child:
+        print({"ours": ours, "theirs": theirs}[arguments.child](arguments))
+        return
+    print("| tokens a chain | chains at a time | tokens/s | of one chain | of llama-cpp-python |\n|---:|---:|---:|---:|---:|")
+    rows: list[dict[str, Any]] = []
+    for length in arguments.lengths:
+        peer = measure("theirs", arguments.peer_chains, length, arguments)
+        print(f"| {length:,} | llama-cpp-python | {peer:.1f} | | 1.00 |", flush=True)
+        for chains in arguments.batches:
+            rate = measure("ours", chains, length, arguments)
+            rows.append({"length": length, "chains": chains, "tokens_per_s": rate, "peer_tokens_per_s": peer})
+            alone = next(row["tokens_per_s"] for row in rows if row["length"] == length)
+            print(f"| {length:,} | {chains} | {rate:.1f} | {rate / alone:.2f} | {rate / peer:.2f} |", flush=True)
+    print(json.dumps({"model": arguments.model, "threads": arguments.threads, "no_amx": arguments.no_amx, "rows": rows}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,288 @@
+"""Do budgets land, efforts mean something, loops break, answers parse? Measured on tiny's evaluation sets: `python bench/thinking.py`.
+
+Each part can run alone (`--parts accuracy effort`), and `--results FILE` keeps what was measured from run to run. Prints a
+table; the last line is one JSON document of all parts. `--plot FILE.png` (extra `bench`) draws accuracy against budget.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import loops
+import structured
+from speed import shape_file
+from tiny.evaluate import SETS, STREAMS, Item, messages, right, run
+
+import minireason
+from minireason import Done, Event, Reasoner, Reply, Stream
+from minireason.settings import EFFORT_TOKENS, LANDING
+
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+"""Budgets, in parts of the usual length: the median of the uncut thoughts about problems of the same family."""
+BUDGETS = range(301)
+MAX_TOKENS = 1500
+ANSWER_TOKENS = 80
+"""What is left for an answer of random weights, which never end one."""
+LANDINGS = {"line": "", "message": LANDING}
+"""Landings as shipped, at the end of a line, without a message and with the default one."""
+
+Result: TypeAlias = dict[str, Any]
+
+
+def read(name: str, limit: int) -> list[Item]:
+    """The first `limit` items of each family of a set."""
+    items: list[Item] = [json.loads(line) for line in (SETS / f"{name}.jsonl").read_text("utf-8").splitlines()]
+    seen: Counter[str] = Counter()
+    chosen = []
+    for item in items:
+        seen[item["family"]] += 1
+        if seen[item["family"]] <= limit:
+            chosen.append(item)
+    return chosen
+
+
+def asker(reasoner: Reasoner, items: list[Item], settings: Callable[[int], dict[str, Any]]) -> Callable[[int], Stream]:
+    """Starts the reply to an item by its index, with the settings of the index and it as the seed unless they have another."""
+    return lambda i: reasoner.stream(messages(items[i]), **{"seed": i, "max_tokens": MAX_TOKENS, **settings(i)})
+
+
+def replies(reasoner: Reasoner, items: list[Item], settings: Callable[[int], dict[str, Any]]) -> list[Reply]:
+    """The reply to each item; see `asker`."""
+    return run(asker(reasoner, items, settings), len(items))
+
+
+def share_right(items: list[Item], given: list[Reply]) -> float:
+    return statistics.fmean(right(item, reply) for item, reply in zip(items, given, strict=True))
+
+
+def accuracy(reasoner: Reasoner, items: list[Item]) -> Result:
+    """Accuracy of each way to end a thought at each share of the usual length.
+
+    "stop" is the whole reply if its thought ended by itself within the budget, and else no answer: what a limit on
+    tokens alone gives. It is read off the uncut runs, as nothing is put in; the tokens of the answer are not counted.
+    "tag" puts in the closing tag and the blank line wherever the thought is when the budget is used up, `LANDINGS` wait
+    for the end of a line, at most `budget.GRACE_TOKENS`.
+    """
+    natural = replies(reasoner, items, lambda _: {})
+    families: dict[str, list[int]] = {}
+    for item, reply in zip(items, natural, strict=True):
+        families.setdefault(item["family"], []).append(reply.usage.thinking_tokens)
+    lengths = [statistics.median(families[item["family"]]) for item in items]
+    ways: dict[str, dict[str, list[float]]] = {way: {"right": [], "cut": [], "answer_tokens": []} for way in ("stop", "tag", *LANDINGS)}
+
+    def note(way: str, given: list[Reply], ended: set[str]) -> None:
+        ways[way]["right"].append(share_right(items, given))
+        ways[way]["cut"].append(statistics.fmean(reply.thinking_end in ended for reply in given))
+        ways[way]["answer_tokens"].append(statistics.fmean(reply.usage.answer_tokens for reply in given))
+
+    for share in SHARES:
+        budgets = [round(length * share) for length in lengths]
+        within = [reply.usage.thinking_tokens <= budget for reply, budget in zip(natural, budgets, strict=True)]
+        stopped = [reply if fits else replace(reply, boxed=None) for reply, fits in zip(natural, within, strict=True)]
+        ways["stop"]["right"].append(share_right(items, stopped))
+        ways["stop"]["cut"].append(1 - statistics.fmean(within))
+        start = asker(reasoner, items, lambda _: {"landing": ""})
+        note("tag", run(lambda i, s=start, b=budgets: CutAt(s(i), b[i]), len(items)), {"user"})
+        for way, landing in LANDINGS.items():
+            note(way, replies(reasoner, items, lambda i, b=budgets, text=landing: {"thinking_budget": b[i], "landing": text}), {"budget"})
+    return {
+        "items": len(items),
+        "shares": SHARES,
+        "ways": ways,
+        "uncut": share_right(items, natural),
+        "usual_tokens": {family: statistics.median(tokens) for family, tokens in families.items()},
+    }
+
+
+class CutAt:
+    """A stream whose thought is ended when it has so many tokens; others that share its batch may let it have one or two more."""
+
+    def __init__(self, stream: Stream, tokens: int) -> None:
+        self._stream, self._tokens = stream, tokens
+        self._ended = False
+
+    def __next__(self) -> list[Event]:
+        if self._ended:
+            raise StopIteration
+        if self._stream.thinking_tokens >= self._tokens:
+            self._stream.finish_thinking()
+        events = self._stream.poll()
+        self._ended = any(isinstance(event, Done) for event in events)
+        return events
+
+    @property
+    def reply(self) -> Reply:
+        return self._stream.reply
+
+
+def effort(reasoner: Reasoner, items: list[Item]) -> Result:
+    """Accuracy and mean tokens of thinking at each level."""
+    levels = {}
+    for level in EFFORT_TOKENS:
+        given = replies(reasoner, items, lambda _, level=level: {"effort": level})
+        thought = statistics.fmean(reply.usage.thinking_tokens for reply in given)
+        levels[level] = {"right": share_right(items, given), "thinking_tokens": thought}
+    return {"items": len(items), "levels": levels}
+
+
+def answers(reasoner: Reasoner, items: list[Item]) -> Result:
+    """What becomes of replies under every budget, with tiny and with random weights, whose thoughts never end."""
+    per_budget = max(1, len(items) // len(BUDGETS))
+    jobs = [(budget, items[(budget * per_budget + more) % len(items)]) for budget in BUDGETS for more in range(per_budget)]
+    asked = [item for _, item in jobs]
+    found = {"tiny": fates(replies(reasoner, asked, lambda i: {"thinking_budget": jobs[i][0]}))}
+    with minireason.load(shape_file("small"), n_seq_max=STREAMS, n_threads=1) as anything:
+
+        def limits(i: int) -> dict[str, Any]:
+            return {"thinking_budget": jobs[i][0], "max_tokens": jobs[i][0] + ANSWER_TOKENS, "temperature": 1.0}
+
+        found["random weights"] = fates(replies(anything, asked, limits))
+    return {"budgets": len(BUDGETS), **found}
+
+
+def fates(given: list[Reply]) -> Result:
+    """How many replies have an answer, what is wrong with the others, and how the thoughts ended."""
+    wrong: Counter[str] = Counter()
+    for reply in given:
+        if not reply.answer.strip():
+            wrong[f"empty answer, {reply.finish_reason}"] += 1
+        if "think>" in reply.answer:
+            wrong["tag in the answer"] += 1
+    answered = sum(bool(reply.answer.strip()) for reply in given)
+    return {"replies": len(given), "answered": answered, "wrong": dict(wrong), "ends": dict(Counter(str(r.thinking_end) for r in given))}
+
+
+def loop_detector(reasoner: Reasoner, items: list[Item]) -> Result:
+    """Recall, false alarms and cost of the loop detector; the thoughts are tiny's own, at the usual and at a high temperature."""
+    uncut = [replies(reasoner, items, lambda _, t=t: {"temperature": t, "loop_check": False}) for t in (0.6, 1.0)]
+    thoughts = [reply.thinking for given in uncut for reply in given if reply.thinking_end == "natural"]
+    return loops.measure(thoughts, decode_seconds(reasoner))
+
+
+def valid_answers(reasoner: Reasoner, items: list[Item]) -> Result:
+    """Structured answers at temperature 1, of tiny and of random weights."""
+
+    def some(of: Reasoner, count: int, settings: Callable[[int], dict[str, Any]]) -> list[Reply]:
+        return replies(of, [items[i % len(items)] for i in range(count)], settings)
+
+    with minireason.load(shape_file("small"), n_seq_max=STREAMS, n_threads=1) as anything:
+        return {"tiny": structured.validity(reasoner, some, None), "random weights": structured.validity(anything, some, 50)}
+
+
+def decode_seconds(reasoner: Reasoner) -> dict[str, float]:
+    """Seconds a token of one stream alone: tiny, and random weights in the shape of the 1.5B distill."""
+    alone = [reasoner.ask("What is 47 * 86?", seed=seed).timings.tokens_per_s or 0.0 for seed in range(5)]
+    with minireason.load(shape_file("r1-qwen-1.5b")) as large:
+        speed = large.ask("What is 47 * 86?", seed=1, max_tokens=32).timings.tokens_per_s or 0.0
+    return {"tiny": 1 / statistics.median(alone), "1.5B": 1 / speed}
+
+
+PARTS: dict[str, Callable[[Reasoner, list[Item]], Result]] = {
+    "accuracy": accuracy,
+    "effort": effort,
+    "answers": answers,
+    "loops": loop_detector,
+    "schema": valid_answers,
+    "speed": lambda _reasoner, _items: structured.slowdown(str(shape_file("r1-qwen-1.5b"))),
+}
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def table(results: dict[str, Result]) -> str:
+    """Markdown, a table for each part that was measured."""
+    return "\n\n".join(TABLES[part](results[part]) for part in PARTS if part in results)
+
+
+def accuracy_table(found: Result) -> str:
+    usual = ", ".join(f"{family} {tokens:.0f}" for family, tokens in found["usual_tokens"].items())
+    head = f"{found['items']} problems, right answers in percent, uncut {percent(found['uncut'])}; usual lengths in tokens: {usual}"
+    lines = [head, "", "| budget | " + " | ".join(f"{share:.0%}" for share in found["shares"]) + " |"]
+    lines.append("|---" + "|---:" * len(found["shares"]) + "|")
+    rows = (("", "right", percent), (": thoughts cut", "cut", percent), (": answer tokens", "answer_tokens", "{:.0f}".format))
+    for title, key, shown in rows:
+        for way, of in found["ways"].items():
+            if of[key]:
+                lines.append(f"| {way}{title} | " + " | ".join(map(shown, of[key])) + " |")
+    return "\n".join(lines)
+
+
+def effort_table(found: Result) -> str:
+    lines = ["| effort | right | thinking tokens |", "|---|---:|---:|"]
+    lines += [f"| {level} | {percent(of['right'])} | {of['thinking_tokens']:.0f} |" for level, of in found["levels"].items()]
+    return "\n".join(lines)
+
+
+def answers_table(found: Result) -> str:
+    lines = [f"every budget from 0 to {found['budgets'] - 1}", ""]
+    lines += ["| model | replies | with an answer | wrong | ends |", "|---|---:|---:|---|---|"]
+    for model in ("tiny", "random weights"):
+        of = found[model]
+        wrong, ends = (", ".join(f"{name} {count}" for name, count in of[key].items()) or "nothing" for key in ("wrong", "ends"))
+        lines.append(f"| {model} | {of['replies']} | {percent(of['answered'] / of['replies'])} | {wrong} | {ends} |")
+    return "\n".join(lines)
+
+
+TABLES: dict[str, Callable[[Result], str]] = {
+    "accuracy": accuracy_table,
+    "effort": effort_table,
+    "answers": answers_table,
+    "loops": loops.table,
+    "schema": structured.validity_table,
+    "speed": structured.slowdown_table,
+}
+
+
+def plot(found: Result, path: Path) -> None:
+    """Accuracy against budget, one line for each way."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    names = {"stop": "stop", "tag": "cut with </think>", "line": "landing, no message", "message": "landing with the default message"}
+    figure, axes = pyplot.subplots(figsize=(5.6, 3.4), dpi=100)
+    shares = [100 * share for share in found["shares"]]
+    for way, style in zip(names, ("o:", "s--", "^-", "v-"), strict=True):
+        axes.plot(shares, [100 * value for value in found["ways"][way]["right"]], style, label=names[way])
+    axes.axhline(100 * found["uncut"], color="grey", linewidth=0.8, label="uncut")
+    axes.set(xlabel="thinking budget, % of the usual length", ylabel="right answers, %", ylim=(-3, 103), title="tiny")
+    axes.legend(loc="lower right", fontsize="small")
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--set", default="test", choices=("dev", "test"))
+    parser.add_argument("--items", type=int, default=25, help="problems of each of the eight families")
+    parser.add_argument("--parts", nargs="+", choices=tuple(PARTS), default=tuple(PARTS))
+    parser.add_argument("--results", type=Path, help="JSON file of earlier parts; what is measured now is added to it")
+    parser.add_argument("--plot", type=Path, help="PNG file to draw")
+    arguments = parser.parse_args()
+    results: dict[str, Result] = {}
+    if arguments.results and arguments.results.exists():
+        results = json.loads(arguments.results.read_text("utf-8"))
+    items = read(arguments.set, arguments.items)
+    with minireason.load("tiny", n_seq_max=STREAMS, n_threads=1) as reasoner:
+        for part in arguments.parts:
+            results[part] = PARTS[part](reasoner, items)
+            if arguments.results:
+                arguments.results.write_text(json.dumps(results), "utf-8")
+    print(table(results))
+    if arguments.plot and "accuracy" in results:
+        plot(results["accuracy"], arguments.plot)
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The chains of a vote: what they are asked, the seed of each, and what each came to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from minireason.events import Message, Reply, as_messages
+from minireason.models import catalog
+from minireason.reasoning import answer
+from minireason.reasoning.vote import tail_confidence
+from minireason.settings import MAX_SEED
+from minireason.solution import Chain
+
+INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
+"""What the R1 model card adds to questions whose answer can be checked."""
+
+HOTTER = 0.1
+"""Added to the temperature of the chain that replaces one that went round in circles."""
+
+
+def instruction_for(model: str, wished: str | None, *, structured: bool = False) -> str:
+    """The instruction to add: the one wished for, or the model card's unless the catalogue says that the model takes none.
+
+    A structured answer has no room for a \\boxed{}.
+    """
+    if wished is not None:
+        return wished
+    return "" if structured or catalog.bare_questions(model) else INSTRUCTION
+
+
+def with_instruction(question: str | Sequence[Message], instruction: str) -> list[Message]:
+    """The conversation, with the instruction on a line of its own after the last message."""
+    messages = as_messages(question)
+    if instruction and messages and messages[-1]["content"].strip():
+        messages[-1] = Message(role=messages[-1]["role"], content=f"{messages[-1]['content']}\n{instruction}")
+    return messages
+
+
+def chain_seed(*place: int | str) -> int:
+    """The seed of one chain out of a common one and its place: the same on every machine, and unlike that of its neighbours."""
+    return int.from_bytes(hashlib.blake2b("/".join(map(str, place)).encode(), digest_size=8).digest()) % MAX_SEED
+
+
+def canonical(text: str) -> str:
+    """JSON in one form of the many that mean the same; any other text as it is."""
+    try:
+        return json.dumps(json.loads(text), sort_keys=True, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A chain that is planned or running; `confidences` fills while it runs."""
+
+    index: int
+    seed: int
+    temperature: float
+    replaces: int | None = None
+    confidences: Sequence[float] = ()
+
+    def chain(self, reply: Reply, tokens: int, *, structured: bool = False) -> Chain:
+        """What the chain came to; a `structured` answer counts as it is, if it is whole."""
+        ended = reply.finish_reason != "cancelled"
+        whole = reply.parsed is not None if structured else ended
+        found = (reply.answer if structured else answer.final_answer(reply.answer)) if whole else None
+        return Chain(
+            index=self.index,
+            seed=self.seed,
+            temperature=self.temperature,
+            thinking=reply.thinking,
+            text=reply.answer,
+            answer=found,
+            key=None if found is None else canonical(found) if structured else answer.key(found),
+            finish=reply.finish_reason,
+            thinking_end=reply.thinking_end,
+            tokens=tokens,
+            confidence=tail_confidence(self.confidences),
+            total_s=reply.timings.total_s,
+            parsed=reply.parsed,
+            replaced=ended and reply.thinking_end == "loop" and self.replaces is None,
+        )

@@ -1,0 +1,1 @@
+"""How well a model answers a set of questions: run its chains, keep them, score them, and replay rules for stopping a vote."""

@@ -1,0 +1,97 @@
+"""Sets of questions with known answers: JSONL, one object a line.
+
+    {"question": "What is 2 + 2?", "answer": "4", "history": [["What is 1 + 1?", "2"]], ...}
+
+An answer that is no string is taken as JSON. `history` holds earlier turns, if there are any; all other keys are kept and mean
+nothing here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from minireason.errors import UsageError
+from minireason.events import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A question and its answer; `number` is its line in the file, from 1."""
+
+    number: int
+    question: str
+    answer: str
+    history: tuple[tuple[str, str], ...] = ()
+    further: dict[str, object] = field(default_factory=dict)
+
+    @staticmethod
+    def of(number: int, value: object) -> Item:
+        """Read what a line holds; raises ValueError that says what is wrong with it."""
+        if not isinstance(value, dict):
+            raise ValueError("it is no JSON object")
+        further = dict(value)
+        question, answer, history = further.pop("question", None), further.pop("answer", None), further.pop("history", [])
+        if not isinstance(question, str) or not question.strip():
+            raise ValueError('it has no "question"')
+        text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+        if answer is None or not text.strip():
+            raise ValueError('it has no "answer"')
+        return Item(number, question, text, _turns(history), further)
+
+    def json(self) -> dict[str, object]:
+        """The object of its line again."""
+        history = {"history": [list(turn) for turn in self.history]} if self.history else {}
+        return {"question": self.question, "answer": self.answer, **history, **self.further}
+
+    def messages(self, system: str | None) -> list[Message]:
+        """The conversation that ends with the question."""
+        messages = [Message(role="system", content=system)] if system else []
+        for question, answer in self.history:
+            messages += [Message(role="user", content=question), Message(role="assistant", content=answer)]
+        return [*messages, Message(role="user", content=self.question)]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSet:
+    """The items of a file, the hash of its bytes, and by line number what is wrong with the lines that are left out."""
+
+    name: str
+    sha256: str
+    items: tuple[Item, ...]
+    broken: dict[int, str]
+
+
+def read(path: Path) -> ItemSet:
+    """Read a set; raises UsageError if the file cannot be read or no line of it can be used."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"The set {path} cannot be read ({error.strerror}); give the path of a JSONL file.") from None
+    items, broken = [], {}
+    for number, line in enumerate(raw.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            items.append(Item.of(number, json.loads(line)))
+        except RecursionError:
+            broken[number] = "it is no JSON"
+        except ValueError as error:
+            broken[number] = "it is no JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
+    if not items:
+        first = next((f" (line {number}: {problem})" for number, problem in broken.items()), "")
+        raise UsageError(
+            f'{path} has no line like {{"question": "...", "answer": "..."}}{first}; bench/eval_sets/convert.py rewrites others.'
+        )
+    return ItemSet(path.name, hashlib.sha256(raw).hexdigest(), tuple(items), broken)
+
+
+def _turns(history: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(history, list):
+        raise ValueError('its "history" is no list of [question, answer]')
+    for turn in history:
+        if not isinstance(turn, list) or len(turn) != 2 or not all(isinstance(text, str) for text in turn):
+            raise ValueError('its "history" is no list of [question, answer]')
+    return tuple((question, answer) for question, answer in history)

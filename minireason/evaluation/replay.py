@@ -1,0 +1,131 @@
+"""What a rule for stopping the vote would have cost and answered, worked out from chains that ran to their ends.
+
+Chains run B at a time and decode in step, one token each, as they do in a batch. So the numbers of their tokens say in which order
+they end, when the vote is decided, and how many tokens the ones that are stopped had by then. Every decoded token is charged.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import get_args
+
+from minireason.evaluation import intervals
+from minireason.evaluation.intervals import Estimate
+from minireason.evaluation.score import Sample, Tally, orders
+from minireason.reasoning.vote import decided, worth_at_once
+from minireason.settings import StopRule, VoteSettings
+from minireason.solution import StoppedBecause
+
+ORDERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A vote that was replayed: `tokens` counts all that were decoded, `cancelled` those of chains that were stopped, `steps` how many
+    times the batch was decoded."""
+
+    right: bool
+    tokens: int
+    cancelled: int
+    steps: int
+    because: StoppedBecause
+
+
+def replay(chains: Sequence[Sample], settings: VoteSettings, parallel: int) -> Outcome:
+    """The vote of these chains, started in this order, `parallel` at a time."""
+    tally, waiting, left = Tally(), deque(enumerate(chains)), len(chains)
+    running: list[tuple[int, int]] = []
+    now = ended = 0
+    because: StoppedBecause | None = None
+    while because is None:
+        while waiting and len(running) < parallel:
+            index, chain = waiting.popleft()
+            heapq.heappush(running, (now + chain.tokens, index))
+        now = running[0][0]
+        while running and running[0][0] == now:  # who ends in the same step votes before anybody looks
+            chain = chains[heapq.heappop(running)[1]]
+            tally.add(chain)
+            ended += chain.tokens
+            left -= 1
+        because = decided(tally.votes, left, settings)
+    cancelled = sum(chains[index].tokens - (end - now) for end, index in running)
+    return Outcome(tally.right, ended + cancelled, cancelled, now, because)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A stopping rule with `samples` chains, `parallel` at a time, over all items.
+
+    `tokens`, `cancelled` among them, and `steps` are means an item, `share` the tokens as a share of what running all chains takes,
+    `difference` the accuracy less that of running all.
+    """
+
+    stop: StopRule
+    samples: int
+    parallel: int
+    accuracy: Estimate
+    tokens: float
+    cancelled: float
+    steps: float
+    share: float
+    difference: Estimate
+
+
+def compare(items: Sequence[Sequence[Sample]], parallel: int | None = None) -> list[Policy]:
+    """Every stopping rule at several numbers of chains, over items that all have the same number of chains.
+
+    `parallel` None is what `solve` plans to stop early. Each item is replayed with its chains in several orders, the same for all rules.
+    """
+    whole = len(items[0])
+    ordered = orders(whole, ORDERS)
+    ordered = ordered[:: max(1, len(ordered) // ORDERS)]
+    policies = []
+    for count in sizes(whole):
+        at_once = min(count, parallel or worth_at_once(count, VoteSettings()))
+        runs: dict[StopRule, list[_Means]] = {}
+        for rule in get_args(StopRule):
+            settings = VoteSettings(samples=count, stop=rule)
+            runs[rule] = [_means([replay([chains[i] for i in order[:count]], settings, at_once) for order in ordered]) for chains in items]
+        policies += [_policy(rule, count, at_once, found, runs["none"]) for rule, found in runs.items()]
+    return policies
+
+
+def sizes(whole: int) -> list[int]:
+    """The numbers of chains to compare: powers of two from the fewest votes that stop one, and all."""
+    powers = [2**power for power in range(whole.bit_length())]
+    return [*(count for count in powers if VoteSettings().min_votes <= count < whole), whole]
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """Over the orders of one item."""
+
+    right: float
+    tokens: float
+    cancelled: float
+    steps: float
+
+
+def _means(outcomes: Sequence[Outcome]) -> _Means:
+    found = [(outcome.right, outcome.tokens, outcome.cancelled, outcome.steps) for outcome in outcomes]
+    return _Means(*(fmean(values) for values in zip(*found, strict=True)))
+
+
+def _policy(rule: StopRule, count: int, parallel: int, found: Sequence[_Means], full: Sequence[_Means]) -> Policy:
+    right, tokens = [item.right for item in found], fmean(item.tokens for item in found)
+    whole = fmean(item.tokens for item in full)
+    return Policy(
+        stop=rule,
+        samples=count,
+        parallel=parallel,
+        accuracy=intervals.share(right),
+        tokens=tokens,
+        cancelled=fmean(item.cancelled for item in found),
+        steps=fmean(item.steps for item in found),
+        share=tokens / whole if whole else 1.0,
+        difference=intervals.difference(right, [item.right for item in full]),
+    )

@@ -1,0 +1,158 @@
+"""What an item's chains are worth: alone, in a vote of any size, and how far their agreement can be believed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import operator
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from minireason.chains import canonical
+from minireason.evaluation.items import Item
+from minireason.reasoning import answer
+from minireason.reasoning.vote import Ballot
+from minireason.solution import Chain
+
+ORDERS = 64
+"""A vote of k is averaged over about this many orders of the chains; over all, if there are no more."""
+
+BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A chain as a vote sees it.
+
+    `group` numbers the answers of an item that are the same, None does not vote. `tokens` are all that were decoded for it, a
+    first try that went round in circles included. `passed` says whether the first try was right: the one that counts where nobody votes.
+    """
+
+    group: int | None
+    right: bool
+    passed: bool
+    tokens: int
+    confidence: float | None = None
+
+
+def samples(item: Item, tries: Sequence[Sequence[Chain]], *, structured: bool = False) -> tuple[Sample, ...]:
+    """The samples of an item; each is a chain and, if that went round in circles, the one that replaced it.
+
+    Structured answers are the same if they are the same JSON.
+    """
+    ballot = Ballot(operator.eq, canonical) if structured else Ballot()
+    for index, chains in enumerate(tries):
+        if (found := chains[-1].answer) is not None:
+            ballot.add(index, found)
+    groups = {index: group for group, candidate in enumerate(ballot.candidates()) for index in candidate.chains}
+    known: dict[str | None, bool] = {None: False}
+    same = _same_json if structured else answer.same
+
+    def right(chain: Chain) -> bool:
+        if chain.key not in known:
+            known[chain.key] = chain.answer is not None and same(chain.answer, item.answer)
+        return known[chain.key]
+
+    return tuple(
+        Sample(groups.get(index), right(chains[-1]), right(chains[0]), sum(chain.tokens for chain in chains), chains[-1].confidence)
+        for index, chains in enumerate(tries)
+    )
+
+
+def _same_json(found: str, wanted: str) -> bool:
+    """Whether an answer is the JSON wanted, or the string wanted in JSON."""
+    return canonical(found) in (canonical(wanted), canonical(json.dumps(wanted)))
+
+
+@dataclass(slots=True)
+class Tally:
+    """Votes for groups of answers that are the same; who leads as `vote.Ballot` says, without comparing any texts."""
+
+    counts: dict[int, int] = field(default_factory=dict)
+    _first: dict[int, Sample] = field(default_factory=dict)
+    _confidences: dict[int, list[float]] = field(default_factory=dict)
+
+    def add(self, sample: Sample) -> None:
+        """One vote, unless the chain came to no answer."""
+        group = sample.group
+        if group is None:
+            return
+        self.counts[group] = self.counts.get(group, 0) + 1
+        self._first.setdefault(group, sample)
+        if sample.confidence is not None:
+            self._confidences.setdefault(group, []).append(sample.confidence)
+
+    @property
+    def votes(self) -> list[int]:
+        """Votes of each group, most first."""
+        return sorted(self.counts.values(), reverse=True)
+
+    @property
+    def right(self) -> bool:
+        """Whether the leader is the right answer; most votes, then the higher mean confidence, then the first vote."""
+        if not self.counts:
+            return False
+        return self._first[max(self.counts, key=lambda group: (self.counts[group], self._mean(group)))].right
+
+    def _mean(self, group: int) -> float:
+        values = self._confidences.get(group, ())
+        return sum(values) / len(values) if values else 0.0
+
+
+def orders(count: int, wanted: int = ORDERS) -> list[tuple[int, ...]]:
+    """Orders of `count` chains: all, if that is at most `wanted`; else rotations of random ones, so that each chain is in each place
+    equally often."""
+    if math.factorial(min(count, 20)) <= wanted:
+        return list(itertools.permutations(range(count)))
+    return list(itertools.islice(_rotations(count), -(-wanted // count) * count))
+
+
+def _rotations(count: int) -> Iterator[tuple[int, ...]]:
+    rng = random.Random(count)
+    while True:
+        order = rng.sample(range(count), count)
+        for start in range(count):
+            yield tuple(order[start:] + order[:start])
+
+
+def majority(chains: Sequence[Sample], ordered: Sequence[Sequence[int]]) -> list[float]:
+    """majority@k for k = 1, 2, ...: the share of the orders in which a vote of the first k chains is right.
+
+    The orders are drawn evenly, so that this estimates a vote of any k of the chains without bias.
+    """
+    right = [0] * len(chains)
+    for order in ordered:
+        tally = Tally()
+        for place, index in enumerate(order):
+            tally.add(chains[index])
+            right[place] += tally.right
+    return [count / len(ordered) for count in right]
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Items whose vote was won with a share of the votes from `low` to `high`: how many, their mean share, how many were right."""
+
+    low: float
+    high: float
+    items: int
+    agreement: float
+    right: float
+
+
+def reliability(items: Sequence[Sequence[Sample]]) -> list[Bin]:
+    """Agreement against correctness, in tenths (a reliability diagram); items without any vote are left out."""
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for chains in items:
+        tally = Tally()
+        for chain in chains:
+            tally.add(chain)
+        if tally.counts:
+            agreement = tally.votes[0] / sum(tally.votes)
+            bins.setdefault(min(BINS - 1, math.floor(agreement * BINS)), []).append((agreement, tally.right))
+    return [
+        Bin(number / BINS, (number + 1) / BINS, len(found), *map(fmean, zip(*found, strict=True))) for number, found in sorted(bins.items())
+    ]

@@ -1,0 +1,80 @@
+"""JSON objects in a file, one a line, only ever appended to: what conversations and evaluations keep while they go on.
+
+Lines are written with one system call and fsync, so that a crash can tear only the last one; a torn one is cut off before the
+next is appended. A file is data that anybody may have written: nothing in it is trusted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The object on a line, None if it is none, and how many bytes the file has up to here."""
+
+    value: dict[str, object] | None
+    end: int
+
+
+def read(path: Path) -> Iterator[Line]:
+    """The whole lines of a file, one at a time; a torn last one is left out. Raises OSError."""
+    end = 0
+    with path.open("rb") as file:
+        for raw in file:
+            value = _object(raw)
+            if value is None and not raw.endswith(b"\n"):
+                return
+            end += len(raw)
+            yield Line(value, end)
+
+
+class Journal:
+    """A file open for appending, made when the first lines are written."""
+
+    def __init__(self, path: Path, length: int | None = None) -> None:
+        """`length`: how many bytes of an existing file are whole lines; None for a file that is to be made."""
+        self.path = path
+        self._length = length
+        self._pending: list[bytes] = []
+
+    def append(self, objects: Iterable[Mapping[str, object]]) -> None:
+        """Write lines, and before them what could not be written earlier; raises OSError and keeps them all for the next time."""
+        self._pending += map(line, objects)
+        self._write(b"".join(self._pending))
+        self._pending.clear()
+
+    def _write(self, data: bytes) -> None:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | (os.O_EXCL if self._length is None else 0)
+        handle = os.open(self.path, flags | getattr(os, "O_BINARY", 0), 0o600)
+        try:
+            good = self._length or 0
+            self._length = good
+            os.ftruncate(handle, good)  # a line that was torn by a crash or a full disk
+            os.lseek(handle, max(0, good - 1), os.SEEK_SET)
+            if good and os.read(handle, 1) != b"\n":
+                data = b"\n" + data
+            if (written := os.write(handle, data)) < len(data):
+                os.write(handle, data[written:])  # says why
+            os.fsync(handle)
+            self._length = good + len(data)
+        finally:
+            os.close(handle)
+
+
+def line(value: Mapping[str, object]) -> bytes:
+    """An object as a line of a file."""
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def _object(raw: bytes) -> dict[str, object] | None:
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,113 @@
+"""Runs on the built-in model: chains of many items in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+import minireason
+from minireason import Chain, ContextFull, FinishReason, Reasoner, Reply, UsageError
+from minireason.evaluation.items import Item
+from minireason.evaluation.run import Missing, Runner, settings_of
+from minireason.evaluation.traces import Run
+from minireason.generation import Generation
+
+ITEMS = [Item(line, f"What is {line} + {line}?", str(2 * line)) for line in range(2, 6)]
+RUN = Run("tiny", "", "set", "", 1, None, "", {})
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Iterator[Reasoner]:
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        yield reasoner
+
+
+def missing(samples: int) -> Missing:
+    return [(item, index, False) for item in ITEMS for index in range(samples)]
+
+
+def chains(runner: Runner, samples: int, parallel: int) -> dict[tuple[int, int], list[Chain]]:
+    found: dict[tuple[int, int], list[Chain]] = {}
+    for ended in runner.chains(missing(samples), parallel):
+        if ended:
+            found.setdefault((ended[0].number, ended[1].index), []).append(ended[1])
+    return found
+
+
+def test_the_batch_is_full_across_items(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[int] = []
+    decode = tiny._context.decode
+
+    def counted(tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]) -> bool:
+        rows.append(sum(outputs))
+        return decode(tokens, positions, slots, outputs)
+
+    monkeypatch.setattr(tiny._context, "decode", counted)
+    runner = Runner(tiny, RUN, {}, vote=True)
+    assert runner.refused(ITEMS) == {}
+    found = chains(runner, 2, 6)
+    assert len(found) == 8
+    assert runner.tokens == sum(chain.tokens for tries in found.values() for chain in tries)
+    assert max(rows) == 6, "chains of three items at a time"
+    assert all(chain.answer == str(2 * line) and chain.confidence for (line, _), (chain,) in found.items())
+
+
+def test_seeds_belong_to_places_and_a_rest_is_run_as_the_whole(tiny: Reasoner) -> None:
+    whole = chains(Runner(tiny, RUN, {"temperature": 1.3}, vote=True), 2, 1)
+    assert len({tries[0].seed for tries in whole.values()}) == 8
+    rest = [(item, index, again) for item, index, again in missing(2) if item.number > 3]
+    runner = Runner(tiny, RUN, {"temperature": 1.3}, vote=True)
+    for ended in runner.chains(rest, 1):
+        if ended:
+            first = whole[ended[0].number, ended[1].index][0]
+            assert replace(ended[1], total_s=0) == replace(first, total_s=0)
+    other = chains(Runner(tiny, replace(RUN, seed=2), {"temperature": 1.3}, vote=True), 1, 4)
+    assert not {tries[0].seed for tries in other.values()} & {tries[0].seed for tries in whole.values()}
+
+
+@pytest.mark.parametrize("vote", [True, False])
+def test_chains_that_go_round_in_circles_are_replaced_in_a_vote(tiny: Reasoner, vote: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Generation._make_reply
+
+    def looping(self: Generation, reason: FinishReason) -> Reply:
+        return replace(make(self, reason), thinking_end="loop")
+
+    monkeypatch.setattr(Generation, "_make_reply", looping)
+    found = chains(Runner(tiny, RUN, {"temperature": 0.5}, vote=vote), 2, 3)
+    assert len(found) == 8
+    for tries in found.values():
+        assert [chain.replaced for chain in tries] == ([True, False] if vote else [True])
+        assert [chain.temperature for chain in tries] == ([0.5, 0.6] if vote else [0.5])
+        assert len({chain.seed for chain in tries}) == len(tries)
+
+
+def test_cancelling_frees_all_places(tiny: Reasoner) -> None:
+    runner = Runner(tiny, RUN, {}, vote=True)
+    ended = 0
+    for found in runner.chains(missing(4), 3):
+        ended += found is not None
+        if ended:
+            runner.cancel()
+    assert 1 <= ended < 16
+    assert not any(slot.owner for slot in tiny._scheduler._slots)
+    assert not tiny._scheduler._waiting
+
+
+def test_items_that_cannot_be_asked_are_named(tiny: Reasoner) -> None:
+    long = Item(9, "1 + " * 1100, "0")
+    runner = Runner(tiny, RUN, {}, vote=False)
+    refused = runner.refused([*ITEMS, long])
+    assert list(refused) == [9]
+    assert "context" in refused[9]
+    with pytest.raises(ContextFull):
+        runner.refused([long])
+
+
+def test_settings_are_all_that_decides_what_a_chain_says() -> None:
+    settings = settings_of({"seed": 5, "temperature": 1.0, "choices": ["a", "b"]})
+    assert "seed" not in settings
+    assert (settings["temperature"], settings["top_p"], settings["choices"]) == (1.0, 0.95, ["a", "b"])
+    with pytest.raises(UsageError):
+        settings_of({"temperature": -1})
