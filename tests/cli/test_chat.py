@@ -154,10 +154,10 @@ def test_a_long_thought_survives_resizes_and_is_ended_by_ctrl_c(slow_path: Path)
     terminal.ready()
     terminal.type("Think.\r")
     terminal.see("thinking")
-    for columns in (50, 100, 40, 80):
+    for columns in (50, 100, 40):
         terminal.resize(columns)
         drawn = len(terminal.raw)
-        terminal.until(lambda drawn=drawn: len(SPINNER.findall(terminal.raw, drawn)) > 2)  # type: ignore[misc]
+        terminal.until(lambda drawn=drawn: len(SPINNER.findall(terminal.raw, drawn)) > 1)  # type: ignore[misc]
         lines = terminal.lines
         assert len(lines) - lines.index("> Think.") <= 5, "three lines of the thought and one of facts, and nothing stale"
         assert len(SPINNER.findall(terminal.text)) == 1
