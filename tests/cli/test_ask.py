@@ -178,7 +178,6 @@ def test_thinking_has_a_budget() -> None:
         ("--thinking-budget", "-1"),
         ("--thinking-seconds", "-2"),
         ("--thinking-budget", "9999999"),
-        ("--max-tokens", "4097"),
     ],
 )
 def test_impossible_thinking_is_refused(option: str, value: str) -> None:
