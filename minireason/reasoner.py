@@ -122,8 +122,9 @@ class Reasoner:
         if wanted:
             generation.follower = Follower(wanted, self._tokenizer)
         links = sampler.links(settings.temperature, settings.top_p, settings.top_k, settings.seed or 0)
-        chain = llama.SamplerChain(links, generation.mask)
-        return Stream(self._scheduler, engine.Sequence(prompt.ids, chain, generation), generation, on_prefill)
+        sequence = engine.Sequence(prompt.ids, llama.SamplerChain(links, generation.mask), generation)
+        sequence.passing = self.thinks  # what comes next has the answer right after the prompt, without the thought
+        return Stream(self._scheduler, sequence, generation, on_prefill)
 
     @functools.cached_property
     def _tokenizer(self) -> Tokenizer:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason import ContextFull
-from minireason.engine.scheduler import Scheduler
+from minireason.engine.scheduler import IDLE_STEPS, Scheduler
 from minireason.engine.sequence import Sequence, common_prefix
 from tests.engine.fake import FakeBackend, ListSink
 
@@ -305,3 +305,20 @@ def test_of_a_passing_sequence_only_the_prompt_stays_in_the_cache() -> None:
     again, _ = start(scheduler, prompt, 1)
     run(scheduler)
     assert again.cached_tokens == len(prompt) - 1
+
+
+def test_an_idle_slot_is_forgotten_once_others_have_attended_past_it_for_long() -> None:
+    backend = FakeBackend(n_ctx=3 * IDLE_STEPS)
+    scheduler = Scheduler(backend, 3 * IDLE_STEPS)
+    start(scheduler, list(range(9000, 9100)), 5)
+    run(scheduler)
+    start(scheduler, [1], IDLE_STEPS - 10)
+    run(scheduler)
+    kept, _ = start(scheduler, list(range(9000, 9101)), 1)
+    run(scheduler)
+    assert kept.cached_tokens == 100
+    start(scheduler, [7], IDLE_STEPS + 10)
+    run(scheduler)
+    again, _ = start(scheduler, list(range(9000, 9101)), 1)
+    run(scheduler)
+    assert again.cached_tokens == 0
