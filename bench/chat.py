@@ -3,8 +3,8 @@
 `python bench/chat.py --model PATH` or `--shape r1-qwen-1.5b`. The same conversation several times over: questions and answers in the
 history have a fixed number of tokens, whatever the model said. A reply runs to `--reply` tokens and is then replaced by the fixed
 answer, as the template replaces thought and answer by the answer alone; how long it was does not matter to anybody's cache, since
-none can keep it. minireason reads the history ahead in the background; then it has a conversation without a common beginning each
-time, so that nothing is cached; and llama-cpp-python's Llama keeps the longest prefix that its last call left in the cache.
+none can keep it. minireason reads the history ahead in the background; then it is loaded anew for each turn, so that nothing is
+cached; and llama-cpp-python's Llama keeps the longest prefix that its last call left in the cache.
 """
 
 from __future__ import annotations
@@ -35,12 +35,11 @@ class Talk:
     questions: list[str]
     answers: list[str]
 
-    def until(self, turn: int, beginning: str = "") -> list[Message]:
-        """The messages up to a turn's question; `beginning` comes first of all."""
+    def until(self, turn: int) -> list[Message]:
+        """The messages up to a turn's question."""
         messages = []
         for question, answer in zip(self.questions[: turn + 1], self.answers, strict=False):
-            messages += [Message(role="user", content=beginning + question), Message(role="assistant", content=answer)]
-            beginning = ""
+            messages += [Message(role="user", content=question), Message(role="assistant", content=answer)]
         return messages[:-1]
 
 
@@ -52,24 +51,40 @@ def text(reasoner: Reasoner, tokens: int, seed: int) -> str:
     return " ".join(words)
 
 
-def ours(arguments: argparse.Namespace, talk: Talk, pause_s: float, again: bool) -> list[float]:
-    """Seconds to the first token of each turn; `again`: with everything to be read again."""
+def first_token_s(arguments: argparse.Namespace, reasoner: Reasoner, messages: list[Message]) -> float:
+    """Seconds to the first token of a reply, which is then generated to its end."""
+    began = time.perf_counter()
+    with reasoner.stream(messages, max_tokens=arguments.reply, seed=1, **speed.SAMPLING) as stream:
+        next(stream)
+        seconds = time.perf_counter() - began
+        for _ in stream:
+            pass
+    return seconds
+
+
+def ours(arguments: argparse.Namespace, talk: Talk, pause_s: float) -> list[float]:
+    """Seconds to the first token of each turn, with the history read ahead."""
     times = []
     with load(arguments.model, n_threads=arguments.threads) as reasoner:
         ahead = ReadAhead()
         for turn in range(TURNS):
-            messages = talk.until(turn, f"{turn}. " if again else "")
+            messages = talk.until(turn)
             time.sleep(pause_s if turn else 0)
             began = time.perf_counter()
             ahead.stop()
-            with reasoner.stream(messages, max_tokens=arguments.reply, seed=1, **speed.SAMPLING) as stream:
-                next(stream)
-                times.append(time.perf_counter() - began)
-                for _ in stream:
-                    pass
-            if not again:
-                ahead.start(reasoner, [*messages, Message(role="assistant", content=talk.answers[turn])])
+            stopped_s = time.perf_counter() - began
+            times.append(stopped_s + first_token_s(arguments, reasoner, messages))
+            ahead.start(reasoner, [*messages, Message(role="assistant", content=talk.answers[turn])])
         ahead.stop()
+    return times
+
+
+def read_again(arguments: argparse.Namespace, talk: Talk) -> list[float]:
+    """Seconds to the first token of each turn, with everything to be read again."""
+    times = []
+    for turn in range(TURNS):
+        with load(arguments.model, n_threads=arguments.threads) as reasoner:
+            times.append(first_token_s(arguments, reasoner, talk.until(turn)))
     return times
 
 
@@ -112,10 +127,10 @@ def main() -> None:
     with load(arguments.model) as reasoner:
         talk = Talk(*([text(reasoner, size, turn) for turn in range(TURNS)] for size in (arguments.question, arguments.answer)))
     runs: dict[str, Callable[[], list[float]]] = {
-        f"minireason, {arguments.pause:g} s pause": lambda: ours(arguments, talk, arguments.pause, False),
-        "minireason, no pause": lambda: ours(arguments, talk, 0.0, False),
+        f"minireason, {arguments.pause:g} s pause": lambda: ours(arguments, talk, arguments.pause),
+        "minireason, no pause": lambda: ours(arguments, talk, 0.0),
         "llama-cpp-python": lambda: theirs(arguments, talk),
-        "everything read again": lambda: ours(arguments, talk, 0.0, True),
+        "everything read again": lambda: read_again(arguments, talk),
     }
     if arguments.skip_again:
         del runs["everything read again"]
