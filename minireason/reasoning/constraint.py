@@ -24,8 +24,9 @@ from minireason.settings import Settings
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from llguidance._lib import JsonCompileOptions
 
-_JSON_STYLE = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
+_JSON_STYLE: JsonCompileOptions = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 """One line, as models write short JSON; free white space lets a model go on with it for ever."""
 
 _MOST_REASON, _TRIED_BYTES = 160, 128
@@ -67,7 +68,7 @@ def _by_schema(schema: Mapping[str, Any] | type[Any]) -> Constraint:
     from llguidance import LLMatcher
 
     def grammar_of(wanted: Mapping[str, Any]) -> str:
-        return LLMatcher.grammar_from_json_schema(json.dumps(wanted), overrides=_JSON_STYLE)  # type: ignore[arg-type]
+        return LLMatcher.grammar_from_json_schema(json.dumps(wanted), overrides=_JSON_STYLE)
 
     try:
         wanted, parse = _of_dict(schema) if isinstance(schema, Mapping) else _of_type(schema)
