@@ -187,7 +187,7 @@ def _begin(path: Path, value: dict[str, object] | None) -> Traces:
             f"{path} was written by a newer minireason (format {format_version}, this one reads {VERSION}); upgrade to use it."
         )
     run = value.get("run")
-    if not isinstance(run, dict) or run.keys() != {field.name for field in fields(Run)}:
+    if not isinstance(run, dict) or run.keys() != {field.name for field in fields(Run)} or not isinstance(run["settings"], dict):
         raise UsageError(f"The first line of {path} does not say which run it is; give another file.")
     return Traces(path, Run(**run))
 

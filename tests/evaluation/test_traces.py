@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +124,7 @@ def test_a_seed_that_was_not_said_is_that_of_the_file(tmp_path: Path) -> None:
         ('{"minireason_traces": 1, "run": {"seed": 1}}\n', "which run"),
         ('{"minireason_traces": 1, "run": "tiny"}\n', "which run"),
         ('{"minireason_traces": 1}\n', "which run"),
+        (json.dumps({"minireason_traces": 1, "run": {**asdict(RUN), "settings": None}}) + "\n", "which run"),
     ],
 )
 def test_files_that_are_no_traces_are_refused_and_kept(tmp_path: Path, text: str, said: str) -> None:
