@@ -17,7 +17,7 @@ KEYS = ("What is 347 + 586?\r", "How many r's are in strawberry?\r", "/thinking\
 
 
 def main() -> None:
-    columns, rows = 84, 30
+    columns, rows = 84, 34
     screen = pyte.Screen(columns, rows)
     stream = pyte.Stream(screen)
     with tempfile.TemporaryDirectory() as home:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SLICE_TOKENS = 128
 """Whoever asks for something in the meantime waits for at most so many tokens."""
 
+ROOM_TOKENS = 256
+"""For so many more, a question and the beginning of its reply, the cache is grown ahead of time too."""
+
 _PAUSE_S, _AWAY_S = 0.001, 0.02
 
 
@@ -37,6 +40,8 @@ class Prefill:
         while read < len(self._tokens) and not stopped():
             read, aside = self._slice(read)
             time.sleep(_AWAY_S if aside else _PAUSE_S)  # a lock is not fair: let others have it
+        if not stopped():
+            self._scheduler.reserve(ROOM_TOKENS)
         return read
 
     def _slice(self, read: int) -> tuple[int, bool]:

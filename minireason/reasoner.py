@@ -120,8 +120,7 @@ class Reasoner:
         """
         settings = Settings().changed(changes)
         settings.check_context(self.plan.n_ctx)
-        if self._closed:
-            raise EngineError("This model is closed; load it again.")
+        self._check_open()
         messages = as_messages(question)
         wanted = constraint(settings)
         prompt, settings, budget = self._plan(messages, settings)
@@ -131,8 +130,9 @@ class Reasoner:
         if wanted:
             generation.follower = Follower(wanted, self._tokenizer)
         links = sampler.links(settings.temperature, settings.top_p, settings.top_k, settings.seed or 0)
-        chain = llama.SamplerChain(links, generation.mask)
-        return Stream(self._scheduler, engine.Sequence(prompt.ids, chain, generation), generation, on_prefill)
+        sequence = engine.Sequence(prompt.ids, llama.SamplerChain(links, generation.mask), generation)
+        sequence.passing = self.thinks  # what comes next has the answer right after the prompt, without the thought
+        return Stream(self._scheduler, sequence, generation, on_prefill)
 
     @functools.cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -191,6 +191,7 @@ class Reasoner:
 
     def count_tokens(self, question: str | Sequence[Message]) -> int:
         """How many tokens a prompt has; raises UsageError as `stream` does."""
+        self._check_open()
         return len(self._encoder.encode(as_messages(question)).ids)
 
     def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool] = lambda: False) -> int:
@@ -198,8 +199,7 @@ class Reasoner:
 
         Waits until it is done, in slices of some tokens, and steps aside while a stream is open. The number of tokens read.
         """
-        if self._closed:
-            raise EngineError("This model is closed; load it again.")
+        self._check_open()
         tokens = self._encoder.prefix(messages)
         return Prefill(self._scheduler, tokens).run(stopped) if 0 < len(tokens) < self._scheduler.n_ctx - 1 else 0
 
@@ -208,6 +208,10 @@ class Reasoner:
         from minireason.session import Session
 
         return Session(self, system=system, read_ahead=read_ahead)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineError("This model is closed; load it again.")
 
     def close(self) -> None:
         """Free the model's memory; open streams cannot go on."""

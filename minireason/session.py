@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
 from minireason import transcript
@@ -28,7 +30,7 @@ class Session:
     After `save` or `load` every turn is also appended to that file, at once and with its thinking; if that fails, the
     conversation goes on, `unsaved` says why, and what is missing is written with the next turn. Once the prompt takes more
     than half of the context, the oldest turns leave it until it takes a third; `left_out` says how many are out. They stay in
-    `turns` and in the file.
+    `turns` and in the file. One session at a time may have a file; `close` lets go of it.
 
     With `read_ahead` a thread of this session reads the history, without the thought, into the cache after every reply, so
     that the next question need not wait for it; it ends when it is through or when a question comes. Without it no thread is
@@ -131,11 +133,17 @@ class Session:
 
     def save(self, path: Path | str) -> None:
         """Write the conversation to a file and go on saving to it; raises SessionError."""
-        self._file, self.unsaved = transcript.write(Path(path), self._history), None
+        with self._keeping(Path(path), new=True) as lock:
+            self._keep(transcript.write(Path(path), self._history, lock))
 
-    def save_to(self, path: Path) -> None:
-        """Save to a file that does not exist yet from now on; it is made with the next step."""
-        self._file = transcript.Transcript(path)
+    def save_to(self, path: Path | None = None) -> None:
+        """Save to a file that does not exist yet from now on, called after the time if nothing else is said; it is made with the
+        next step. Raises SessionError."""
+        if path is None:
+            self._keep(transcript.new())
+        else:
+            with self._keeping(path, new=True) as lock:
+                self._keep(transcript.Transcript(path, lock))
         if self._history.turns:
             self._append(*self._history.steps())
 
@@ -144,13 +152,22 @@ class Session:
 
         Returns a sentence for each thing that was wrong with the file and was mended or left out. Raises SessionError.
         """
+        path = Path(path)
         self._stop_reading()
-        found = transcript.read(Path(path))
-        self._history, self.left_out, self.unsaved = found.history, 0, None
-        self._file = transcript.Transcript(Path(path), found.length)
+        with self._keeping(path) as lock:
+            found = transcript.read(path)
+            self._keep(transcript.Transcript(path, lock, found.length))
+        self._history, self.left_out = found.history, 0
         if found.missing:
             self._append(*found.missing)
+        self._read_ahead()
         return found.problems
+
+    def use(self, reasoner: Reasoner) -> None:
+        """Go on with another model, which reads the conversation afresh."""
+        self._stop_reading()
+        self.reasoner, self.left_out = reasoner, 0
+        self._read_ahead()
 
     def prefill(self) -> int:
         """Read the history into the cache now, so that the next question need not wait for it; the number of tokens read."""
@@ -158,8 +175,37 @@ class Session:
         return self.reasoner.prefill(self._fitting("", False))
 
     def close(self) -> None:
-        """Stop reading ahead."""
+        """Stop reading ahead and let go of the file, after a last try if something is `unsaved`; what comes later is not saved."""
         self._stop_reading()
+        if self.unsaved:
+            self._append()
+        if self._file:
+            self._file.lock.release()
+            self._file = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @contextmanager
+    def _keeping(self, path: Path, *, new: bool = False) -> Iterator[transcript.Lock]:
+        """The lock of a file, which may be this session's already; let go of if the block fails."""
+        ours = self._file.lock if self._file and self._file.path.absolute() == path.absolute() else None
+        lock = ours or transcript.Lock(path, new=new)
+        try:
+            yield lock
+        except BaseException:
+            if lock is not ours:
+                lock.release()
+            raise
+
+    def _keep(self, file: transcript.Transcript) -> None:
+        """Save to this file from now on, and let go of the one before."""
+        if self._file and file.lock is not self._file.lock:
+            self._file.lock.release()
+        self._file, self.unsaved = file, None
 
     def _fitting(self, question: str, replaced: bool) -> list[Message]:
         """The messages before a question, with as many of the oldest turns left out as has to be."""
@@ -182,7 +228,7 @@ class Session:
 
     def _read_ahead(self) -> None:
         if self._ahead and self._history.turns:
-            self._ahead.start(self.reasoner, self.prompt)
+            self._ahead.start(self.reasoner, self._fitting("", False))
 
     def _do(self, step: Step) -> None:
         self._history.apply(step)
@@ -206,21 +252,25 @@ class TurnStream:
         self._ended = False
 
     def __iter__(self) -> Iterator[Event]:
-        self._session._append(asked := {"asked": self._question, "again": self._again})
-        self._session._history.apply(asked)
+        if not self._ended:
+            self._session._append(asked := {"asked": self._question, "again": self._again})
+            self._session._history.apply(asked)
         saved_at = time.monotonic()
-        for event in self._stream:
-            match event:
-                case ThinkingDelta(text=text):
-                    self._unsaved["thinking"] += text
-                case AnswerDelta(text=text):
-                    self._unsaved["answer"] += text
-                case Done(reply=reply):
-                    self._end(reply)
-            if time.monotonic() - saved_at > SAVE_EVERY_S:
-                self.save()
-                saved_at = time.monotonic()
-            yield event
+        try:
+            for event in self._stream:
+                match event:
+                    case ThinkingDelta(text=text):
+                        self._unsaved["thinking"] += text
+                    case AnswerDelta(text=text):
+                        self._unsaved["answer"] += text
+                    case Done(reply=reply):
+                        self._end(reply)
+                if time.monotonic() - saved_at > SAVE_EVERY_S:
+                    self.save()
+                    saved_at = time.monotonic()
+                yield event
+        finally:
+            self.close()  # left early, or failed: what there is is kept
 
     def save(self) -> None:
         """Write what has come since the last time; a signal handler may call it."""
@@ -244,9 +294,10 @@ class TurnStream:
         return self._stream.finish_thinking()
 
     def close(self) -> None:
-        """End the reply here; what there is of an answer is kept."""
-        self._stream.close()
-        self._end(self._stream.reply)
+        """End the reply here, if it has not ended; what there is of an answer is kept."""
+        if not self._ended:
+            self._stream.close()
+            self._end(self._stream.reply)
 
     @property
     def thinking_tokens(self) -> int:

@@ -2,8 +2,8 @@
 
     {"minireason_session": 1, "created": "2026-11-24T06:00:00+00:00"}
 
-What could not be written, because the disk is full, waits and is written with the next step. A line that makes no sense is left
-out and counted.
+What could not be written, because the disk is full, waits and is written with the next step. Who writes a file holds a lock on
+it. A line that makes no sense is left out and counted.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from minireason import journal
 from minireason.errors import SessionError
@@ -69,12 +71,41 @@ def read(path: Path) -> Found:
     return Found(history, lines[-1].end, (missing,) if missing else (), tuple(problems))
 
 
+class Lock:
+    """Keeps a session's file for one writer, until released or the process ends; raises SessionError if another has it.
+
+    On a file system without locks, or where none can be written, there is none. For a `new` file its folder is made.
+    """
+
+    def __init__(self, path: Path, *, new: bool = False) -> None:
+        path = path.absolute()
+        self._beside = path.with_name(f".{path.name}.lock")
+        self._lock = FileLock(self._beside, thread_local=False)
+        with suppress(OSError, NotImplementedError):
+            if new:
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            elif not path.parent.exists():
+                return
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout:
+                message = f"The session {path.stem} is open in another chat; end that one first, or begin another with: minireason chat."
+                raise SessionError(message) from None
+
+    def release(self) -> None:
+        """Let others write."""
+        if self._lock.is_locked:
+            with suppress(OSError):  # Windows keeps an open file
+                self._beside.unlink(missing_ok=True)
+            self._lock.release()
+
+
 class Transcript:
     """A session's file, open for appending; made with the first step, so that an empty conversation leaves none."""
 
-    def __init__(self, path: Path, length: int | None = None) -> None:
+    def __init__(self, path: Path, lock: Lock, length: int | None = None) -> None:
         """`length`: how many bytes of an existing file are whole lines; None for a file that is to be made."""
-        self.path = path
+        self.path, self.lock = path, lock
         self._journal = journal.Journal(path, length)
         self._head = [head()] if length is None else []
 
@@ -84,10 +115,21 @@ class Transcript:
         try:
             self._journal.append(steps)
         except OSError as error:
-            raise SessionError(f"The conversation cannot be saved to {self.path} ({error.strerror}); it goes on unsaved.") from None
+            raise SessionError(f"The conversation cannot be saved to {self.path} ({error.strerror}).") from None
 
 
-def write(path: Path, history: History) -> Transcript:
+def new() -> Transcript:
+    """A session without a name, in a file called after the time."""
+    stem = datetime.now().strftime("%Y-%m-%d %H.%M.%S")
+    for number in range(1, 1000):
+        path = sessions_dir() / f"{stem}{'' if number == 1 else f' {number}'}{SUFFIX}"
+        if not path.exists():
+            with suppress(SessionError):  # begun in another chat, a moment ago
+                return Transcript(path, Lock(path, new=True))
+    raise SessionError(f"There are too many sessions of {stem}; name one with --session NAME.")
+
+
+def write(path: Path, history: History, lock: Lock) -> Transcript:
     """Write a whole conversation to a file, in one move; raises SessionError."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     data = b"".join(map(journal.line, (head(), *history.steps())))
@@ -103,7 +145,7 @@ def write(path: Path, history: History) -> Transcript:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
         raise SessionError(f"The conversation cannot be saved to {path} ({error.strerror}).") from None
-    return Transcript(path, len(data))
+    return Transcript(path, lock, len(data))
 
 
 def head() -> Step:
@@ -123,13 +165,6 @@ def path_of(name: str) -> Path:
     if not _NAME.fullmatch(name):
         raise SessionError(f"{name!r} cannot be the name of a session; letters, digits, spaces, dots and dashes can.")
     return sessions_dir() / (name + SUFFIX)
-
-
-def new_path() -> Path:
-    """A file for a session without a name: when it began."""
-    stem = datetime.now().strftime("%Y-%m-%d %H.%M.%S")
-    paths = (sessions_dir() / f"{stem}{'' if number == 1 else f' {number}'}{SUFFIX}" for number in range(1, 1000))
-    return next(path for path in paths if not path.exists())
 
 
 def listed() -> list[Path]:

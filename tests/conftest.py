@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -34,15 +36,29 @@ def smollm2_path() -> Path:
 
 
 @pytest.fixture(scope="session")
-def random_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small Q4_K model with random weights and R1's template: it says anything, control tokens too, and never ends a thought."""
+def shapes() -> ModuleType:
+    """bench/shapes.py, which writes models with random weights."""
     spec = spec_from_file_location("shapes", Path(minireason.__file__).parent.parent / "bench" / "shapes.py")
     assert spec
     assert spec.loader
-    shapes = sys.modules["shapes"] = module_from_spec(spec)  # its dataclasses look for their module there
-    spec.loader.exec_module(shapes)
+    module = sys.modules["shapes"] = module_from_spec(spec)  # its dataclasses look for their module there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def random_path(shapes: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small Q4_K model with random weights and R1's template: it says anything, control tokens too, and never ends a thought."""
     path = tmp_path_factory.mktemp("random") / "random.gguf"
     shapes.write(shapes.SHAPES["small"], path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def slow_path(shapes: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The like with more layers: hot enough, it thinks noise for ten seconds."""
+    path = tmp_path_factory.mktemp("random") / "slow.gguf"
+    shapes.write(replace(shapes.SHAPES["small"], layers=24), path)
     return path
 
 

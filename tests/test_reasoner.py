@@ -71,6 +71,13 @@ def test_ask_repeats_with_its_seed(tiny: Reasoner) -> None:
     assert len({tiny.ask(QUESTION, temperature=3.0, top_p=1.0).thinking for _ in range(3)}) == 3
 
 
+def test_thoughts_do_not_stay_in_the_cache_where_every_later_token_would_attend_to_them() -> None:
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        replies = [reasoner.ask(f"What is {first} + 586?", seed=1) for first in (347, 21, 9)]
+        kept = sum(len(slot.cached) for slot in reasoner._scheduler._slots)
+        assert kept <= sum(reply.usage.prompt_tokens for reply in replies)
+
+
 def test_messages(tiny: Reasoner) -> None:
     messages = [
         Message(role="user", content="What is 1 + 2?"),

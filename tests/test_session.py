@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from minireason import Message, Reasoner, Session, SessionError, transcript
+import minireason
+from minireason import AnswerDelta, DecodeFailed, EngineError, Message, Reasoner, Session, SessionError, transcript
 from minireason.history import History
 
 FIRST, SECOND = "What is 12 + 5?", "What is 5 + 8?"
@@ -60,8 +61,7 @@ def test_the_next_question_pays_for_itself_alone(tiny: Reasoner, read_ahead: boo
     chat.send(FIRST, temperature=0)
     if read_ahead:
         assert chat._ahead
-        assert chat._ahead._thread
-        chat._ahead._thread.join()
+        chat._ahead.wait()
     else:
         assert chat.prefill() == tiny.count_tokens([*chat.messages, Message(role="user", content="?")]) - 4
     reply = chat.send(SECOND, temperature=0)
@@ -87,6 +87,7 @@ def test_what_was_saved_is_loaded(tiny: Reasoner, tmp_path: Path) -> None:
     thought = chat.send(SECOND, temperature=0).thinking
     chat.retry(temperature=0)
     assert path.stat().st_mode & 0o777 == 0o600
+    chat.close()
     other = tiny.chat()
     assert other.load(path) == ()
     assert (other.turns, other.system) == (chat.turns, "Be kind.")
@@ -100,6 +101,103 @@ def _read(path: Path) -> History:
     return transcript.read(path).history
 
 
+def test_one_session_at_a_time_has_a_file(tiny: Reasoner, tmp_path: Path) -> None:
+    path = tmp_path / "talk.jsonl"
+    with tiny.chat() as chat:
+        chat.save(path)
+        chat.send(FIRST, temperature=0)
+        other = tiny.chat()
+        for take in (other.load, other.save, other.save_to):
+            with pytest.raises(SessionError, match="The session talk is open in another chat"):
+                take(path)
+        other.send(SECOND, temperature=0)
+        assert chat.load(path) == (), "its own"
+        chat.save(tmp_path / "elsewhere.jsonl")
+        assert other.load(path) == (), "it was let go of"
+        assert [turn.question for turn in other.turns] == [FIRST]
+    other.close()
+    other.send(SECOND, temperature=0)
+    assert [turn.question for turn in _read(path).turns] == [FIRST], "not saved any more"
+    assert {file.name for file in tmp_path.iterdir()} == {"talk.jsonl", "elsewhere.jsonl"}, "no locks are left"
+
+
+def test_what_fails_to_load_leaves_everything_as_it_was(tiny: Reasoner, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text("{}\n")
+    with tiny.chat() as chat:
+        chat.save(tmp_path / "talk.jsonl")
+        with pytest.raises(SessionError, match="not a session"):
+            chat.load(bad)
+        chat.send(FIRST, temperature=0)
+    assert [turn.question for turn in _read(tmp_path / "talk.jsonl").turns] == [FIRST]
+    with tiny.chat() as chat:
+        with pytest.raises(SessionError, match="not a session"):
+            chat.load(bad)
+        with pytest.raises(SessionError, match="There is no session"):
+            chat.load(tmp_path / "nowhere" / "talk.jsonl")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["bad.jsonl", "talk.jsonl"], "no lock is left, and nothing was made"
+
+
+def test_sessions_begun_in_one_second_have_files_of_their_own(tiny: Reasoner) -> None:
+    chats = [tiny.chat() for _ in range(3)]
+    for chat in chats:
+        chat.save_to()
+        chat.send(FIRST, temperature=0)
+    assert len({chat.path for chat in chats}) == len(transcript.listed()) == 3
+
+
+def test_a_turn_that_is_left_or_fails_is_kept_as_far_as_it_came(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat = tiny.chat()
+    chat.send(FIRST, temperature=0)
+    for event in chat.stream(SECOND, temperature=0):
+        if isinstance(event, AnswerDelta):
+            break
+    assert [turn.finish_reason for turn in chat.turns] == ["stop", "cancelled"]
+    assert chat.turns[-1].answer
+
+    def fails(*_: object) -> bool:
+        raise DecodeFailed(-3, "")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tiny._scheduler._backend, "decode", fails)
+        with pytest.raises(DecodeFailed):
+            chat.send("What is 1 + 2?", temperature=0)
+    assert chat.last_question() == "What is 1 + 2?", "what /retry asks"
+    assert chat.retry(temperature=0).boxed == "3"
+
+
+def test_a_conversation_goes_on_with_another_model(tiny: Reasoner) -> None:
+    with minireason.load("tiny", n_threads=1) as other, tiny.chat(read_ahead=True) as chat:
+        chat.send(FIRST, temperature=0)
+        chat.use(other)
+        assert chat._ahead
+        chat._ahead.wait()
+        reply = chat.send(SECOND, temperature=0)
+        assert reply.usage.prompt_tokens - reply.usage.cached_tokens == len(SECOND) + 3, "it was read while nobody asked"
+        assert chat.turns[1].prompt_tokens > chat.turns[0].prompt_tokens
+
+
+def test_a_loaded_conversation_is_read_ahead(tiny: Reasoner, tmp_path: Path) -> None:
+    with tiny.chat() as chat:
+        chat.send("What is 4 + 4?", temperature=0)
+        chat.save(tmp_path / "talk.jsonl")
+    tiny.ask("What is 7 + 8?", temperature=0)
+    with tiny.chat(read_ahead=True) as chat:
+        chat.load(tmp_path / "talk.jsonl")
+        assert chat._ahead
+        chat._ahead.wait()
+        usage = chat.send(SECOND, temperature=0).usage
+        assert usage.prompt_tokens - usage.cached_tokens == len(SECOND) + 3
+
+
+def test_a_closed_model_says_so(tiny_path: Path) -> None:
+    with minireason.load(tiny_path, n_threads=1) as reasoner:
+        chat = reasoner.chat()
+        chat.send(FIRST, temperature=0)
+    with pytest.raises(EngineError, match="closed"):
+        chat.send(SECOND)
+
+
 @pytest.mark.parametrize("cut", [1, 30, 300])
 def test_a_file_cut_short_keeps_its_whole_lines_and_is_mended(tiny: Reasoner, tmp_path: Path, cut: int) -> None:
     path = tmp_path / "talk.jsonl"
@@ -107,6 +205,7 @@ def test_a_file_cut_short_keeps_its_whole_lines_and_is_mended(tiny: Reasoner, tm
     chat.save(path)
     chat.send(FIRST, temperature=0)
     chat.send(SECOND, temperature=0)
+    chat.close()
     path.write_bytes(path.read_bytes()[:-cut])
     again = tiny.chat()
     problems = again.load(path)

@@ -10,6 +10,7 @@ import typer
 
 from minireason.cli import options, render
 from minireason.cli.grouped import expand
+from minireason.cli.markdown import Answer
 from minireason.cli.options import Asked
 from minireason.errors import UsageError
 from minireason.events import Reply
@@ -30,7 +31,7 @@ def ask(
     text = whole_question(question)
     sink = render.Thinking(thinking or ("hide" if as_json else "stderr"))
     try:
-        reply = run(asked, text, sink, None if as_json else render.Answer(plain=Settings(**asked.settings).structured))
+        reply = run(asked, text, sink, None if as_json else Answer(plain=Settings(**asked.settings).structured))
     finally:
         sink.close()
     if as_json:
@@ -43,9 +44,9 @@ def ask(
     return 130 if reply.finish_reason == "cancelled" else 0
 
 
-def run(asked: Asked, text: str, thinking: render.Thinking, answer: render.Answer | None) -> Reply:
+def run(asked: Asked, text: str, thinking: render.Thinking, answer: Answer | None) -> Reply:
     """Load the model, stream the reply, show it."""
-    from minireason.cli.show import show
+    from minireason.cli.show import NO_ANSWER, show
     from minireason.reasoner import load
 
     progress = render.Progress()
@@ -55,7 +56,10 @@ def run(asked: Asked, text: str, thinking: render.Thinking, answer: render.Answe
         with load(name, on_progress=progress.loaded_share, **asked.load) as reasoner:
             stream = reasoner.stream(asked.messages(text), on_prefill=progress.prefill, **asked.settings)
             progress.say("thinking ...")
-            return show(stream, thinking, answer, progress)
+            reply = show(stream, thinking, answer, progress.clear)
+            if answer and not reply.answer:
+                render.error_line(NO_ANSWER[reply.finish_reason])
+            return reply
     finally:
         progress.clear()
 

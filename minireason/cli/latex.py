@@ -63,61 +63,17 @@ def to_unicode(formula: str) -> str:
 
 @functools.cache
 def _converter() -> Callable[[str], str]:
+    """From a formula, with scripts marked as macros, to text."""
     from pylatexenc import latex2text, latexwalker, macrospec
 
     logging.getLogger("pylatexenc").setLevel(logging.CRITICAL)
-
-    def arguments(node: Any, to_text: Any) -> list[str]:
-        wanted = node.nodeargd.argnlist if node.nodeargd else []
-        return [to_text.nodelist_to_text([argument]).strip() if argument else "" for argument in wanted]
-
-    def fraction(node: Any, l2tobj: Any) -> str:
-        above, below = arguments(node, l2tobj)[-2:]
-        return f"{_grouped(above)}/{_grouped(below)}"
-
-    def root(node: Any, l2tobj: Any) -> str:
-        degree, body = arguments(node, l2tobj)[-2:]
-        sign = {"": "√", "2": "√", "3": "∛", "4": "∜"}.get(degree) or f"{_script('sup', degree)}√"
-        return sign + (body if re.fullmatch(r"\w+", body) else f"({body})")
-
-    def script(kind: str) -> Callable[..., str]:
-        return lambda node, l2tobj: _script(kind, arguments(node, l2tobj)[-1])
-
-    def boxed(node: Any, l2tobj: Any) -> str:
-        return f"{BOX[0]} {arguments(node, l2tobj)[-1]} {BOX[1]}"
-
-    def binomial(node: Any, l2tobj: Any) -> str:
-        return "C({}, {})".format(*arguments(node, l2tobj)[-2:])
-
-    ours: dict[str, tuple[str, Callable[..., str]]] = {
-        **dict.fromkeys(("frac", "dfrac", "tfrac", "cfrac"), ("{{", fraction)),
-        **dict.fromkeys(("binom", "dbinom"), ("{{", binomial)),
-        "sqrt": ("[{", root),
-        "mrsup": ("{", script("sup")),
-        "mrsub": ("{", script("sub")),
-        "boxed": ("{", boxed),
-        "fbox": ("{", boxed),
-    }
     known = latexwalker.get_default_latex_context_db()
-    known.add_context_category("ours", prepend=True, macros=[macrospec.std_macro(name, spec) for name, (spec, _) in ours.items()])
+    known.add_context_category("ours", prepend=True, macros=[macrospec.std_macro(name, takes) for name, (takes, _) in _MACROS.items()])
     texts = latex2text.get_default_latex_context_db()
-    replaced = [latex2text.MacroTextSpec(name, simplify_repl=act) for name, (_, act) in ours.items()]
-    words = {
-        "left": "",
-        "right": "",
-        "big": "",
-        "Big": "",
-        "bigl": "",
-        "bigr": "",
-        "displaystyle": "",
-        "circ": "°",
-        "quad": "  ",
-        "qquad": "    ",
-    }
-    words |= {"tag": "", "implies": "⟹", "iff": "⟺", "dots": "…", "ldots": "…", "cdots": "⋯", "mid": "|", "degree": "°", "thinspace": " "}
-    words |= {name: name for name in "sin cos tan cot sec csc log ln exp lim max min gcd lcm mod det arcsin arccos arctan".split()}
-    replaced += [latex2text.MacroTextSpec(name, simplify_repl=word) for name, word in words.items()]
-    texts.add_context_category("ours", prepend=True, macros=replaced)
+    shown = {name: _from_arguments(act) for name, (_, act) in _MACROS.items()} | _WORDS
+    texts.add_context_category(
+        "ours", prepend=True, macros=[latex2text.MacroTextSpec(name, simplify_repl=text) for name, text in shown.items()]
+    )
     to_text = latex2text.LatexNodes2Text(latex_context=texts, math_mode="text", strict_latex_spaces=False)
 
     def convert(formula: str) -> str:
@@ -125,6 +81,33 @@ def _converter() -> Callable[[str], str]:
         return re.sub("°(?=\\S)|\\^°", lambda found: found[0].replace("^", ""), str(to_text.nodelist_to_text(nodes)))
 
     return convert
+
+
+def _from_arguments(act: Callable[..., str]) -> Callable[..., str]:
+    """What pylatexenc calls for a macro, from what makes text of the texts of its arguments."""
+
+    def replacement(node: Any, l2tobj: Any) -> str:
+        arguments = node.nodeargd.argnlist if node.nodeargd else []
+        return act(*(l2tobj.nodelist_to_text([argument]).strip() if argument else "" for argument in arguments))
+
+    return replacement
+
+
+def _fraction(above: str, below: str) -> str:
+    return f"{_grouped(above)}/{_grouped(below)}"
+
+
+def _root(degree: str, body: str) -> str:
+    sign = {"": "√", "2": "√", "3": "∛", "4": "∜"}.get(degree) or f"{_script('sup', degree)}√"
+    return sign + (body if re.fullmatch(r"\w+", body) else f"({body})")
+
+
+def _boxed(content: str) -> str:
+    return f"{BOX[0]} {content} {BOX[1]}"
+
+
+def _binomial(of: str, choose: str) -> str:
+    return f"C({of}, {choose})"
 
 
 def _grouped(text: str) -> str:
@@ -141,3 +124,28 @@ def _script(kind: str, text: str) -> str:
     if text and all(character in table for character in text):
         return "".join(table[character] for character in text)
     return _SIGN[kind] + (text if re.fullmatch(r"\d+|.", text) else f"({text})")
+
+
+_MACROS: dict[str, tuple[str, Callable[..., str]]] = {
+    **dict.fromkeys(("frac", "dfrac", "tfrac", "cfrac"), ("{{", _fraction)),
+    **dict.fromkeys(("binom", "dbinom"), ("{{", _binomial)),
+    **dict.fromkeys(("boxed", "fbox"), ("{", _boxed)),
+    "sqrt": ("[{", _root),
+    "mrsup": ("{", functools.partial(_script, "sup")),
+    "mrsub": ("{", functools.partial(_script, "sub")),
+}
+"""What each takes, in pylatexenc's notation, and what makes text of it."""
+
+_WORDS = {
+    **dict.fromkeys("left right big Big bigl bigr displaystyle tag".split(), ""),
+    **dict.fromkeys(("circ", "degree"), "°"),
+    **dict.fromkeys(("dots", "ldots"), "…"),
+    "cdots": "⋯",
+    "implies": "⟹",
+    "iff": "⟺",
+    "mid": "|",
+    "quad": "  ",
+    "qquad": "    ",
+    "thinspace": " ",
+    **{name: name for name in "sin cos tan cot sec csc log ln exp lim max min gcd lcm mod det arcsin arccos arctan".split()},
+}

@@ -4,102 +4,80 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from rich.cells import cell_len, chop_cells
 from rich.console import Console
+from rich.text import Text
 
+from minireason.cli.region import Region
 from minireason.cli.render import harmless
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _EVERY_S = 0.1
 _TAIL_LINES, _TAIL_CHARS = 3, 2000
-
-
-class Region:
-    """Lines at the bottom of the terminal that can be drawn again; what they took is worked out anew after a resize."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._widths: list[int] = []
-
-    def draw(self, lines: list[str]) -> None:
-        """Put these lines in the place of the last ones, each cut to the width."""
-        width = max(2, self._console.width - 1)
-        shown = [chop_cells(line, width)[0] if line else "" for line in lines]
-        out = self._to_start() + "".join(f"\x1b[2m{line}\x1b[0m\x1b[K\n" for line in shown) + "\x1b[J"
-        self._write(out)
-        self._widths = [cell_len(line) for line in shown]
-
-    def clear(self) -> None:
-        """Take the lines away."""
-        if self._widths:
-            self._write(self._to_start() + "\x1b[J")
-            self._widths = []
-
-    def _to_start(self) -> str:
-        rows = sum(max(1, -(-width // max(1, self._console.width))) for width in self._widths)
-        return f"\r\x1b[{rows}A" if rows else "\r"
-
-    def _write(self, text: str) -> None:
-        self._console.file.write(text)
-        self._console.file.flush()
+_INDENT = "  "
+UNFOLD = " · Ctrl-T or /thinking unfolds"
 
 
 class LiveThinking:
-    """Shows a thought's last lines with a spinner, seconds and tokens; `end` folds them to one line."""
+    """Shows that the prompt is read, then a thought's last lines with a spinner, seconds and tokens; `end` folds them to one line.
 
-    def __init__(self, hint: str) -> None:
+    `tokens` says how many the thought has so far; `hidden` shows and leaves nothing of it but that. Of a model that does not
+    `think` only the reading is shown.
+    """
+
+    def __init__(self, tokens: Callable[[], int], *, thinks: bool, hidden: bool = False) -> None:
         self._console = Console(stderr=True)
         self._region = Region(self._console)
-        self._hint = hint
-        self._lock = threading.Lock()
+        self._tokens, self._hidden = tokens, hidden
+        self._hint = "Ctrl-C: answer now" if thinks else "Ctrl-C: stop"
+        self._text, self._state, self._began = "", "reading", time.monotonic()
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._text, self._tokens, self._began, self._state = "", 0, 0.0, "thinking"
-
-    def start(self) -> None:
-        """Begin with the seconds running."""
-        self._text, self._tokens, self._began, self._state = "", 0, time.monotonic(), "thinking"
-        self._stop.clear()
-        self._thread = threading.Thread(target=self._animate, daemon=True)
+        self._thread: threading.Thread | None = threading.Thread(target=self._animate, daemon=True)
         self._thread.start()
 
-    def say(self, state: str) -> None:
-        """What it is doing."""
-        self._state = state
+    def prefill(self, done: int, total: int) -> None:
+        """How much of the prompt is read, in tokens."""
+        self._state = f"reading, {done:,} of {total:,} tokens"
 
-    def write(self, text: str, tokens: int) -> None:
-        """More of the thought, which has this many tokens so far."""
-        with self._lock:
-            self._text = (self._text + text)[-_TAIL_CHARS:]
-            self._tokens = tokens
+    def write(self, text: str) -> None:
+        """More of the thought."""
+        if not self._text:
+            self._state, self._began = "thinking", time.monotonic()
+        self._text = (self._text + text)[-_TAIL_CHARS:]
 
-    def folded(self) -> str:
-        """The one line that a thought becomes; nothing if there was none."""
-        seconds = time.monotonic() - self._began
-        return f"thought for {seconds:.0f} s, {self._tokens:,} tokens (/thinking or Ctrl-T unfolds)" if self._tokens else ""
-
-    def end(self, folded: str = "") -> None:
-        """Stop, and leave one line or nothing."""
+    def end(self) -> None:
+        """Leave one line where there was a thought, else nothing."""
         if self._thread is None:
             return
         self._stop.set()
         self._thread.join()
         self._thread = None
-        self._region.clear()
-        if folded:
-            self._console.print(harmless(folded), style="dim", highlight=False, markup=False)
+        if self._text and not self._hidden:
+            self._region.leave(Text(self._folded(), style="dim"))
+        else:
+            self._region.clear()
+
+    def _folded(self) -> str:
+        line = f"thought for {self._seconds} s, {self._tokens():,} tokens"
+        return line + UNFOLD if cell_len(line + UNFOLD) < self._console.width else line
+
+    @property
+    def _seconds(self) -> str:
+        return f"{time.monotonic() - self._began:.0f}"
 
     def _animate(self) -> None:
         frame = 0
         while not self._stop.wait(_EVERY_S):
-            with self._lock:
-                text, tokens = self._text, self._tokens
-            seconds = time.monotonic() - self._began
-            facts = f"{_FRAMES[frame % len(_FRAMES)]} {self._state} {seconds:.0f} s, {tokens:,} tokens"
-            lines = [
-                piece for line in harmless(text).expandtabs(4).split("\n") for piece in chop_cells(line, max(2, self._console.width - 3))
-            ]
-            tail = [f"  {line}" for line in lines[-_TAIL_LINES:]] if text else []
-            self._region.draw([*tail, f"{facts}  {self._hint}"])
+            self._region.draw(self._drawn(_FRAMES[frame % len(_FRAMES)]))
             frame += 1
+
+    def _drawn(self, spinner: str) -> Text:
+        width = max(2, self._console.width - 1)
+        tokens = f", {self._tokens():,} tokens" if self._text else ""
+        facts = f"{spinner} {self._state} {self._seconds} s{tokens}"
+        text = harmless(self._text).expandtabs(4).split("\n") if self._text and not self._hidden else []
+        tail = [f"{_INDENT}{piece}" for line in text for piece in chop_cells(line, max(2, width - len(_INDENT))) or [""]][-_TAIL_LINES:]
+        lines = [*tail, f"{facts} · {self._hint}" if cell_len(f"{facts} · {self._hint}") <= width else facts]
+        return Text("\n".join(lines), style="dim", no_wrap=True, overflow="crop")

@@ -8,24 +8,21 @@ from __future__ import annotations
 import json
 import re
 import sys
-import time
 from typing import TextIO
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.markdown import Markdown
+from rich.cells import cell_len
+from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.progress import Progress as Bar
-from rich.segment import Segment, Segments
 from rich.status import Status
 from rich.table import Table
+from rich.text import Text
 
-from minireason.cli.latex import in_markdown
 from minireason.errors import UsageError
 from minireason.events import Reply
 from minireason.models.pull import Watch
 
-_REFRESH_S = 0.1
 _FORMATTING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _VISIBLE = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"} | {0x7F: "\u2421"}
 _VISIBLE |= dict.fromkeys(range(0x80, 0xA0), "\ufffd")
@@ -37,29 +34,45 @@ def harmless(text: str) -> str:
 
 
 def error_line(message: str) -> None:
-    """One line on standard error."""
-    print(f"minireason: {harmless(' '.join(message.split()))}", file=sys.stderr)
+    """One line on standard error, wrapped at words on a terminal."""
+    note(f"minireason: {' '.join(message.split())}")
 
 
 def note(message: str) -> None:
     """Lines that are no error, on standard error; wrapped at words on a terminal."""
     console = Console(stderr=True)
-    if console.is_terminal:
-        console.print(harmless(message), highlight=False, markup=False)
+    if console.is_terminal and not console.is_dumb_terminal:
+        console.print(Text(harmless(message)))
     else:
         print(harmless(message), file=sys.stderr)
 
 
 def faint(text: str) -> None:
-    """Text of the model's that is no answer, on standard error."""
-    Console(stderr=True).print(harmless(text), style="dim", highlight=False, markup=False)
+    """Text of the model's that is no answer, on standard error, set in from the rest."""
+    Console(stderr=True).print(Padding(Text(harmless(text), style="dim"), (0, 0, 0, 2), expand=False))
+
+
+def definitions(rows: list[tuple[str, str]]) -> None:
+    """Terms and what they mean on standard error: beside each other, or below where the terminal is narrow."""
+    console = Console(stderr=True)
+    widest = max(cell_len(term) for term, _ in rows)
+    if console.width < 2 * widest:
+        note("\n".join(f"{term}\n    {meaning}" for term, meaning in rows))
+        return
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    for row in rows:
+        grid.add_row(*(Text(harmless(cell)) for cell in row))
+    console.print(grid)
 
 
 def bar(parts: list[tuple[str, int]], whole: int) -> None:
-    """Shares of a whole, as one bar and a line of numbers on standard error."""
+    """Shares of a whole on standard error: one bar, and a line that says which is which."""
     width = max(10, min(60, Console(stderr=True).width - 2))
-    filled = "".join(character * max(size > 0, round(size / whole * width)) for character, (_, size) in zip("█▓░", parts, strict=False))
-    note(f"{filled[:width]}\n" + ", ".join(f"{name} {size:,}" for name, size in parts) + f" of {whole:,} tokens")
+    shares = list(zip("█▓░", parts, strict=False))
+    filled = "".join(sign * max(size > 0, round(size / whole * width)) for sign, (_, size) in shares)
+    note(f"{filled[:width]}\n" + " · ".join(f"{sign} {name} {size:,}" for sign, (name, size) in shares) + f" of {whole:,} tokens")
 
 
 def confirmed(question: str, *, default: bool) -> bool:
@@ -179,77 +192,6 @@ class Thinking:
     def close(self) -> None:
         if self._file:
             self._file.close()
-
-
-class Answer:
-    """The answer on standard output: as it comes into a pipe, as markdown on a terminal, block by block.
-
-    The block being written is redrawn in place; a finished one (a blank line outside a code fence) stays.
-    """
-
-    def __init__(self, *, plain: bool = False) -> None:
-        self._console = Console()
-        self._plain = plain or not self._console.is_terminal
-        self._block = ""
-        self._live: Live | None = None
-        self._drawn = 0.0
-
-    def write(self, text: str) -> None:
-        if self._plain:
-            sys.stdout.write(harmless(text))
-            sys.stdout.flush()
-            return
-        self._block += harmless(text)
-        while (end := _block_end(self._block)) is not None:
-            self._finish(self._block[:end])
-            self._block = self._block[end:].lstrip("\n")
-        if self._block and time.monotonic() - self._drawn > _REFRESH_S:
-            self._draw()
-
-    def end(self) -> None:
-        """The answer is over."""
-        if self._plain:
-            sys.stdout.write("\n")
-            sys.stdout.flush()
-        else:
-            self._finish(self._block)
-        self._block = ""
-
-    def _draw(self) -> None:
-        if self._live is None:
-            self._live = Live(console=self._console, auto_refresh=False, transient=True, vertical_overflow="crop")
-            self._live.start()
-        self._live.update(self._tail(), refresh=True)
-        self._drawn = time.monotonic()
-
-    def _tail(self) -> Group:
-        """The last lines of the block as far as the screen holds them."""
-        lines = self._console.render_lines(_markdown(self._block), pad=False)
-        return Group(*(Segments([*line, Segment.line()]) for line in lines[-max(1, self._console.height - 2) :]))
-
-    def _finish(self, block: str) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-        if block.strip():
-            self._console.print(_markdown(block))
-
-
-def _markdown(text: str) -> Markdown:
-    """Markdown with formulas made readable and nothing that a click could follow elsewhere than it says."""
-    return Markdown(in_markdown(text), hyperlinks=False)
-
-
-def _block_end(text: str) -> int | None:
-    """Where the first finished block of markdown ends: at a blank line that is not inside a code fence."""
-    fenced, start = False, 0
-    while (end := text.find("\n", start)) >= 0:
-        line = text[start:end]
-        fenced ^= line.lstrip().startswith(("```", "~~~"))
-        if not line.strip() and not fenced and start:
-            return end + 1
-        start = end + 1
-    return None
 
 
 def facts(reply: Reply, *, folded: bool = False) -> None:

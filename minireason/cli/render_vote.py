@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from minireason.cli.region import Region
 from minireason.cli.render import error_line, harmless
 from minireason.events import ThinkingDelta
 from minireason.solution import (
@@ -56,7 +56,7 @@ class Board:
     def __init__(self, quiet: bool, show_chains: bool) -> None:
         self._quiet, self._show_chains = quiet, show_chains
         self._console = Console(stderr=True)
-        self._live: Live | None = None
+        self._region = Region(self._console)
         self._drawn = 0.0
         self._rows: dict[int, _Row] = {}
         self._candidates: tuple[Candidate, ...] = ()
@@ -99,9 +99,7 @@ class Board:
 
     def clear(self) -> None:
         """Take the live table off the screen."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._region.clear()
 
     def _ended(self, chain: Chain) -> None:
         if self._quiet:
@@ -122,10 +120,7 @@ class Board:
             tail = Text(" ".join(harmless(row.tail).split())[-max(10, self._console.width - 30) :], style="dim")
             table.add_row(f"{index + 1}", row.doing, f"{row.tokens:,}", tail)
         lines = [_vote_line(candidate) for candidate in self._candidates[:_CANDIDATES_SHOWN]]
-        if self._live is None:
-            self._live = Live(console=self._console, auto_refresh=False, transient=True, vertical_overflow="crop")
-            self._live.start()
-        self._live.update(Group(table, *lines), refresh=True)
+        self._region.draw(Group(table, *lines))
         self._drawn = time.monotonic()
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
-from minireason.cli import render
+from minireason.cli.markdown import Answer
 from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta
 
 NO_ANSWER = {
@@ -27,12 +27,19 @@ class Running(Protocol):
     def reply(self) -> Reply: ...
 
 
+class ThinkingShown(Protocol):
+    """Where the thinking is shown; see `render.Thinking` and `live.LiveThinking`."""
+
+    def write(self, text: str) -> None: ...
+    def end(self) -> None: ...
+
+
 @contextmanager
 def interrupts(*acts: Callable[[], bool | None]) -> Iterator[None]:
     """Within the block each Ctrl-C calls the next of `acts`, past those that return False; after the last comes KeyboardInterrupt."""
     waiting = list(acts)
 
-    def on_signal(_number: int, _frame: Any) -> None:
+    def on_signal(_number: int, _frame: object) -> None:
         while waiting:
             if waiting.pop(0)() is not False:
                 return
@@ -45,29 +52,26 @@ def interrupts(*acts: Callable[[], bool | None]) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def show(stream: Running, thinking: render.Thinking, answer: render.Answer | None, progress: render.Progress) -> Reply:
-    """Show a reply as it comes and return it; Ctrl-C in the thinking asks for the answer now, else it ends the reply."""
-    with interrupts(stream.finish_thinking, stream.cancel):
-        reply = events(stream, thinking, answer, progress.clear)
-    if answer and not reply.answer:
-        render.error_line(NO_ANSWER[reply.finish_reason])
-    return reply
+def show(stream: Running, thinking: ThinkingShown, answer: Answer | None, before: Callable[[], None] = lambda: None) -> Reply:
+    """Show a reply as it comes (the answer only if there is somewhere to show it) and return it.
 
-
-def events(stream: Running, thinking: render.Thinking, answer: render.Answer | None, before: Callable[[], None] = lambda: None) -> Reply:
-    """Show the events of a stream as they come (the answer only if there is somewhere to show it), and return the reply."""
+    Ctrl-C in the thinking asks for the answer now, else it ends the reply; `before` is called before anything is shown.
+    """
     answering = False
-    for event in stream:
-        before()
-        if isinstance(event, ThinkingDelta):
-            thinking.write(event.text)
-        elif isinstance(event, AnswerDelta) and answer:
-            if not answering:
+    with interrupts(stream.finish_thinking, stream.cancel):
+        try:
+            for event in stream:
+                before()
+                if isinstance(event, ThinkingDelta):
+                    thinking.write(event.text)
+                elif isinstance(event, AnswerDelta) and answer:
+                    if not answering:
+                        thinking.end()
+                        answering = True
+                    answer.write(event.text)
+        finally:
+            if answer and answering:
+                answer.end()
+            else:
                 thinking.end()
-                answering = True
-            answer.write(event.text)
-    if not answering:
-        thinking.end()
-    if answer and answering:
-        answer.end()
     return stream.reply

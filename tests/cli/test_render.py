@@ -22,22 +22,6 @@ def test_control_sequences_are_made_harmless(text: str, wanted: str) -> None:
     assert render.harmless(text) == wanted
 
 
-@pytest.mark.parametrize(
-    ("text", "end"),
-    [
-        ("one", None),
-        ("one\n", None),
-        ("one\n\n", 5),
-        ("one\n\ntwo", 5),
-        ("```\na\n\nb\n", None),
-        ("```\na\n\nb\n```\n\n", 14),
-        ("~~~py\n\n~~~\n\nx", 12),
-    ],
-)
-def test_where_a_markdown_block_ends(text: str, end: int | None) -> None:
-    assert render._block_end(text) == end
-
-
 def test_error_is_one_line(capsys: Any) -> None:
     render.error_line("two\nlines \x1b[31m")
     assert capsys.readouterr().err == "minireason: two lines ␛[31m\n"

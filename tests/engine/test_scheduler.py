@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason import ContextFull
-from minireason.engine.scheduler import Scheduler
+from minireason.engine.scheduler import IDLE_STEPS, Scheduler
 from minireason.engine.sequence import Sequence, common_prefix
 from tests.engine.fake import FakeBackend, ListSink
 
@@ -279,6 +279,20 @@ def test_a_short_rest_over_a_long_prefix_is_read_with_some_of_it_where_that_is_q
         assert backend.decodes[0] == (read, 0)
 
 
+def test_room_is_made_ahead_of_time_as_far_as_there_may_be_any() -> None:
+    backend = FakeBackend(n_ctx=32)
+    scheduler = Scheduler(backend, 128)
+    start(scheduler, list(range(20)), 1)
+    run(scheduler)
+    scheduler.reserve(8)
+    assert backend.n_ctx == 32, "there is room"
+    scheduler.reserve(20)
+    assert backend.n_ctx == 128, "twice as much, and what is left is not worth another step"
+    scheduler.reserve(1000)
+    assert backend.n_ctx == 128
+    assert backend.tokens[0] == list(range(21)), "nothing is forgotten for it"
+
+
 def test_of_a_passing_sequence_only_the_prompt_stays_in_the_cache() -> None:
     backend = FakeBackend()
     scheduler = Scheduler(backend, 64)
@@ -291,3 +305,20 @@ def test_of_a_passing_sequence_only_the_prompt_stays_in_the_cache() -> None:
     again, _ = start(scheduler, prompt, 1)
     run(scheduler)
     assert again.cached_tokens == len(prompt) - 1
+
+
+def test_an_idle_slot_is_forgotten_once_others_have_attended_past_it_for_long() -> None:
+    backend = FakeBackend(n_ctx=3 * IDLE_STEPS)
+    scheduler = Scheduler(backend, 3 * IDLE_STEPS)
+    start(scheduler, list(range(9000, 9100)), 5)
+    run(scheduler)
+    start(scheduler, [1], IDLE_STEPS - 10)
+    run(scheduler)
+    kept, _ = start(scheduler, list(range(9000, 9101)), 1)
+    run(scheduler)
+    assert kept.cached_tokens == 100
+    start(scheduler, [7], IDLE_STEPS + 10)
+    run(scheduler)
+    again, _ = start(scheduler, list(range(9000, 9101)), 1)
+    run(scheduler)
+    assert again.cached_tokens == 0

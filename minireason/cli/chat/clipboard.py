@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 
+from minireason.cli.region import can_redraw
 from minireason.errors import UsageError
 
 _PROGRAMS = (["pbcopy"], ["wl-copy"], ["xclip", "-selection", "clipboard"], ["xsel", "-ib"], ["clip.exe"])
@@ -26,10 +27,10 @@ def part(answer: str, which: str) -> str:
 
 
 def copy(text: str) -> str:
-    """Copy a text; what to say about how."""
+    """Copy a text; where to, in words. Raises UsageError if there is nowhere."""
     raw = text.encode()
     ways = []
-    if sys.stdout.isatty() and len(raw) <= _MAX_OSC_BYTES:
+    if can_redraw() and len(raw) <= _MAX_OSC_BYTES:
         sys.stdout.write(f"\x1b]52;c;{base64.b64encode(raw).decode()}\x07")
         sys.stdout.flush()
         ways.append("the terminal's clipboard, where it allows that")
@@ -40,8 +41,8 @@ def copy(text: str) -> str:
             except (OSError, subprocess.TimeoutExpired):
                 continue
             if done.returncode == 0:
-                ways.insert(0, command[0])
+                ways.insert(0, f"the clipboard by {command[0]}")
                 break
     if not ways:
         raise UsageError("There is no clipboard here: no terminal, and no pbcopy, wl-copy, xclip or xsel.")
-    return f" by {' and '.join(ways)}"
+    return " and ".join(ways)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,29 +38,31 @@ def chat(
     plain: Annotated[bool, typer.Option("--plain", help="No line editing, no live lines, no formatting.")] = False,
 ) -> int:
     """Talk with a model; earlier answers are remembered, earlier thinking is kept and not shown to the model again."""
-    from minireason.cli.chat import commands, loop
+    from minireason.cli.chat import commands, terminal
 
     if go_on and session:
         raise UsageError("Give --continue or --session NAME, not both.")
-    fold = thinking == "fold" or (thinking is None and loop.on_terminal() and not plain)
-    sink = render.Thinking("stderr" if fold or thinking is None else thinking)
-    state = None
+    if plain:
+        os.environ["TERM"] = "dumb"
+    path = session_path(go_on, session)
+    state = opened(asked, thinking or "fold")
     try:
-        state = opened(asked, sink, "fold" if fold else "show", plain)
-        begin(state, go_on, session)
+        lines = reader(state)
+        begin(state, path)
         if asked.system and asked.system != state.session.system:
             state.session.system = asked.system
-        loop.save_when_hung_up(state)
-        state.run(reader(state), commands.handle)
+        terminal.when_closed(lambda: state.running.save() if state.running else None)
+        state.run(lines, commands.handle)
     finally:
-        sink.close()
-        if state:
-            state.session.close()
-            state.reasoner.close()
+        state.sink.close()
+        state.session.close()
+        state.reasoner.close()
+        if state.session.unsaved:
+            render.error_line(f"{state.session.unsaved} What was said last is lost.")
     return 0
 
 
-def opened(asked: Asked, sink: render.Thinking, thinking: str, plain: bool) -> Chat:
+def opened(asked: Asked, thinking: str) -> Chat:
     """Load the model and make an empty chat with it."""
     from minireason.cli.chat import loop
     from minireason.reasoner import Reasoner, load
@@ -71,34 +76,50 @@ def opened(asked: Asked, sink: render.Thinking, thinking: str, plain: bool) -> C
         finally:
             progress.clear()
 
-    reasoner = open_model(asked.model_name())
-    session = reasoner.chat(system=asked.system, read_ahead=True)
-    return loop.Chat(reasoner, session, dict(asked.settings), open_model, sink, thinking, plain)
+    name = asked.model_name()
+    reasoner = open_model(name)
+    try:
+        session = reasoner.chat(system=asked.system, read_ahead=True)
+        return loop.Chat(reasoner, session, dict(asked.settings), open_model, name, thinking)
+    except BaseException:
+        reasoner.close()
+        raise
 
 
 def reader(chat: Chat) -> Reader:
     """What reads the user's lines; on a terminal it says how."""
     from minireason.cli.chat import commands, reading
 
-    found = reading.reader(commands.helps(), commands.names, lambda: commands.show_thinking(chat), chat.plain)
+    found = reading.reader(commands.helps(), commands.names, lambda: commands.show_thinking(chat))
     if not isinstance(found, reading.Lines):
-        render.note(f"{chat.reasoner.name}. Alt-Enter makes a new line, Ctrl-C while it thinks: answer now. /help lists the commands.")
+        stop = "Ctrl-C while it thinks: answer now" if chat.reasoner.thinks else "Ctrl-C: stop an answer"
+        render.note(f"{chat.reasoner.name} · {stop} · /help: commands and keys")
     return found
 
 
-def begin(chat: Chat, go_on: bool, name: str | None) -> None:
-    """Load the session asked for, or begin one; raises SessionError."""
-    from minireason.cli.chat.commands import load_session
-
+def session_path(go_on: bool, name: str | None) -> Path | None:
+    """The file of the session asked for, None for a new one; raises SessionError if there is none, or if it is in use."""
     if go_on:
         found = transcript.listed()
         if not found:
             raise SessionError("There is no session yet to continue; minireason chat begins one.")
-        load_session(chat, found[0])
-    elif name and (path := transcript.path_of(name)).exists():
+        path = found[0]
+    elif name:
+        path = transcript.path_of(name)
+    else:
+        return None
+    transcript.Lock(path).release()  # to say so before a model is loaded
+    return path
+
+
+def begin(chat: Chat, path: Path | None) -> None:
+    """Load a session, or begin it; raises SessionError."""
+    from minireason.cli.chat.commands import load_session
+
+    if path and path.exists():
         load_session(chat, path)
     else:
-        chat.session.save_to(transcript.path_of(name) if name else transcript.new_path())
+        chat.session.save_to(path)
 
 
 def sessions() -> int:
@@ -111,9 +132,17 @@ def sessions() -> int:
             render.error_line(str(error))
             continue
         first = " ".join(turns[0].question.split()) if turns else ""
-        rows.append([path.stem, str(len(turns)), turns[-1].at[:16] if turns else "", first[:60]])
+        rows.append([path.stem, str(len(turns)), _local(turns[-1].at) if turns else "", first[:60]])
     if rows:
         render.table(["session", "turns", "last", "begins with"], rows)
     else:
         render.note("There are no sessions yet; minireason chat begins one.")
     return 0
+
+
+def _local(at: str) -> str:
+    """A turn's time as the clock here shows it; nothing for what is none."""
+    try:
+        return f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError, OSError):
+        return ""

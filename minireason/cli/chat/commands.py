@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ from minireason.cli import options, render
 from minireason.cli.chat import clipboard, export, files
 from minireason.cli.chat.loop import Chat
 from minireason.errors import MinireasonError, SessionError, UsageError
+from minireason.models import catalog, store
 from minireason.settings import Effort, Settings
 
-_COMMAND = re.compile(r"/([a-z]+)(?:\s+(.*))?", re.DOTALL)
+_COMMAND = re.compile(r"/([a-zA-Z]+)(?:\s+(.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,10 @@ def handle(chat: Chat, line: str) -> bool:
     if not found:
         chat.ask(line)
         return False
-    name = {"quit": "exit", "bye": "exit"}.get(found[1], found[1])
+    name = {"quit": "exit", "bye": "exit"}.get(found[1].lower(), found[1].lower())
     if name not in COMMANDS:
-        render.error_line(f"There is no command /{name}; /help lists them.")
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        render.error_line(f"There is no command /{name}; {f'did you mean /{near[0]}?' if near else '/help lists them.'}")
         return False
     try:
         return bool(COMMANDS[name].act(chat, (found[2] or "").strip()))
@@ -53,7 +56,7 @@ def names(command: str) -> Iterable[str]:
     """What may follow a command."""
     match command:
         case "/model":
-            return options.complete_installed("")
+            return _installed()
         case "/effort":
             return get_args(Effort)
         case "/thinking":
@@ -70,7 +73,7 @@ def load_session(chat: Chat, path: Path) -> None:
     for problem in problems:
         render.note(f"({path.stem}: {problem})")
     turns = chat.session.turns
-    render.note(f"({path.stem}: {len(turns)} turn{'' if len(turns) == 1 else 's'})")
+    render.note(f"({path.stem}: {_turns(len(turns))})")
     if turns:
         render.note(f"> {_short(turns[-1].question)}\n{_short(turns[-1].answer, 300)}")
     if chat.session.unanswered:
@@ -83,30 +86,34 @@ def show_thinking(chat: Chat) -> None:
     render.faint(turns[-1].thinking if turns and turns[-1].thinking else "(there is no thought to show)")
 
 
+def _installed() -> list[str]:
+    return [*(spec.name for spec in catalog.load() if spec.built_in), *options.complete_installed("")]
+
+
+def _turns(count: int) -> str:
+    return f"{count} turn{'' if count == 1 else 's'}"
+
+
 def _short(text: str, most: int = 100) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _help(_chat: Chat, _rest: str) -> None:
-    width = max(len(f"/{name} {command.takes}") for name, command in COMMANDS.items())
-    lines = [f"{f'/{name} {command.takes}':{width}}  {command.about}" for name, command in COMMANDS.items()]
-    keys = "Ctrl-T unfolds the last thought. Ctrl-C while it thinks: answer now; in the answer: stop; twice on an empty line: leave."
-    render.note("\n".join([*lines, "Alt-Enter, or a backslash at the end of a line: a new line.", keys]))
+    render.definitions([*((f"/{name} {command.takes}".rstrip(), command.about) for name, command in COMMANDS.items()), *KEYS])
 
 
 def _model(chat: Chat, name: str) -> None:
     if not name:
-        render.note(f"{chat.reasoner.name}; installed: {', '.join(options.complete_installed('')) or 'nothing'}")
+        render.note(f"{chat.reasoner.name}; installed: {', '.join(_installed())}")
         return
-    before = chat.reasoner.name
-    chat.session.close()
+    store.find(name)  # a wrong name is told before the model is given up
     chat.reasoner.close()  # two may not fit
     try:
-        chat.reasoner = chat.open(name)
-    except MinireasonError as error:
-        render.error_line(f"{error} It goes on with {before}.")
-        chat.reasoner = chat.open(before)
-    chat.session.reasoner, chat.session.left_out = chat.reasoner, 0
+        chat.reasoner, chat.model = chat.open(name), name
+    except (MinireasonError, KeyboardInterrupt) as error:
+        chat.reasoner = chat.open(chat.model)
+        render.error_line(f"{str(error) or 'Interrupted.'} It goes on with {chat.reasoner.name}.")
+    chat.session.use(chat.reasoner)
     render.note(f"({chat.reasoner.name})")
 
 
@@ -133,9 +140,7 @@ def _thinking(chat: Chat, rest: str) -> None:
     if not rest:
         show_thinking(chat)
     elif rest in ("fold", "show", "hide"):
-        chat.thinking = rest
-        chat.sink.close()
-        chat.sink = render.Thinking("stderr" if rest == "fold" else rest)
+        chat.show_thinking_as(rest)
     else:
         raise UsageError("/thinking shows the last thought; /thinking fold, show or hide says how the next ones come.")
 
@@ -181,7 +186,7 @@ def _copy(chat: Chat, rest: str) -> None:
     if not chat.session.turns:
         raise SessionError("There is no answer to copy yet.")
     text = clipboard.part(chat.session.turns[-1].answer, rest)
-    render.note(f"(copied {len(text):,} characters{clipboard.copy(text)})")
+    render.note(f"(copied {len(text):,} characters to {clipboard.copy(text)})")
 
 
 def _save(chat: Chat, rest: str) -> None:
@@ -217,7 +222,7 @@ def _context(chat: Chat, _rest: str) -> None:
     answers = sum(turn.answer_tokens for turn in session.turns[session.left_out :])
     dropped = sum(turn.thinking_tokens for turn in session.turns)
     render.bar([("questions", max(0, used - answers)), ("answers", min(used, answers)), ("free", max(0, n_ctx - used))], n_ctx)
-    render.note(f"thinking dropped: {dropped:,} tokens; turns left out: {session.left_out} of {len(session.turns)}")
+    render.note(f"thinking dropped: {dropped:,} tokens · turns left out: {session.left_out} of {len(session.turns)}")
 
 
 def _stats(chat: Chat, _rest: str) -> None:
@@ -225,7 +230,7 @@ def _stats(chat: Chat, _rest: str) -> None:
     made, seconds = sum(turn.thinking_tokens + turn.answer_tokens for turn in turns), sum(turn.total_s for turn in turns)
     read, cached = sum(turn.prompt_tokens for turn in turns), sum(turn.cached_tokens for turn in turns)
     speed = f", {made / seconds:.1f} tokens/s with the reading" if seconds else ""
-    render.note(f"{len(turns)} turns, {made:,} tokens generated in {seconds:.1f} s{speed}")
+    render.note(f"{_turns(len(turns))}, {made:,} tokens generated in {seconds:.1f} s{speed}")
     render.note(f"{read:,} tokens of prompts, {cached:,} of them from the cache" + (f" ({cached / read:.0%})" if read else ""))
 
 
@@ -234,6 +239,12 @@ def _clear(chat: Chat, _rest: str) -> None:
     chat.files.clear()
     render.note("(forgotten; it stays in the session's file)")
 
+
+KEYS = (
+    ("Alt-Enter, or \\ then Enter", "a new line; Tab completes, the arrows bring back what was typed"),
+    ("Ctrl-T", "unfold the last thought"),
+    ("Ctrl-C", "while it thinks: answer now; in the answer: stop; twice on an empty line: leave"),
+)
 
 COMMANDS: dict[str, Command] = {
     "help": Command("", "this list", _help),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app, run_in_terminal
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
+from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
@@ -35,26 +39,38 @@ class Editor:
             else:
                 buffer.validate_and_handle()
 
+        @keys.add("c-c")
+        def _clear(event: KeyPressEvent) -> None:
+            buffer = event.current_buffer
+            if not buffer.text:
+                event.app.exit(exception=KeyboardInterrupt, style="class:aborting")
+            buffer.append_to_history()  # the arrows bring it back
+            buffer.reset()
+
         @keys.add("c-t")
         def _unfold(_event: KeyPressEvent) -> None:
-            from prompt_toolkit.application import run_in_terminal
-
             run_in_terminal(on_unfold)
 
         self._session: PromptSession[str] = PromptSession(
             history=_history(),
             completer=_Completer(commands, names),
-            complete_while_typing=False,
+            complete_while_typing=Condition(_names_a_command),
             key_bindings=keys,
             multiline=True,
             prompt_continuation="  ",
             enable_open_in_editor=True,
-            enable_history_search=False,
+            enable_suspend=True,
         )
 
     def read(self, default: str = "") -> str:
-        """What was typed; raises EOFError at Ctrl-D and KeyboardInterrupt at Ctrl-C."""
-        return self._session.prompt("> ", default=default)
+        """What was typed; raises EOFError at Ctrl-D and KeyboardInterrupt at Ctrl-C, both on an empty line."""
+        return self._session.prompt("\n> ", default=default)
+
+
+def _names_a_command() -> bool:
+    """Whether the names of commands should be offered without being asked for."""
+    text = get_app().current_buffer.text
+    return text.startswith("/") and not any(character.isspace() for character in text)
 
 
 def _history() -> History:
@@ -64,7 +80,15 @@ def _history() -> History:
         path.touch(mode=0o600)
     except OSError:
         return InMemoryHistory()
-    return FileHistory(path)
+    return _History(path)
+
+
+class _History(FileHistory):
+    """What was typed, in every chat; where the disk is full only in this one."""
+
+    def store_string(self, string: str) -> None:
+        with suppress(OSError):
+            super().store_string(string)
 
 
 class _Completer(Completer):
@@ -80,6 +104,7 @@ class _Completer(Completer):
         if not space:
             known = [(name, about) for name, about in self._commands.items() if f"/{name}".startswith(command)]
             yield from (Completion(f"/{name}", -len(command), display_meta=about) for name, about in known)
-        elif command in ("/file", "/load", "/export"):
+            return
+        yield from (Completion(name, -len(rest)) for name in self._names(command) if name.startswith(rest))
+        if command in ("/file", "/load", "/export") or (command == "/model" and rest.startswith((".", "~", os.sep))):
             yield from self._paths.get_completions(Document(rest), complete_event)
-        yield from (Completion(name, -len(rest)) for name in self._names(command) if space and name.startswith(rest))

@@ -40,4 +40,4 @@ def read(name: str) -> tuple[str, str]:
 def count(reasoner: Reasoner, text: str) -> int:
     """How many tokens a text has, judged by its beginning where it is long."""
     sample = text[:_SAMPLE_CHARS]
-    return reasoner.count_tokens(sample if sample.strip() else f"?{sample}") * len(text) // len(sample)
+    return (reasoner.count_tokens(f"?{sample}") - reasoner.count_tokens("?")) * len(text) // len(sample)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from minireason.cli import render
+from minireason.cli.region import can_redraw
 
 
 class Reader(Protocol):
@@ -18,9 +18,9 @@ class Reader(Protocol):
         ...
 
 
-def reader(commands: dict[str, str], names: Callable[[str], Iterable[str]], on_unfold: Callable[[], None], plain: bool) -> Reader:
+def reader(commands: dict[str, str], names: Callable[[str], Iterable[str]], on_unfold: Callable[[], None]) -> Reader:
     """The best reader for where this runs."""
-    if plain or not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "") in ("dumb", "unknown"):
+    if not (sys.stdin.isatty() and can_redraw()):
         return Lines()
     from minireason.cli.chat.editor import Editor
 

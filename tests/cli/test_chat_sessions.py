@@ -1,0 +1,124 @@
+"""Sessions of the chat: killed, closed, forged, in use, on a full disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from minireason import transcript
+from tests.cli.run import assert_one_sentence, minireason
+from tests.cli.terminal import PATIENCE_S, Terminal
+from tests.cli.test_chat import STORY, TINY, writing
+
+resource, termios = pytest.importorskip("resource"), pytest.importorskip("termios")
+
+
+def test_what_was_killed_in_an_answer_goes_on(smollm2_path: Path) -> None:
+    terminal = Terminal("chat", "--model", str(smollm2_path), "--session", "story")
+    terminal.ready()
+    terminal.type(f"{STORY}\r")
+    path = transcript.path_of("story")
+    terminal.until(lambda: path.exists() and '"thinking": ""' in path.read_text())
+    terminal.child.kill(signal.SIGKILL)
+    terminal.child.wait()
+    again = Terminal(*TINY, "--continue")
+    again.see("cut off; what had been saved of it is kept")
+    again.enter("What is 5 + 8?")
+    again.child.kill(signal.SIGHUP)
+    again.ended()
+    turns = transcript.read(path).history.turns
+    assert [turn.finish_reason for turn in turns] == ["interrupted", "stop"]
+    assert turns[0].answer
+    assert "story" in minireason("sessions").out
+
+
+def test_a_closed_terminal_saves_what_there_is(smollm2_path: Path) -> None:
+    terminal = Terminal("chat", "--model", str(smollm2_path), "--session", "hung up")
+    terminal.ready()
+    terminal.type(f"{STORY}\r")
+    writing(terminal)
+    terminal.child.close(force=False)  # the terminal goes, SIGHUP comes
+    path = transcript.path_of("hung up")
+    end = time.monotonic() + PATIENCE_S
+    while not transcript.read(path).history.turns:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert transcript.read(path).history.turns[0].answer
+
+
+def test_a_chat_that_is_asked_to_end_leaves_the_terminal_as_it_was() -> None:
+    terminal = Terminal(*TINY)
+    terminal.enter("What is 5 + 8?")
+    assert not termios.tcgetattr(terminal.child.child_fd)[3] & termios.ECHO, "the input line shows the keys itself"
+    kept = os.dup(terminal.child.child_fd)
+    terminal.child.kill(signal.SIGTERM)
+    terminal.until(lambda: not terminal.child.isalive())
+    assert termios.tcgetattr(kept)[3] & termios.ECHO
+    os.close(kept)
+    assert terminal.ended() == 143
+    assert terminal.raw.rindex("\x1b[?2004l") > terminal.raw.rindex("\x1b[?2004h"), "pastes are not marked any more"
+
+
+def test_a_session_in_use_is_refused_until_its_chat_ends() -> None:
+    terminal = Terminal(*TINY, "--session", "talk")
+    terminal.ready()
+    assert_one_sentence(minireason(*TINY, "--session", "talk"), 1, "The session talk is open in another chat; end that one first"), "begun"
+    terminal.enter("What is 5 + 8?")
+    for option in (("--session", "talk"), ("--continue",)):
+        assert_one_sentence(minireason(*TINY, *option, stdin=b"What is 1 + 2?\n"), 1, "The session talk is open in another chat")
+    other = minireason(*TINY, stdin=b"/load talk\nWhat is 1 + 2?\n/save talk\n")
+    assert (other.code, other.out) == (0, "The answer is \\boxed{3}.\n"), "a chat goes on with its own"
+    assert other.err.count("open in another chat") == 1
+    assert "There is a session talk already" in other.err
+    terminal.child.kill(signal.SIGKILL)
+    terminal.child.wait()
+    again = minireason(*TINY, "--session", "talk", stdin=b"What is 1 + 2?\n")
+    assert again.code == 0, "the lock went with the process"
+    turns = transcript.read(transcript.path_of("talk")).history.turns
+    assert [turn.question for turn in turns] == ["What is 5 + 8?", "What is 1 + 2?"]
+
+
+def test_a_full_disk_is_told_and_the_chat_goes_on() -> None:
+    def full_at_500_bytes() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+
+    terminal = Terminal(*TINY, "--session", "full", preexec_fn=full_at_500_bytes)
+    terminal.enter("What is 347 + 586?")
+    terminal.see("cannot be saved to")
+    terminal.see("is saved once that is possible.")
+    assert "▌ 13 ▐" in terminal.enter("What is 5 + 8?")
+    told = " ".join(terminal.text.split())
+    assert told.count("cannot be saved") == 1, "told once"
+    terminal.enter("/stats")
+    terminal.see("2 turns")
+    terminal.type("/exit\r")
+    assert terminal.ended() == 0
+    assert "What was said last is lost." in " ".join(terminal.text.split())
+    assert transcript.read(transcript.path_of("full")).history.unanswered == "What is 347 + 586?"
+
+
+def test_a_forged_session_steers_nothing() -> None:
+    evil = "a\x1b[2J\x1b]0;title\x07\x9b31m\u202eb\x1b]8;;http://x\x1b\\ [link](http://evil)"
+    path = transcript.path_of("evil")
+    path.parent.mkdir(parents=True)
+    turn = {"turn": {"question": evil, "answer": evil, "thinking": evil, "model": evil, "at": evil}}
+    path.write_text("\n".join(['{"minireason_session": 1}', json.dumps(turn), ""]))
+    terminal = Terminal(*TINY, "--session", "evil")
+    terminal.enter("/thinking")
+    terminal.see("␛]0;title␇")
+    terminal.enter("/sessions")
+    assert "\x1b]" not in terminal.raw
+    assert "\x9b" not in terminal.raw
+    assert "\u202e" not in terminal.raw
+    terminal.type("/exit\r")
+    assert terminal.ended() == 0
+
+
+def test_nothing_to_continue() -> None:
+    assert_one_sentence(minireason(*TINY, "--continue"), 1, "no session yet")
+    assert "no sessions yet" in minireason("sessions").err
