@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -50,7 +49,7 @@ def ours(arguments: argparse.Namespace) -> float:
     from minireason.reasoner import load
 
     chains, length = arguments.chains, arguments.length
-    with load(arguments.model, n_threads=arguments.threads) as reasoner:
+    with load(arguments.model, n_threads=arguments.threads, repack=speed.repack(arguments)) as reasoner:
         scheduler: Scheduler = reasoner._scheduler
         prompt = reasoner._encoder.text(speed.STORY * PROMPT_TOKENS)[:PROMPT_TOKENS]
         sinks = [Chain(length) for _ in range(chains)]
@@ -88,7 +87,7 @@ def theirs(arguments: argparse.Namespace) -> float:
 def measure(peer: str, chains: int, length: int, arguments: argparse.Namespace) -> float:
     """Tokens per second in all, in a process of its own."""
     command = [sys.executable, __file__, f"--child={peer}", f"--model={arguments.model}", f"--threads={arguments.threads}"]
-    command += [f"--chains={chains}", f"--length={length}", *(["--no-amx"] if arguments.no_amx else [])]
+    command += [f"--chains={chains}", f"--length={length}", *speed.flags(arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode < 0 and peer == "theirs" and not arguments.no_amx:
         print("llama-cpp-python crashed with weights repacked for AMX; it runs without AMX", file=sys.stderr)
@@ -104,34 +103,33 @@ def numbers(text: str) -> list[int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--model", help="a .gguf file")
-    which.add_argument("--shape", choices=sorted(speed.shapes.SHAPES))
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser = speed.parser_of(__doc__)
     parser.add_argument("--batches", type=numbers, default=[1, 2, 4, 8, 16])
     parser.add_argument("--lengths", type=numbers, default=[256])
     parser.add_argument("--peer-chains", type=int, default=2)
     parser.add_argument("--no-amx", action="store_true", help="see speed.py")
+    parser.add_argument("--no-repack", action="store_true", help="see speed.py")
     parser.add_argument("--child", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     parser.add_argument("--chains", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--length", type=int, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    arguments.model = arguments.model or str(speed.shape_file(arguments.shape))
+    arguments = speed.parse(parser)
     if arguments.child:
         print({"ours": ours, "theirs": theirs}[arguments.child](arguments))
         return
-    print("| tokens a chain | chains at a time | tokens/s | of one chain | of llama-cpp-python |\n|---:|---:|---:|---:|---:|")
+    print("| tokens a chain | chains at a time | tokens/s | ms a step | of one chain | of llama-cpp-python |")
+    print("|---:|---:|---:|---:|---:|---:|")
     rows: list[dict[str, Any]] = []
     for length in arguments.lengths:
         peer = measure("theirs", arguments.peer_chains, length, arguments)
-        print(f"| {length:,} | llama-cpp-python | {peer:.1f} | | 1.00 |", flush=True)
+        print(f"| {length:,} | llama-cpp-python | {peer:.1f} | {1000 / peer:.0f} | | 1.00 |", flush=True)
         for chains in arguments.batches:
             rate = measure("ours", chains, length, arguments)
             rows.append({"length": length, "chains": chains, "tokens_per_s": rate, "peer_tokens_per_s": peer})
             alone = next(row["tokens_per_s"] for row in rows if row["length"] == length)
-            print(f"| {length:,} | {chains} | {rate:.1f} | {rate / alone:.2f} | {rate / peer:.2f} |", flush=True)
-    print(json.dumps({"model": arguments.model, "threads": arguments.threads, "no_amx": arguments.no_amx, "rows": rows}))
+            step_ms = 1000 * chains / rate
+            print(f"| {length:,} | {chains} | {rate:.1f} | {step_ms:.0f} | {rate / alone:.2f} | {rate / peer:.2f} |", flush=True)
+    named = {name: getattr(arguments, name) for name in ("model", "threads", "no_amx", "no_repack")}
+    print(json.dumps({**named, "rows": rows}))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def run_minireason(arguments: argparse.Namespace) -> dict[str, Any]:
     from minireason.reasoner import load  # imported before the clock starts, as the peer is
 
     started = time.perf_counter()
-    with load(arguments.model, n_threads=arguments.threads) as reasoner:
+    with load(arguments.model, n_threads=arguments.threads, repack=repack(arguments)) as reasoner:
         load_s = time.perf_counter() - started
         reply = reasoner.ask(question(arguments.prompt), max_tokens=arguments.tokens, seed=arguments.seed, **SAMPLING)
     return {
@@ -100,10 +100,20 @@ def child(arguments: argparse.Namespace) -> None:
     print(json.dumps(result))
 
 
+def repack(arguments: argparse.Namespace) -> bool | None:
+    """The setting of minireason's `load`."""
+    return False if arguments.no_repack else None
+
+
+def flags(arguments: argparse.Namespace) -> list[str]:
+    """What a child has to be told about weights."""
+    return [*(["--no-amx"] if arguments.no_amx else []), *(["--no-repack"] if arguments.no_repack else [])]
+
+
 def measure(peer: str, arguments: argparse.Namespace) -> dict[str, Any]:
     options = [f"--{name}={getattr(arguments, name)}" for name in ("model", "threads", "prompt", "tokens", "ctx", "seed")]
-    options += ["--no-amx"] if arguments.no_amx else []
-    done = subprocess.run([sys.executable, __file__, "--child", peer, *options], capture_output=True, text=True, check=False)
+    command = [sys.executable, __file__, "--child", peer, *options, *flags(arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode < 0 and peer == "llama-cpp-python" and not arguments.no_amx:
         print("llama-cpp-python crashed with its default, weights repacked for AMX; it runs with those for other CPUs", file=sys.stderr)
         arguments.no_amx = True
@@ -122,12 +132,25 @@ def shape_file(name: str) -> Path:
     return path
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the options of every comparison: --model or --shape, and --threads."""
+    parser = argparse.ArgumentParser(description=description)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--model", help="a .gguf file")
     which.add_argument("--shape", choices=sorted(shapes.SHAPES))
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    return parser
+
+
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The arguments, with the file of a shape as `model`."""
+    arguments = parser.parse_args()
+    arguments.model = arguments.model or str(shape_file(arguments.shape))
+    return arguments
+
+
+def main() -> None:
+    parser = parser_of(__doc__)
     parser.add_argument("--prompt", type=int, default=700, help="characters of the question")
     parser.add_argument("--tokens", type=int, default=96, help="tokens to generate")
     parser.add_argument("--ctx", type=int, default=2048, help="context of the peer; minireason's grows by itself")
@@ -136,9 +159,9 @@ def main() -> None:
     parser.add_argument(
         "--no-amx", action="store_true", help="the peer with weights repacked as on CPUs without AMX; chosen by itself where it crashes"
     )
+    parser.add_argument("--no-repack", action="store_true", help="minireason with weights as the file has them; the peer repacks as ever")
     parser.add_argument("--child", choices=sorted(PEERS), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    arguments.model = arguments.model or str(shape_file(arguments.shape))
+    arguments = parse(parser)
     if arguments.child:
         child(arguments)
         return
@@ -172,6 +195,7 @@ def report(arguments: argparse.Namespace, runs: dict[str, list[dict[str, Any]]])
                 "model": arguments.model,
                 "threads": arguments.threads,
                 "no_amx": arguments.no_amx,
+                "no_repack": arguments.no_repack,
                 "machine": machine,
                 "ratios": ratios,
                 "runs": runs,

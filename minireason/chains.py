@@ -6,13 +6,18 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from minireason.events import Message, Reply, as_messages
+from minireason.events import Message, as_messages
 from minireason.models import catalog
 from minireason.reasoning import answer
 from minireason.reasoning.vote import tail_confidence
-from minireason.settings import MAX_SEED
+from minireason.settings import MAX_SEED, ChainChanges
 from minireason.solution import Chain
+
+if TYPE_CHECKING:
+    from minireason.reasoner import Reasoner
+    from minireason.stream import Stream
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 """What the R1 model card adds to questions whose answer can be checked."""
@@ -52,34 +57,51 @@ def canonical(text: str) -> str:
         return text
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Job:
-    """A chain that is planned or running; `confidences` fills while it runs."""
+    """A chain that is planned."""
 
     index: int
     seed: int
     temperature: float
     replaces: int | None = None
-    confidences: Sequence[float] = ()
 
-    def chain(self, reply: Reply, tokens: int, *, structured: bool = False) -> Chain:
-        """What the chain came to; a `structured` answer counts as it is, if it is whole."""
+    def start(self, reasoner: Reasoner, messages: Sequence[Message], changes: ChainChanges, *, watched: bool = True) -> Running:
+        """Open the chain's stream, `watched` for its confidence; raises BadSetting, UsageError or ContextFull."""
+        own: ChainChanges = {**changes, "seed": self.seed, "temperature": self.temperature}
+        stream = reasoner.stream(messages, **own)
+        stream.keep_prompt_only()
+        return Running(self, stream, stream.watch_confidence() if watched else ())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Running:
+    """A chain that runs; `confidences` fills meanwhile."""
+
+    job: Job
+    stream: Stream
+    confidences: Sequence[float]
+
+    def end(self, *, structured: bool) -> Chain:
+        """Close the stream. What the chain came to; a `structured` answer counts as it is, if it is whole."""
+        self.stream.close()
+        job, reply = self.job, self.stream.reply
         ended = reply.finish_reason != "cancelled"
         whole = reply.parsed is not None if structured else ended
         found = (reply.answer if structured else answer.final_answer(reply.answer)) if whole else None
         return Chain(
-            index=self.index,
-            seed=self.seed,
-            temperature=self.temperature,
+            index=job.index,
+            seed=job.seed,
+            temperature=job.temperature,
             thinking=reply.thinking,
             text=reply.answer,
             answer=found,
             key=None if found is None else canonical(found) if structured else answer.key(found),
             finish=reply.finish_reason,
             thinking_end=reply.thinking_end,
-            tokens=tokens,
+            tokens=self.stream.tokens,
             confidence=tail_confidence(self.confidences),
             total_s=reply.timings.total_s,
             parsed=reply.parsed,
-            replaced=ended and reply.thinking_end == "loop" and self.replaces is None,
+            replaced=ended and reply.thinking_end == "loop" and job.replaces is None,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
 from minireason.stream import Stream
@@ -32,8 +32,13 @@ def fitting(reasoner: Reasoner, prompt_tokens: int, max_tokens: int | None) -> i
     return max(1, min(reasoner.plan.n_seq_max, reasoner.plan.cache_tokens // chain_tokens))
 
 
-def useful(reasoner: Reasoner, start: Callable[[int], Stream], most: int) -> int:
-    """How many chains at a time are worth running, at most `most`; measured once a reasoner, on streams that `start` opens."""
+def choose(reasoner: Reasoner, wished: int | Literal["auto"], most: int, start: Callable[[int], Stream]) -> int:
+    """How many chains to run at a time, at most `most`: as many as wished for, or as are worth it.
+
+    What is worth it is measured once a reasoner, on streams that `start` opens.
+    """
+    if wished != "auto":
+        return min(wished, most)
     if most == 1:
         return 1
     rates = _measured.get(reasoner)

@@ -53,7 +53,7 @@ def load(model: str | Path, *, on_progress: Callable[[float], None] | None = Non
     except DoesNotFit as error:
         raise (choose.instead(error, header.tensor_bytes, found) if wish.n_ctx is None else error) from None
     if not file.trusted:
-        open_once(file.path)
+        open_once(file.path, repack=plan.repack)
     loaded = llama.Model(file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack, on_progress=on_progress)
     try:
         return Reasoner(file.label, loaded, header.chat_template or "", plan, started)
@@ -62,11 +62,19 @@ def load(model: str | Path, *, on_progress: Callable[[float], None] | None = Non
         raise
 
 
-def open_once(path: Path) -> None:
-    """Open a file that was never opened before in a process of its own, where it can do no harm; raises ModelFileError."""
-    if not store.was_opened(path):
-        trial.run(path)
-        store.remember_opened(path)
+def open_once(path: Path, *, repack: bool | None = None) -> None:
+    """Open a file that was never opened before in a process of its own, where it can do no harm; raises ModelFileError.
+
+    `repack`: as it will be loaded, None: as it will be if nobody wishes otherwise.
+    """
+    if repack is None:
+        try:
+            repack = fit.plan(path.name, shape.of(gguf.check(path)), machine(), LoadSettings()).repack
+        except DoesNotFit:
+            repack = False
+    if not store.was_opened(path, repack=repack):
+        trial.run(path, repack=repack)
+        store.remember_opened(path, repack=repack)
 
 
 class Reasoner:

@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from minireason import parallel
-from minireason.chains import HOTTER, Job, canonical, chain_seed, instruction_for, with_instruction
+from minireason.chains import HOTTER, Job, Running, canonical, chain_seed, instruction_for, with_instruction
 from minireason.errors import UsageError
 from minireason.events import Done, Message
 from minireason.reasoning.vote import Ballot, decided, worth_at_once
-from minireason.settings import MAX_SEED, Changes, Settings, SolveChanges, VoteSettings
+from minireason.settings import MAX_SEED, Settings, SolveChanges, VoteSettings
 from minireason.solution import (
     Chain,
     ChainAnswered,
@@ -30,7 +30,6 @@ from minireason.solution import (
     StoppedBecause,
     VoteChanged,
 )
-from minireason.stream import Stream
 
 if TYPE_CHECKING:
     from minireason.reasoner import Reasoner
@@ -52,12 +51,12 @@ class SolveStream(Iterator[SolveEvent]):
         self._notes: list[str] = []
         self._planned = deque(self._job(index) for index in range(self._samples()))
         self._jobs = len(self._planned)
-        self._open: dict[Job, Stream] = {}
+        self._open: list[Running] = []
         self._chains: dict[int, Chain] = {}
         self._ballot = Ballot(operator.eq, canonical) if self._settings.structured else Ballot()
         self._cancelled = False
         self._solution: Solution | None = None
-        first = self._start(self._planned[0])
+        first = self._start(self._planned[0]).stream
         first.close()  # it was only made to have a question that is empty or too long refused now
         self._prompt_tokens = first.reply.usage.prompt_tokens
         self._parallel = 1
@@ -77,8 +76,8 @@ class SolveStream(Iterator[SolveEvent]):
     def close(self) -> None:
         """Stop the chains that run and free their places; `solution` is then the vote so far."""
         self._events.close()
-        for job in list(self._open):
-            self._end(job)
+        for running in list(self._open):
+            self._end(running)
         if self._solution is None:
             self._solution = self._solve("cancelled")
 
@@ -105,61 +104,54 @@ class SolveStream(Iterator[SolveEvent]):
         temperature = self._settings.temperature + (0 if replaces is None else HOTTER)
         return Job(index, chain_seed(self._seed, index), temperature, replaces)
 
-    def _start(self, job: Job) -> Stream:
-        changes: Changes = {**self._changes, "seed": job.seed, "temperature": job.temperature}
-        stream = self._reasoner.stream(self._messages, **changes)
-        stream.keep_prompt_only()
-        return stream
+    def _start(self, job: Job) -> Running:
+        return job.start(self._reasoner, self._messages, self._changes, watched=self._vote.samples > 1)
 
     def _run(self) -> Generator[SolveEvent, None, None]:
         self._parallel = self._choose_parallel()
         because: StoppedBecause | None = None
         while because is None:
             yield from self._fill()
-            for job, stream in list(self._open.items()):
-                for event in stream.poll():
+            for running in list(self._open):
+                for event in running.stream.poll():
                     if isinstance(event, Done):
-                        yield from self._count(self._end(job), job)
+                        yield from self._count(self._end(running))
                     else:
-                        yield ChainDelta(job.index, event, stream.tokens)
+                        yield ChainDelta(running.job.index, event, running.stream.tokens)
             because = self._over()
         yield Decided(because)
-        for job in list(self._open):
-            yield ChainCancelled(self._end(job))
+        for running in list(self._open):
+            yield ChainCancelled(self._end(running))
         self._solution = self._solve(because)
         yield Solved(self._solution)
 
     def _choose_parallel(self) -> int:
         """As many as wished for and memory holds; "auto" leaves half of the chains for later, unless all are to run anyway."""
-        planned, vote = len(self._planned), self._vote
+        planned, wished = len(self._planned), self._vote.parallel
         fitting = parallel.fitting(self._reasoner, self._prompt_tokens, self._settings.max_tokens)
-        if vote.parallel == "auto":
-            wanted = worth_at_once(planned, vote)
-            return parallel.useful(self._reasoner, lambda index: self._start(self._job(index)), min(wanted, fitting))
-        if min(vote.parallel, planned) > fitting:
-            self._notes.append(f"There is no room for {vote.parallel} chains at a time, so {fitting} ran at a time.")
-        return min(vote.parallel, planned, fitting)
+        if wished == "auto":
+            planned = worth_at_once(planned, self._vote)
+        elif min(wished, planned) > fitting:
+            self._notes.append(f"There is no room for {wished} chains at a time, so {fitting} ran at a time.")
+        return parallel.choose(self._reasoner, wished, min(planned, fitting), lambda index: self._start(self._job(index)).stream)
 
     def _fill(self) -> Iterator[ChainStarted]:
         while self._planned and len(self._open) < self._parallel:
             job = self._planned.popleft()
-            self._open[job] = stream = self._start(job)
-            if self._vote.samples > 1:
-                job.confidences = stream.watch_confidence()
+            self._open.append(self._start(job))
             yield ChainStarted(job.index, job.seed, job.replaces)
 
-    def _end(self, job: Job) -> Chain:
+    def _end(self, running: Running) -> Chain:
         """Close a chain's stream and keep what it came to."""
-        stream = self._open.pop(job)
-        stream.close()
-        self._chains[job.index] = chain = job.chain(stream.reply, stream.tokens, structured=self._settings.structured)
+        self._open.remove(running)
+        self._chains[running.job.index] = chain = running.end(structured=self._settings.structured)
         return chain
 
-    def _count(self, chain: Chain, job: Job) -> Iterator[SolveEvent]:
+    def _count(self, chain: Chain) -> Iterator[SolveEvent]:
         """Let a chain that ended by itself vote, or be replaced."""
         yield ChainAnswered(chain)
         if chain.replaced:
-            self._planned.appendleft(self._job(self._jobs, replaces=job.index))
+            self._planned.appendleft(self._job(self._jobs, replaces=chain.index))
             self._jobs += 1
         elif chain.answer is not None:
             self._ballot.add(chain.index, chain.answer, chain.confidence)
@@ -171,7 +163,7 @@ class SolveStream(Iterator[SolveEvent]):
             return because
         if self._cancelled:
             return "cancelled"
-        generated = sum(chain.tokens for chain in self._chains.values()) + sum(stream.tokens for stream in self._open.values())
+        generated = sum(chain.tokens for chain in self._chains.values()) + sum(running.stream.tokens for running in self._open)
         if self._vote.budget_tokens is not None and generated >= self._vote.budget_tokens:
             return "budget_tokens"
         if self._vote.budget_s is not None and time.perf_counter() - self._began >= self._vote.budget_s:

@@ -70,3 +70,17 @@ def tiny() -> Iterator[Reasoner]:
     """
     with minireason.load("tiny", n_threads=1) as reasoner:
         yield reasoner
+
+
+@pytest.fixture(scope="module")
+def anything(random_path: Path) -> Iterator[Reasoner]:
+    """Random weights: thoughts without end, bytes that are no characters, control tokens."""
+    with minireason.load(random_path, n_threads=1) as reasoner:
+        yield reasoner
+
+
+@pytest.fixture(scope="module")
+def answers_only(smollm2_path: Path) -> Iterator[Reasoner]:
+    """A model that does not think."""
+    with minireason.load(smollm2_path) as reasoner:
+        yield reasoner

@@ -26,7 +26,7 @@ ALLOWED = {
     "transcript": WORDS | {"history", "journal", "models"},
     "reasoner": WORDS | {"engine", "reasoning", "models", "generation", "stream", "session", "prefill", "solve"},
     "session": WORDS | {"reasoner", "stream", "prefill", "history", "transcript"},
-    "chains": WORDS | {"reasoning", "models"},
+    "chains": WORDS | {"reasoning", "models", "reasoner", "stream"},
     "parallel": WORDS | {"reasoner", "stream"},
     "solve": WORDS | {"reasoning", "reasoner", "stream", "parallel", "chains"},
     "evaluation": WORDS | {"reasoning", "models", "reasoner", "stream", "parallel", "chains", "journal", "__version__"},

@@ -6,10 +6,8 @@ import gc
 import itertools
 import json
 import weakref
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Annotated, Any
 
 import jsonschema
@@ -32,18 +30,6 @@ SCHEMA: dict[str, Any] = {
     "required": ["answer", "sure", "steps"],
     "additionalProperties": False,
 }
-
-
-@pytest.fixture(scope="module")
-def anything(random_path: Path) -> Iterator[Reasoner]:
-    with minireason.load(random_path, n_threads=1) as reasoner:
-        yield reasoner
-
-
-@pytest.fixture(scope="module")
-def answers_only(smollm2_path: Path) -> Iterator[Reasoner]:
-    with minireason.load(smollm2_path) as reasoner:
-        yield reasoner
 
 
 @dataclass
@@ -75,7 +61,7 @@ def written(stream: Stream) -> str:
     return b"".join(map(model.piece, tokens)).decode()
 
 
-def valid(reply: Reply) -> None:
+def assert_valid(reply: Reply) -> None:
     assert reply.finish_reason == "stop"
     assert reply.parsed == json.loads(reply.answer)
     jsonschema.validate(reply.parsed, SCHEMA)
@@ -84,7 +70,7 @@ def valid(reply: Reply) -> None:
 def test_json_after_a_whole_thought(tiny: Reasoner) -> None:
     free = tiny.ask(QUESTION, temperature=0)
     reply = ask(tiny, temperature=0, schema=SCHEMA)
-    valid(reply)
+    assert_valid(reply)
     assert reply.thinking == free.thinking
     assert reply.thinking_end == "natural"
 
@@ -101,7 +87,7 @@ def test_json_at_every_budget(tiny: Reasoner, anything: Reasoner) -> None:
 def test_long_json_at_every_budget(tiny: Reasoner, anything: Reasoner) -> None:
     for budget in range(61):
         for model in (tiny, anything):
-            valid(ask(model, seed=budget, temperature=1.0, schema=SCHEMA, thinking_budget=budget, max_tokens=budget + 300))
+            assert_valid(ask(model, seed=budget, temperature=1.0, schema=SCHEMA, thinking_budget=budget, max_tokens=budget + 300))
 
 
 class Mood(Enum):
@@ -145,7 +131,7 @@ def test_500_answers_at_temperature_1_have_a_value(tiny: Reasoner, anything: Rea
 
 @pytest.mark.parametrize("seed", range(12))
 def test_json_from_a_model_that_says_anything(anything: Reasoner, seed: int) -> None:
-    valid(ask(anything, seed=seed, temperature=1.0, schema=SCHEMA, thinking_budget=20, max_tokens=400))
+    assert_valid(ask(anything, seed=seed, temperature=1.0, schema=SCHEMA, thinking_budget=20, max_tokens=400))
     settings, kind = SHAPES[seed % len(SHAPES)]
     assert isinstance(ask(anything, seed=seed, temperature=1.0, **settings, thinking_budget=5, max_tokens=700).parsed, kind)  # type: ignore[arg-type]
 
@@ -153,7 +139,7 @@ def test_json_from_a_model_that_says_anything(anything: Reasoner, seed: int) -> 
 @pytest.mark.parametrize("seed", range(3))
 def test_json_from_a_model_that_does_not_think(answers_only: Reasoner, seed: int) -> None:
     reply = answers_only.ask("Give me JSON.", schema=SCHEMA, seed=seed, temperature=1.0)
-    valid(reply)
+    assert_valid(reply)
     assert reply.thinking_end is None
 
 
@@ -188,7 +174,7 @@ def test_tags_that_are_text(tiny: Reasoner, answers_only: Reasoner, monkeypatch:
         Scripted(tiny, monkeypatch, tiny._model.tokenize(bytes(script).decode(), parse_special=False))
         stream = tiny.stream(QUESTION, schema=SCHEMA, thinking_budget=16 if len(script) == 3 else None)
         list(stream)
-        valid(stream.reply)
+        assert_valid(stream.reply)
         assert written(stream).endswith(f"</think>\n\n{stream.reply.answer[:-1]}"), "the last token need not go in"
     model = answers_only._model
     monkeypatch.setattr(answers_only._encoder, "tags", Tags())
@@ -198,7 +184,7 @@ def test_tags_that_are_text(tiny: Reasoner, answers_only: Reasoner, monkeypatch:
         Scripted(answers_only, monkeypatch, [*model.tokenize("Hm.\n</think", parse_special=False), end])
         stream = answers_only.stream(QUESTION, schema=SCHEMA, temperature=1.0)
         list(stream)
-        valid(stream.reply)
+        assert_valid(stream.reply)
         assert (stream.reply.thinking, stream.reply.thinking_end) == ("Hm.", "natural")
         assert f"Hm.\n</think>\n\n{stream.reply.answer}".startswith(written(stream)), "nothing between the blank line and the answer"
 
@@ -213,7 +199,7 @@ def test_a_thought_that_only_the_model_would_open_is_opened(answers_only: Reason
     monkeypatch.setattr(answers_only._encoder, "tags", Tags())
     monkeypatch.setattr(answers_only._encoder, "thinks", True)
     reply = answers_only.ask(QUESTION, schema=SCHEMA, temperature=1.0, seed=1, thinking_budget=20)
-    valid(reply)
+    assert_valid(reply)
     assert reply.thinking
     assert reply.thinking_end == "budget"
 
@@ -251,7 +237,7 @@ def test_side_by_side_with_a_free_stream(tiny: Reasoner) -> None:
         for _ in itertools.zip_longest(free, held):
             pass
         assert free.reply.boxed == "933"
-        valid(held.reply)
+        assert_valid(held.reply)
 
 
 def test_structured_answers_vote(tiny: Reasoner) -> None:

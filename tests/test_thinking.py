@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,19 +15,6 @@ from minireason.settings import LANDING
 from tests.scripted import Scripted
 
 QUESTION = "What is 347 + 586?"
-
-
-@pytest.fixture(scope="module")
-def anything(random_path: Path) -> Iterator[Reasoner]:
-    """Random weights: thoughts without end, bytes that are no characters, control tokens."""
-    with minireason.load(random_path, n_threads=1) as reasoner:
-        yield reasoner
-
-
-@pytest.fixture(scope="module")
-def answers_only(smollm2_path: Path) -> Iterator[Reasoner]:
-    with minireason.load(smollm2_path) as reasoner:
-        yield reasoner
 
 
 def assert_landed(reply: Reply) -> None:

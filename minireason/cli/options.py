@@ -170,15 +170,22 @@ class Asked:
         return Settings(**self.settings).structured
 
     def model_name(self) -> str:
-        """The model asked for, or the environment's, or the best one installed.
+        """The model asked for, or the environment's, or the best one installed; checked to hold the thinking asked for.
 
-        Raises NotInstalled, or BadSetting for more tokens than it was trained for.
+        Raises NotInstalled, ModelFileError or BadSetting.
         """
         name = self.model or os.environ.get(MODEL_VARIABLE) or self._best_model()
         if self.thinking_budget is not None:
-            header = gguf.check(store.find(name).path)
-            Settings(**self.settings).check_context(header.number("context_length"))
+            self._check_trained_for(name)
         return name
+
+    def _check_trained_for(self, name: str) -> None:
+        """Raise BadSetting for more thinking than a model's context can hold.
+
+        Its header is read (20 ms for 152k tokens) and is read again when it is loaded, so that a wrong number is refused before that.
+        """
+        header = gguf.check(store.find(name).path)
+        Settings(**self.settings).check_context(header.number("context_length"))
 
     def _best_model(self) -> str:
         from minireason.cli import pull

@@ -10,10 +10,10 @@ from pathlib import Path
 from minireason.errors import MinireasonError, ModelFileError
 
 
-def run(path: Path) -> None:
-    """Load the file once in a child process; raises ModelFileError if that fails or dies."""
+def run(path: Path, *, repack: bool = False) -> None:
+    """Load the file once in a child process, as it will be loaded; raises ModelFileError if that fails or dies."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
-    command = [sys.executable, "-m", __name__, str(path)]
+    command = [sys.executable, "-m", __name__, str(path), *(["--repack"] if repack else [])]
     child = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False, env=environment)
     if child.returncode == 3:
         raise ModelFileError(path, child.stdout.decode("utf-8", "replace").strip())
@@ -27,7 +27,7 @@ def main() -> None:
 
     path = Path(sys.argv[1])
     try:
-        model = Model(path, n_gpu_layers=0)
+        model = Model(path, n_gpu_layers=0, repack="--repack" in sys.argv[2:])
         Context(model, n_ctx=256, n_batch=32, n_seq_max=1, n_threads=1).close()
         model.close()
     except ModelFileError as error:

@@ -186,21 +186,21 @@ def _begin(path: Path, value: dict[str, object] | None) -> Traces:
         raise UsageError(
             f"{path} was written by a newer minireason (format {format_version}, this one reads {VERSION}); upgrade to use it."
         )
-    try:
-        return Traces(path, Run(**value["run"]))  # type: ignore[arg-type]
-    except (KeyError, TypeError):
-        raise UsageError(f"The first line of {path} does not say which run it is; give another file.") from None
+    run = value.get("run")
+    if not isinstance(run, dict) or run.keys() != {field.name for field in fields(Run)} or not isinstance(run["settings"], dict):
+        raise UsageError(f"The first line of {path} does not say which run it is; give another file.")
+    return Traces(path, Run(**run))
 
 
 def _take(traces: Traces, value: dict[str, object] | None) -> None:
     """Count one line in, or as damaged."""
+    line, item, chain, seconds = ((value or {}).get(name) for name in ("line", "item", "chain", "run_s"))
     try:
-        line, item, chain, seconds = (value[name] for name in ("line", "item", "chain", "run_s"))  # type: ignore[index]
         if not isinstance(line, int) or not isinstance(seconds, int | float):
             raise ValueError("numbers that are none")
         traces.add(Item.of(line, item), _chain(chain))
         traces.seconds = float(seconds)
-    except (KeyError, TypeError, ValueError):
+    except (ValueError, OverflowError):
         traces.damaged += 1
 
 

@@ -133,6 +133,7 @@ def _download(spec: ModelSpec, quant: Quant, incoming: Path, open_once: Callable
     try:
         gguf.check(first)
         open_once(first)
+        repacked = store.was_opened(first, repack=True)
     except ModelFileError:
         shutil.rmtree(folder)
         raise
@@ -140,7 +141,7 @@ def _download(spec: ModelSpec, quant: Quant, incoming: Path, open_once: Callable
         Path(file.path).parent.mkdir(parents=True, exist_ok=True)
         (folder / Path(file.path).name).replace(file.path)
     shutil.rmtree(folder)
-    store.remember_opened(Path(stored[0].path))
+    store.remember_opened(Path(stored[0].path), repack=repacked)
     return _noted(spec, quant, stored, f"{quant.repo}@{quant.revision or 'main'}")
 
 

@@ -210,17 +210,17 @@ def fingerprint(file: ModelFile) -> str:
     return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
 
 
-def was_opened(path: Path) -> bool:
-    """Whether this very file (name, size and time of change) was opened without harm before."""
-    return _identity(path) in _opened()
+def was_opened(path: Path, *, repack: bool = False) -> bool:
+    """Whether this very file (name, size and time of change) was opened without harm before, and its weights repacked if they will be."""
+    return any([*_identity(path), how] in _opened() for how in {repack, True})
 
 
-def remember_opened(path: Path) -> None:
+def remember_opened(path: Path, *, repack: bool = False) -> None:
     """Note that a file was opened without harm; where nothing may be written, it is tried again next time."""
     known = [entry for entry in _opened() if entry[0] != _identity(path)[0]]
     try:
         _opened_file().parent.mkdir(parents=True, exist_ok=True)
-        _opened_file().write_text(json.dumps([*known[-200:], _identity(path)]))
+        _opened_file().write_text(json.dumps([*known[-200:], [*_identity(path), repack]]))
     except OSError:
         return
 
@@ -254,7 +254,7 @@ def _opened() -> list[list[str | int]]:
         entries = json.loads(_opened_file().read_text("utf-8"))
     except (OSError, ValueError):
         return []
-    return [entry for entry in entries if isinstance(entry, list) and len(entry) == 3] if isinstance(entries, list) else []
+    return [entry for entry in entries if isinstance(entry, list) and len(entry) == 4] if isinstance(entries, list) else []
 
 
 def _identity(path: Path) -> list[str | int]:

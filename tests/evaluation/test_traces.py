@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import re
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -68,9 +69,10 @@ def test_damaged_lines_are_left_out_and_run_again(tmp_path: Path) -> None:
     lines[1] = "nonsense"
     lines[2] = lines[2].replace('"tokens": 10', '"tokens": "many"')
     lines[3] = "{}"
+    lines[4] = re.sub(r'"run_s": [\d.]+', f'"run_s": 1{400 * "0"}', lines[4])
     path.write_text("\n".join(lines) + "\n")
     traces = load(path)
-    assert traces.damaged == 3
+    assert traces.damaged == 4
     assert [(item.number, index) for item, index, _ in traces.missing(ITEMS[:2], 2)] == [(1, 0), (1, 1), (2, 0)]
 
 
@@ -120,6 +122,9 @@ def test_a_seed_that_was_not_said_is_that_of_the_file(tmp_path: Path) -> None:
         ('{"minireason_session": 1}\n', "no traces"),
         ('{"minireason_traces": 2}\n', "newer minireason"),
         ('{"minireason_traces": 1, "run": {"seed": 1}}\n', "which run"),
+        ('{"minireason_traces": 1, "run": "tiny"}\n', "which run"),
+        ('{"minireason_traces": 1}\n', "which run"),
+        (json.dumps({"minireason_traces": 1, "run": {**asdict(RUN), "settings": None}}) + "\n", "which run"),
     ],
 )
 def test_files_that_are_no_traces_are_refused_and_kept(tmp_path: Path, text: str, said: str) -> None:

@@ -75,6 +75,17 @@ def test_a_pull_installs_verifies_and_records(hub: Hub) -> None:
     assert f"/resolve/{COMMIT}/" in request, "the bytes of the commit that was described"
 
 
+@pytest.mark.parametrize("repack", [False, True])
+def test_a_pulled_file_need_not_be_tried_again(hub: Hub, repack: bool) -> None:
+    def open_once(path: Path) -> None:
+        store.remember_opened(path, repack=repack)
+
+    manifest = pull.pull(*named(), open_once=open_once, watch=Watch())
+    assert manifest
+    assert store.was_opened(manifest.path)
+    assert store.was_opened(manifest.path, repack=True) is repack
+
+
 @pytest.mark.parametrize(
     "faults",
     [

@@ -65,6 +65,10 @@ def test_opened_files_are_remembered_until_they_change(tmp_path: Path) -> None:
     assert not store.was_opened(path)
     store.remember_opened(path)
     assert store.was_opened(path)
+    assert not store.was_opened(path, repack=True), "only its plain weights were"
+    store.remember_opened(path, repack=True)
+    assert store.was_opened(path, repack=True)
+    assert store.was_opened(path)
     path.write_bytes(b"22")
     assert not store.was_opened(path)
 

@@ -245,11 +245,27 @@ def test_choices_out_of_an_iterator() -> None:
 
 def test_a_constraint_that_grows_too_complex_on_the_way_is_not_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_TRIED_BYTES", 10)
+    monkeypatch.setattr(module, "_problem", module._problem.__wrapped__)
     follower = Follower(made(regex="(a{1,1000}){1,1000}"), TOKENIZER)
     while not follower.over:
         assert follower.feed(ord("a")) == "a" or follower.over
     assert 10 < len(follower.text) < 1000
     assert not follower.whole
+
+
+def test_what_was_checked_once_is_not_checked_again_unless_it_changed() -> None:
+    schema = {"enum": ["checked", "once"]}
+    first = made(schema=schema)
+    checked = module._problem.cache_info().misses, module._of_json.cache_info().misses
+    followers = [Follower(wanted, TOKENIZER) for wanted in (first, made(schema=dict(schema)))]
+    assert (module._problem.cache_info().misses, module._of_json.cache_info().misses) == checked
+    for token in b'"once"':
+        followers[0].feed(token)
+    assert (followers[0].whole, followers[0].parsed(), followers[1].text) == (True, "once", "")
+    assert not followers[1].whole
+    schema["enum"].append("again")
+    assert accepts(made(schema=schema), '"again"')
+    assert not accepts(first, '"again"')
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
