@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import time
@@ -110,11 +109,7 @@ def theirs(arguments: argparse.Namespace, talk: Talk) -> list[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--model", help="a .gguf file")
-    which.add_argument("--shape", choices=sorted(speed.shapes.SHAPES))
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser = speed.parser_of(__doc__)
     parser.add_argument("--question", type=int, default=35, help="tokens of each question")
     parser.add_argument("--answer", type=int, default=150, help="tokens of each answer in the history")
     parser.add_argument("--reply", type=int, default=64, help="tokens that are generated in each turn")
@@ -122,8 +117,7 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=5.0)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--skip-again", action="store_true", help="leave out the run that reads everything again")
-    arguments = parser.parse_args()
-    arguments.model = arguments.model or str(speed.shape_file(arguments.shape))
+    arguments = speed.parse(parser)
     with load(arguments.model) as reasoner:
         talk = Talk(*([text(reasoner, size, turn) for turn in range(TURNS)] for size in (arguments.question, arguments.answer)))
     runs: dict[str, Callable[[], list[float]]] = {
