@@ -107,6 +107,7 @@ class Board:
         result = "stopped" if chain.finish == "cancelled" else "went round in circles, replaced" if chain.replaced else chain.answer
         line = f"chain {chain.index + 1}: {harmless(' '.join((result or 'no answer').split()))} ({chain.tokens:,} tokens)"
         if self._show_chains:
+            self.clear()
             self._console.out(f"{line}\n{harmless(chain.thinking)}\n\n{harmless(chain.text)}\n", style="dim", highlight=False)
         elif not self._console.is_terminal:
             self._console.out(line, highlight=False)

@@ -11,6 +11,7 @@ import pytest
 
 from minireason import Solution
 from tests.cli.run import COMMAND, assert_one_sentence, minireason
+from tests.cli.terminal import Terminal
 
 TINY = ("solve", "--model", "tiny", "--threads", "1", "--seed", "1")
 QUESTION = "What is 47 * 86?"
@@ -39,6 +40,14 @@ def test_show_chains() -> None:
     result = minireason(*TINY, "--show-chains", "-n", "2", "What is 5 + 8?")
     assert result.out == "13\n"
     assert result.err.count("5 + 8\n") == 2
+
+
+def test_chains_shown_on_a_terminal_stand_by_themselves() -> None:
+    terminal = Terminal(*TINY, "--show-chains", "-n", "4", "--parallel", "2", "--stop", "none", QUESTION, rows=150)
+    terminal.see("seed 1")
+    shown = [line for line in terminal.lines if "chain " in line or "thinking" in line or "answering" in line]
+    assert sum(line.startswith("chain ") for line in shown) == 4, shown
+    assert len(shown) == 4, "nothing of the live table is left"
 
 
 def test_no_answer_is_said() -> None:
