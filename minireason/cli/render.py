@@ -57,7 +57,8 @@ def definitions(rows: list[tuple[str, str]]) -> None:
     console = Console(stderr=True)
     widest = max(cell_len(term) for term, _ in rows)
     if console.width < 2 * widest:
-        note("\n".join(f"{term}\n    {meaning}" for term, meaning in rows))
+        for term, meaning in rows:
+            console.print(Text(harmless(term)), Padding(Text(harmless(meaning)), (0, 0, 0, 4), expand=False), sep="\n")
         return
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)

@@ -105,6 +105,15 @@ def test_copying_by_a_program_where_there_is_no_terminal(tmp_path: Path) -> None
     assert "There is no clipboard here" in nowhere.err
 
 
+def test_a_file_waits_for_a_new_question_while_the_last_is_asked_again(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("47 * 86")
+    script = f"What is 5 + 8?\n/file {tmp_path}/note.txt\n/retry\nWhat is this?\n/export {tmp_path}/talk.json\n"
+    result = run(*TINY, "--thinking", "hide", stdin=script.encode())
+    assert (result.code, result.out.count("13")) == (0, 2)
+    questions = [turn["question"] for turn in json.loads((tmp_path / "talk.json").read_text())["turns"]]
+    assert questions == ["What is 5 + 8?", "What is this?\n\nnote.txt:\n```\n47 * 86\n```"]
+
+
 def test_files_exports_and_names(tmp_path: Path) -> None:
     source = tmp_path / "sum.txt"
     source.write_text("5 + 8\n")

@@ -169,7 +169,7 @@ def _retry(chat: Chat, _rest: str) -> None:
     settings = chat.settings
     chat.settings = {name: value for name, value in settings.items() if name != "seed"}
     try:
-        chat.ask(chat.session.last_question(), again=True)
+        chat.ask(chat.session.last_question(), again=True, alone=True)
     finally:
         chat.settings = settings
 

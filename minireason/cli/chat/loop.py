@@ -70,13 +70,14 @@ class Chat:
                 interrupted_at = time.monotonic()
                 render.note("(Ctrl-C once more, /exit or Ctrl-D leaves)")
 
-    def ask(self, question: str, *, again: bool = False) -> None:
-        """Ask and show the reply; whatever goes wrong is told, and nothing is lost."""
-        parts = [question] + [f"{name}:\n```\n{text}\n```" for name, text in self.files]
+    def ask(self, question: str, *, again: bool = False, alone: bool = False) -> None:
+        """Ask and show the reply; whatever goes wrong is told, and nothing is lost. `alone`: the files wait for another question."""
+        files = [] if alone else self.files
+        parts = [question] + [f"{name}:\n```\n{text}\n```" for name, text in files]
         unsaved = self.session.unsaved
         try:
             self.running = self._begin("\n\n".join(parts), again)
-            self.files.clear()
+            files.clear()
             with terminal.keys_unseen():
                 reply = self._show(self.running)
             if not reply.answer:
