@@ -82,7 +82,7 @@ class Board:
         for note in solution.notes:
             error_line(note)
         for candidate in solution.candidates[:_CANDIDATES_SHOWN]:
-            self._console.print(_vote_line(candidate), highlight=False, soft_wrap=True)
+            self._console.print(_vote_line(candidate), highlight=False, soft_wrap=not self._console.is_terminal)
         ended = sum(chain.finish != "cancelled" for chain in solution.chains)
         facts = [
             f"{ended} of {solution.planned} chains, {solution.parallel} at a time",
@@ -91,7 +91,7 @@ class Board:
             f"{solution.total_s:.1f} s",
             f"seed {solution.seed}",
         ]
-        self._console.print(" · ".join(facts), style="dim italic", highlight=False, soft_wrap=True)
+        self._console.print(" · ".join(facts), style="dim italic", highlight=False, soft_wrap=not self._console.is_terminal)
         if solution.answer is not None:
             print(harmless(solution.answer))
         elif solution.best is not None:
