@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-_MAX_CHARS = 4000
+_MAX_CHARS, _MAX_OPTIONS = 4000, 8
 _SCRIPTS = {
     "sup": dict(zip("0123456789+-=()niabcdefghjklmoprstuvwxyz", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱᵃᵇᶜᵈᵉᶠᵍʰʲᵏˡᵐᵒᵖʳˢᵗᵘᵛʷˣʸᶻ", strict=True)),
     "sub": dict(zip("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True)),
@@ -21,11 +21,14 @@ _SIGN = {"sup": "^", "sub": "_"}
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _CODE = re.compile(r"(```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`)", re.DOTALL)
 _MATH = re.compile(
-    r"\\\[(?P<display>.+?)\\\]|\$\$(?P<display2>.+?)\$\$|\\\((?P<inline>.+?)\\\)"
+    r"\\\[(?P<display>(?:(?!\\\[).)+?)\\\]|\$\$(?P<display2>.+?)\$\$|\\\((?P<inline>(?:(?!\\\().)+?)\\\)"
     r"|(?<![\\$\w])\$(?P<inline2>(?![\s$])[^$\n]*?(?<![\s\\]))\$(?![\d$])"
     r"|(?P<boxed>\\boxed\s*\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})",
     re.DOTALL,
 )
+_OPTION = re.compile(r"\\(?!(?:left|right|[bB]igg?[lr]?|(?:not)?in|to|q?quad|cdot|times)\b)[a-zA-Z]+\*?\s*\[")
+"""Perhaps the option of a macro. Each one that is not closed doubles the time that pylatexenc takes."""
+
 _MONEY = re.compile(r"[\d.,]+ .*?(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 BOX = ("▌", "▐")
 
@@ -51,7 +54,7 @@ def _readable(found: re.Match[str]) -> str:
 
 def to_unicode(formula: str) -> str:
     """One formula as text; what cannot be read comes back as it is."""
-    if len(formula) > _MAX_CHARS:
+    if len(formula) > _MAX_CHARS or len(_OPTION.findall(formula)) > _MAX_OPTIONS:
         return formula
     try:
         spaced = re.sub(r"(\\(?!frac|dfrac|sqrt|binom|left|right|text|math)[a-zA-Z]+) +(?=[^{\[\s])", r"\1{} ", formula)

@@ -8,14 +8,16 @@ import sys
 from rich.console import Console, RenderableType
 from rich.segment import Segment, Segments
 
+from minireason.cli.render import harmless
+
 _CUTS_LINES = "XTERM_VERSION", "STY"
 """xterm and GNU screen set these."""
 
 
-def can_redraw() -> bool:
-    """Whether there is a terminal on which lines can be drawn over again."""
+def can_redraw(*, errors_only: bool = False) -> bool:
+    """Whether standard error, and unless `errors_only` standard output, is a terminal on which lines can be drawn over again."""
     clever = os.name == "nt" or os.environ.get("TERM", "") not in ("", "dumb", "unknown")
-    return clever and sys.stderr.isatty() and sys.stdout.isatty()
+    return clever and sys.stderr.isatty() and (errors_only or sys.stdout.isatty())
 
 
 class Region:
@@ -73,8 +75,11 @@ class Region:
 
 
 def _trimmed(line: list[Segment]) -> list[Segment]:
-    """Without the blanks at its end, which a narrower terminal would wrap to a line of their own."""
-    line = [segment for segment in line if not segment.control]
+    """Without the blanks at its end, which a narrower terminal would wrap to a line of their own, and with nothing that steers it.
+
+    Text made harmless before it was markdown may be so no more: markdown decodes entities, and percent signs in addresses.
+    """
+    line = [Segment(harmless(segment.text), segment.style) for segment in line if not segment.control]
     while line:
         text, style, _ = line.pop()
         if style and style.bgcolor:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from rich.cells import cell_len
@@ -23,7 +25,8 @@ from minireason.errors import UsageError
 from minireason.events import Reply
 from minireason.models.pull import Watch
 
-_FORMATTING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_FORMATTING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_STEERING = re.compile(f"{_FORMATTING.pattern[:-1]}\x7f-\x9f]")
 _VISIBLE = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"} | {0x7F: "\u2421"}
 _VISIBLE |= dict.fromkeys(range(0x80, 0xA0), "\ufffd")
 
@@ -93,7 +96,7 @@ def table(headers: list[str], rows: list[list[str]], left: tuple[int, ...] = (0,
     for index, header in enumerate(headers):
         drawn.add_column(header, justify="left" if index in left else "right", overflow="fold")
     for row in rows:
-        drawn.add_row(*map(harmless, row))
+        drawn.add_row(*(Text(harmless(cell)) for cell in row))
     console.print(drawn)
 
 
@@ -103,7 +106,7 @@ class Transfer:
     def __init__(self) -> None:
         console = Console(stderr=True)
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             DownloadColumn(),
             TransferSpeedColumn(),
@@ -142,7 +145,7 @@ class Progress:
         if self._status is None:
             self._status = self._console.status("")
             self._status.start()
-        self._status.update(f"[dim]{harmless(text)}[/dim]")
+        self._status.update(Text(harmless(text), style="dim"))
 
     def loading(self, model: str) -> None:
         self.say(f"loading {model} ...")
@@ -178,7 +181,8 @@ class Thinking:
 
     def write(self, text: str) -> None:
         if self._file:
-            self._file.write(text)
+            with self._told():
+                self._file.write(text)
         elif self._console:
             self._console.out(harmless(text), style="dim", end="", highlight=False)
             self._console.file.flush()
@@ -192,7 +196,17 @@ class Thinking:
 
     def close(self) -> None:
         if self._file:
-            self._file.close()
+            with self._told():
+                self._file.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UsageError(
+                f"The thinking cannot be written to its file ({error.strerror}); name another, or show, stderr or hide."
+            ) from None
 
 
 def facts(reply: Reply, *, folded: bool = False) -> None:
@@ -214,8 +228,9 @@ def facts(reply: Reply, *, folded: bool = False) -> None:
 
 
 def json_line(found: object) -> str:
-    """One line of JSON, in plain ASCII where standard output is not in a Unicode encoding."""
-    return json.dumps(found, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"))
+    """One line of JSON, in plain ASCII where standard output is not in a Unicode encoding; what steers a terminal is escaped."""
+    line = json.dumps(found, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"))
+    return _STEERING.sub(lambda sign: f"\\u{ord(sign[0]):04x}", line)
 
 
 def forgiving_streams() -> None:

@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from minireason.cli.region import Region
+from minireason.cli.region import Region, can_redraw
 from minireason.cli.render import error_line, harmless
 from minireason.events import ThinkingDelta
 from minireason.solution import (
@@ -57,6 +57,7 @@ class Board:
         self._quiet, self._show_chains = quiet, show_chains
         self._console = Console(stderr=True)
         self._region = Region(self._console)
+        self._live = can_redraw(errors_only=True) and not quiet
         self._drawn = 0.0
         self._rows: dict[int, _Row] = {}
         self._candidates: tuple[Candidate, ...] = ()
@@ -74,7 +75,7 @@ class Board:
                 self._candidates = candidates
             case Decided():
                 self.clear()
-        if self._console.is_terminal and not self._quiet and self._rows and time.monotonic() - self._drawn > _REFRESH_S:
+        if self._live and self._rows and time.monotonic() - self._drawn > _REFRESH_S:
             self._draw()
 
     def verdict(self, solution: Solution) -> None:
@@ -109,7 +110,7 @@ class Board:
         if self._show_chains:
             self.clear()
             self._console.out(f"{line}\n{harmless(chain.thinking)}\n\n{harmless(chain.text)}\n", style="dim", highlight=False)
-        elif not self._console.is_terminal:
+        elif not self._live:
             self._console.out(line, highlight=False)
 
     def _draw(self) -> None:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
-from minireason.cli.markdown import Answer, block_end
+from minireason.cli.latex import in_markdown, to_unicode
+from minireason.cli.markdown import Answer, _rendered, block_end
+from minireason.cli.region import Region
 from tests.cli.terminal import pyte
 
 TEXT = """# Answer
@@ -107,3 +111,20 @@ def test_an_answer_looks_the_same_however_it_comes(sizes: list[int], columns: in
     chunks.append(TEXT[start:])
     with pytest.MonkeyPatch.context() as monkeypatch:
         assert written(chunks, columns, monkeypatch) == written([TEXT], columns, monkeypatch)
+
+
+@pytest.mark.parametrize("answer", ["<http://x/%1b%5d0;pwned%1b%5c>", "[a](http://x/%1b%5b2J)", "&#x202E;abc &rlm;", "&#27;[2J &#155;2J"])
+def test_what_markdown_decodes_cannot_steer_the_terminal_either(answer: str) -> None:
+    file = io.StringIO()
+    region = Region(Console(file=file, force_terminal=True, width=60))
+    region.leave(_rendered(answer))
+    assert not re.search("[\x00-\x09\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e]", file.getvalue())
+    assert not re.search(r"\x1b(?!\[[0-9;]*[mKJA])", file.getvalue())
+
+
+def test_hostile_formulas_take_no_longer_than_others() -> None:
+    nested = "\\sqrt[" * 40
+    assert to_unicode(nested) == nested
+    unclosed = "\\[" * 20_000
+    assert in_markdown(unclosed) == unclosed
+    assert to_unicode("\\left[ " * 9 + "x" + " \\right]" * 9) == "[ " * 9 + "x" + " ]" * 9

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -25,3 +27,9 @@ def test_control_sequences_are_made_harmless(text: str, wanted: str) -> None:
 def test_error_is_one_line(capsys: Any) -> None:
     render.error_line("two\nlines \x1b[31m")
     assert capsys.readouterr().err == "minireason: two lines ␛[31m\n"
+
+
+def test_json_lines_cannot_steer_a_terminal() -> None:
+    line = render.json_line({"answer": "\x9b2J\x7f\u202e é"})
+    assert json.loads(line) == {"answer": "\x9b2J\x7f\u202e é"}
+    assert not re.search("[\x7f-\x9f\u202e]", line)
