@@ -102,6 +102,8 @@ class History:
     system: str | None = None
     turns: list[Turn] = field(default_factory=list)
     unanswered: str | None = None
+    replaces: bool = False
+    """Whether an answer to `unanswered` takes the place of the last turn, which was asked again."""
     _asked: Turn | None = field(default=None, init=False, repr=False)
     _again: bool = field(default=False, init=False, repr=False)
 
@@ -141,6 +143,7 @@ class History:
     def _add(self, turn: Turn, again: bool) -> None:
         self._asked = None
         self.unanswered = None if turn.answer else turn.question or None
+        self.replaces = again and bool(self.turns) and self.unanswered is not None
         if turn.answer:
             if again:
                 del self.turns[-1:]
@@ -150,7 +153,7 @@ class History:
         """The fewest steps that lead here."""
         steps: list[Step] = [{"system": self.system}] if self.system is not None else []
         steps += [turn.step() for turn in self.turns]
-        return steps + ([Turn(self.unanswered, "").step()] if self.unanswered else [])
+        return steps + ([Turn(self.unanswered, "").step(again=self.replaces)] if self.unanswered else [])
 
     def messages(self, left_out: int = 0) -> list[Message]:
         """The conversation as a prompt has it: no thinking, and without the oldest `left_out` turns."""

@@ -89,7 +89,7 @@ class Session:
         `Reasoner.stream`.
         """
         self._stop_reading()
-        replaced = again and self.unanswered is None
+        replaced = again and (self.unanswered is None or self._history.replaces)
         before = self._fitting(question, replaced)
         asked = Message(role="user", content=question)
         stream = self.reasoner.stream([*before, asked], on_prefill=on_prefill, **changes)
@@ -203,6 +203,8 @@ class Session:
 
     def _keep(self, file: transcript.Transcript) -> None:
         """Save to this file from now on, and let go of the one before."""
+        if self.unsaved:
+            self._append()
         if self._file and file.lock is not self._file.lock:
             self._file.lock.release()
         self._file, self.unsaved = file, None

@@ -161,7 +161,7 @@ def sessions_dir() -> Path:
 def path_of(name: str) -> Path:
     """The file of a session by its name, or a path to one; raises SessionError for what can be neither."""
     if name.endswith(SUFFIX) or os.sep in name:
-        return Path(name).expanduser()
+        return places.expanded(name)
     if not _NAME.fullmatch(name):
         raise SessionError(f"{name!r} cannot be the name of a session; letters, digits, spaces, dots and dashes can.")
     return sessions_dir() / (name + SUFFIX)
@@ -169,10 +169,14 @@ def path_of(name: str) -> Path:
 
 def listed() -> list[Path]:
     """The files of all sessions, the last used first."""
+    found = []
     with suppress(OSError):
-        files = [path for path in sessions_dir().iterdir() if path.suffix == SUFFIX]
-        return sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
-    return []
+        for path in sessions_dir().iterdir():
+            with suppress(OSError):  # a link to nowhere
+                facts = path.stat()
+                if path.suffix == SUFFIX and facts.st_size:
+                    found.append((facts.st_mtime, path))
+    return [path for _, path in sorted(found, reverse=True)]
 
 
 def _lines(path: Path) -> tuple[list[journal.Line], bool]:

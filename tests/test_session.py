@@ -318,3 +318,30 @@ def test_the_oldest_turns_leave_the_prompt_and_stay_in_the_session(tiny: Reasone
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(SessionError, match="cannot be the name"):
         transcript.path_of(name)
+
+
+def test_a_question_asked_again_in_vain_leaves_one_place_for_its_answer(tiny: Reasoner) -> None:
+    chat = tiny.chat()
+    chat.send(FIRST, temperature=0)
+    chat.stream(FIRST, again=True).close()
+    assert (len(chat.turns), chat.unanswered) == (1, FIRST)
+    chat.retry(temperature=0)
+    assert [turn.question for turn in chat.turns] == [FIRST]
+    assert chat.unanswered is None
+
+
+def test_what_could_not_be_saved_is_tried_once_more_before_another_file(
+    tiny: Reasoner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_handle: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    chat = tiny.chat()
+    chat.save(tmp_path / "first.jsonl")
+    monkeypatch.setattr(os, "write", full)
+    chat.send(FIRST, temperature=0)
+    assert chat.unsaved
+    monkeypatch.undo()
+    chat.save(tmp_path / "second.jsonl")
+    assert tuple(_read(tmp_path / "first.jsonl").turns) == chat.turns
+    chat.close()

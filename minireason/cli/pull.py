@@ -12,7 +12,7 @@ import typer
 
 from minireason.cli import options, render
 from minireason.errors import ChecksumMismatch, DoesNotFit, MinireasonError, NotInstalled, StoreError, UsageError
-from minireason.models import catalog, choose, download, reuse, store
+from minireason.models import catalog, choose, download, places, reuse, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.fit import FitPlan
 from minireason.models.store import Manifest
@@ -128,7 +128,7 @@ def import_models(
         if not files:
             raise NotInstalled(f"No models of {source} were found on this machine.", Path.home())
     else:
-        files = [(Path(source).expanduser(), name)]
+        files = [(places.expanded(source), name)]
     failed = 0
     for path, called in files:
         try:

@@ -20,7 +20,7 @@ from urllib.parse import quote
 from minireason.errors import ChecksumMismatch, NotInstalled, StoreError, UnknownModel, UsageError
 from minireason.models import catalog, download, gguf, reuse
 from minireason.models.catalog import ModelSpec, Quant
-from minireason.models.places import data_dir, models_dir
+from minireason.models.places import data_dir, expanded, models_dir
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def find(model: str) -> ModelFile:
     Raises UnknownModel or NotInstalled.
     """
     if is_path(model):
-        path = Path(model).expanduser()
+        path = expanded(model)
         if not path.exists():
             raise NotInstalled(f"There is no file {path}; check the path, or name a model of the catalogue such as r1-7b.", path.parent)
         return ModelFile(path, path.name)

@@ -122,3 +122,18 @@ def test_a_forged_session_steers_nothing() -> None:
 def test_nothing_to_continue() -> None:
     assert_one_sentence(minireason(*TINY, "--continue"), 1, "no session yet")
     assert "no sessions yet" in minireason("sessions").err
+
+
+def test_empty_files_and_links_to_nowhere_are_no_sessions(tmp_path: Path) -> None:
+    assert minireason(*TINY, "--session", "talk", stdin=b"What is 5 + 8?\n").code == 0
+    folder = transcript.sessions_dir()
+    (folder / "zz.jsonl").touch()
+    (folder / "nowhere.jsonl").symlink_to(tmp_path / "gone")
+    (folder / "markup.jsonl").write_bytes((folder / "talk.jsonl").read_bytes().replace(b"What is 5 + 8?", b"what does [/INST] mean"))
+    os.utime(folder / "markup.jsonl", (1, 1))
+    assert [path.stem for path in transcript.listed()] == ["talk", "markup"]
+    result = minireason(*TINY, "--continue", "--thinking", "hide", stdin=b"What is 1 + 2?\n")
+    assert (result.code, "talk: 1 turn" in result.err) == (0, True)
+    terminal = Terminal("sessions")
+    terminal.see("[/INST]")
+    assert terminal.ended() == 0

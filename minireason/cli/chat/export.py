@@ -7,13 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from minireason.errors import SessionError
+from minireason.models import places
 from minireason.session import Session
 
 
 def write(session: Session, name: str) -> Path:
     """Write markdown, or JSON for a name that ends in .json; never over another file. Raises SessionError."""
     stem = session.path.stem if session.path else "session"
-    path = Path(name or f"{stem}.md").expanduser()
+    path = places.expanded(name or f"{stem}.md")
     content = to_json(session) if path.suffix == ".json" else to_markdown(session)
     try:
         with path.open("x", encoding="utf-8") as file:

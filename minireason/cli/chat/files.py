@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from minireason.errors import UsageError
+from minireason.models import places
 from minireason.reasoner import Reasoner
 
 _SAMPLE_CHARS = 100_000
@@ -15,10 +14,12 @@ def read(name: str) -> tuple[str, str]:
     """A file's name and text; raises UsageError if it is missing, no text, or enormous."""
     if not name:
         raise UsageError("/file takes the path of a text file.")
-    path = Path(name.strip("\"'")).expanduser()
+    path = places.expanded(name.strip("\"'"))
     try:
         if path.is_dir():
             raise UsageError(f"{path} is a directory; name a file in it.")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is not a file of a known length; name a text file.")
         if path.stat().st_size > _MAX_BYTES:
             raise UsageError(f"{path} has {path.stat().st_size / 2**30:.1f} GiB and does not fit into any prompt.")
         raw = path.read_bytes()
