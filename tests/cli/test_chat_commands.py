@@ -151,3 +151,25 @@ def test_what_is_offered_for_completion(typed: str, offered: list[str]) -> None:
     path.write_text('{"minireason_session": 1}\n')
     found = _Completer(commands.helps(), commands.names).get_completions(Document(typed), CompleteEvent())
     assert [completion.text for completion in found] == offered
+
+
+@pytest.mark.parametrize(
+    "line", ["/file ~nosuchuser/x", "/load ~nosuchuser/x", "/file a\0b", "/export a\0b", "/file /dev/zero", "/copy " + "1" * 5000]
+)
+def test_odd_paths_and_numbers_are_told(line: str) -> None:
+    result = run(*TINY, "--thinking", "hide", stdin=f"What is 1 + 2?\n{line}\nWhat is 5 + 8?\n".encode())
+    assert (result.code, result.out.count("boxed")) == (0, 2)
+    assert "minireason: " in result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_last_line_that_goes_on_with_nothing_is_asked() -> None:
+    assert "13" in run(*TINY, "--thinking", "hide", stdin=b"What is 5 + 8?\\").out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_thinking_that_cannot_be_written_is_told() -> None:
+    result = run("ask", "--model", "tiny", "--threads", "1", "--thinking", "/dev/full", "What is 5 + 8?")
+    assert result.code == 2
+    assert "cannot be written" in result.err
+    assert "Traceback" not in result.err

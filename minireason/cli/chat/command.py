@@ -54,11 +54,11 @@ def chat(
         terminal.when_closed(lambda: state.running.save() if state.running else None)
         state.run(lines, commands.handle)
     finally:
-        state.sink.close()
         state.session.close()
         state.reasoner.close()
         if state.session.unsaved:
             render.error_line(f"{state.session.unsaved} What was said last is lost.")
+        state.sink.close()
     return 0
 
 

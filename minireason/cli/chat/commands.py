@@ -42,7 +42,7 @@ def handle(chat: Chat, line: str) -> bool:
         return False
     try:
         return bool(COMMANDS[name].act(chat, (found[2] or "").strip()))
-    except (MinireasonError, OSError) as error:
+    except (MinireasonError, OSError, ValueError) as error:  # ValueError: a zero byte in a path, a number of 5,000 digits
         render.error_line(str(error))
         return False
 
@@ -70,6 +70,7 @@ def names(command: str) -> Iterable[str]:
 def load_session(chat: Chat, path: Path) -> None:
     """Go on with a session and say what was found."""
     problems = chat.session.load(path)
+    chat.told_left_out = 0
     for problem in problems:
         render.note(f"({path.stem}: {problem})")
     turns = chat.session.turns

@@ -41,7 +41,7 @@ class Chat:
     files: list[tuple[str, str]] = field(default_factory=list)
     running: TurnStream | None = None
     sink: render.Thinking = field(init=False)
-    _told_left_out: int = field(init=False, default=0)
+    told_left_out: int = field(init=False, default=0)
     _on_prefill: Callable[[int, int], None] = field(init=False, default=lambda _done, _total: None)
 
     def __post_init__(self) -> None:
@@ -99,10 +99,10 @@ class Chat:
 
     def _begin(self, question: str, again: bool) -> TurnStream:
         turn = self.session.stream(question, again=again, on_prefill=lambda done, total: self._on_prefill(done, total), **self.settings)
-        if (out := self.session.left_out) > self._told_left_out:
+        if (out := self.session.left_out) > self.told_left_out:
             turns = "turn no longer fits and is" if out == 1 else "turns no longer fit and are"
             render.note(f"(the {out} oldest {turns} left out of the prompt, and kept in the session)")
-        self._told_left_out = out
+        self.told_left_out = out
         return turn
 
     def _show(self, turn: TurnStream) -> Reply:

@@ -35,7 +35,10 @@ class Lines:
             render.note(f"(was: {default})")
         line = self._line("> ")
         while line.endswith("\\"):
-            line = f"{line[:-1]}\n{self._line('  ')}"
+            try:
+                line = f"{line[:-1]}\n{self._line('  ')}"
+            except EOFError:
+                return line[:-1]
         return line
 
     def _line(self, prompt: str) -> str:
