@@ -1,4 +1,5 @@
-"""What a batch buys: tokens per second of B chains side by side, against llama-cpp-python running them one after another.
+"""What a batch buys: tokens per second of B chains side by side, against llama-cpp-python running them one after another and, where it
+is on the PATH, against llama.cpp's own llama-batched-bench, which decodes random tokens without sampling.
 
 `python bench/batch.py --model PATH` or `--shape r1-qwen-1.5b`. All chains go on from one prompt for `--length` tokens, whatever the model
 says. minireason runs its own loop and samplers (`engine.scheduler`), the peer `Llama.generate`; its rate does not depend on how many
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ from typing import Any
 import speed
 
 PROMPT_TOKENS = 64
+TOOL = "llama-batched-bench"
 
 
 class Chain:
@@ -98,6 +101,20 @@ def measure(peer: str, chains: int, length: int, arguments: argparse.Namespace) 
     return chains * length / float(done.stdout.splitlines()[-1])
 
 
+def batched_bench(chains: int, length: int, arguments: argparse.Namespace) -> float | None:
+    """Tokens per second in all of llama.cpp's tool; None where it is not on the PATH."""
+    if not shutil.which(TOOL):
+        return None
+    sizes = {"-c": chains * (length + PROMPT_TOKENS) + 256, "-npp": PROMPT_TOKENS, "-ntg": length, "-npl": chains}
+    sizes |= {"-t": arguments.threads, "-tb": arguments.threads}
+    command = [TOOL, "-m", arguments.model, "-pps", "--output-format", "jsonl", *(str(part) for pair in sizes.items() for part in pair)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode or not found:
+        sys.exit(f"{TOOL} failed:\n{done.stderr[-2000:]}")
+    return chains * length / float(json.loads(found[-1])["t"])
+
+
 def numbers(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
 
@@ -116,18 +133,20 @@ def main() -> None:
     if arguments.child:
         print({"ours": ours, "theirs": theirs}[arguments.child](arguments))
         return
-    print("| tokens a chain | chains at a time | tokens/s | ms a step | of one chain | of llama-cpp-python |")
-    print("|---:|---:|---:|---:|---:|---:|")
+    print(f"| tokens a chain | chains at a time | tokens/s | ms a step | of one chain | of llama-cpp-python | of {TOOL} |")
+    print("|---:|---:|---:|---:|---:|---:|---:|")
     rows: list[dict[str, Any]] = []
     for length in arguments.lengths:
         peer = measure("theirs", arguments.peer_chains, length, arguments)
-        print(f"| {length:,} | llama-cpp-python | {peer:.1f} | {1000 / peer:.0f} | | 1.00 |", flush=True)
+        print(f"| {length:,} | llama-cpp-python | {peer:.1f} | {1000 / peer:.0f} | | 1.00 | |", flush=True)
         for chains in arguments.batches:
             rate = measure("ours", chains, length, arguments)
-            rows.append({"length": length, "chains": chains, "tokens_per_s": rate, "peer_tokens_per_s": peer})
+            tool = batched_bench(chains, length, arguments)
+            rows.append({"length": length, "chains": chains, "tokens_per_s": rate, "peer_tokens_per_s": peer, "tool_tokens_per_s": tool})
             alone = next(row["tokens_per_s"] for row in rows if row["length"] == length)
             step_ms = 1000 * chains / rate
-            print(f"| {length:,} | {chains} | {rate:.1f} | {step_ms:.0f} | {rate / alone:.2f} | {rate / peer:.2f} |", flush=True)
+            of = f"{rate / alone:.2f} | {rate / peer:.2f} | {f'{rate / tool:.2f}' if tool else ''}"
+            print(f"| {length:,} | {chains} | {rate:.1f} | {step_ms:.0f} | {of} |", flush=True)
     named = {name: getattr(arguments, name) for name in ("model", "threads", "no_amx", "no_repack")}
     print(json.dumps({**named, "rows": rows}))
 
