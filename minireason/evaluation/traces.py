@@ -170,8 +170,8 @@ class Writer:
 
     def write(self, item: Item, chain: Chain) -> None:
         """Keep a chain, for good once this returns; raises StoreError."""
-        self._traces.seconds = self._before + time.perf_counter() - self._began
-        entry = {"line": item.number, "item": item.json(), "chain": asdict(chain), "run_s": round(self._traces.seconds, 3)}
+        self._traces.seconds = round(self._before + time.perf_counter() - self._began, 3)
+        entry = {"line": item.number, "item": item.json(), "chain": asdict(chain), "run_s": self._traces.seconds}
         try:
             self._journal.append([*([head(self._traces.run)] if self._headless else []), entry])
         except OSError as error:
