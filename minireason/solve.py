@@ -133,7 +133,13 @@ class SolveStream(Iterator[SolveEvent]):
             planned = worth_at_once(planned, self._vote)
         elif min(wished, planned) > fitting:
             self._notes.append(f"There is no room for {wished} chains at a time, so {fitting} ran at a time.")
-        return parallel.choose(self._reasoner, wished, min(planned, fitting), lambda index: self._start(self._job(index)).stream)
+        return parallel.choose(
+            self._reasoner,
+            wished,
+            min(planned, fitting),
+            lambda index: self._start(self._job(index)).stream,
+            measure=parallel.affordable(self._vote),
+        )
 
     def _fill(self) -> Iterator[ChainStarted]:
         while self._planned and len(self._open) < self._parallel:

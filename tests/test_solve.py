@@ -25,6 +25,7 @@ from minireason import (
     ThinkingDelta,
     UsageError,
     VoteChanged,
+    parallel,
 )
 from minireason.engine.llama import SamplerChain
 from minireason.generation import Generation
@@ -243,6 +244,24 @@ def test_many_long_chains_share_a_cache_beyond_the_trained_context(tiny_path: Pa
 def test_parallel_auto_measures_once(tiny: Reasoner) -> None:
     assert 1 <= tiny.solve(QUESTION, samples=8).parallel <= 4
     assert tiny.solve(QUESTION, samples=1).parallel == 1
+
+
+@pytest.mark.parametrize("changes", [{"max_tokens": 1}, {"budget_tokens": 10}, {"budget_s": 0.5}])
+def test_parallel_auto_is_four_where_it_cannot_be_measured(changes: SolveChanges, monkeypatch: pytest.MonkeyPatch) -> None:
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        decoded: list[int] = []
+        decode = reasoner._context.decode
+
+        def counted(tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]) -> bool:
+            decoded.append(sum(outputs))
+            return decode(tokens, positions, slots, outputs)
+
+        monkeypatch.setattr(reasoner._context, "decode", counted)
+        solution = reasoner.solve(QUESTION, samples=8, stop="none", seed=1, **changes)
+        assert solution.parallel == 4
+        assert reasoner not in parallel._measured, "what was measured on streams that ended is not kept"
+        if "max_tokens" not in changes:
+            assert sum(decoded) <= solution.tokens.generated + len(solution.chains), "but for the ends, each is counted"
 
 
 def test_greedy_chains_are_one_chain(tiny: Reasoner) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -139,10 +139,10 @@ def run(file: Path, how: Evaluation, asked: Asked, *, quiet: bool) -> _Done:
 
     found = sets.read(file)
     items = found.items[: how.limit]
-    samples = how.samples or 1
-    if asked.temperature == 0 and samples > 1:
+    if asked.temperature == 0 and (how.samples or 1) > 1:
         render.error_line("At temperature 0 all chains of an item are the same, so one is run.")
-        samples = 1
+        how = replace(how, samples=1)
+    samples = how.samples or 1
     name = asked.model_name()
     wanted = identity(name, found, how, asked)
     path = how.output or tracing.default_path(wanted)
@@ -151,7 +151,8 @@ def run(file: Path, how: Evaluation, asked: Asked, *, quiet: bool) -> _Done:
         missing = traces.missing(items, samples)
         if not quiet:
             render.note(f"{len(missing):,} of {len(items) * samples:,} chains to run; traces: {path}")
-        refused, finished = generate(name, traces, missing, how, asked, quiet=quiet) if missing else ({}, True)
+        others = len({item.number for item, _, _ in missing}) < len(items)
+        refused, finished = generate(name, traces, missing, how, asked, others=others, quiet=quiet) if missing else ({}, True)
     return _Done(traces, [item for item in items if item.number not in refused], samples, found.broken | refused, finished)
 
 
@@ -180,9 +181,12 @@ def identity(name: str, found: ItemSet, how: Evaluation, asked: Asked) -> Run:
 
 
 def generate(
-    name: str, traces: Traces, missing: Sequence[tuple[Item, int, bool]], how: Evaluation, asked: Asked, *, quiet: bool
+    name: str, traces: Traces, missing: Sequence[tuple[Item, int, bool]], how: Evaluation, asked: Asked, *, others: bool, quiet: bool
 ) -> tuple[dict[int, str], bool]:
-    """Load the model and run these chains: what is wrong with items that cannot be asked, by line, and whether all has been run."""
+    """Load the model and run these chains: what is wrong with items that cannot be asked, by line, and whether all has been run.
+
+    If no item can be asked, and there are no `others` that have been, this raises what is wrong with the first.
+    """
     from minireason.cli.render_eval import Meter
     from minireason.cli.show import interrupts
     from minireason.evaluation.run import Runner
@@ -195,7 +199,7 @@ def generate(
         progress.loading(name)
         reasoner = stack.enter_context(load(name, on_progress=progress.loaded_share, **room_for(parallel, asked.load)))
         runner = Runner(reasoner, traces.run, asked.settings, vote=(how.samples or 1) > 1)
-        refused = runner.refused(list({item.number: item for item, _, _ in missing}.values()))
+        refused = runner.refused(list({item.number: item for item, _, _ in missing}.values()), others=others)
         missing = [entry for entry in missing if entry[0].number not in refused]
         progress.clear()
         stack.enter_context(interrupts(runner.cancel))

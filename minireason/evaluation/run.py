@@ -57,8 +57,11 @@ class Runner:
         """Ask from any thread or a signal handler that the run end here."""
         self._cancelled = True
 
-    def refused(self, items: Sequence[Item]) -> dict[int, str]:
-        """What is wrong with the items that cannot be asked, by their lines; raises what is wrong with the first if none can be."""
+    def refused(self, items: Sequence[Item], *, others: bool = False) -> dict[int, str]:
+        """What is wrong with the items that cannot be asked, by their lines.
+
+        Raises what is wrong with the first if none can be, unless there are `others`, which have been asked already.
+        """
         problems: dict[int, UsageError | ContextFull] = {}
         for item in items:
             try:
@@ -70,7 +73,7 @@ class Runner:
                 problems[item.number] = error
             else:
                 self._prompt_tokens = max(self._prompt_tokens, stream.reply.usage.prompt_tokens)
-        if problems and len(problems) == len(items):
+        if problems and len(problems) == len(items) and not others:
             raise next(iter(problems.values()))
         return {number: str(error) for number, error in problems.items()}
 

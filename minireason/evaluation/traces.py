@@ -42,6 +42,16 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "replaced": (bool,),
 }
 
+_RUN_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("model", "model_sha256", "set", "set_sha256", "instruction"), (str,)),
+    "seed": (int, type(None)),
+    "system": (str, type(None)),
+    "settings": (dict,),
+}
+
+_MOST = {"index": 10_000, "seed": MAX_SEED, **dict.fromkeys(("tokens", "temperature", "total_s", "confidence"), 1e9)}
+"""What a chain's numbers, none of which is negative, do not exceed: a file may say anything, and they are counted and added up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -160,8 +170,8 @@ class Writer:
 
     def write(self, item: Item, chain: Chain) -> None:
         """Keep a chain, for good once this returns; raises StoreError."""
-        self._traces.seconds = self._before + time.perf_counter() - self._began
-        entry = {"line": item.number, "item": item.json(), "chain": asdict(chain), "run_s": round(self._traces.seconds, 3)}
+        self._traces.seconds = round(self._before + time.perf_counter() - self._began, 3)
+        entry = {"line": item.number, "item": item.json(), "chain": asdict(chain), "run_s": self._traces.seconds}
         try:
             self._journal.append([*([head(self._traces.run)] if self._headless else []), entry])
         except OSError as error:
@@ -187,20 +197,29 @@ def _begin(path: Path, value: dict[str, object] | None) -> Traces:
             f"{path} was written by a newer minireason (format {format_version}, this one reads {VERSION}); upgrade to use it."
         )
     run = value.get("run")
-    if not isinstance(run, dict) or run.keys() != {field.name for field in fields(Run)} or not isinstance(run["settings"], dict):
+    if not isinstance(run, dict) or run.keys() != _RUN_KINDS.keys() or not _sound(run):
         raise UsageError(f"The first line of {path} does not say which run it is; give another file.")
     return Traces(path, Run(**run))
+
+
+def _sound(run: dict[str, object]) -> bool:
+    """Whether the fields of a run are what they are to be, and can be printed as JSON."""
+    try:
+        json.dumps(run, allow_nan=False)
+    except ValueError:
+        return False
+    return all(isinstance(run[name], kinds) for name, kinds in _RUN_KINDS.items())
 
 
 def _take(traces: Traces, value: dict[str, object] | None) -> None:
     """Count one line in, or as damaged."""
     line, item, chain, seconds = ((value or {}).get(name) for name in ("line", "item", "chain", "run_s"))
     try:
-        if not isinstance(line, int) or not isinstance(seconds, int | float):
-            raise ValueError("numbers that are none")
+        if not isinstance(line, int) or not isinstance(seconds, int | float) or line < 1 or not 0 <= seconds <= _MOST["total_s"]:
+            raise ValueError("numbers that cannot be")
         traces.add(Item.of(line, item), _chain(chain))
         traces.seconds = float(seconds)
-    except (ValueError, OverflowError):
+    except ValueError:
         traces.damaged += 1
 
 
@@ -208,6 +227,8 @@ def _chain(value: object) -> Chain:
     """A chain out of its line."""
     if not isinstance(value, dict) or not all(isinstance(value.get(name), kinds) for name, kinds in _KINDS.items()):
         raise ValueError("this is no chain")
+    if not all(value[name] is None or 0 <= value[name] <= most for name, most in _MOST.items()):
+        raise ValueError("numbers that cannot be")
     return Chain(**{name: value[name] for name in _KINDS})
 
 

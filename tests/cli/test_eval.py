@@ -7,10 +7,14 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from minireason import FinishReason, Reply
+from minireason.cli.main import main
+from minireason.generation import Generation
 from tests.cli.run import COMMAND, Result, assert_one_sentence, minireason
 
 TINY = ("--model", "tiny", "--threads", "1")
@@ -93,6 +97,21 @@ def test_broken_lines_are_named_and_the_rest_runs(item_set: Path) -> None:
     assert "Line 4 of set.jsonl is left out: The prompt has" in result.err
     scores = json.loads(result.out)
     assert (scores["items"], list(scores["broken"])) == (2, ["2", "4"])
+    again = evaluate(item_set, "--seed", "1", "--json")
+    assert (again.code, json.loads(again.out)) == (7, scores), "a run that is complete says the same again"
+
+
+def test_at_temperature_0_nothing_is_replaced(item_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Generation._make_reply
+
+    def looping(self: Generation, reason: FinishReason) -> Reply:
+        return replace(make(self, reason), thinking_end="loop")
+
+    monkeypatch.setattr(Generation, "_make_reply", looping)
+    path = tmp_path / "traces.jsonl"
+    arguments = ["eval", str(item_set), "-n", "8", "--temperature", "0", "--limit", "2", "-o", str(path), *TINY]
+    assert main(arguments) == 0
+    assert len(path.read_text().splitlines()) == 3, "the head and one chain each"
 
 
 def test_replay_and_plot(item_set: Path, tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ def test_items_that_cannot_be_asked_are_named(tiny: Reasoner) -> None:
     assert "context" in refused[9]
     with pytest.raises(ContextFull):
         runner.refused([long])
+    assert list(runner.refused([long], others=True)) == [9]
 
 
 def test_settings_are_all_that_decides_what_a_chain_says() -> None:

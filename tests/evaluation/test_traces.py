@@ -73,7 +73,34 @@ def test_damaged_lines_are_left_out_and_run_again(tmp_path: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
     traces = load(path)
     assert traces.damaged == 4
-    assert [(item.number, index) for item, index, _ in traces.missing(ITEMS[:2], 2)] == [(1, 0), (1, 1), (2, 0)]
+    assert [(item.number, index) for item, index, _ in traces.missing(ITEMS[:2], 2)] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "forged"),
+    [
+        ("tokens", f"1{400 * '0'}"),
+        ("tokens", "-1"),
+        ("index", str(10**12)),
+        ("index", "-1"),
+        ("total_s", "NaN"),
+        ("total_s", "-0.5"),
+        ("temperature", "1e999"),
+        ("confidence", "Infinity"),
+        ("run_s", "NaN"),
+        ("run_s", "-1"),
+        ("line", "0"),
+    ],
+)
+def test_numbers_that_cannot_be_are_damage(tmp_path: Path, name: str, forged: str) -> None:
+    path = tmp_path / "traces.jsonl"
+    written(path)
+    lines = path.read_text().splitlines()
+    lines[2], changes = re.subn(rf'"{name}": -?[\d.]+', f'"{name}": {forged}', lines[2], count=1)
+    path.write_text("\n".join(lines) + "\n")
+    traces = load(path)
+    assert (changes, traces.damaged, len(traces.chains)) == (1, 1, 3)
+    assert 0 <= traces.seconds < 1e9
 
 
 def test_a_chain_that_went_round_in_circles_is_whole_once_it_is_replaced(tmp_path: Path) -> None:
@@ -124,7 +151,10 @@ def test_a_seed_that_was_not_said_is_that_of_the_file(tmp_path: Path) -> None:
         ('{"minireason_traces": 1, "run": {"seed": 1}}\n', "which run"),
         ('{"minireason_traces": 1, "run": "tiny"}\n', "which run"),
         ('{"minireason_traces": 1}\n', "which run"),
-        (json.dumps({"minireason_traces": 1, "run": {**asdict(RUN), "settings": None}}) + "\n", "which run"),
+        *(
+            (json.dumps({"minireason_traces": 1, "run": {**asdict(RUN), **forged}}) + "\n", "which run")
+            for forged in ({"settings": None}, {"model": None}, {"seed": "1"}, {"system": 1}, {"settings": {"top_p": float("nan")}})
+        ),
     ],
 )
 def test_files_that_are_no_traces_are_refused_and_kept(tmp_path: Path, text: str, said: str) -> None:
