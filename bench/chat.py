@@ -1,9 +1,9 @@
 """Time to the first token of turns 2 to 6 of a chat, with and without a pause before each question.
 
-`python bench/chat.py --model PATH` or `--shape r1-qwen-1.5b`. The same conversation several times over: questions and answers in the
-history have a fixed number of tokens, whatever the model said. A reply runs to `--reply` tokens and is then replaced by the fixed
-answer, as the template replaces thought and answer by the answer alone; how long it was does not matter to anybody's cache, since
-none can keep it. minireason reads the history ahead in the background; then it is loaded anew for each turn, so that nothing is
+`python bench/chat.py`, with `--model PATH` or with `--shape r1-qwen-1.5b`. The same conversation several times over: questions and
+answers in the history have a fixed number of tokens, whatever the model said. A reply runs to `--reply` tokens and is then replaced by
+the fixed answer, as the template replaces thought and answer by the answer alone; how long it was does not matter to anybody's cache,
+since none can keep it. minireason reads the history ahead in the background; then it is loaded anew for each turn, so that nothing is
 cached; and llama-cpp-python's Llama keeps the longest prefix that its last call left in the cache.
 """
 

@@ -49,6 +49,7 @@ class Prefill:
         with self._scheduler.lock:
             if self._scheduler.sequences:
                 return read, True
+            read = max(read, self._scheduler.cached(self._tokens))  # a shorter beginning might cost the slot that has it
             rest = len(self._tokens) - read
             read += -(-rest // -(-rest // SLICE_TOKENS))  # slices of one size, as in the scheduler
             sequence = engine.Sequence([*self._tokens[:read], self._tokens[read - 1]], None, self)  # the last one is not read

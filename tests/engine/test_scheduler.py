@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from minireason import ContextFull
 from minireason.engine.scheduler import IDLE_STEPS, Scheduler
 from minireason.engine.sequence import Sequence, common_prefix
+from minireason.prefill import Prefill
 from tests.engine.fake import FakeBackend, ListSink
 
 
@@ -322,3 +323,15 @@ def test_an_idle_slot_is_forgotten_once_others_have_attended_past_it_for_long() 
     again, _ = start(scheduler, list(range(9000, 9101)), 1)
     run(scheduler)
     assert again.cached_tokens == 0
+
+
+def test_reading_ahead_reads_nothing_that_is_there_already() -> None:
+    backend = FakeBackend(n_ctx=2048, n_batch=128)
+    scheduler = Scheduler(backend, 2048)
+    start(scheduler, list(range(10_000, 10_900)), 20)
+    run(scheduler)
+    before = sum(count for count, _ in backend.decodes)
+    history = [*range(10_000, 10_900), *range(20_000, 20_150)]
+    assert Prefill(scheduler, history).run(lambda: False) == 1050
+    assert sum(count for count, _ in backend.decodes) - before == 150
+    assert scheduler.cached([*history, 1]) == 1050
