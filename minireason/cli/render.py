@@ -25,8 +25,8 @@ from minireason.errors import UsageError
 from minireason.events import Reply
 from minireason.models.pull import Watch
 
-_FORMATTING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_STEERING = re.compile(f"{_FORMATTING.pattern[:-1]}\x7f-\x9f]")
+_DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_FORMATTING, _STEERING = re.compile(f"[{_DIRECTIONS}]"), re.compile(f"[{_DIRECTIONS}\x7f-\x9f]")
 _VISIBLE = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"} | {0x7F: "\u2421"}
 _VISIBLE |= dict.fromkeys(range(0x80, 0xA0), "\ufffd")
 
@@ -168,15 +168,12 @@ class Thinking:
     """Where the thinking goes: "show" (standard output), "stderr", "hide", or the name of a file. Raises UsageError."""
 
     def __init__(self, where: str) -> None:
+        self._where = where
         self._file: TextIO | None = None
         self._console = {"show": Console, "stderr": lambda: Console(stderr=True)}.get(where, lambda: None)()
         if where not in ("show", "stderr", "hide"):
-            try:
+            with self._told():
                 self._file = open(where, "w", encoding="utf-8")  # noqa: SIM115 - closed by close()
-            except OSError as error:
-                raise UsageError(
-                    f"The thinking cannot be written to {where} ({error.strerror}); name another file, or show, stderr or hide."
-                ) from None
         self._wrote = False
 
     def write(self, text: str) -> None:
@@ -205,7 +202,7 @@ class Thinking:
             yield
         except OSError as error:
             raise UsageError(
-                f"The thinking cannot be written to its file ({error.strerror}); name another, or show, stderr or hide."
+                f"The thinking cannot be written to {self._where} ({error.strerror}); name another file, or show, stderr or hide."
             ) from None
 
 

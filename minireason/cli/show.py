@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from minireason.cli.markdown import Answer
 from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta
+
+if TYPE_CHECKING:
+    from minireason.cli.markdown import Answer
 
 NO_ANSWER = {
     "length": "The tokens ran out before there was an answer; allow more with --max-tokens or --ctx.",

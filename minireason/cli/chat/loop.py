@@ -49,9 +49,8 @@ class Chat:
 
     def show_thinking_as(self, thinking: str) -> None:
         """Show the thoughts to come in another way; raises UsageError."""
-        sink = _sink(thinking)
-        self.sink.close()
-        self.sink, self.thinking = sink, thinking
+        before, self.sink, self.thinking = self.sink, _sink(thinking), thinking
+        before.close()
 
     def run(self, reader: Reader, command: Callable[[Chat, str], bool]) -> None:
         """Go on until the input ends, a command says so, or Ctrl-C comes twice on an empty line."""
@@ -85,7 +84,7 @@ class Chat:
             render.facts(reply, folded=self.thinking == "fold")
         except (ContextFull, UsageError) as error:
             self.draft = question
-            render.error_line(f"{error} /clear starts afresh.")
+            render.error_line(f"{error} /clear starts afresh." if isinstance(error, ContextFull) else str(error))
         except EngineError as error:
             render.error_line(f"{error} /retry asks again.")
         except KeyboardInterrupt:
