@@ -52,14 +52,18 @@ def ours(arguments: argparse.Namespace) -> float:
     from minireason.reasoner import load
 
     chains, length = arguments.chains, arguments.length
-    with load(arguments.model, n_threads=arguments.threads, repack=speed.repack(arguments)) as reasoner:
+    with load(
+        arguments.model, n_threads=arguments.threads, repack=speed.repack(arguments)
+    ) as reasoner:
         scheduler: Scheduler = reasoner._scheduler
         prompt = reasoner._encoder.text(speed.STORY * PROMPT_TOKENS)[:PROMPT_TOKENS]
         sinks = [Chain(length) for _ in range(chains)]
         settings = speed.SAMPLING
         began = time.perf_counter()
         for seed, sink in enumerate(sinks):
-            links = sampler.links(settings["temperature"], settings["top_p"], int(settings["top_k"]), seed)
+            links = sampler.links(
+                settings["temperature"], settings["top_p"], int(settings["top_k"]), seed
+            )
             scheduler.add(Sequence(list(prompt), llama.SamplerChain(links), sink))
         while scheduler.step():
             pass
@@ -75,9 +79,16 @@ def theirs(arguments: argparse.Namespace) -> float:
 
         leave_out_amx()
     threads = {"n_threads": arguments.threads, "n_threads_batch": arguments.threads}
-    model = Llama(arguments.model, n_ctx=PROMPT_TOKENS + arguments.length + 8, verbose=False, **threads)
+    model = Llama(
+        arguments.model, n_ctx=PROMPT_TOKENS + arguments.length + 8, verbose=False, **threads
+    )
     prompt = model.tokenize((speed.STORY * PROMPT_TOKENS).encode(), add_bos=False)[:PROMPT_TOKENS]
-    wanted = {"top_k": speed.SAMPLING["top_k"], "top_p": speed.SAMPLING["top_p"], "temp": speed.SAMPLING["temperature"], "min_p": 0.0}
+    wanted = {
+        "top_k": speed.SAMPLING["top_k"],
+        "top_p": speed.SAMPLING["top_p"],
+        "temp": speed.SAMPLING["temperature"],
+        "min_p": 0.0,
+    }
     began = time.perf_counter()
     for seed in range(arguments.chains):
         model.set_seed(seed)
@@ -89,11 +100,20 @@ def theirs(arguments: argparse.Namespace) -> float:
 
 def measure(peer: str, chains: int, length: int, arguments: argparse.Namespace) -> float:
     """Tokens per second in all, in a process of its own."""
-    command = [sys.executable, __file__, f"--child={peer}", f"--model={arguments.model}", f"--threads={arguments.threads}"]
+    command = [
+        sys.executable,
+        __file__,
+        f"--child={peer}",
+        f"--model={arguments.model}",
+        f"--threads={arguments.threads}",
+    ]
     command += [f"--chains={chains}", f"--length={length}", *speed.flags(arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode < 0 and peer == "theirs" and not arguments.no_amx:
-        print("llama-cpp-python crashed with weights repacked for AMX; it runs without AMX", file=sys.stderr)
+        print(
+            "llama-cpp-python crashed with weights repacked for AMX; it runs without AMX",
+            file=sys.stderr,
+        )
         arguments.no_amx = True
         return measure(peer, chains, length, arguments)
     if done.returncode:
@@ -105,9 +125,22 @@ def batched_bench(chains: int, length: int, arguments: argparse.Namespace) -> fl
     """Tokens per second in all of llama.cpp's tool; None where it is not on the PATH."""
     if not shutil.which(TOOL):
         return None
-    sizes = {"-c": chains * (length + PROMPT_TOKENS) + 256, "-npp": PROMPT_TOKENS, "-ntg": length, "-npl": chains}
+    sizes = {
+        "-c": chains * (length + PROMPT_TOKENS) + 256,
+        "-npp": PROMPT_TOKENS,
+        "-ntg": length,
+        "-npl": chains,
+    }
     sizes |= {"-t": arguments.threads, "-tb": arguments.threads}
-    command = [TOOL, "-m", arguments.model, "-pps", "--output-format", "jsonl", *(str(part) for pair in sizes.items() for part in pair)]
+    command = [
+        TOOL,
+        "-m",
+        arguments.model,
+        "-pps",
+        "--output-format",
+        "jsonl",
+        *(str(part) for pair in sizes.items() for part in pair),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not found:
@@ -133,16 +166,29 @@ def main() -> None:
     if arguments.child:
         print({"ours": ours, "theirs": theirs}[arguments.child](arguments))
         return
-    print(f"| tokens a chain | chains at a time | tokens/s | ms a step | of one chain | of llama-cpp-python | of {TOOL} |")
+    print(
+        f"| tokens a chain | chains at a time | tokens/s | ms a step | of one chain | of llama-cpp-python | of {TOOL} |"
+    )
     print("|---:|---:|---:|---:|---:|---:|---:|")
     rows: list[dict[str, Any]] = []
     for length in arguments.lengths:
         peer = measure("theirs", arguments.peer_chains, length, arguments)
-        print(f"| {length:,} | llama-cpp-python | {peer:.1f} | {1000 / peer:.0f} | | 1.00 | |", flush=True)
+        print(
+            f"| {length:,} | llama-cpp-python | {peer:.1f} | {1000 / peer:.0f} | | 1.00 | |",
+            flush=True,
+        )
         for chains in arguments.batches:
             rate = measure("ours", chains, length, arguments)
             tool = batched_bench(chains, length, arguments)
-            rows.append({"length": length, "chains": chains, "tokens_per_s": rate, "peer_tokens_per_s": peer, "tool_tokens_per_s": tool})
+            rows.append(
+                {
+                    "length": length,
+                    "chains": chains,
+                    "tokens_per_s": rate,
+                    "peer_tokens_per_s": peer,
+                    "tool_tokens_per_s": tool,
+                }
+            )
             alone = next(row["tokens_per_s"] for row in rows if row["length"] == length)
             step_ms = 1000 * chains / rate
             of = f"{rate / alone:.2f} | {rate / peer:.2f} | {f'{rate / tool:.2f}' if tool else ''}"

@@ -38,7 +38,10 @@ class Talk:
         """The messages up to a turn's question."""
         messages = []
         for question, answer in zip(self.questions[: turn + 1], self.answers, strict=False):
-            messages += [Message(role="user", content=question), Message(role="assistant", content=answer)]
+            messages += [
+                Message(role="user", content=question),
+                Message(role="assistant", content=answer),
+            ]
         return messages[:-1]
 
 
@@ -50,7 +53,9 @@ def text(reasoner: Reasoner, tokens: int, seed: int) -> str:
     return " ".join(words)
 
 
-def first_token_s(arguments: argparse.Namespace, reasoner: Reasoner, messages: list[Message]) -> float:
+def first_token_s(
+    arguments: argparse.Namespace, reasoner: Reasoner, messages: list[Message]
+) -> float:
     """Seconds to the first token of a reply, which is then generated to its end."""
     began = time.perf_counter()
     with reasoner.stream(messages, max_tokens=arguments.reply, seed=1, **speed.SAMPLING) as stream:
@@ -73,7 +78,9 @@ def ours(arguments: argparse.Namespace, talk: Talk, pause_s: float) -> list[floa
             ahead.stop()
             stopped_s = time.perf_counter() - began
             times.append(stopped_s + first_token_s(arguments, reasoner, messages))
-            ahead.start(reasoner, [*messages, Message(role="assistant", content=talk.answers[turn])])
+            ahead.start(
+                reasoner, [*messages, Message(role="assistant", content=talk.answers[turn])]
+            )
         ahead.stop()
     return times
 
@@ -96,7 +103,13 @@ def theirs(arguments: argparse.Namespace, talk: Talk) -> list[float]:
     threads = {"n_threads": arguments.threads, "n_threads_batch": arguments.threads}
     model = Llama(arguments.model, n_ctx=arguments.ctx, verbose=False, **threads)
     times = []
-    wanted = {"max_tokens": arguments.reply, "min_p": 0.0, "repeat_penalty": 1.0, "seed": 1, **speed.SAMPLING}
+    wanted = {
+        "max_tokens": arguments.reply,
+        "min_p": 0.0,
+        "repeat_penalty": 1.0,
+        "seed": 1,
+        **speed.SAMPLING,
+    }
     for turn in range(TURNS):
         began = time.perf_counter()
         first = None
@@ -111,15 +124,26 @@ def theirs(arguments: argparse.Namespace, talk: Talk) -> list[float]:
 def main() -> None:
     parser = speed.parser_of(__doc__)
     parser.add_argument("--question", type=int, default=35, help="tokens of each question")
-    parser.add_argument("--answer", type=int, default=150, help="tokens of each answer in the history")
-    parser.add_argument("--reply", type=int, default=64, help="tokens that are generated in each turn")
+    parser.add_argument(
+        "--answer", type=int, default=150, help="tokens of each answer in the history"
+    )
+    parser.add_argument(
+        "--reply", type=int, default=64, help="tokens that are generated in each turn"
+    )
     parser.add_argument("--ctx", type=int, default=4096, help="context of the peer")
     parser.add_argument("--pause", type=float, default=5.0)
     parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--skip-again", action="store_true", help="leave out the run that reads everything again")
+    parser.add_argument(
+        "--skip-again", action="store_true", help="leave out the run that reads everything again"
+    )
     arguments = speed.parse(parser)
     with load(arguments.model) as reasoner:
-        talk = Talk(*([text(reasoner, size, turn) for turn in range(TURNS)] for size in (arguments.question, arguments.answer)))
+        talk = Talk(
+            *(
+                [text(reasoner, size, turn) for turn in range(TURNS)]
+                for size in (arguments.question, arguments.answer)
+            )
+        )
     runs: dict[str, Callable[[], list[float]]] = {
         f"minireason, {arguments.pause:g} s pause": lambda: ours(arguments, talk, arguments.pause),
         "minireason, no pause": lambda: ours(arguments, talk, 0.0),
@@ -132,7 +156,9 @@ def main() -> None:
     for _ in range(arguments.repeat):
         for name, run in runs.items():
             times[name].append(run()[1:])
-            print(f"{name}: {' '.join(f'{value:.3f}' for value in times[name][-1])}", file=sys.stderr)
+            print(
+                f"{name}: {' '.join(f'{value:.3f}' for value in times[name][-1])}", file=sys.stderr
+            )
     report(arguments, times)
 
 
@@ -140,11 +166,20 @@ def report(arguments: argparse.Namespace, times: dict[str, list[list[float]]]) -
     lengths = f"questions of {arguments.question} tokens, answers of {arguments.answer}"
     print(f"{Path(arguments.model).name}, {arguments.threads} threads, {lengths};")
     print(f"first token of turns 2 to {TURNS}, s, medians of {arguments.repeat} runs\n")
-    print(f"| {'':24} | median | each turn | / llama-cpp-python |\n|{'-' * 26}|{'-' * 7}:|{'-' * 11}|{'-' * 19}:|")
-    each = {name: [statistics.median(turn) for turn in zip(*runs, strict=True)] for name, runs in times.items()}
+    print(
+        f"| {'':24} | median | each turn | / llama-cpp-python |\n|{'-' * 26}|{'-' * 7}:|{'-' * 11}|{'-' * 19}:|"
+    )
+    each = {
+        name: [statistics.median(turn) for turn in zip(*runs, strict=True)]
+        for name, runs in times.items()
+    }
     for name, turns in each.items():
-        ratio = statistics.median(mine / other for mine, other in zip(turns, each["llama-cpp-python"], strict=True))
-        print(f"| {name:24} | {statistics.median(turns):6.3f} | {' '.join(f'{value:.3f}' for value in turns)} | {ratio:18.2f} |")
+        ratio = statistics.median(
+            mine / other for mine, other in zip(turns, each["llama-cpp-python"], strict=True)
+        )
+        print(
+            f"| {name:24} | {statistics.median(turns):6.3f} | {' '.join(f'{value:.3f}' for value in turns)} | {ratio:18.2f} |"
+        )
     print(json.dumps({**vars(arguments), "first_token_s": times}))
 
 

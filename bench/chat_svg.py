@@ -21,13 +21,21 @@ def main() -> None:
     screen = pyte.Screen(columns, rows)
     stream = pyte.Stream(screen)
     with tempfile.TemporaryDirectory() as home:
-        environment = os.environ | {"TERM": "xterm-256color", "MINIREASON_HOME": home, "PROMPT_TOOLKIT_NO_CPR": "1"}
+        environment = os.environ | {
+            "TERM": "xterm-256color",
+            "MINIREASON_HOME": home,
+            "PROMPT_TOOLKIT_NO_CPR": "1",
+        }
         command = ["-m", "minireason", "chat", "--model", "tiny", "--temperature", "0"]
-        child = pexpect.spawn(sys.executable, command, encoding="utf-8", dimensions=(rows, columns), env=environment)
+        child = pexpect.spawn(
+            sys.executable, command, encoding="utf-8", dimensions=(rows, columns), env=environment
+        )
         for keys in ("", *KEYS):
             child.send(keys)
             quiet_since = time.monotonic()
-            while time.monotonic() < quiet_since + 2 or screen.display[screen.cursor.y].strip() != ">":
+            while (
+                time.monotonic() < quiet_since + 2 or screen.display[screen.cursor.y].strip() != ">"
+            ):
                 try:
                     stream.feed(child.read_nonblocking(65536, 0.1))
                     quiet_since = time.monotonic()

@@ -38,7 +38,11 @@ def model_file(name: str) -> Path:
 
 def status(field: str) -> int:
     """Bytes of a field of /proc/self/status."""
-    return next(int(line.split()[1]) * 1024 for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return next(
+        int(line.split()[1]) * 1024
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith(field)
+    )
 
 
 def file_pages(path: Path) -> int:
@@ -55,7 +59,10 @@ def file_pages(path: Path) -> int:
 def prompt_of(reasoner: Any, tokens: int) -> str:
     """A text that makes a prompt of so many tokens, or a few less."""
     unit = "the fox and the hare "
-    one, nine = (len(reasoner._encoder.encode([{"role": "user", "content": unit * count}]).ids) for count in (1, 9))
+    one, nine = (
+        len(reasoner._encoder.encode([{"role": "user", "content": unit * count}]).ids)
+        for count in (1, 9)
+    )
     each = (nine - one) / 8
     return unit * int((tokens - one) / each)
 
@@ -68,14 +75,18 @@ def child(arguments: argparse.Namespace) -> None:
     buffers: dict[str, float] = {}
 
     def on_log(_level: int, text: bytes, _data: Any) -> None:
-        if found := re.search(r"(KV|output|compute) buffer size = +([\d.]+) MiB", text.decode("utf-8", "replace")):
+        if found := re.search(
+            r"(KV|output|compute) buffer size = +([\d.]+) MiB", text.decode("utf-8", "replace")
+        ):
             buffers[found[1]] = float(found[2]) * MIB
 
     callback = library.C.llama_log_callback(on_log)
     library.init()
     library.C.llama_log_set(callback, None)
     path = Path(arguments.model)
-    with load(path, n_ctx=arguments.ctx, kv_type=arguments.kv, n_threads=arguments.threads, n_gpu_layers=0) as reasoner:
+    with load(
+        path, n_ctx=arguments.ctx, kv_type=arguments.kv, n_threads=arguments.threads, n_gpu_layers=0
+    ) as reasoner:
         reply = reasoner.ask(prompt_of(reasoner, arguments.ctx - LEFT), temperature=1.0, seed=1)
         measured = {
             "weights": file_pages(path),
@@ -84,7 +95,9 @@ def child(arguments: argparse.Namespace) -> None:
             "needed": status("VmHWM"),
             "at_the_end": status("VmRSS"),
             "n_ctx": reasoner._context.n_ctx,
-            "tokens": reply.usage.prompt_tokens + reply.usage.thinking_tokens + reply.usage.answer_tokens,
+            "tokens": reply.usage.prompt_tokens
+            + reply.usage.thinking_tokens
+            + reply.usage.answer_tokens,
             "finish_reason": reply.finish_reason,
         }
         print(json.dumps({"plan": dataclasses.asdict(reasoner.plan), "measured": measured}))
@@ -92,8 +105,15 @@ def child(arguments: argparse.Namespace) -> None:
 
 def measure(name: str, n_ctx: int, kv_type: str, threads: int) -> dict[str, Any]:
     """One run in a process of its own."""
-    options = [f"--model={model_file(name)}", f"--ctx={n_ctx}", f"--kv={kv_type}", f"--threads={threads}"]
-    done = subprocess.run([sys.executable, __file__, "--child", *options], capture_output=True, text=True, check=False)
+    options = [
+        f"--model={model_file(name)}",
+        f"--ctx={n_ctx}",
+        f"--kv={kv_type}",
+        f"--threads={threads}",
+    ]
+    done = subprocess.run(
+        [sys.executable, __file__, "--child", *options], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"{name} at {n_ctx} failed:\n{done.stderr}")
     return {"model": name, **json.loads(done.stdout.splitlines()[-1])}
@@ -104,15 +124,25 @@ def report(run: dict[str, Any]) -> None:
     plan, measured = run["plan"], run["measured"]
     parts = ("weights", "kv", "compute")
     pairs = [(plan[f"{part}_bytes"], measured[part]) for part in parts]
-    pairs.append((plan["runtime_bytes"] + plan["growth_bytes"], measured["needed"] - sum(measured[part] for part in parts)))
+    pairs.append(
+        (
+            plan["runtime_bytes"] + plan["growth_bytes"],
+            measured["needed"] - sum(measured[part] for part in parts),
+        )
+    )
     pairs.append((plan["needed_bytes"], measured["needed"]))
     run["error"] = plan["needed_bytes"] / measured["needed"] - 1
     cells = " | ".join(f"{predicted / MIB:6.1f} / {real / MIB:6.1f}" for predicted, real in pairs)
-    print(f"| {run['model']:12} | {plan['n_ctx']:5} | {plan['kv_type']:4} | {cells} | {run['error']:+6.1%} |", flush=True)
+    print(
+        f"| {run['model']:12} | {plan['n_ctx']:5} | {plan['kv_type']:4} | {cells} | {run['error']:+6.1%} |",
+        flush=True,
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--all", action="store_true", help="the 7B shape too")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
@@ -123,7 +153,17 @@ def main() -> None:
         child(arguments)
         return
     print("Peak memory with the context full, in MiB: predicted / measured\n")
-    titles = ("model", "n_ctx", "kv", "weights", "KV cache", "compute", "runtime and growth", "needed (VmHWM)", "error")
+    titles = (
+        "model",
+        "n_ctx",
+        "kv",
+        "weights",
+        "KV cache",
+        "compute",
+        "runtime and growth",
+        "needed (VmHWM)",
+        "error",
+    )
     print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
     runs = []
     for name, n_ctx, kv_type in RUNS + (LARGE if arguments.all else ()):

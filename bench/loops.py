@@ -62,11 +62,17 @@ def english() -> str:
     for path in sorted(Path(os.__file__).parent.glob("*.py")):
         tree = ast.parse(path.read_bytes())
         kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
-        texts += [text for node in ast.walk(tree) if isinstance(node, kinds) and (text := ast.get_docstring(node))]
+        texts += [
+            text
+            for node in ast.walk(tree)
+            if isinstance(node, kinds) and (text := ast.get_docstring(node))
+        ]
     return "\n\n".join(texts)
 
 
-def planted(start: Ids, encode: Callable[[str], Ids], rng: random.Random) -> Iterator[tuple[str, Ids]]:
+def planted(
+    start: Ids, encode: Callable[[str], Ids], rng: random.Random
+) -> Iterator[tuple[str, Ids]]:
     """(kind, tokens of a loop) that could follow these tokens: passages of theirs, over and over."""
 
     def passage(low: int, high: int) -> Ids:
@@ -101,7 +107,12 @@ def found(ids: Ids, piece: Callable[[int], bytes]) -> tuple[int, int] | None:
     return None
 
 
-def recall(texts: list[Ids], encode: Callable[[str], Ids], piece: Callable[[int], bytes], rng: random.Random) -> dict[str, Any]:
+def recall(
+    texts: list[Ids],
+    encode: Callable[[str], Ids],
+    piece: Callable[[int], bytes],
+    rng: random.Random,
+) -> dict[str, Any]:
     """For each kind: loops found, tokens from the loop's first to then, and how many kept all that came before them."""
     hits: dict[str, list[tuple[int, bool] | None]] = {}
     for index in range(PLANTED):
@@ -109,12 +120,19 @@ def recall(texts: list[Ids], encode: Callable[[str], Ids], piece: Callable[[int]
         start = text[: rng.randint(min(len(text), 40), len(text))]
         for kind, loop in planted(start, encode, rng):
             hit = found(start + loop, piece)
-            hits.setdefault(kind, []).append((hit[0] - len(start), hit[1] >= len(start)) if hit else None)
+            hits.setdefault(kind, []).append(
+                (hit[0] - len(start), hit[1] >= len(start)) if hit else None
+            )
     kinds = {}
     for kind, all_of in hits.items():
         seen = [hit for hit in all_of if hit]
         delay = statistics.median(hit[0] for hit in seen) if seen else None
-        kinds[kind] = {"planted": len(all_of), "found": len(seen), "delay_tokens": delay, "kept": sum(hit[1] for hit in seen)}
+        kinds[kind] = {
+            "planted": len(all_of),
+            "found": len(seen),
+            "delay_tokens": delay,
+            "kept": sum(hit[1] for hit in seen),
+        }
     return kinds
 
 
@@ -154,14 +172,27 @@ def measure(thoughts: list[str], decode_seconds: dict[str, float]) -> dict[str, 
 
 def table(results: dict[str, Any]) -> str:
     """Markdown: loops found by kind, false alarms and cost."""
-    lines = ["| planted loop | " + " | ".join(f"{name}: found | tokens until then" for name in results) + " |"]
+    lines = [
+        "| planted loop | "
+        + " | ".join(f"{name}: found | tokens until then" for name in results)
+        + " |"
+    ]
     lines.append("|---" + "|---:|---:" * len(results) + "|")
     for kind in next(iter(results.values()))["kinds"]:
         cells = [of["kinds"][kind] for of in results.values()]
-        lines.append(f"| {kind} | " + " | ".join(f"{cell['found']} of {cell['planted']} | {cell['delay_tokens']}" for cell in cells) + " |")
+        lines.append(
+            f"| {kind} | "
+            + " | ".join(
+                f"{cell['found']} of {cell['planted']} | {cell['delay_tokens']}" for cell in cells
+            )
+            + " |"
+        )
     for name, of in results.items():
         all_of = of["kinds"].values()
-        share, kept = (sum(kind[key] for kind in all_of) / sum(kind["planted"] for kind in all_of) for key in ("found", "kept"))
+        share, kept = (
+            sum(kind[key] for kind in all_of) / sum(kind["planted"] for kind in all_of)
+            for key in ("found", "kept")
+        )
         lines += [
             "",
             f"{name}: {share:.1%} found ({kept:.1%} without loss of what came before); {of['false_alarms']} of {of['texts']:,} ordinary "

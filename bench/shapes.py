@@ -15,8 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 TEMPLATE = Path(__file__).parent / "tiny" / "r1_template.jinja"
-SPECIAL = ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<think>", "</think>")
-Q4, Q6, F32 = gguf.GGMLQuantizationType.Q4_K, gguf.GGMLQuantizationType.Q6_K, gguf.GGMLQuantizationType.F32
+SPECIAL = (
+    "<｜begin▁of▁sentence｜>",
+    "<｜end▁of▁sentence｜>",
+    "<｜User｜>",
+    "<｜Assistant｜>",
+    "<think>",
+    "</think>",
+)
+Q4, Q6, F32 = (
+    gguf.GGMLQuantizationType.Q4_K,
+    gguf.GGMLQuantizationType.Q6_K,
+    gguf.GGMLQuantizationType.F32,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +47,15 @@ class Shape:
 SHAPES = {
     "r1-qwen-1.5b": Shape(layers=28, dim=1536, heads=12, kv_heads=2, hidden=8960, vocab=151_936),
     "r1-qwen-7b": Shape(layers=28, dim=3584, heads=28, kv_heads=4, hidden=18_944, vocab=152_064),
-    "small": Shape(layers=4, dim=256, heads=4, kv_heads=2, hidden=512, vocab=512, context=4096, head_size=64),
+    "small": Shape(
+        layers=4, dim=256, heads=4, kv_heads=2, hidden=512, vocab=512, context=4096, head_size=64
+    ),
 }
 
 
-def quantized(rows: int, columns: int, kind: gguf.GGMLQuantizationType, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+def quantized(
+    rows: int, columns: int, kind: gguf.GGMLQuantizationType, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
     """Random blocks of Q4_K (two float16 scales first) or Q6_K (one last), about as large as trained weights."""
     values, block_bytes = gguf.GGML_QUANT_SIZES[kind]
     count = rows * columns // values
@@ -53,7 +68,9 @@ def quantized(rows: int, columns: int, kind: gguf.GGMLQuantizationType, rng: np.
     return np.resize(blocks, (count, block_bytes)).reshape(rows, -1)
 
 
-def tensors(shape: Shape, rng: np.random.Generator) -> Iterator[tuple[str, npt.NDArray[np.generic], gguf.GGMLQuantizationType]]:
+def tensors(
+    shape: Shape, rng: np.random.Generator
+) -> Iterator[tuple[str, npt.NDArray[np.generic], gguf.GGMLQuantizationType]]:
     """(name, data, type) of every tensor, in the mix of Q4_K_M: half of the values and down projections and the head in Q6_K."""
     q, kv = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
 
@@ -62,12 +79,18 @@ def tensors(shape: Shape, rng: np.random.Generator) -> Iterator[tuple[str, npt.N
     ) -> tuple[str, npt.NDArray[np.generic], gguf.GGMLQuantizationType]:
         return f"{name}.weight", quantized(rows, columns, kind, rng), kind
 
-    def vector(name: str, size: int, value: float) -> tuple[str, npt.NDArray[np.generic], gguf.GGMLQuantizationType]:
+    def vector(
+        name: str, size: int, value: float
+    ) -> tuple[str, npt.NDArray[np.generic], gguf.GGMLQuantizationType]:
         return name, np.full(size, value, dtype=np.float32), F32
 
     yield matrix("token_embd", shape.vocab, shape.dim, Q4)
     for layer in range(shape.layers):
-        more = Q6 if layer < shape.layers // 8 or layer >= 7 * shape.layers // 8 or layer % 3 == 2 else Q4
+        more = (
+            Q6
+            if layer < shape.layers // 8 or layer >= 7 * shape.layers // 8 or layer % 3 == 2
+            else Q4
+        )
         block = f"blk.{layer}"
         yield vector(f"{block}.attn_norm.weight", shape.dim, 1.0)
         yield vector(f"{block}.ffn_norm.weight", shape.dim, 1.0)
@@ -88,7 +111,11 @@ def vocabulary(size: int) -> tuple[list[str], list[int]]:
     spare = iter(range(256, 512))
     names = [chr(byte if byte in printable else next(spare)) for byte in range(256)]
     words = [f"w{index}" for index in range(size - len(names) - len(SPECIAL))]
-    kinds = [gguf.TokenType.NORMAL] * (size - 6) + [gguf.TokenType.CONTROL] * 4 + [gguf.TokenType.USER_DEFINED] * 2
+    kinds = (
+        [gguf.TokenType.NORMAL] * (size - 6)
+        + [gguf.TokenType.CONTROL] * 4
+        + [gguf.TokenType.USER_DEFINED] * 2
+    )
     return [*names, *words, *SPECIAL], [int(kind) for kind in kinds]
 
 

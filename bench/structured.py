@@ -18,7 +18,10 @@ WANTED: dict[str, dict[str, Any]] = {
     "a sum": {
         "schema": {
             "type": "object",
-            "properties": {"answer": {"type": "integer", "minimum": 0, "maximum": 99_999}, "sure": {"type": "boolean"}},
+            "properties": {
+                "answer": {"type": "integer", "minimum": 0, "maximum": 99_999},
+                "sure": {"type": "boolean"},
+            },
             "required": ["answer", "sure"],
             "additionalProperties": False,
         }
@@ -27,7 +30,12 @@ WANTED: dict[str, dict[str, Any]] = {
         "schema": {
             "type": "object",
             "properties": {
-                "steps": {"type": "array", "items": {"type": "string", "maxLength": 12}, "minItems": 1, "maxItems": 4},
+                "steps": {
+                    "type": "array",
+                    "items": {"type": "string", "maxLength": 12},
+                    "minItems": 1,
+                    "maxItems": 4,
+                },
                 "unit": {"enum": ["apples", "coins", None]},
                 "note": {"type": "string", "maxLength": 20},
             },
@@ -36,14 +44,23 @@ WANTED: dict[str, dict[str, Any]] = {
         }
     },
     "either": {
-        "schema": {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1, "multipleOf": 0.25}, {"const": "unknown"}, {"type": "null"}]}
+        "schema": {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": 1, "multipleOf": 0.25},
+                {"const": "unknown"},
+                {"type": "null"},
+            ]
+        }
     },
     "a tree": {
         "schema": {
             "$defs": {
                 "leaf": {
                     "type": "object",
-                    "properties": {"name": {"type": "string", "pattern": "^[a-z]{1,8}$"}, "size": {"enum": [1, 2.5, 10]}},
+                    "properties": {
+                        "name": {"type": "string", "pattern": "^[a-z]{1,8}$"},
+                        "size": {"enum": [1, 2.5, 10]},
+                    },
                     "required": ["name"],
                     "additionalProperties": False,
                 }
@@ -62,7 +79,12 @@ RUNS = 500
 SPEED_TOKENS = 48
 SPEED_PAIRS = 5
 SPEED: dict[str, dict[str, Any]] = {
-    "digits": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 9}, "minItems": 200, "maxItems": 200},
+    "digits": {
+        "type": "array",
+        "items": {"type": "integer", "minimum": 0, "maximum": 9},
+        "minItems": 200,
+        "maxItems": 200,
+    },
     "text": {"type": "string", "minLength": 1000, "maxLength": 1000},
 }
 
@@ -107,7 +129,9 @@ def slowdown(path: str) -> dict[str, dict[str, float]]:
     with minireason.load(path) as reasoner:
 
         def speed(seed: int, **settings: Any) -> float:
-            reply = reasoner.ask("What is 47 * 86?", seed=seed, thinking=False, max_tokens=SPEED_TOKENS, **settings)
+            reply = reasoner.ask(
+                "What is 47 * 86?", seed=seed, thinking=False, max_tokens=SPEED_TOKENS, **settings
+            )
             return reply.timings.tokens_per_s or 0.0
 
         speed(0, schema=SPEED["text"])  # makes the tokenizer, once for a model
@@ -125,13 +149,26 @@ def slowdown(path: str) -> dict[str, dict[str, float]]:
 
 
 def validity_table(found: dict[str, Any]) -> str:
-    lines = ["| answers held to | " + " | ".join(f"{model}: valid" for model in found) + " |", "|---" + "|---:" * len(found) + "|"]
+    lines = [
+        "| answers held to | " + " | ".join(f"{model}: valid" for model in found) + " |",
+        "|---" + "|---:" * len(found) + "|",
+    ]
     for kind in WANTED:
-        lines.append(f"| {kind} | " + " | ".join(f"{of[kind]['valid']} of {of[kind]['runs']}" for of in found.values()) + " |")
+        lines.append(
+            f"| {kind} | "
+            + " | ".join(f"{of[kind]['valid']} of {of[kind]['runs']}" for of in found.values())
+            + " |"
+        )
     return "\n".join(lines)
 
 
 def slowdown_table(found: dict[str, Any]) -> str:
-    lines = ["| answer, 1.5B shape | tokens/s without | with a schema | ratio |", "|---|---:|---:|---:|"]
-    lines += [f"| {kind} | {of['free']:.2f} | {of['held']:.2f} | {of['ratio']:.3f} |" for kind, of in found.items()]
+    lines = [
+        "| answer, 1.5B shape | tokens/s without | with a schema | ratio |",
+        "|---|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {kind} | {of['free']:.2f} | {of['held']:.2f} | {of['ratio']:.3f} |"
+        for kind, of in found.items()
+    ]
     return "\n".join(lines)

@@ -38,7 +38,9 @@ Result: TypeAlias = dict[str, Any]
 
 def read(name: str, limit: int) -> list[Item]:
     """The first `limit` items of each family of a set."""
-    items: list[Item] = [json.loads(line) for line in (SETS / f"{name}.jsonl").read_text("utf-8").splitlines()]
+    items: list[Item] = [
+        json.loads(line) for line in (SETS / f"{name}.jsonl").read_text("utf-8").splitlines()
+    ]
     seen: Counter[str] = Counter()
     chosen = []
     for item in items:
@@ -48,12 +50,18 @@ def read(name: str, limit: int) -> list[Item]:
     return chosen
 
 
-def asker(reasoner: Reasoner, items: list[Item], settings: Callable[[int], dict[str, Any]]) -> Callable[[int], Stream]:
+def asker(
+    reasoner: Reasoner, items: list[Item], settings: Callable[[int], dict[str, Any]]
+) -> Callable[[int], Stream]:
     """Starts the reply to an item by its index, with the settings of the index and it as the seed unless they have another."""
-    return lambda i: reasoner.stream(messages(items[i]), **{"seed": i, "max_tokens": MAX_TOKENS, **settings(i)})
+    return lambda i: reasoner.stream(
+        messages(items[i]), **{"seed": i, "max_tokens": MAX_TOKENS, **settings(i)}
+    )
 
 
-def replies(reasoner: Reasoner, items: list[Item], settings: Callable[[int], dict[str, Any]]) -> list[Reply]:
+def replies(
+    reasoner: Reasoner, items: list[Item], settings: Callable[[int], dict[str, Any]]
+) -> list[Reply]:
     """The reply to each item; see `asker`."""
     return run(asker(reasoner, items, settings), len(items))
 
@@ -75,23 +83,41 @@ def accuracy(reasoner: Reasoner, items: list[Item]) -> Result:
     for item, reply in zip(items, natural, strict=True):
         families.setdefault(item["family"], []).append(reply.usage.thinking_tokens)
     lengths = [statistics.median(families[item["family"]]) for item in items]
-    ways: dict[str, dict[str, list[float]]] = {way: {"right": [], "cut": [], "answer_tokens": []} for way in ("stop", "tag", *LANDINGS)}
+    ways: dict[str, dict[str, list[float]]] = {
+        way: {"right": [], "cut": [], "answer_tokens": []} for way in ("stop", "tag", *LANDINGS)
+    }
 
     def note(way: str, given: list[Reply], ended: set[str]) -> None:
         ways[way]["right"].append(share_right(items, given))
         ways[way]["cut"].append(statistics.fmean(reply.thinking_end in ended for reply in given))
-        ways[way]["answer_tokens"].append(statistics.fmean(reply.usage.answer_tokens for reply in given))
+        ways[way]["answer_tokens"].append(
+            statistics.fmean(reply.usage.answer_tokens for reply in given)
+        )
 
     for share in SHARES:
         budgets = [round(length * share) for length in lengths]
-        within = [reply.usage.thinking_tokens <= budget for reply, budget in zip(natural, budgets, strict=True)]
-        stopped = [reply if fits else replace(reply, boxed=None) for reply, fits in zip(natural, within, strict=True)]
+        within = [
+            reply.usage.thinking_tokens <= budget
+            for reply, budget in zip(natural, budgets, strict=True)
+        ]
+        stopped = [
+            reply if fits else replace(reply, boxed=None)
+            for reply, fits in zip(natural, within, strict=True)
+        ]
         ways["stop"]["right"].append(share_right(items, stopped))
         ways["stop"]["cut"].append(1 - statistics.fmean(within))
         start = asker(reasoner, items, lambda _: {"landing": ""})
         note("tag", run(lambda i, s=start, b=budgets: CutAt(s(i), b[i]), len(items)), {"user"})
         for way, landing in LANDINGS.items():
-            note(way, replies(reasoner, items, lambda i, b=budgets, text=landing: {"thinking_budget": b[i], "landing": text}), {"budget"})
+            note(
+                way,
+                replies(
+                    reasoner,
+                    items,
+                    lambda i, b=budgets, text=landing: {"thinking_budget": b[i], "landing": text},
+                ),
+                {"budget"},
+            )
     return {
         "items": len(items),
         "shares": SHARES,
@@ -135,13 +161,21 @@ def effort(reasoner: Reasoner, items: list[Item]) -> Result:
 def answers(reasoner: Reasoner, items: list[Item]) -> Result:
     """What becomes of replies under every budget, with tiny and with random weights, whose thoughts never end."""
     per_budget = max(1, len(items) // len(BUDGETS))
-    jobs = [(budget, items[(budget * per_budget + more) % len(items)]) for budget in BUDGETS for more in range(per_budget)]
+    jobs = [
+        (budget, items[(budget * per_budget + more) % len(items)])
+        for budget in BUDGETS
+        for more in range(per_budget)
+    ]
     asked = [item for _, item in jobs]
     found = {"tiny": fates(replies(reasoner, asked, lambda i: {"thinking_budget": jobs[i][0]}))}
     with minireason.load(shape_file("small"), n_seq_max=STREAMS, n_threads=1) as anything:
 
         def limits(i: int) -> dict[str, Any]:
-            return {"thinking_budget": jobs[i][0], "max_tokens": jobs[i][0] + ANSWER_TOKENS, "temperature": 1.0}
+            return {
+                "thinking_budget": jobs[i][0],
+                "max_tokens": jobs[i][0] + ANSWER_TOKENS,
+                "temperature": 1.0,
+            }
 
         found["random weights"] = fates(replies(anything, asked, limits))
     return {"budgets": len(BUDGETS), **found}
@@ -156,13 +190,23 @@ def fates(given: list[Reply]) -> Result:
         if "think>" in reply.answer:
             wrong["tag in the answer"] += 1
     answered = sum(bool(reply.answer.strip()) for reply in given)
-    return {"replies": len(given), "answered": answered, "wrong": dict(wrong), "ends": dict(Counter(str(r.thinking_end) for r in given))}
+    return {
+        "replies": len(given),
+        "answered": answered,
+        "wrong": dict(wrong),
+        "ends": dict(Counter(str(r.thinking_end) for r in given)),
+    }
 
 
 def loop_detector(reasoner: Reasoner, items: list[Item]) -> Result:
     """Recall, false alarms and cost of the loop detector; the thoughts are tiny's own, at the usual and at a high temperature."""
-    uncut = [replies(reasoner, items, lambda _, t=t: {"temperature": t, "loop_check": False}) for t in (0.6, 1.0)]
-    thoughts = [reply.thinking for given in uncut for reply in given if reply.thinking_end == "natural"]
+    uncut = [
+        replies(reasoner, items, lambda _, t=t: {"temperature": t, "loop_check": False})
+        for t in (0.6, 1.0)
+    ]
+    thoughts = [
+        reply.thinking for given in uncut for reply in given if reply.thinking_end == "natural"
+    ]
     return loops.measure(thoughts, decode_seconds(reasoner))
 
 
@@ -173,12 +217,17 @@ def valid_answers(reasoner: Reasoner, items: list[Item]) -> Result:
         return replies(of, [items[i % len(items)] for i in range(count)], settings)
 
     with minireason.load(shape_file("small"), n_seq_max=STREAMS, n_threads=1) as anything:
-        return {"tiny": structured.validity(reasoner, some, None), "random weights": structured.validity(anything, some, 50)}
+        return {
+            "tiny": structured.validity(reasoner, some, None),
+            "random weights": structured.validity(anything, some, 50),
+        }
 
 
 def decode_seconds(reasoner: Reasoner) -> dict[str, float]:
     """Seconds a token of one stream alone: tiny, and random weights in the shape of the 1.5B distill."""
-    alone = [reasoner.ask("What is 47 * 86?", seed=seed).timings.tokens_per_s or 0.0 for seed in range(5)]
+    alone = [
+        reasoner.ask("What is 47 * 86?", seed=seed).timings.tokens_per_s or 0.0 for seed in range(5)
+    ]
     with minireason.load(shape_file("r1-qwen-1.5b")) as large:
         speed = large.ask("What is 47 * 86?", seed=1, max_tokens=32).timings.tokens_per_s or 0.0
     return {"tiny": 1 / statistics.median(alone), "1.5B": 1 / speed}
@@ -206,9 +255,17 @@ def table(results: dict[str, Result]) -> str:
 def accuracy_table(found: Result) -> str:
     usual = ", ".join(f"{family} {tokens:.0f}" for family, tokens in found["usual_tokens"].items())
     head = f"{found['items']} problems, right answers in percent, uncut {percent(found['uncut'])}; usual lengths in tokens: {usual}"
-    lines = [head, "", "| budget | " + " | ".join(f"{share:.0%}" for share in found["shares"]) + " |"]
+    lines = [
+        head,
+        "",
+        "| budget | " + " | ".join(f"{share:.0%}" for share in found["shares"]) + " |",
+    ]
     lines.append("|---" + "|---:" * len(found["shares"]) + "|")
-    rows = (("", "right", percent), (": thoughts cut", "cut", percent), (": answer tokens", "answer_tokens", "{:.0f}".format))
+    rows = (
+        ("", "right", percent),
+        (": thoughts cut", "cut", percent),
+        (": answer tokens", "answer_tokens", "{:.0f}".format),
+    )
     for title, key, shown in rows:
         for way, of in found["ways"].items():
             if of[key]:
@@ -218,7 +275,10 @@ def accuracy_table(found: Result) -> str:
 
 def effort_table(found: Result) -> str:
     lines = ["| effort | right | thinking tokens |", "|---|---:|---:|"]
-    lines += [f"| {level} | {percent(of['right'])} | {of['thinking_tokens']:.0f} |" for level, of in found["levels"].items()]
+    lines += [
+        f"| {level} | {percent(of['right'])} | {of['thinking_tokens']:.0f} |"
+        for level, of in found["levels"].items()
+    ]
     return "\n".join(lines)
 
 
@@ -227,8 +287,13 @@ def answers_table(found: Result) -> str:
     lines += ["| model | replies | with an answer | wrong | ends |", "|---|---:|---:|---|---|"]
     for model in ("tiny", "random weights"):
         of = found[model]
-        wrong, ends = (", ".join(f"{name} {count}" for name, count in of[key].items()) or "nothing" for key in ("wrong", "ends"))
-        lines.append(f"| {model} | {of['replies']} | {percent(of['answered'] / of['replies'])} | {wrong} | {ends} |")
+        wrong, ends = (
+            ", ".join(f"{name} {count}" for name, count in of[key].items()) or "nothing"
+            for key in ("wrong", "ends")
+        )
+        lines.append(
+            f"| {model} | {of['replies']} | {percent(of['answered'] / of['replies'])} | {wrong} | {ends} |"
+        )
     return "\n".join(lines)
 
 
@@ -249,13 +314,25 @@ def plot(found: Result, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    names = {"stop": "stop", "tag": "cut with </think>", "line": "landing, no message", "message": "landing with the default message"}
+    names = {
+        "stop": "stop",
+        "tag": "cut with </think>",
+        "line": "landing, no message",
+        "message": "landing with the default message",
+    }
     figure, axes = pyplot.subplots(figsize=(5.6, 3.4), dpi=100)
     shares = [100 * share for share in found["shares"]]
     for way, style in zip(names, ("o:", "s--", "^-", "v-"), strict=True):
-        axes.plot(shares, [100 * value for value in found["ways"][way]["right"]], style, label=names[way])
+        axes.plot(
+            shares, [100 * value for value in found["ways"][way]["right"]], style, label=names[way]
+        )
     axes.axhline(100 * found["uncut"], color="grey", linewidth=0.8, label="uncut")
-    axes.set(xlabel="thinking budget, % of the usual length", ylabel="right answers, %", ylim=(-3, 103), title="tiny")
+    axes.set(
+        xlabel="thinking budget, % of the usual length",
+        ylabel="right answers, %",
+        ylim=(-3, 103),
+        title="tiny",
+    )
     axes.legend(loc="lower right", fontsize="small")
     figure.tight_layout()
     figure.savefig(path)
@@ -264,9 +341,15 @@ def plot(found: Result, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--set", default="test", choices=("dev", "test"))
-    parser.add_argument("--items", type=int, default=25, help="problems of each of the eight families")
+    parser.add_argument(
+        "--items", type=int, default=25, help="problems of each of the eight families"
+    )
     parser.add_argument("--parts", nargs="+", choices=tuple(PARTS), default=tuple(PARTS))
-    parser.add_argument("--results", type=Path, help="JSON file of earlier parts; what is measured now is added to it")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        help="JSON file of earlier parts; what is measured now is added to it",
+    )
     parser.add_argument("--plot", type=Path, help="PNG file to draw")
     arguments = parser.parse_args()
     results: dict[str, Result] = {}

@@ -22,7 +22,9 @@ RULES: tuple[StopRule, ...] = ("none", "lead", "beta")
 TINY_TEST = Path(__file__).parent / "tiny" / "sets" / "test.jsonl"
 
 
-def solve(reasoner: Reasoner, item: items.Item, rule: StopRule, arguments: argparse.Namespace) -> Solution:
+def solve(
+    reasoner: Reasoner, item: items.Item, rule: StopRule, arguments: argparse.Namespace
+) -> Solution:
     return reasoner.solve(
         item.messages(None),
         samples=arguments.samples,
@@ -41,22 +43,34 @@ def right(item: items.Item, solution: Solution) -> bool:
 def measure(reasoner: Reasoner, item: items.Item, arguments: argparse.Namespace) -> Measured:
     """One item under every rule."""
     turn = item.number % len(RULES)
-    solutions = {rule: solve(reasoner, item, rule, arguments) for rule in RULES[turn:] + RULES[:turn]}
-    chains = score.samples(item, [[chain] for chain in solutions["none"].chains if not chain.replaced])
+    solutions = {
+        rule: solve(reasoner, item, rule, arguments) for rule in RULES[turn:] + RULES[:turn]
+    }
+    chains = score.samples(
+        item, [[chain] for chain in solutions["none"].chains if not chain.replaced]
+    )
     return {
         rule: {
             "right": right(item, solutions[rule]),
             "tokens": solutions[rule].tokens.generated,
             "seconds": solutions[rule].total_s,
-            "replayed": replay.replay(chains, VoteSettings(samples=len(chains), stop=rule), solutions[rule].parallel).tokens,
+            "replayed": replay.replay(
+                chains, VoteSettings(samples=len(chains), stop=rule), solutions[rule].parallel
+            ).tokens,
         }
         for rule in RULES
     }
 
 
 def table(measured: list[Measured]) -> str:
-    found = {rule: {name: [item[rule][name] for item in measured] for name in measured[0][rule]} for rule in RULES}
-    lines = ["| stop | right | less none (95%) | tokens | of none | replayed | s | of none |", "|---|---:|---:|---:|---:|---:|---:|---:|"]
+    found = {
+        rule: {name: [item[rule][name] for item in measured] for name in measured[0][rule]}
+        for rule in RULES
+    }
+    lines = [
+        "| stop | right | less none (95%) | tokens | of none | replayed | s | of none |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
     none = found["none"]
     for rule, values in found.items():
         apart = intervals.difference(values["right"], none["right"])
@@ -86,13 +100,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int)
     parser.add_argument(
-        "--results", type=Path, default=Path("vote.jsonl"), help="a line for each item; those that are there are not run again"
+        "--results",
+        type=Path,
+        default=Path("vote.jsonl"),
+        help="a line for each item; those that are there are not run again",
     )
     arguments = parser.parse_args()
     lines = arguments.results.read_text().splitlines() if arguments.results.exists() else []
     measured: dict[int, Measured] = dict(map(json.loads, lines))
-    chosen = [item for item in items.read(arguments.set).items[:: arguments.every] if item.number not in measured]
-    with minireason.load(arguments.model, n_threads=arguments.threads) as reasoner, arguments.results.open("a") as results:
+    chosen = [
+        item
+        for item in items.read(arguments.set).items[:: arguments.every]
+        if item.number not in measured
+    ]
+    with (
+        minireason.load(arguments.model, n_threads=arguments.threads) as reasoner,
+        arguments.results.open("a") as results,
+    ):
         for item in chosen[:1]:
             solve(reasoner, item, "none", arguments)  # the first one warms up
         for item in chosen:

@@ -30,7 +30,18 @@ from minireason.errors import (
     UnknownModel,
     UsageError,
 )
-from minireason.events import AnswerDelta, Done, Event, FinishReason, Message, Reply, ThinkingDelta, ThinkingEnd, Timings, Usage
+from minireason.events import (
+    AnswerDelta,
+    Done,
+    Event,
+    FinishReason,
+    Message,
+    Reply,
+    ThinkingDelta,
+    ThinkingEnd,
+    Timings,
+    Usage,
+)
 from minireason.settings import LoadSettings, Settings, VoteSettings
 from minireason.solution import (
     Candidate,
@@ -106,7 +117,13 @@ __all__ = [
     "load",
 ]
 
-_LATE = {"load": "reasoner", "Reasoner": "reasoner", "Session": "session", "SolveStream": "solve", "Stream": "stream"}
+_LATE = {
+    "load": "reasoner",
+    "Reasoner": "reasoner",
+    "Session": "session",
+    "SolveStream": "solve",
+    "Stream": "stream",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -40,13 +40,18 @@ def with_instruction(question: str | Sequence[Message], instruction: str) -> lis
     """The conversation, with the instruction on a line of its own after the last message."""
     messages = as_messages(question)
     if instruction and messages and messages[-1]["content"].strip():
-        messages[-1] = Message(role=messages[-1]["role"], content=f"{messages[-1]['content']}\n{instruction}")
+        messages[-1] = Message(
+            role=messages[-1]["role"], content=f"{messages[-1]['content']}\n{instruction}"
+        )
     return messages
 
 
 def chain_seed(*place: int | str) -> int:
     """The seed of one chain out of a common one and its place: the same on every machine, and unlike that of its neighbours."""
-    return int.from_bytes(hashlib.blake2b("/".join(map(str, place)).encode(), digest_size=8).digest()) % MAX_SEED
+    return (
+        int.from_bytes(hashlib.blake2b("/".join(map(str, place)).encode(), digest_size=8).digest())
+        % MAX_SEED
+    )
 
 
 def canonical(text: str) -> str:
@@ -66,7 +71,14 @@ class Job:
     temperature: float
     replaces: int | None = None
 
-    def start(self, reasoner: Reasoner, messages: Sequence[Message], changes: ChainChanges, *, watched: bool = True) -> Running:
+    def start(
+        self,
+        reasoner: Reasoner,
+        messages: Sequence[Message],
+        changes: ChainChanges,
+        *,
+        watched: bool = True,
+    ) -> Running:
         """Open the chain's stream, `watched` for its confidence; raises BadSetting, UsageError or ContextFull."""
         own: ChainChanges = {**changes, "seed": self.seed, "temperature": self.temperature}
         stream = reasoner.stream(messages, **own)
@@ -88,7 +100,9 @@ class Running:
         job, reply = self.job, self.stream.reply
         ended = reply.finish_reason != "cancelled"
         whole = reply.parsed is not None if structured else ended
-        found = (reply.answer if structured else answer.final_answer(reply.answer)) if whole else None
+        found = (
+            (reply.answer if structured else answer.final_answer(reply.answer)) if whole else None
+        )
         return Chain(
             index=job.index,
             seed=job.seed,

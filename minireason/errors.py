@@ -48,8 +48,14 @@ class UnknownModel(UsageError):
     """A model name that is not in the catalogue; `nearest` are names like it."""
 
     def __init__(self, name: str, nearest: tuple[str, ...], known: tuple[str, ...]) -> None:
-        hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"known models: {', '.join(known)}."
-        super().__init__(f"There is no model named {name!r}; {hint} A path to a .gguf file works too.")
+        hint = (
+            f"did you mean {' or '.join(nearest)}?"
+            if nearest
+            else f"known models: {', '.join(known)}."
+        )
+        super().__init__(
+            f"There is no model named {name!r}; {hint} A path to a .gguf file works too."
+        )
         self.name, self.nearest, self.known = name, nearest, known
 
 
@@ -98,7 +104,9 @@ class ChecksumMismatch(StoreError):
     """A file is not what was published: it has another sha256."""
 
     def __init__(self, file: str, expected: str, actual: str, advice: str) -> None:
-        super().__init__(f"{file} is damaged: its sha256 is {actual[:12]}... and not {expected[:12]}...; {advice}")
+        super().__init__(
+            f"{file} is damaged: its sha256 is {actual[:12]}... and not {expected[:12]}...; {advice}"
+        )
         self.file, self.expected, self.actual = file, expected, actual
 
 
@@ -125,7 +133,9 @@ class DoesNotFit(MinireasonError):
     """The model needs more memory than the machine has free; both in bytes."""
 
     def __init__(self, model: str, needed_bytes: int, available_bytes: int, advice: str) -> None:
-        super().__init__(f"{model} needs {needed_bytes / 2**30:.1f} GiB of memory and {available_bytes / 2**30:.1f} GiB are free; {advice}")
+        super().__init__(
+            f"{model} needs {needed_bytes / 2**30:.1f} GiB of memory and {available_bytes / 2**30:.1f} GiB are free; {advice}"
+        )
         self.model, self.needed_bytes, self.available_bytes = model, needed_bytes, available_bytes
 
 
@@ -146,7 +156,9 @@ class DecodeFailed(EngineError):
     """llama.cpp refused or failed to decode; `status` is its return value."""
 
     def __init__(self, status: int, log: str) -> None:
-        super().__init__(f"llama.cpp could not decode (status {status}){': ' + log if log else ''}. Loading the model again may help.")
+        super().__init__(
+            f"llama.cpp could not decode (status {status}){': ' + log if log else ''}. Loading the model again may help."
+        )
         self.status = status
 
 

@@ -89,7 +89,11 @@ class Reply:
     def thought_s(self) -> float:
         """Seconds from the end of the prompt to the answer, or to the end where none came; 0 without a thought."""
         times = self.timings
-        return (times.first_answer_s or times.total_s) - times.prefill_s if self.usage.thinking_tokens else 0.0
+        return (
+            (times.first_answer_s or times.total_s) - times.prefill_s
+            if self.usage.thinking_tokens
+            else 0.0
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,17 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from minireason.engine import sequence as engine
-from minireason.events import AnswerDelta, Done, Event, FinishReason, Reply, ThinkingDelta, ThinkingEnd, Timings, Usage
+from minireason.events import (
+    AnswerDelta,
+    Done,
+    Event,
+    FinishReason,
+    Reply,
+    ThinkingDelta,
+    ThinkingEnd,
+    Timings,
+    Usage,
+)
 from minireason.reasoning import answer
 from minireason.reasoning.budget import Budget, Cut
 from minireason.reasoning.constraint import Follower
@@ -34,7 +44,13 @@ class Generation:
     """The engine's sink for one sequence: labels each token's text, counts, and decides what goes in and when it is over."""
 
     def __init__(
-        self, model: str, vocabulary: Vocabulary, prompt: Prompt, settings: Settings, machine: ThinkMachine, budget: Budget
+        self,
+        model: str,
+        vocabulary: Vocabulary,
+        prompt: Prompt,
+        settings: Settings,
+        machine: ThinkMachine,
+        budget: Budget,
     ) -> None:
         self.follower: Follower | None = None
         self.events: deque[Event] = deque()
@@ -43,7 +59,12 @@ class Generation:
         self.sequence: engine.Sequence | None = None
         self.rewind: Callable[[int], None] = lambda _tokens: None
         self.load_s = 0.0
-        self._model, self._vocabulary, self._prompt, self._settings = model, vocabulary, prompt, settings
+        self._model, self._vocabulary, self._prompt, self._settings = (
+            model,
+            vocabulary,
+            prompt,
+            settings,
+        )
         self._machine, self._budget = machine, budget
         self._thinks = prompt.start is not State.ANSWER
         self._landed: ThinkingEnd | None = None
@@ -85,7 +106,9 @@ class Generation:
 
     def finish_thinking(self) -> bool:
         """Let the thought land now; False if there is none under way that was not asked to already."""
-        under_way = self._machine.state is State.THINKING and self.reply is None and not self._budget.asked
+        under_way = (
+            self._machine.state is State.THINKING and self.reply is None and not self._budget.asked
+        )
         self._budget.asked = True
         return under_way
 
@@ -100,7 +123,9 @@ class Generation:
 
     def limited_to(self, n_ctx: int) -> None:
         """See `engine.sequence.Sink`: the thought has to land sooner."""
-        self._budget.limited_to(min(n_ctx - len(self._prompt.ids), self._settings.max_tokens or MAX_TOKENS))
+        self._budget.limited_to(
+            min(n_ctx - len(self._prompt.ids), self._settings.max_tokens or MAX_TOKENS)
+        )
 
     def out_of_room(self) -> None:
         """See `engine.sequence.Sink`."""
@@ -114,7 +139,11 @@ class Generation:
             if before is not None and self._budget.refuses(before):
                 return self._refuse(token, before)
             return self._close(token, tag)
-        cut = Cut("unclosed") if token in self._vocabulary.eog else self._budget.cut(token, self._machine.whole)
+        cut = (
+            Cut("unclosed")
+            if token in self._vocabulary.eog
+            else self._budget.cut(token, self._machine.whole)
+        )
         if cut:
             return self._land(cut)
         self._budget.feed(token)
@@ -197,7 +226,11 @@ class Generation:
         return self._force(opening) if self._room() > 2 * len(opening) else []
 
     def _misses_box(self, text: str) -> bool:
-        return self._landed is not None and self._budget.landing.box and answer.final_answer(text) is None
+        return (
+            self._landed is not None
+            and self._budget.landing.box
+            and answer.final_answer(text) is None
+        )
 
     def _again(self, token: int, back: int = 0) -> list[int]:
         """Have a token drawn once more, the next one or one of the last, but not as this one: what stands before it is put in again."""

@@ -81,7 +81,11 @@ class Turn:
             value = data.get(entry.name, entry.default)
             if entry.type == "str":
                 checked[entry.name] = text(value)
-            elif isinstance(value, bool) or not isinstance(value, int if entry.type == "int" else int | float) or not 0 <= value < 2**53:
+            elif (
+                isinstance(value, bool)
+                or not isinstance(value, int if entry.type == "int" else int | float)
+                or not 0 <= value < 2**53
+            ):
                 raise ValueError(f"{entry.name} has to be a number")
             else:
                 checked[entry.name] = value
@@ -117,7 +121,11 @@ class History:
             case {"thinking": thinking, "answer": answer}:
                 if self._asked:
                     turn = self._asked
-                    self._asked = replace(turn, thinking=turn.thinking + text(thinking), answer=turn.answer + text(answer))
+                    self._asked = replace(
+                        turn,
+                        thinking=turn.thinking + text(thinking),
+                        answer=turn.answer + text(answer),
+                    )
             case {"system": system}:
                 self.system = None if system is None else text(system)
             case {"undo": _}:
@@ -153,11 +161,16 @@ class History:
         """The fewest steps that lead here."""
         steps: list[Step] = [{"system": self.system}] if self.system is not None else []
         steps += [turn.step() for turn in self.turns]
-        return steps + ([Turn(self.unanswered, "").step(again=self.replaces)] if self.unanswered else [])
+        return steps + (
+            [Turn(self.unanswered, "").step(again=self.replaces)] if self.unanswered else []
+        )
 
     def messages(self, left_out: int = 0) -> list[Message]:
         """The conversation as a prompt has it: no thinking, and without the oldest `left_out` turns."""
         messages = [Message(role="system", content=self.system)] if self.system else []
         for turn in self.turns[left_out:]:
-            messages += [Message(role="user", content=turn.question), Message(role="assistant", content=turn.answer)]
+            messages += [
+                Message(role="user", content=turn.question),
+                Message(role="assistant", content=turn.answer),
+            ]
         return messages

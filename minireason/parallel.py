@@ -35,7 +35,9 @@ _measured: WeakKeyDictionary[Reasoner, dict[int, float]] = WeakKeyDictionary()
 
 def fitting(reasoner: Reasoner, prompt_tokens: int, max_tokens: int | None) -> int:
     """How many chains at a time have room, at least 1."""
-    expected = EXPECTED_CHAIN_TOKENS if max_tokens is None else min(max_tokens, EXPECTED_CHAIN_TOKENS)
+    expected = (
+        EXPECTED_CHAIN_TOKENS if max_tokens is None else min(max_tokens, EXPECTED_CHAIN_TOKENS)
+    )
     chain_tokens = min(reasoner.plan.n_ctx, prompt_tokens + expected)
     return max(1, min(reasoner.plan.n_seq_max, reasoner.plan.cache_tokens // chain_tokens))
 
@@ -43,10 +45,19 @@ def fitting(reasoner: Reasoner, prompt_tokens: int, max_tokens: int | None) -> i
 def affordable(vote: VoteSettings) -> bool:
     """Whether a vote's budgets leave room for measuring."""
     tokens, seconds = vote.budget_tokens, vote.budget_s
-    return (tokens is None or tokens >= MEASURING_TOKENS) and (seconds is None or seconds >= MEASURING_SECONDS)
+    return (tokens is None or tokens >= MEASURING_TOKENS) and (
+        seconds is None or seconds >= MEASURING_SECONDS
+    )
 
 
-def choose(reasoner: Reasoner, wished: int | Literal["auto"], most: int, start: Callable[[int], Stream], *, measure: bool = True) -> int:
+def choose(
+    reasoner: Reasoner,
+    wished: int | Literal["auto"],
+    most: int,
+    start: Callable[[int], Stream],
+    *,
+    measure: bool = True,
+) -> int:
     """How many chains to run at a time, at most `most`: as many as wished for, or as are worth it.
 
     What is worth it is measured once a reasoner, on streams that `start` opens. Where it has not been, and is not to be (`measure`

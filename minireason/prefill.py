@@ -49,10 +49,14 @@ class Prefill:
         with self._scheduler.lock:
             if self._scheduler.sequences:
                 return read, True
-            read = max(read, self._scheduler.cached(self._tokens))  # a shorter beginning might cost the slot that has it
+            read = max(
+                read, self._scheduler.cached(self._tokens)
+            )  # a shorter beginning might cost the slot that has it
             rest = len(self._tokens) - read
             read += -(-rest // -(-rest // SLICE_TOKENS))  # slices of one size, as in the scheduler
-            sequence = engine.Sequence([*self._tokens[:read], self._tokens[read - 1]], None, self)  # the last one is not read
+            sequence = engine.Sequence(
+                [*self._tokens[:read], self._tokens[read - 1]], None, self
+            )  # the last one is not read
             sequence.only_read = True
             self._scheduler.add(sequence)
             try:
@@ -90,7 +94,9 @@ class ReadAhead:
         self._stop = stop = threading.Event()
 
         def work() -> None:
-            with suppress(EngineError, UsageError):  # the question that comes will meet it again and tell
+            with suppress(
+                EngineError, UsageError
+            ):  # the question that comes will meet it again and tell
                 reasoner.prefill(messages, stop.is_set)
 
         self._thread = threading.Thread(target=work, name="minireason-read-ahead", daemon=True)

@@ -28,7 +28,15 @@ from minireason.reasoning.constraint import Follower, Tokenizer, constraint
 from minireason.reasoning.loops import LoopDetector
 from minireason.reasoning.prompt import Prompt, PromptEncoder
 from minireason.reasoning.think import State, ThinkMachine
-from minireason.settings import MAX_SEED, MAX_TOKENS, Changes, LoadChanges, LoadSettings, Settings, SolveChanges
+from minireason.settings import (
+    MAX_SEED,
+    MAX_TOKENS,
+    Changes,
+    LoadChanges,
+    LoadSettings,
+    Settings,
+    SolveChanges,
+)
 from minireason.solution import Solution
 from minireason.stream import Stream
 
@@ -37,7 +45,12 @@ if TYPE_CHECKING:
     from minireason.solve import SolveStream
 
 
-def load(model: str | Path, *, on_progress: Callable[[float], None] | None = None, **changes: Unpack[LoadChanges]) -> Reasoner:
+def load(
+    model: str | Path,
+    *,
+    on_progress: Callable[[float], None] | None = None,
+    **changes: Unpack[LoadChanges],
+) -> Reasoner:
     """Load a model by catalogue name, "name:QUANT" or path to a .gguf file.
 
     `on_progress` gets the share loaded, 0 to 1; the other keywords are the fields of `LoadSettings`. Raises
@@ -51,10 +64,14 @@ def load(model: str | Path, *, on_progress: Callable[[float], None] | None = Non
     try:
         plan = fit.plan(file.label, shape.of(header), found, wish)
     except DoesNotFit as error:
-        raise (choose.instead(error, header.tensor_bytes, found) if wish.n_ctx is None else error) from None
+        raise (
+            choose.instead(error, header.tensor_bytes, found) if wish.n_ctx is None else error
+        ) from None
     if not file.trusted:
         open_once(file.path, repack=plan.repack)
-    loaded = llama.Model(file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack, on_progress=on_progress)
+    loaded = llama.Model(
+        file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack, on_progress=on_progress
+    )
     try:
         return Reasoner(file.label, loaded, header.chat_template or "", plan, started)
     except BaseException:
@@ -69,7 +86,9 @@ def open_once(path: Path, *, repack: bool | None = None) -> None:
     """
     if repack is None:
         try:
-            repack = fit.plan(path.name, shape.of(gguf.check(path)), machine(), LoadSettings()).repack
+            repack = fit.plan(
+                path.name, shape.of(gguf.check(path)), machine(), LoadSettings()
+            ).repack
         except DoesNotFit:
             repack = False
     if not store.was_opened(path, repack=repack):
@@ -84,11 +103,15 @@ class Reasoner:
     side may change the last bits of each other's arithmetic, and with that, sooner or later, a sampled token.
     """
 
-    def __init__(self, name: str, model: llama.Model, template: str, plan: FitPlan, started: float) -> None:
+    def __init__(
+        self, name: str, model: llama.Model, template: str, plan: FitPlan, started: float
+    ) -> None:
         self.name, self.plan = name, plan
         self._model = model
         with ThreadPoolExecutor(1) as meanwhile:
-            meanwhile.submit(lambda: model.eog)  # goes through the whole vocabulary, 45 ms for 152k tokens
+            meanwhile.submit(
+                lambda: model.eog
+            )  # goes through the whole vocabulary, 45 ms for 152k tokens
             self._context = llama.Context(
                 model,
                 n_ctx=plan.start_n_ctx,
@@ -111,7 +134,11 @@ class Reasoner:
         return self._encoder.thinks
 
     def stream(
-        self, question: str | Sequence[Message], *, on_prefill: Callable[[int, int], None] | None = None, **changes: Unpack[Changes]
+        self,
+        question: str | Sequence[Message],
+        *,
+        on_prefill: Callable[[int, int], None] | None = None,
+        **changes: Unpack[Changes],
     ) -> Stream:
         """Start a reply to a question or a list of messages; nothing runs until the stream is iterated.
 
@@ -129,9 +156,15 @@ class Reasoner:
         generation.load_s = self._load_s
         if wanted:
             generation.follower = Follower(wanted, self._tokenizer)
-        links = sampler.links(settings.temperature, settings.top_p, settings.top_k, settings.seed or 0)
-        sequence = engine.Sequence(prompt.ids, llama.SamplerChain(links, generation.mask), generation)
-        sequence.passing = self.thinks  # what comes next has the answer right after the prompt, without the thought
+        links = sampler.links(
+            settings.temperature, settings.top_p, settings.top_k, settings.seed or 0
+        )
+        sequence = engine.Sequence(
+            prompt.ids, llama.SamplerChain(links, generation.mask), generation
+        )
+        sequence.passing = (
+            self.thinks
+        )  # what comes next has the answer right after the prompt, without the thought
         return Stream(self._scheduler, sequence, generation, on_prefill)
 
     @functools.cached_property
@@ -143,22 +176,39 @@ class Reasoner:
         asked = settings.thinking_tokens
         prompt = self._encoder.encode(messages, thinking=asked != 0, opened=settings.structured)
         room = max(0, self._scheduler.n_ctx - len(prompt.ids))
-        landing = Landing(self._encoder.text, self._encoder.closing(after_line=True), settings.landing, box=BOX in messages[-1]["content"])
+        landing = Landing(
+            self._encoder.text,
+            self._encoder.closing(after_line=True),
+            settings.landing,
+            box=BOX in messages[-1]["content"],
+        )
         max_tokens = settings.max_tokens or max(MAX_TOKENS, 2 * (asked or 0))
         if prompt.start is not State.ANSWER and settings.thinking_budget is not None:
             self._refuse_above(landing.without_message().within(room)[1], settings.thinking_budget)
         landing, longest = landing.within(min(room, max_tokens), asked)
         if longest < 1 and prompt.start is not State.ANSWER:  # no room for any thought
             prompt = self._encoder.encode(messages, thinking=False)
-        limits = Limits(longest if asked is None else min(asked, longest), settings.thinking_seconds, settings.min_thinking)
+        limits = Limits(
+            longest if asked is None else min(asked, longest),
+            settings.thinking_seconds,
+            settings.min_thinking,
+        )
         seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
         loops = LoopDetector(self._model.piece) if settings.loop_check else None
-        return prompt, replace(settings, seed=seed, max_tokens=max_tokens), Budget(limits, landing, self._model.piece, loops)
+        return (
+            prompt,
+            replace(settings, seed=seed, max_tokens=max_tokens),
+            Budget(limits, landing, self._model.piece, loops),
+        )
 
     def _refuse_above(self, most: int, thinking_budget: int) -> None:
         if thinking_budget > most:
             leaves = f"beside the prompt and an answer the context of {self._scheduler.n_ctx} tokens leaves {max(0, most)} for thinking"
-            raise BadSetting("thinking_budget", thinking_budget, f"{leaves}; ask for less, or load with a larger n_ctx")
+            raise BadSetting(
+                "thinking_budget",
+                thinking_budget,
+                f"{leaves}; ask for less, or load with a larger n_ctx",
+            )
 
     def ask(self, question: str | Sequence[Message], **changes: Unpack[Changes]) -> Reply:
         """The whole reply to a question or a list of messages; keywords and errors as for `stream`."""
@@ -167,7 +217,9 @@ class Reasoner:
                 pass
             return stream.reply
 
-    def solve_stream(self, question: str | Sequence[Message], **changes: Unpack[SolveChanges]) -> SolveStream:
+    def solve_stream(
+        self, question: str | Sequence[Message], **changes: Unpack[SolveChanges]
+    ) -> SolveStream:
         """Start a vote of many chains over a question; nothing runs until the stream is iterated.
 
         The keywords are the fields of `VoteSettings` and, for each chain, of `Settings`. Raises BadSetting, UsageError
@@ -194,14 +246,20 @@ class Reasoner:
         self._check_open()
         return len(self._encoder.encode(as_messages(question)).ids)
 
-    def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool] = lambda: False) -> int:
+    def prefill(
+        self, messages: Sequence[Message], stopped: Callable[[], bool] = lambda: False
+    ) -> int:
         """Read what any next question after these messages will be preceded by, so that it need not be read when it comes.
 
         Waits until it is done, in slices of some tokens, and steps aside while a stream is open. The number of tokens read.
         """
         self._check_open()
         tokens = self._encoder.prefix(messages)
-        return Prefill(self._scheduler, tokens).run(stopped) if 0 < len(tokens) < self._scheduler.n_ctx - 1 else 0
+        return (
+            Prefill(self._scheduler, tokens).run(stopped)
+            if 0 < len(tokens) < self._scheduler.n_ctx - 1
+            else 0
+        )
 
     def chat(self, *, system: str | None = None, read_ahead: bool = False) -> Session:
         """Start a conversation with this model; for `read_ahead` see `Session`."""
@@ -223,7 +281,12 @@ class Reasoner:
     def __enter__(self) -> Reasoner:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
 
@@ -235,13 +298,21 @@ def machine(*, measured: bool = False) -> Hardware:
     found = replace(hardware.probe(_gpus), built_for=devices.built_for())
     if not measured:
         return found
-    return replace(found, bandwidth_bytes_per_s=hardware.bandwidth(places.data_dir() / "machine.json"))
+    return replace(
+        found, bandwidth_bytes_per_s=hardware.bandwidth(places.data_dir() / "machine.json")
+    )
 
 
 def _gpus() -> list[Gpu]:
     """An integrated GPU and those of Apple's chips use the machine's own memory."""
     return [
-        Gpu(device.name, device.description, device.free_bytes, device.total_bytes, device.kind == "igpu" or device.name.startswith("MTL"))
+        Gpu(
+            device.name,
+            device.description,
+            device.free_bytes,
+            device.total_bytes,
+            device.kind == "igpu" or device.name.startswith("MTL"),
+        )
         for device in devices.devices()
         if device.kind in ("gpu", "igpu")
     ]

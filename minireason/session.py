@@ -37,7 +37,9 @@ class Session:
     ever started; `prefill` does the same and waits.
     """
 
-    def __init__(self, reasoner: Reasoner, *, system: str | None = None, read_ahead: bool = False) -> None:
+    def __init__(
+        self, reasoner: Reasoner, *, system: str | None = None, read_ahead: bool = False
+    ) -> None:
         self.reasoner = reasoner
         self.left_out = 0
         self.unsaved: SessionError | None = None
@@ -81,7 +83,12 @@ class Session:
         return self._file.path if self._file else None
 
     def stream(
-        self, question: str, *, again: bool = False, on_prefill: Callable[[int, int], None] | None = None, **changes: Unpack[Changes]
+        self,
+        question: str,
+        *,
+        again: bool = False,
+        on_prefill: Callable[[int, int], None] | None = None,
+        **changes: Unpack[Changes],
     ) -> TurnStream:
         """Ask the next question; it and its answer join the history when the stream ends with an answer.
 
@@ -186,13 +193,22 @@ class Session:
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     @contextmanager
     def _keeping(self, path: Path, *, new: bool = False) -> Iterator[transcript.Lock]:
         """The lock of a file, which may be this session's already; let go of if the block fails."""
-        ours = self._file.lock if self._file and self._file.path.absolute() == path.absolute() else None
+        ours = (
+            self._file.lock
+            if self._file and self._file.path.absolute() == path.absolute()
+            else None
+        )
         lock = ours or transcript.Lock(path, new=new)
         try:
             yield lock
@@ -220,7 +236,10 @@ class Session:
 
         n_ctx = self.reasoner.n_ctx
         if turns > self.left_out and self.reasoner.count_tokens([*messages(), asked]) > n_ctx // 2:
-            while turns > self.left_out and self.reasoner.count_tokens([*messages(), asked]) > n_ctx // 3:
+            while (
+                turns > self.left_out
+                and self.reasoner.count_tokens([*messages(), asked]) > n_ctx // 3
+            ):
                 self.left_out += 1
         return messages()
 

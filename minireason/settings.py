@@ -126,9 +126,15 @@ class Settings:
         if self.effort is not None and self.effort not in EFFORT_TOKENS:
             raise BadSetting("effort", self.effort, f"has to be one of {', '.join(EFFORT_TOKENS)}")
         if self.max_tokens is not None and (self.thinking_budget or 0) >= self.max_tokens:
-            raise BadSetting("thinking_budget", self.thinking_budget, f"leaves no room for an answer in max_tokens={self.max_tokens}")
+            raise BadSetting(
+                "thinking_budget",
+                self.thinking_budget,
+                f"leaves no room for an answer in max_tokens={self.max_tokens}",
+            )
         _text("landing", self.landing)
-        if isinstance(self.stop, str) or not all(isinstance(text, str) and text for text in self.stop):
+        if isinstance(self.stop, str) or not all(
+            isinstance(text, str) and text for text in self.stop
+        ):
             raise BadSetting("stop", self.stop, "has to be a list of strings that are not empty")
         object.__setattr__(self, "stop", tuple(self.stop))
         self._check_structure()
@@ -136,17 +142,35 @@ class Settings:
     def _check_structure(self) -> None:
         asked = [name for name in ("schema", "choices", "regex") if getattr(self, name) is not None]
         if len(asked) > 1:
-            raise BadSetting(asked[1], getattr(self, asked[1]), f"cannot be combined with {asked[0]}")
+            raise BadSetting(
+                asked[1], getattr(self, asked[1]), f"cannot be combined with {asked[0]}"
+            )
         if asked and self.stop:
             raise BadSetting("stop", self.stop, f"cannot end an answer that {asked[0]} decides")
-        if not (self.schema is None or isinstance(self.schema, Mapping | type) or get_origin(self.schema)):
-            raise BadSetting("schema", self.schema, "has to be a JSON schema as a dict, a pydantic model or a dataclass")
+        if not (
+            self.schema is None
+            or isinstance(self.schema, Mapping | type)
+            or get_origin(self.schema)
+        ):
+            raise BadSetting(
+                "schema",
+                self.schema,
+                "has to be a JSON schema as a dict, a pydantic model or a dataclass",
+            )
         if self.regex is not None:
             _text("regex", self.regex)
         if self.choices is not None:
-            choices = tuple(self.choices) if isinstance(self.choices, Iterable) and not isinstance(self.choices, str) else ()
+            choices = (
+                tuple(self.choices)
+                if isinstance(self.choices, Iterable) and not isinstance(self.choices, str)
+                else ()
+            )
             if not choices or not all(isinstance(choice, str) and choice for choice in choices):
-                raise BadSetting("choices", self.choices, "has to be a list of strings, at least one and none of them empty")
+                raise BadSetting(
+                    "choices",
+                    self.choices,
+                    "has to be a list of strings, at least one and none of them empty",
+                )
             for choice in choices:
                 _text("choices", choice)
             object.__setattr__(self, "choices", choices)
@@ -168,7 +192,9 @@ class Settings:
     def check_context(self, n_ctx: int) -> None:
         """Raise BadSetting if more thinking is asked for than a context of `n_ctx` can hold; what a prompt takes is another matter."""
         if self.thinking_budget is not None and self.thinking_budget >= n_ctx:
-            problem = f"the context holds {n_ctx} tokens in all; ask for less, or for a larger context"
+            problem = (
+                f"the context holds {n_ctx} tokens in all; ask for less, or for a larger context"
+            )
             raise BadSetting("thinking_budget", self.thinking_budget, problem)
 
     def changed(self, changes: Changes) -> Settings:
@@ -259,7 +285,9 @@ class LoadSettings:
         _whole("n_gpu_layers", self.n_gpu_layers, -1, 100_000, optional=True)
         _whole("n_seq_max", self.n_seq_max, 1, 256)
         if self.kv_type is not None and self.kv_type not in get_args(KvType):
-            raise BadSetting("kv_type", self.kv_type, f"has to be one of {', '.join(get_args(KvType))}")
+            raise BadSetting(
+                "kv_type", self.kv_type, f"has to be one of {', '.join(get_args(KvType))}"
+            )
         if self.repack is not None:
             _yes_or_no("repack", self.repack)
 
@@ -279,14 +307,26 @@ def _known(changes: Mapping[str, object], known: list[str]) -> None:
 
 
 def _number(name: str, value: Any, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not low <= value <= high:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or not low <= value <= high
+    ):
         raise BadSetting(name, value, f"has to be a number from {low:g} to {high:g}")
 
 
-def _whole(name: str, value: Any, low: int, high: int | None = None, optional: bool = False) -> None:
+def _whole(
+    name: str, value: Any, low: int, high: int | None = None, optional: bool = False
+) -> None:
     if value is None and optional:
         return
-    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or value < low
+        or (high is not None and value > high)
+    ):
         span = f"from {low} to {high}" if high is not None else f"of at least {low}"
         raise BadSetting(name, value, f"has to be a whole number {span}")
 

@@ -7,7 +7,9 @@ from typing import Any, Literal, TypeAlias
 
 from minireason.events import AnswerDelta, FinishReason, ThinkingDelta, ThinkingEnd
 
-StoppedBecause: TypeAlias = Literal["all_done", "lead", "beta", "budget_tokens", "budget_s", "cancelled"]
+StoppedBecause: TypeAlias = Literal[
+    "all_done", "lead", "beta", "budget_tokens", "budget_s", "cancelled"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,4 +145,6 @@ class Solved:
     solution: Solution
 
 
-SolveEvent: TypeAlias = ChainStarted | ChainDelta | ChainAnswered | ChainCancelled | VoteChanged | Decided | Solved
+SolveEvent: TypeAlias = (
+    ChainStarted | ChainDelta | ChainAnswered | ChainCancelled | VoteChanged | Decided | Solved
+)

@@ -11,7 +11,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from minireason import parallel
-from minireason.chains import HOTTER, Job, Running, canonical, chain_seed, instruction_for, with_instruction
+from minireason.chains import (
+    HOTTER,
+    Job,
+    Running,
+    canonical,
+    chain_seed,
+    instruction_for,
+    with_instruction,
+)
 from minireason.errors import UsageError
 from minireason.events import Done, Message
 from minireason.reasoning.vote import Ballot, decided, worth_at_once
@@ -41,12 +49,18 @@ class SolveStream(Iterator[SolveEvent]):
     Asking for the next event runs the model until there is one. Raises BadSetting, UsageError or ContextFull when made.
     """
 
-    def __init__(self, reasoner: Reasoner, question: str | Sequence[Message], changes: SolveChanges) -> None:
+    def __init__(
+        self, reasoner: Reasoner, question: str | Sequence[Message], changes: SolveChanges
+    ) -> None:
         self._vote, self._changes = VoteSettings.split(changes)
         self._settings = Settings().changed(self._changes)
         self._reasoner = reasoner
-        self._seed = random.randrange(MAX_SEED) if self._settings.seed is None else self._settings.seed
-        instruction = instruction_for(reasoner.name, self._vote.instruction, structured=self._settings.structured)
+        self._seed = (
+            random.randrange(MAX_SEED) if self._settings.seed is None else self._settings.seed
+        )
+        instruction = instruction_for(
+            reasoner.name, self._vote.instruction, structured=self._settings.structured
+        )
         self._messages = with_instruction(question, instruction)
         self._notes: list[str] = []
         self._planned = deque(self._job(index) for index in range(self._samples()))
@@ -91,7 +105,12 @@ class SolveStream(Iterator[SolveEvent]):
     def __enter__(self) -> SolveStream:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def _samples(self) -> int:
@@ -105,7 +124,9 @@ class SolveStream(Iterator[SolveEvent]):
         return Job(index, chain_seed(self._seed, index), temperature, replaces)
 
     def _start(self, job: Job) -> Running:
-        return job.start(self._reasoner, self._messages, self._changes, watched=self._vote.samples > 1)
+        return job.start(
+            self._reasoner, self._messages, self._changes, watched=self._vote.samples > 1
+        )
 
     def _run(self) -> Generator[SolveEvent, None, None]:
         self._parallel = self._choose_parallel()
@@ -132,7 +153,9 @@ class SolveStream(Iterator[SolveEvent]):
         if wished == "auto":
             planned = worth_at_once(planned, self._vote)
         elif min(wished, planned) > fitting:
-            self._notes.append(f"There is no room for {wished} chains at a time, so {fitting} ran at a time.")
+            self._notes.append(
+                f"There is no room for {wished} chains at a time, so {fitting} ran at a time."
+            )
         return parallel.choose(
             self._reasoner,
             wished,
@@ -169,10 +192,15 @@ class SolveStream(Iterator[SolveEvent]):
             return because
         if self._cancelled:
             return "cancelled"
-        generated = sum(chain.tokens for chain in self._chains.values()) + sum(running.stream.tokens for running in self._open)
+        generated = sum(chain.tokens for chain in self._chains.values()) + sum(
+            running.stream.tokens for running in self._open
+        )
         if self._vote.budget_tokens is not None and generated >= self._vote.budget_tokens:
             return "budget_tokens"
-        if self._vote.budget_s is not None and time.perf_counter() - self._began >= self._vote.budget_s:
+        if (
+            self._vote.budget_s is not None
+            and time.perf_counter() - self._began >= self._vote.budget_s
+        ):
             return "budget_s"
         return None
 
@@ -182,12 +210,16 @@ class SolveStream(Iterator[SolveEvent]):
         best = best_chain(chains, candidates[0].chains if candidates else None)
         if not candidates:
             shown = "" if best is None else f" Shown is chain {best + 1}, the most confident one."
-            self._notes.append(f"No chain ended in an answer that can be compared with others, so there was no vote.{shown}")
+            self._notes.append(
+                f"No chain ended in an answer that can be compared with others, so there was no vote.{shown}"
+            )
         return Solution(
             model=self._reasoner.name,
             answer=candidates[0].answer if candidates else None,
             agreement=candidates[0].share if candidates else 0.0,
-            parsed=next(chain.parsed for chain in chains if chain.index == candidates[0].chains[0]) if candidates else None,
+            parsed=next(chain.parsed for chain in chains if chain.index == candidates[0].chains[0])
+            if candidates
+            else None,
             candidates=candidates,
             chains=chains,
             best=best,
@@ -207,5 +239,9 @@ class SolveStream(Iterator[SolveEvent]):
 
 def best_chain(chains: Sequence[Chain], voters: Sequence[int] | None) -> int | None:
     """The index of the most confident chain: of these voters, or (None) of all that ended by themselves with any text."""
-    eligible = [chain for chain in chains if (chain.index in voters if voters is not None else chain.finish == "stop" and chain.text)]
+    eligible = [
+        chain
+        for chain in chains
+        if (chain.index in voters if voters is not None else chain.finish == "stop" and chain.text)
+    ]
     return max(eligible, key=lambda chain: chain.confidence or 0.0).index if eligible else None

@@ -25,9 +25,18 @@ class Stream(Iterator[Event]):
     """
 
     def __init__(
-        self, scheduler: Scheduler, sequence: engine.Sequence, generation: Generation, on_prefill: Callable[[int, int], None] | None
+        self,
+        scheduler: Scheduler,
+        sequence: engine.Sequence,
+        generation: Generation,
+        on_prefill: Callable[[int, int], None] | None,
     ) -> None:
-        self._scheduler, self._sequence, self._generation, self._on_prefill = scheduler, sequence, generation, on_prefill
+        self._scheduler, self._sequence, self._generation, self._on_prefill = (
+            scheduler,
+            sequence,
+            generation,
+            on_prefill,
+        )
         self._iterated = False
         generation.sequence, generation.rewind = sequence, partial(scheduler.rewind, sequence)
         self._stalled_s = 0.0
@@ -35,7 +44,9 @@ class Stream(Iterator[Event]):
 
     def __iter__(self) -> Stream:
         if self._iterated:
-            raise UsageError("This stream has been iterated already; ask again for another reply, or read stream.reply.")
+            raise UsageError(
+                "This stream has been iterated already; ask again for another reply, or read stream.reply."
+            )
         self._iterated = True
         return self
 
@@ -59,7 +70,9 @@ class Stream(Iterator[Event]):
             self._stalled_s = 0.0
             self._report_prefill()
         elif self._stalled_s > _STALL_S:
-            raise EngineError("Every place is held by another open stream; read or close those, or load with a larger n_seq_max.")
+            raise EngineError(
+                "Every place is held by another open stream; read or close those, or load with a larger n_seq_max."
+            )
         else:  # perhaps another thread is about to read its stream
             time.sleep(_STALL_PAUSE_S)
             self._stalled_s += _STALL_PAUSE_S
@@ -118,7 +131,12 @@ class Stream(Iterator[Event]):
     def __enter__(self) -> Stream:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def __del__(self) -> None:

@@ -53,7 +53,9 @@ def read(path: Path) -> Found:
     if not isinstance(version, int):
         raise SessionError(f"{path} is not a session of minireason chat.")
     if version > VERSION:
-        raise SessionError(f"{path} was written by a newer minireason (format {version}, this one reads {VERSION}); upgrade to open it.")
+        raise SessionError(
+            f"{path} was written by a newer minireason (format {version}, this one reads {VERSION}); upgrade to open it."
+        )
     history, damaged = History(), 0
     for line in lines[1:]:
         try:
@@ -115,7 +117,9 @@ class Transcript:
         try:
             self._journal.append(steps)
         except OSError as error:
-            raise SessionError(f"The conversation cannot be saved to {self.path} ({error.strerror}).") from None
+            raise SessionError(
+                f"The conversation cannot be saved to {self.path} ({error.strerror})."
+            ) from None
 
 
 def new() -> Transcript:
@@ -144,13 +148,18 @@ def write(path: Path, history: History, lock: Lock) -> Transcript:
     except OSError as error:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-        raise SessionError(f"The conversation cannot be saved to {path} ({error.strerror}).") from None
+        raise SessionError(
+            f"The conversation cannot be saved to {path} ({error.strerror})."
+        ) from None
     return Transcript(path, lock, len(data))
 
 
 def head() -> Step:
     """The first line of a file."""
-    return {"minireason_session": VERSION, "created": datetime.now(UTC).isoformat(timespec="seconds")}
+    return {
+        "minireason_session": VERSION,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def sessions_dir() -> Path:
@@ -163,7 +172,9 @@ def path_of(name: str) -> Path:
     if name.endswith(SUFFIX) or os.sep in name:
         return places.expanded(name)
     if not _NAME.fullmatch(name):
-        raise SessionError(f"{name!r} cannot be the name of a session; letters, digits, spaces, dots and dashes can.")
+        raise SessionError(
+            f"{name!r} cannot be the name of a session; letters, digits, spaces, dots and dashes can."
+        )
     return sessions_dir() / (name + SUFFIX)
 
 

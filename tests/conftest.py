@@ -38,10 +38,14 @@ def smollm2_path() -> Path:
 @pytest.fixture(scope="session")
 def shapes() -> ModuleType:
     """bench/shapes.py, which writes models with random weights."""
-    spec = spec_from_file_location("shapes", Path(minireason.__file__).parent.parent / "bench" / "shapes.py")
+    spec = spec_from_file_location(
+        "shapes", Path(minireason.__file__).parent.parent / "bench" / "shapes.py"
+    )
     assert spec
     assert spec.loader
-    module = sys.modules["shapes"] = module_from_spec(spec)  # its dataclasses look for their module there
+    module = sys.modules["shapes"] = module_from_spec(
+        spec
+    )  # its dataclasses look for their module there
     spec.loader.exec_module(module)
     return module
 

@@ -10,7 +10,17 @@ from minireason import Reasoner
 class Scripted:
     """Says what it is told in the place of the model: each token sampled is replaced until the script is used up."""
 
-    def __init__(self, reasoner: Reasoner, monkeypatch: pytest.MonkeyPatch, script: str | list[int]) -> None:
-        self.left = reasoner._model.tokenize(script, parse_special=True) if isinstance(script, str) else list(script)
+    def __init__(
+        self, reasoner: Reasoner, monkeypatch: pytest.MonkeyPatch, script: str | list[int]
+    ) -> None:
+        self.left = (
+            reasoner._model.tokenize(script, parse_special=True)
+            if isinstance(script, str)
+            else list(script)
+        )
         context, sample = reasoner._context, reasoner._context.sample
-        monkeypatch.setattr(context, "sample", lambda chain, row: self.left.pop(0) if self.left else sample(chain, row))
+        monkeypatch.setattr(
+            context,
+            "sample",
+            lambda chain, row: self.left.pop(0) if self.left else sample(chain, row),
+        )

@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 
 from minireason.journal import Journal, read
 
-OBJECTS = st.lists(st.dictionaries(st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=9), st.none())), min_size=1, max_size=5)
+OBJECTS = st.lists(
+    st.dictionaries(st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=9), st.none())),
+    min_size=1,
+    max_size=5,
+)
 
 
 @given(objects=OBJECTS, cut=st.integers(1, 200))

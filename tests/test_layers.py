@@ -24,16 +24,30 @@ ALLOWED = {
     "history": WORDS,
     "journal": set(),
     "transcript": WORDS | {"history", "journal", "models"},
-    "reasoner": WORDS | {"engine", "reasoning", "models", "generation", "stream", "session", "prefill", "solve"},
+    "reasoner": WORDS
+    | {"engine", "reasoning", "models", "generation", "stream", "session", "prefill", "solve"},
     "session": WORDS | {"reasoner", "stream", "prefill", "history", "transcript"},
     "chains": WORDS | {"reasoning", "models", "reasoner", "stream"},
     "parallel": WORDS | {"reasoner", "stream"},
     "solve": WORDS | {"reasoning", "reasoner", "stream", "parallel", "chains"},
-    "evaluation": WORDS | {"reasoning", "models", "reasoner", "stream", "parallel", "chains", "journal", "__version__"},
+    "evaluation": WORDS
+    | {"reasoning", "models", "reasoner", "stream", "parallel", "chains", "journal", "__version__"},
     "tiny": set(),
     "__init__": WORDS | {"reasoner", "session", "solve", "stream"},
     "__main__": {"cli"},
-    "cli": WORDS | {"models", "reasoning", "reasoner", "session", "stream", "history", "transcript", "evaluation", "chains", "__version__"},
+    "cli": WORDS
+    | {
+        "models",
+        "reasoning",
+        "reasoner",
+        "session",
+        "stream",
+        "history",
+        "transcript",
+        "evaluation",
+        "chains",
+        "__version__",
+    },
 }
 
 
@@ -65,19 +79,40 @@ def test_imports_only_go_down(path: Path) -> None:
     [
         ("llama_cpp", {"engine/library.py"}),
         ("llguidance", {"reasoning/constraint.py"}),
-        ("rich", {f"cli/{name}.py" for name in ("live", "markdown", "region", "render", "render_eval", "render_vote")}),
+        (
+            "rich",
+            {
+                f"cli/{name}.py"
+                for name in ("live", "markdown", "region", "render", "render_eval", "render_vote")
+            },
+        ),
         ("matplotlib", {"evaluation/plot.py"}),
         ("prompt_toolkit", {"cli/chat/editor.py"}),
         ("pylatexenc", {"cli/latex.py"}),
     ],
 )
 def test_library_has_its_importers(library: str, only: set[str]) -> None:
-    importers = {str(path.relative_to(ROOT)) for path in FILES if any(name.split(".")[0] == library for name in imported(path))}
+    importers = {
+        str(path.relative_to(ROOT))
+        for path in FILES
+        if any(name.split(".")[0] == library for name in imported(path))
+    }
     assert importers == only
 
 
-@pytest.mark.parametrize("code", ["import minireason", "from minireason.cli.main import main; main(['--help'])"])
+@pytest.mark.parametrize(
+    "code", ["import minireason", "from minireason.cli.main import main; main(['--help'])"]
+)
 def test_light_imports(code: str) -> None:
-    heavy = "llama_cpp", "numpy", "jinja2", "huggingface_hub", "llguidance", "pydantic", "prompt_toolkit", "pylatexenc"
+    heavy = (
+        "llama_cpp",
+        "numpy",
+        "jinja2",
+        "huggingface_hub",
+        "llguidance",
+        "pydantic",
+        "prompt_toolkit",
+        "pylatexenc",
+    )
     script = f"{code}\nimport sys; loaded = [name for name in {heavy} if name in sys.modules]; assert not loaded, loaded"
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)

@@ -54,8 +54,12 @@ def test_a_stream_adds_up_to_its_reply(tiny: Reasoner) -> None:
     assert thinking.startswith("347 + 586")
     assert reply.boxed
     assert (reply.model, reply.finish_reason, reply.thinking_end) == ("tiny", "stop", "natural")
-    assert reply.usage.thinking_tokens == len(thinking.encode()) + 2, "one token a byte, a newline and the closing tag"
-    assert reply.usage.answer_tokens == len(answer.encode()) + 2, "and the blank line before the answer"
+    assert reply.usage.thinking_tokens == len(thinking.encode()) + 2, (
+        "one token a byte, a newline and the closing tag"
+    )
+    assert reply.usage.answer_tokens == len(answer.encode()) + 2, (
+        "and the blank line before the answer"
+    )
     assert reply.usage.prompt_tokens == len(QUESTION) + 5
     times = reply.timings
     assert times.first_token_s is not None
@@ -102,10 +106,16 @@ def test_a_stream_is_iterated_once(tiny: Reasoner) -> None:
 def test_closing_early_frees_the_place_and_keeps_what_there_is() -> None:
     with minireason.load("tiny", n_seq_max=1, n_threads=1) as reasoner:
         with reasoner.stream(QUESTION, temperature=0) as stream:
-            seen = "".join(event.text for event, _ in zip(stream, range(6), strict=False) if isinstance(event, ThinkingDelta))
+            seen = "".join(
+                event.text
+                for event, _ in zip(stream, range(6), strict=False)
+                if isinstance(event, ThinkingDelta)
+            )
         assert stream.reply.thinking.startswith(seen)
         assert (stream.reply.finish_reason, stream.reply.thinking_end) == ("cancelled", "unclosed")
-        assert reasoner.ask(QUESTION, temperature=0).finish_reason == "stop", "the only place is free again"
+        assert reasoner.ask(QUESTION, temperature=0).finish_reason == "stop", (
+            "the only place is free again"
+        )
         next(reasoner.stream(QUESTION))  # dropped without being closed
         gc.collect()
         assert reasoner.ask(QUESTION, temperature=0).finish_reason == "stop"
@@ -116,7 +126,9 @@ def test_more_open_streams_than_places(monkeypatch: pytest.MonkeyPatch) -> None:
         held = reasoner.stream(QUESTION, temperature=0)
         next(held)
         waiting = reasoner.stream("What is 1 + 1?", temperature=0)
-        assert parts(waiting)[2].finish_reason == "stop", "the held one runs to its end in the meantime"
+        assert parts(waiting)[2].finish_reason == "stop", (
+            "the held one runs to its end in the meantime"
+        )
         monkeypatch.setattr("minireason.generation.BUFFERED_EVENTS", 4)
         full = reasoner.stream(QUESTION, temperature=0)
         next(full)
@@ -154,7 +166,9 @@ def test_streams_from_many_threads_equal_the_same_alone(tiny: Reasoner) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [(replies[index].thinking, replies[index].answer) for index in range(len(questions))] == [(r.thinking, r.answer) for r in alone]
+    assert [
+        (replies[index].thinking, replies[index].answer) for index in range(len(questions))
+    ] == [(r.thinking, r.answer) for r in alone]
 
 
 def test_cancel_from_another_thread(tiny: Reasoner) -> None:
@@ -172,7 +186,9 @@ def test_cancel_from_another_thread(tiny: Reasoner) -> None:
 @pytest.mark.parametrize("limit", [1, 2, 5, 20, 60, 200])
 def test_max_tokens_leave_room_for_an_answer(tiny: Reasoner, limit: int) -> None:
     reply = tiny.ask(QUESTION, temperature=0, max_tokens=limit)
-    assert reply.usage.thinking_tokens + reply.usage.answer_tokens + reply.usage.forced_tokens <= limit
+    assert (
+        reply.usage.thinking_tokens + reply.usage.answer_tokens + reply.usage.forced_tokens <= limit
+    )
     assert "The answer is".startswith(reply.answer[:13])
     assert reply.answer
     assert reply.finish_reason == ("length" if limit < 60 else "stop")
@@ -188,8 +204,15 @@ def test_stop_strings_end_the_answer_only(tiny: Reasoner) -> None:
 
 
 def test_no_thinking(tiny: Reasoner) -> None:
-    for reply in (tiny.ask(QUESTION, temperature=0, thinking=False), tiny.ask(QUESTION, temperature=0, thinking_budget=0)):
-        assert (reply.thinking, reply.thinking_end, reply.usage.thinking_tokens) == ("", "skipped", 0)
+    for reply in (
+        tiny.ask(QUESTION, temperature=0, thinking=False),
+        tiny.ask(QUESTION, temperature=0, thinking_budget=0),
+    ):
+        assert (reply.thinking, reply.thinking_end, reply.usage.thinking_tokens) == (
+            "",
+            "skipped",
+            0,
+        )
         assert reply.boxed
 
 
@@ -214,7 +237,11 @@ def test_a_full_context_keeps_what_was_written(smollm2_path: Path) -> None:
 
 def test_prefill_is_reported(tiny: Reasoner) -> None:
     seen: list[tuple[int, int]] = []
-    list(tiny.stream("7" * 900, max_tokens=100, on_prefill=lambda done, total: seen.append((done, total))))
+    list(
+        tiny.stream(
+            "7" * 900, max_tokens=100, on_prefill=lambda done, total: seen.append((done, total))
+        )
+    )
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert len(seen) > 3
     assert {total for _, total in seen} == {905}
@@ -256,7 +283,9 @@ def test_another_models_template_gives_the_peers_tokens(smollm2_path: Path) -> N
         ours = reasoner._encoder.encode(messages).ids
     peer = Llama(str(smollm2_path), vocab_only=True, verbose=False)
     eos, bos = (peer._model.token_get_text(token) for token in (peer.token_eos(), peer.token_bos()))
-    rendered = Jinja2ChatFormatter(peer.metadata["tokenizer.chat_template"], eos, bos)(messages=messages).prompt
+    rendered = Jinja2ChatFormatter(peer.metadata["tokenizer.chat_template"], eos, bos)(
+        messages=messages
+    ).prompt
     assert ours == peer.tokenize(rendered.encode(), add_bos=False, special=True)
     peer.close()
 
@@ -282,9 +311,22 @@ def test_history_keeps_answers_and_drops_thinking(tiny: Reasoner) -> None:
     first = chat.send("What is 12 + 5?", temperature=0)
     turn = chat.stream("Add 4 to that.", temperature=0)
     _, answer, second = parts(turn)
-    assert [message["role"] for message in chat.messages] == ["system", "user", "assistant", "user", "assistant"]
-    assert [message["content"] for message in chat.messages[1:]] == ["What is 12 + 5?", first.answer, "Add 4 to that.", answer]
-    assert second.usage.cached_tokens >= first.usage.prompt_tokens - 3, "the first turn is not read again"
+    assert [message["role"] for message in chat.messages] == [
+        "system",
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+    ]
+    assert [message["content"] for message in chat.messages[1:]] == [
+        "What is 12 + 5?",
+        first.answer,
+        "Add 4 to that.",
+        answer,
+    ]
+    assert second.usage.cached_tokens >= first.usage.prompt_tokens - 3, (
+        "the first turn is not read again"
+    )
     chat.clear()
     assert chat.messages == [Message(role="system", content="Be kind.")]
 

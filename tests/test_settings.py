@@ -64,7 +64,10 @@ def test_changes_leave_the_rest() -> None:
 
 
 def test_effort_is_a_budget_by_name_and_a_number_goes_before_it() -> None:
-    asked = [Settings(**changes).thinking_tokens for changes in ({}, {"effort": "none"}, {"effort": "low"}, {"effort": "high"})]  # type: ignore[arg-type]
+    asked = [
+        Settings(**changes).thinking_tokens
+        for changes in ({}, {"effort": "none"}, {"effort": "low"}, {"effort": "high"})
+    ]  # type: ignore[arg-type]
     assert asked == [None, 0, 1024, 12_288]
     assert Settings(effort="high", thinking_budget=7).thinking_tokens == 7
     assert Settings(effort="high", thinking=False).thinking_tokens == 0

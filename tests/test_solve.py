@@ -49,7 +49,9 @@ def test_a_vote_stops_as_soon_as_it_is_decided(tiny: Reasoner) -> None:
 
 
 def test_events_add_up_to_the_solution(tiny: Reasoner) -> None:
-    with tiny.solve_stream(QUESTION, seed=2, samples=6, parallel=3, temperature=1.3, stop="lead") as stream:
+    with tiny.solve_stream(
+        QUESTION, seed=2, samples=6, parallel=3, temperature=1.3, stop="lead"
+    ) as stream:
         with pytest.raises(UsageError, match="has not ended"):
             _ = stream.solution
         events = list(stream)
@@ -57,7 +59,11 @@ def test_events_add_up_to_the_solution(tiny: Reasoner) -> None:
     solution = events[-1].solution
     assert solution is stream.solution
     started = [event.index for event in events if isinstance(event, ChainStarted)]
-    ended = {event.chain.index: event.chain for event in events if isinstance(event, ChainAnswered | ChainCancelled)}
+    ended = {
+        event.chain.index: event.chain
+        for event in events
+        if isinstance(event, ChainAnswered | ChainCancelled)
+    }
     assert started == sorted(ended) == [chain.index for chain in solution.chains]
     assert most_open(events) == 3
     thoughts = dict.fromkeys(started, "")
@@ -67,7 +73,9 @@ def test_events_add_up_to_the_solution(tiny: Reasoner) -> None:
     assert {index: chain.thinking for index, chain in ended.items() if chain.finish == "stop"} == {
         index: thoughts[index] for index, chain in ended.items() if chain.finish == "stop"
     }
-    assert [event.because for event in events if isinstance(event, Decided)] == [solution.stopped_because]
+    assert [event.because for event in events if isinstance(event, Decided)] == [
+        solution.stopped_because
+    ]
     votes = [event for event in events if isinstance(event, VoteChanged)]
     assert votes[-1].candidates == solution.candidates
     assert sum(candidate.votes for candidate in solution.candidates) == len(votes)
@@ -89,7 +97,12 @@ def test_every_token_is_charged_those_of_stopped_chains_too(
     """Ten of the chains are told what to say and come to an end one after the other, long before the rest, which speak for themselves."""
     context, sample = tiny._context, tiny._context.sample
     say = functools.partial(tiny._model.tokenize, parse_special=True)
-    scripts = [say(f"{'47 * 86 ' * length}\n</think>\n\nThe answer is \\boxed{{4042}}.<｜end▁of▁sentence｜>") for length in range(1, 11)]
+    scripts = [
+        say(
+            f"{'47 * 86 ' * length}\n</think>\n\nThe answer is \\boxed{{4042}}.<｜end▁of▁sentence｜>"
+        )
+        for length in range(1, 11)
+    ]
     told: dict[object, list[int]] = {}
 
     def scripted(chain: SamplerChain, row: int) -> int:
@@ -113,7 +126,9 @@ def test_every_token_is_charged_those_of_stopped_chains_too(
     assert len(stopped) == 16 - votes
     assert min(stopped) > 50
     assert solution.tokens.cancelled == sum(stopped) < solution.tokens.generated
-    assert solution.tokens.generated == len(sampled) == sum(chain.tokens for chain in solution.chains)
+    assert (
+        solution.tokens.generated == len(sampled) == sum(chain.tokens for chain in solution.chains)
+    )
     assert solution.tokens.total == solution.tokens.prompt + solution.tokens.generated
 
 
@@ -126,10 +141,19 @@ def test_forced_tokens_are_charged_too(tiny: Reasoner) -> None:
 
 def test_the_seed_repeats_the_solution(tiny: Reasoner) -> None:
     """The same chains. (Their texts may differ in the end: batches of other shapes have other last bits.)"""
-    wild: SolveChanges = {"samples": 5, "parallel": 3, "stop": "none", "temperature": 3.0, "top_p": 1.0, "max_tokens": 200}
+    wild: SolveChanges = {
+        "samples": 5,
+        "parallel": 3,
+        "stop": "none",
+        "temperature": 3.0,
+        "top_p": 1.0,
+        "max_tokens": 200,
+    }
     first = tiny.solve(QUESTION, **wild)
     again = tiny.solve(QUESTION, **wild, seed=first.seed)
-    assert [(chain.index, chain.seed) for chain in again.chains] == [(chain.index, chain.seed) for chain in first.chains]
+    assert [(chain.index, chain.seed) for chain in again.chains] == [
+        (chain.index, chain.seed) for chain in first.chains
+    ]
     assert again.seed == first.seed
     assert len({chain.seed for chain in first.chains}) == len(first.chains)
     assert len({chain.thinking for chain in first.chains}) > 1
@@ -146,22 +170,33 @@ def test_the_prompt_is_read_once(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
     decoded = 0
     decode = tiny._context.decode
 
-    def counted(tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]) -> bool:
+    def counted(
+        tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
+    ) -> bool:
         nonlocal decoded
         decoded += sum(position < prompt - 1 for position in positions)
         return decode(tokens, positions, slots, outputs)
 
-    question = "Please add these up for me, whatever they are: 17 + 25 and nothing else at all, thank you."
+    question = (
+        "Please add these up for me, whatever they are: 17 + 25 and nothing else at all, thank you."
+    )
     prompt = len(question) + 5
     monkeypatch.setattr(tiny._context, "decode", counted)
     solution = tiny.solve(question, samples=8, parallel=8, max_tokens=20, stop="none")
     assert solution.tokens.prompt == prompt
-    assert prompt - 4 < decoded < prompt, "once, less what an earlier question left; then each chain its own tokens only"
+    assert prompt - 4 < decoded < prompt, (
+        "once, less what an earlier question left; then each chain its own tokens only"
+    )
 
 
 def test_no_answer_is_none_and_said(tiny: Reasoner) -> None:
     solution = tiny.solve(QUESTION, samples=3, max_tokens=5)
-    assert (solution.answer, solution.agreement, solution.candidates, solution.best) == (None, 0.0, (), None)
+    assert (solution.answer, solution.agreement, solution.candidates, solution.best) == (
+        None,
+        0.0,
+        (),
+        None,
+    )
     assert solution.stopped_because == "all_done"
     assert "no vote" in solution.notes[0]
 
@@ -169,14 +204,23 @@ def test_no_answer_is_none_and_said(tiny: Reasoner) -> None:
 def test_without_a_comparable_answer_the_most_confident_chain_is_shown(tiny: Reasoner) -> None:
     solution = tiny.solve("Hello!", samples=3, seed=1, temperature=1.0)
     assert solution.answer is None
-    ended = {chain.index: chain.confidence or 0 for chain in solution.chains if chain.finish == "stop" and chain.text}
+    ended = {
+        chain.index: chain.confidence or 0
+        for chain in solution.chains
+        if chain.finish == "stop" and chain.text
+    }
     assert solution.best == max(ended, key=lambda index: ended[index])
     assert "most confident" in solution.notes[0]
 
 
-def test_code_does_not_vote_and_the_most_confident_chain_is_shown(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_does_not_vote_and_the_most_confident_chain_is_shown(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = "The answer is:\n```python\ndef f(x):\n    return x + {}\n```\nIt adds."
-    script = "".join(f"Hm, I think.\n</think>\n\n{text.format(number)}<｜end▁of▁sentence｜>" for number in range(4))
+    script = "".join(
+        f"Hm, I think.\n</think>\n\n{text.format(number)}<｜end▁of▁sentence｜>"
+        for number in range(4)
+    )
     Scripted(tiny, monkeypatch, script)
     solution = tiny.solve("Write f.", samples=4, parallel=1, seed=1)
     assert [chain.text for chain in solution.chains] == [text.format(number) for number in range(4)]
@@ -209,14 +253,18 @@ def test_cancel_and_close_keep_the_vote_so_far(tiny: Reasoner) -> None:
     assert not tiny._scheduler._waiting
 
 
-def test_a_chain_that_goes_round_in_circles_is_replaced_once(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chain_that_goes_round_in_circles_is_replaced_once(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make = Generation._make_reply
 
     def looping(self: Generation, reason: minireason.FinishReason) -> Reply:
         return replace(make(self, reason), thinking_end="loop")
 
     monkeypatch.setattr(Generation, "_make_reply", looping)
-    stream = tiny.solve_stream(QUESTION, seed=1, samples=2, parallel=2, stop="none", temperature=0.5)
+    stream = tiny.solve_stream(
+        QUESTION, seed=1, samples=2, parallel=2, stop="none", temperature=0.5
+    )
     replaced = {event.index: event.replaces for event in stream if isinstance(event, ChainStarted)}
     assert replaced == {0: None, 1: None, 2: 0, 3: 1} or replaced == {0: None, 1: None, 2: 1, 3: 0}
     chains = stream.solution.chains
@@ -229,13 +277,17 @@ def test_parallel_is_reduced_to_what_memory_holds() -> None:
     with minireason.load("tiny", n_ctx=1280, n_threads=1) as reasoner:
         solution = reasoner.solve(QUESTION, samples=8, parallel=8, max_tokens=600, seed=1)
     assert (solution.parallel, solution.answer) == (2, "4042")
-    assert {chain.thinking_end for chain in solution.chains if chain.finish == "stop"} == {"natural"}
+    assert {chain.thinking_end for chain in solution.chains if chain.finish == "stop"} == {
+        "natural"
+    }
     assert any("no room for 8" in note for note in solution.notes)
 
 
 def test_many_long_chains_share_a_cache_beyond_the_trained_context(tiny_path: Path) -> None:
     with minireason.load(str(tiny_path), n_threads=1) as reasoner:
-        solution = reasoner.solve(QUESTION, samples=16, parallel=16, stop="none", seed=1, instruction="")
+        solution = reasoner.solve(
+            QUESTION, samples=16, parallel=16, stop="none", seed=1, instruction=""
+        )
         assert solution.tokens.generated > 4096
         assert reasoner._context.n_ctx > 4096
         assert solution.candidates[0].votes >= 14
@@ -247,21 +299,29 @@ def test_parallel_auto_measures_once(tiny: Reasoner) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"max_tokens": 1}, {"budget_tokens": 10}, {"budget_s": 0.5}])
-def test_parallel_auto_is_four_where_it_cannot_be_measured(changes: SolveChanges, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parallel_auto_is_four_where_it_cannot_be_measured(
+    changes: SolveChanges, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with minireason.load("tiny", n_threads=1) as reasoner:
         decoded: list[int] = []
         decode = reasoner._context.decode
 
-        def counted(tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]) -> bool:
+        def counted(
+            tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
+        ) -> bool:
             decoded.append(sum(outputs))
             return decode(tokens, positions, slots, outputs)
 
         monkeypatch.setattr(reasoner._context, "decode", counted)
         solution = reasoner.solve(QUESTION, samples=8, stop="none", seed=1, **changes)
         assert solution.parallel == 4
-        assert reasoner not in parallel._measured, "what was measured on streams that ended is not kept"
+        assert reasoner not in parallel._measured, (
+            "what was measured on streams that ended is not kept"
+        )
         if "max_tokens" not in changes:
-            assert sum(decoded) <= solution.tokens.generated + len(solution.chains), "but for the ends, each is counted"
+            assert sum(decoded) <= solution.tokens.generated + len(solution.chains), (
+                "but for the ends, each is counted"
+            )
 
 
 def test_greedy_chains_are_one_chain(tiny: Reasoner) -> None:
@@ -295,7 +355,9 @@ def test_other_models_get_the_model_cards_sentence(smollm2_path: Path) -> None:
         ("sampels", 3),
     ],
 )
-def test_wrong_settings_are_refused_before_anything_runs(tiny: Reasoner, name: str, value: object) -> None:
+def test_wrong_settings_are_refused_before_anything_runs(
+    tiny: Reasoner, name: str, value: object
+) -> None:
     with pytest.raises(BadSetting) as caught:
         tiny.solve_stream(QUESTION, **{name: value})  # type: ignore[misc]
     assert caught.value.name == name

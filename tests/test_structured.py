@@ -57,7 +57,10 @@ def ask(reasoner: Reasoner, **settings: Any) -> Reply:
 
 def written(stream: Stream) -> str:
     """What the model saw after the prompt."""
-    model, tokens = stream._generation._vocabulary, stream._sequence.tokens[stream.reply.usage.prompt_tokens :]
+    model, tokens = (
+        stream._generation._vocabulary,
+        stream._sequence.tokens[stream.reply.usage.prompt_tokens :],
+    )
     return b"".join(map(model.piece, tokens)).decode()
 
 
@@ -78,7 +81,14 @@ def test_json_after_a_whole_thought(tiny: Reasoner) -> None:
 def test_json_at_every_budget(tiny: Reasoner, anything: Reasoner) -> None:
     for budget in range(61):
         model = (tiny, anything)[budget % 2]
-        reply = ask(model, seed=budget, temperature=1.0, schema=Small, thinking_budget=budget, max_tokens=budget + 100)
+        reply = ask(
+            model,
+            seed=budget,
+            temperature=1.0,
+            schema=Small,
+            thinking_budget=budget,
+            max_tokens=budget + 100,
+        )
         assert isinstance(reply.parsed, Small), budget
         assert reply.usage.thinking_tokens <= budget * 5 // 4
 
@@ -87,7 +97,16 @@ def test_json_at_every_budget(tiny: Reasoner, anything: Reasoner) -> None:
 def test_long_json_at_every_budget(tiny: Reasoner, anything: Reasoner) -> None:
     for budget in range(61):
         for model in (tiny, anything):
-            assert_valid(ask(model, seed=budget, temperature=1.0, schema=SCHEMA, thinking_budget=budget, max_tokens=budget + 300))
+            assert_valid(
+                ask(
+                    model,
+                    seed=budget,
+                    temperature=1.0,
+                    schema=SCHEMA,
+                    thinking_budget=budget,
+                    max_tokens=budget + 300,
+                )
+            )
 
 
 class Mood(Enum):
@@ -112,7 +131,17 @@ SHAPES: list[tuple[dict[str, Any], object]] = [
     ({"schema": Trip}, Trip),
     ({"schema": Leg}, Leg),
     ({"schema": tuple[bool, Annotated[int, Field(gt=0, lt=10)] | None]}, tuple),
-    ({"schema": {"oneOf": [{"const": "x" * 9}, {"type": "number", "minimum": -1, "maximum": 1, "multipleOf": 0.5}]}}, object),
+    (
+        {
+            "schema": {
+                "oneOf": [
+                    {"const": "x" * 9},
+                    {"type": "number", "minimum": -1, "maximum": 1, "multipleOf": 0.5},
+                ]
+            }
+        },
+        object,
+    ),
     ({"schema": {"type": "string", "format": "date"}}, str),
     ({"choices": ["yes", "no", "</think>", "maybe\n"]}, str),
     ({"regex": r"[A-F]\d{2,4}(, [A-F]\d{2,4}){0,3}"}, str),
@@ -124,16 +153,29 @@ def test_500_answers_at_temperature_1_have_a_value(tiny: Reasoner, anything: Rea
     for run in range(500):
         settings, kind = SHAPES[run % len(SHAPES)]
         limits = {"thinking_budget": run % 30, "max_tokens": 700}
-        reply = ask((tiny, anything)[run // len(SHAPES) % 2], seed=run, temperature=1.0, **limits, **settings)
+        reply = ask(
+            (tiny, anything)[run // len(SHAPES) % 2],
+            seed=run,
+            temperature=1.0,
+            **limits,
+            **settings,
+        )
         assert reply.finish_reason == "stop", reply
         assert isinstance(reply.parsed, kind), reply  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_json_from_a_model_that_says_anything(anything: Reasoner, seed: int) -> None:
-    assert_valid(ask(anything, seed=seed, temperature=1.0, schema=SCHEMA, thinking_budget=20, max_tokens=400))
+    assert_valid(
+        ask(anything, seed=seed, temperature=1.0, schema=SCHEMA, thinking_budget=20, max_tokens=400)
+    )
     settings, kind = SHAPES[seed % len(SHAPES)]
-    assert isinstance(ask(anything, seed=seed, temperature=1.0, **settings, thinking_budget=5, max_tokens=700).parsed, kind)  # type: ignore[arg-type]
+    assert isinstance(
+        ask(
+            anything, seed=seed, temperature=1.0, **settings, thinking_budget=5, max_tokens=700
+        ).parsed,
+        kind,
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -167,35 +209,51 @@ def test_an_answer_that_is_whole_with_the_last_token_is_whole(tiny: Reasoner) ->
     assert (short.finish_reason, short.parsed, len(short.answer)) == ("length", None, 8)
 
 
-def test_tags_that_are_text(tiny: Reasoner, answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tags_that_are_text(
+    tiny: Reasoner, answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Vocabularies without the two tags: the closing one may come in any pieces, and the last of them may bring more."""
     monkeypatch.setattr(tiny._encoder, "tags", Tags())
     for script in ([*b"347\n</think>"], [*b"347"]):
-        Scripted(tiny, monkeypatch, tiny._model.tokenize(bytes(script).decode(), parse_special=False))
-        stream = tiny.stream(QUESTION, schema=SCHEMA, thinking_budget=16 if len(script) == 3 else None)
+        Scripted(
+            tiny, monkeypatch, tiny._model.tokenize(bytes(script).decode(), parse_special=False)
+        )
+        stream = tiny.stream(
+            QUESTION, schema=SCHEMA, thinking_budget=16 if len(script) == 3 else None
+        )
         list(stream)
         assert_valid(stream.reply)
-        assert written(stream).endswith(f"</think>\n\n{stream.reply.answer[:-1]}"), "the last token need not go in"
+        assert written(stream).endswith(f"</think>\n\n{stream.reply.answer[:-1]}"), (
+            "the last token need not go in"
+        )
     model = answers_only._model
     monkeypatch.setattr(answers_only._encoder, "tags", Tags())
     monkeypatch.setattr(answers_only._encoder, "thinks", True)
     more = next(token for token in range(model.n_vocab) if model.piece(token) == b">.")
     for end in (more, *model.tokenize(">", parse_special=False)):
-        Scripted(answers_only, monkeypatch, [*model.tokenize("Hm.\n</think", parse_special=False), end])
+        Scripted(
+            answers_only, monkeypatch, [*model.tokenize("Hm.\n</think", parse_special=False), end]
+        )
         stream = answers_only.stream(QUESTION, schema=SCHEMA, temperature=1.0)
         list(stream)
         assert_valid(stream.reply)
         assert (stream.reply.thinking, stream.reply.thinking_end) == ("Hm.", "natural")
-        assert f"Hm.\n</think>\n\n{stream.reply.answer}".startswith(written(stream)), "nothing between the blank line and the answer"
+        assert f"Hm.\n</think>\n\n{stream.reply.answer}".startswith(written(stream)), (
+            "nothing between the blank line and the answer"
+        )
 
 
-def test_a_tag_spelled_out_in_an_answer_stays(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tag_spelled_out_in_an_answer_stays(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tiny._encoder, "tags", Tags())
     reply = tiny.ask(QUESTION, schema={"const": " </think> "}, thinking_budget=8)
     assert (reply.parsed, reply.answer) == (" </think> ", '" </think> "')
 
 
-def test_a_thought_that_only_the_model_would_open_is_opened(answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thought_that_only_the_model_would_open_is_opened(
+    answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(answers_only._encoder, "tags", Tags())
     monkeypatch.setattr(answers_only._encoder, "thinks", True)
     reply = answers_only.ask(QUESTION, schema=SCHEMA, temperature=1.0, seed=1, thinking_budget=20)
@@ -233,7 +291,10 @@ def test_an_impossible_schema_is_refused_before_anything_runs(tiny: Reasoner) ->
 
 
 def test_side_by_side_with_a_free_stream(tiny: Reasoner) -> None:
-    with tiny.stream(QUESTION, temperature=0) as free, tiny.stream(QUESTION, temperature=0, schema=SCHEMA) as held:
+    with (
+        tiny.stream(QUESTION, temperature=0) as free,
+        tiny.stream(QUESTION, temperature=0, schema=SCHEMA) as held,
+    ):
         for _ in itertools.zip_longest(free, held):
             pass
         assert free.reply.boxed == "933"
@@ -241,7 +302,9 @@ def test_side_by_side_with_a_free_stream(tiny: Reasoner) -> None:
 
 
 def test_structured_answers_vote(tiny: Reasoner) -> None:
-    solution = tiny.solve(QUESTION, choices=["odd", "even"], samples=4, stop="none", seed=1, temperature=1.0)
+    solution = tiny.solve(
+        QUESTION, choices=["odd", "even"], samples=4, stop="none", seed=1, temperature=1.0
+    )
     assert solution.answer in ("odd", "even")
     assert solution.parsed == solution.answer
     assert sum(len(candidate.chains) for candidate in solution.candidates) == 4

@@ -21,7 +21,9 @@ def assert_landed(reply: Reply) -> None:
     """What holds for every reply, however it was cut."""
     assert "think>" not in reply.thinking + reply.answer
     assert reply.answer or reply.finish_reason == "length"
-    assert (reply.thinking_end == "natural") == (reply.usage.forced_tokens == 0) or reply.thinking_end == "skipped"
+    assert (reply.thinking_end == "natural") == (
+        reply.usage.forced_tokens == 0
+    ) or reply.thinking_end == "skipped"
 
 
 def count_closing(reasoner: Reasoner, reply_ids: list[int]) -> int:
@@ -39,7 +41,9 @@ def ask(reasoner: Reasoner, question: str, **settings: object) -> Reply:
     return reply
 
 
-@pytest.mark.parametrize("question", ["What is 12 + 5?", pytest.param(QUESTION, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "question", ["What is 12 + 5?", pytest.param(QUESTION, marks=pytest.mark.slow)]
+)
 def test_a_cut_at_every_length_of_tiny(tiny: Reasoner, question: str) -> None:
     whole = tiny.ask(question, temperature=0)
     for budget in range(whole.usage.thinking_tokens + 2):
@@ -50,18 +54,32 @@ def test_a_cut_at_every_length_of_tiny(tiny: Reasoner, question: str) -> None:
         own = reply.thinking.removesuffix(LANDING).rstrip()
         assert whole.thinking.startswith(own), budget
         if budget:
-            assert budget <= reply.usage.thinking_tokens <= budget + budget // 4 or reply.thinking_end == "natural"
-        assert reply.thinking_end == ("natural" if reply.thinking == whole.thinking else "budget" if budget else "skipped")
+            assert (
+                budget <= reply.usage.thinking_tokens <= budget + budget // 4
+                or reply.thinking_end == "natural"
+            )
+        assert reply.thinking_end == (
+            "natural" if reply.thinking == whole.thinking else "budget" if budget else "skipped"
+        )
 
 
 def test_a_cut_at_some_lengths_of_random_weights(anything: Reasoner) -> None:
     for budget in (0, 1, 2, 3, 17, 40):
-        reply = ask(anything, QUESTION, temperature=1.0, seed=budget, thinking_budget=budget, max_tokens=budget + 80)
+        reply = ask(
+            anything,
+            QUESTION,
+            temperature=1.0,
+            seed=budget,
+            thinking_budget=budget,
+            max_tokens=budget + 80,
+        )
         assert_landed(reply)
         assert reply.thinking_end == ("budget" if budget else "skipped")
         assert budget <= reply.usage.thinking_tokens <= budget + budget // 4
         assert reply.answer
-        assert (reply.usage.answer_tokens >= 60) == (reply.finish_reason == "length"), "the rest is the answer's"
+        assert (reply.usage.answer_tokens >= 60) == (reply.finish_reason == "length"), (
+            "the rest is the answer's"
+        )
 
 
 @pytest.mark.slow
@@ -69,7 +87,14 @@ def test_a_cut_at_every_length_of_random_weights(anything: Reasoner) -> None:
     """They have no natural length; 300 tokens stand for it. Text may end anywhere, in a character too."""
     ends = set()
     for budget in range(301):
-        reply = ask(anything, QUESTION, temperature=1.0, seed=budget, thinking_budget=budget, max_tokens=budget + 80)
+        reply = ask(
+            anything,
+            QUESTION,
+            temperature=1.0,
+            seed=budget,
+            thinking_budget=budget,
+            max_tokens=budget + 80,
+        )
         assert_landed(reply)
         assert not reply.thinking.endswith("\ufffd" * 2)
         ends.add(reply.thinking_end)
@@ -91,11 +116,16 @@ def test_effort(tiny: Reasoner) -> None:
     none = tiny.ask(QUESTION, temperature=0, effort="none")
     assert (none.thinking, none.thinking_end, none.usage.thinking_tokens) == ("", "skipped", 0)
     assert none.boxed
-    assert tiny.ask(QUESTION, temperature=0, effort="high", thinking_budget=16).thinking_end == "budget"
+    assert (
+        tiny.ask(QUESTION, temperature=0, effort="high", thinking_budget=16).thinking_end
+        == "budget"
+    )
 
 
 def test_a_budget_above_the_context_is_refused(tiny: Reasoner) -> None:
-    with pytest.raises(BadSetting, match=r"thinking_budget=4000: .* leaves (\d+) for thinking") as caught:
+    with pytest.raises(
+        BadSetting, match=r"thinking_budget=4000: .* leaves (\d+) for thinking"
+    ) as caught:
         tiny.stream(QUESTION, thinking_budget=4000)
     most = int(str(caught.value).split(" leaves ")[1].split()[0])
     tiny.stream(QUESTION, thinking_budget=most).close()
@@ -116,14 +146,24 @@ def test_without_a_budget_there_is_still_room_for_an_answer(anything: Reasoner) 
 
 
 @pytest.mark.parametrize("streams", [1, 2])
-def test_thoughts_land_in_the_memory_there_is(random_path: Path, monkeypatch: pytest.MonkeyPatch, streams: int) -> None:
+def test_thoughts_land_in_the_memory_there_is(
+    random_path: Path, monkeypatch: pytest.MonkeyPatch, streams: int
+) -> None:
     """The cache begins with 1,024 tokens for all, and here there is no memory for more."""
     with minireason.load(random_path, n_threads=1) as reasoner:
         monkeypatch.setattr(reasoner._context, "grow", lambda _n_ctx: False)
-        opened = [reasoner.stream(QUESTION, temperature=1.0, seed=seed, loop_check=False) for seed in range(streams)]
+        opened = [
+            reasoner.stream(QUESTION, temperature=1.0, seed=seed, loop_check=False)
+            for seed in range(streams)
+        ]
         ended: list[Reply] = []
         while len(ended) < streams:
-            ended += [event.reply for stream in opened for event in stream.poll() if isinstance(event, Done)]
+            ended += [
+                event.reply
+                for stream in opened
+                for event in stream.poll()
+                if isinstance(event, Done)
+            ]
         assert reasoner.n_ctx == 1024
         for stream in opened:
             assert_landed(stream.reply)
@@ -138,7 +178,9 @@ def test_finish_thinking_from_another_thread(tiny: Reasoner) -> None:
     asked: list[bool] = []
     for number, _ in enumerate(stream):
         if number == 5:
-            thread = threading.Thread(target=lambda: asked.extend(stream.finish_thinking() for _ in range(2)))
+            thread = threading.Thread(
+                target=lambda: asked.extend(stream.finish_thinking() for _ in range(2))
+            )
             thread.start()
             thread.join()
     assert asked == [True, False]
@@ -166,15 +208,23 @@ def test_an_answer_now_at_every_token_of_tiny(tiny: Reasoner) -> None:
     whole = tiny.ask("What is 12 + 5?", temperature=0)
     for after in range(whole.usage.thinking_tokens - 1):  # the last one is the closing tag
         reply = answered_now(tiny, after, temperature=0)
-        assert (reply.thinking_end, reply.finish_reason, bool(reply.answer)) == ("user", "stop", True)
+        assert (reply.thinking_end, reply.finish_reason, bool(reply.answer)) == (
+            "user",
+            "stop",
+            True,
+        )
         assert whole.thinking.startswith(reply.thinking.removesuffix(LANDING).rstrip())
         assert reply.usage.thinking_tokens == after
 
 
-@pytest.mark.parametrize("afters", [(0, 1, 2, 33), pytest.param(range(0, 301, 5), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "afters", [(0, 1, 2, 33), pytest.param(range(0, 301, 5), marks=pytest.mark.slow)]
+)
 def test_an_answer_now_from_random_weights(anything: Reasoner, afters: Sequence[int]) -> None:
     for after in afters:
-        room = after + after // 2 + 200  # so that the answer's reserve leaves the thought more than it is let have
+        room = (
+            after + after // 2 + 200
+        )  # so that the answer's reserve leaves the thought more than it is let have
         reply = answered_now(anything, after, temperature=1.0, seed=after, max_tokens=room)
         assert (reply.thinking_end, bool(reply.answer)) == ("user", True)
 
@@ -189,34 +239,54 @@ def test_finish_thinking_before_the_first_token(tiny: Reasoner) -> None:
 
 def test_a_loop_is_rewound_and_answered(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
     start, round_ = "347 + 586\n", "Wait, let me see.\n"
-    Scripted(tiny, monkeypatch, (start + round_ * 100)[:160])  # found at the next look, every 32 tokens
+    Scripted(
+        tiny, monkeypatch, (start + round_ * 100)[:160]
+    )  # found at the next look, every 32 tokens
     stream = tiny.stream(QUESTION, temperature=0)
     list(stream)
     reply = stream.reply
     assert (reply.thinking_end, reply.finish_reason, bool(reply.boxed)) == ("loop", "stop", True)
     assert reply.thinking.startswith(start + round_ * 4), "what was shown stays"
-    seen = b"".join(tiny._model.piece(token) for token in stream._sequence.tokens[reply.usage.prompt_tokens :]).decode()
+    seen = b"".join(
+        tiny._model.piece(token) for token in stream._sequence.tokens[reply.usage.prompt_tokens :]
+    ).decode()
     kept = seen.removesuffix(f"{LANDING}\n</think>\n\n{reply.answer}")
-    assert kept in (start, start + round_), "whole lines, and the round that was repeated at most once"
+    assert kept in (start, start + round_), (
+        "whole lines, and the round that was repeated at most once"
+    )
 
 
 def test_a_loop_may_be_allowed(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
-    Scripted(tiny, monkeypatch, ("Wait, let me see.\n" * 30)[:160] + "</think>\n\nDone.<｜end▁of▁sentence｜>")
+    Scripted(
+        tiny,
+        monkeypatch,
+        ("Wait, let me see.\n" * 30)[:160] + "</think>\n\nDone.<｜end▁of▁sentence｜>",
+    )
     assert tiny.ask(QUESTION, temperature=0, loop_check=False).thinking_end != "loop"
 
 
 @pytest.mark.parametrize("text", ["347 + 586\n<｜end▁of▁sentence｜>", "<｜end▁of▁sentence｜>"])
-def test_an_end_inside_the_thought_becomes_a_landing(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_an_end_inside_the_thought_becomes_a_landing(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
     Scripted(tiny, monkeypatch, text)
     reply = ask(tiny, QUESTION, temperature=0)
-    assert (reply.thinking_end, reply.finish_reason, bool(reply.boxed)) == ("unclosed", "stop", True)
+    assert (reply.thinking_end, reply.finish_reason, bool(reply.boxed)) == (
+        "unclosed",
+        "stop",
+        True,
+    )
 
 
 def test_a_skipped_thought_is_refused_once(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = tiny.ask(QUESTION, temperature=0)
     Scripted(tiny, monkeypatch, "</think>")
     reply = ask(tiny, QUESTION, temperature=0)
-    assert (reply.thinking, reply.thinking_end, reply.answer) == (whole.thinking, "natural", whole.answer)
+    assert (reply.thinking, reply.thinking_end, reply.answer) == (
+        whole.thinking,
+        "natural",
+        whole.answer,
+    )
     Scripted(tiny, monkeypatch, "</think>")
     assert ask(tiny, QUESTION, temperature=0, min_thinking=0).thinking_end == "skipped"
     Scripted(tiny, monkeypatch, "</think></think>")
@@ -225,7 +295,9 @@ def test_a_skipped_thought_is_refused_once(tiny: Reasoner, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("opening", ["<think>", "<think>\n", "<think>\n\n"])
 @pytest.mark.parametrize("close", ["</think>", "</think>\n\n", " </think>"])
-def test_a_tag_of_several_tokens_is_refused_once(answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch, opening: str, close: str) -> None:
+def test_a_tag_of_several_tokens_is_refused_once(
+    answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch, opening: str, close: str
+) -> None:
     """SmolLM2 made to think: its vocabulary has neither tag, so both are text."""
     model, encoder = answers_only._model, answers_only._encoder
     monkeypatch.setattr(encoder, "tags", Tags())
@@ -235,25 +307,35 @@ def test_a_tag_of_several_tokens_is_refused_once(answers_only: Reasoner, monkeyp
     ends = []
     for script, least in ((tag, 4), (tag + tag, 4), (tag, 0)):
         Scripted(answers_only, monkeypatch, opened + script)
-        stream = answers_only.stream(QUESTION, seed=1, min_thinking=least, thinking_budget=16, max_tokens=60)
+        stream = answers_only.stream(
+            QUESTION, seed=1, min_thinking=least, thinking_budget=16, max_tokens=60
+        )
         list(stream)
         assert stream.reply.answer
         assert "think>" not in stream.reply.thinking
         written = stream._sequence.tokens[stream.reply.usage.prompt_tokens :]
         before = b"".join(map(model.piece, written)).partition(b"</think>")[0].decode()
-        assert before.strip().removeprefix("<think>").strip() == stream.reply.thinking, "the refused tag is gone"
+        assert before.strip().removeprefix("<think>").strip() == stream.reply.thinking, (
+            "the refused tag is gone"
+        )
         ends.append((stream.reply.thinking_end, bool(stream.reply.thinking)))
     assert ends == [("budget", True), ("skipped", False), ("skipped", False)]
 
 
-def test_a_cut_leaves_no_half_of_a_tag_behind(answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cut_leaves_no_half_of_a_tag_behind(
+    answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, encoder = answers_only._model, answers_only._encoder
     monkeypatch.setattr(encoder, "tags", Tags())
     monkeypatch.setattr(encoder, "thinks", True)
-    script = model.tokenize("<think>\nSo it is 933.</think>\n\nIt is 933.<|im_end|>", parse_special=True)
+    script = model.tokenize(
+        "<think>\nSo it is 933.</think>\n\nIt is 933.<|im_end|>", parse_special=True
+    )
     for budget in range(1, 16):
         Scripted(answers_only, monkeypatch, script)
-        reply = answers_only.ask(QUESTION, seed=1, thinking_budget=budget, landing="", max_tokens=100)
+        reply = answers_only.ask(
+            QUESTION, seed=1, thinking_budget=budget, landing="", max_tokens=100
+        )
         assert_landed(reply)
         assert "So it is 933.".startswith(reply.thinking.rstrip())
 
@@ -266,8 +348,13 @@ def test_a_refused_tag_is_not_drawn_again(tiny: Reasoner) -> None:
     assert longer.usage.thinking_tokens > whole.usage.thinking_tokens
 
 
-@pytest.mark.parametrize(("question", "opened"), [(QUESTION, "**Final Answer**"), (f"{QUESTION} Put it into \\boxed{{}}.", "\\boxed{")])
-def test_an_empty_answer_is_opened_once(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, question: str, opened: str) -> None:
+@pytest.mark.parametrize(
+    ("question", "opened"),
+    [(QUESTION, "**Final Answer**"), (f"{QUESTION} Put it into \\boxed{{}}.", "\\boxed{")],
+)
+def test_an_empty_answer_is_opened_once(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, question: str, opened: str
+) -> None:
     Scripted(tiny, monkeypatch, "347 + 586 = 933\n</think>\n\n<｜end▁of▁sentence｜>")
     reply = ask(tiny, question, temperature=0, max_tokens=200)
     assert reply.answer.startswith("**Final Answer**")
@@ -277,11 +364,20 @@ def test_an_empty_answer_is_opened_once(tiny: Reasoner, monkeypatch: pytest.Monk
     assert ask(tiny, question, temperature=0).finish_reason == "stop"
 
 
-def test_a_landed_answer_without_the_box_asked_for_gets_one(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_landed_answer_without_the_box_asked_for_gets_one(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     question = f"{QUESTION} Put it into \\boxed{{}}."
-    sample, script = tiny._context.sample, tiny._model.tokenize("I am not sure.<｜end▁of▁sentence｜>", parse_special=True)
+    sample, script = (
+        tiny._context.sample,
+        tiny._model.tokenize("I am not sure.<｜end▁of▁sentence｜>", parse_special=True),
+    )
     stream = tiny.stream(question, temperature=0, thinking_budget=8)
     landed_yet = lambda: stream._generation._landed is not None  # noqa: E731
-    monkeypatch.setattr(tiny._context, "sample", lambda chain, row: script.pop(0) if script and landed_yet() else sample(chain, row))
+    monkeypatch.setattr(
+        tiny._context,
+        "sample",
+        lambda chain, row: script.pop(0) if script and landed_yet() else sample(chain, row),
+    )
     list(stream)
     assert stream.reply.answer.startswith("I am not sure.\n\n**Final Answer**\n\\boxed{")

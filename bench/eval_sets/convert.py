@@ -27,15 +27,23 @@ def rows(path: Path) -> Iterable[dict[str, Any]]:
             try:
                 import pyarrow.parquet as parquet
             except ImportError:
-                sys.exit("Parquet needs pyarrow; install it with: pip install pyarrow, or download the JSONL instead.")
+                sys.exit(
+                    "Parquet needs pyarrow; install it with: pip install pyarrow, or download the JSONL instead."
+                )
             return list(parquet.read_table(path).to_pylist())
         case ".csv":
             return list(csv.DictReader(path.read_text("utf-8-sig").splitlines(keepends=True)))
         case ".json":
             found = json.loads(path.read_text("utf-8"))
-            return found if isinstance(found, list) else next(value for value in found.values() if isinstance(value, list))
+            return (
+                found
+                if isinstance(found, list)
+                else next(value for value in found.values() if isinstance(value, list))
+            )
         case _:
-            return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+            return [
+                json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()
+            ]
 
 
 def item(row: dict[str, Any]) -> dict[str, Any]:
@@ -45,25 +53,41 @@ def item(row: dict[str, Any]) -> dict[str, Any]:
     answer = next((name for name in ANSWERS if fields.get(name) not in (None, "")), None)
     if question is None or answer is None:
         raise KeyError(", ".join(row))
-    kept = {name: value for name, value in fields.items() if name not in (question, answer, *DROPPED)}
-    return {"question": str(fields[question]).strip(), "answer": str(fields[answer]).strip(), **kept}
+    kept = {
+        name: value for name, value in fields.items() if name not in (question, answer, *DROPPED)
+    }
+    return {
+        "question": str(fields[question]).strip(),
+        "answer": str(fields[answer]).strip(),
+        **kept,
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("set", type=Path)
-    parser.add_argument("--expect", type=int, help="how many items there have to be: 30 of AIME 2024, 500 of MATH-500")
+    parser.add_argument(
+        "--expect",
+        type=int,
+        help="how many items there have to be: 30 of AIME 2024, 500 of MATH-500",
+    )
     arguments = parser.parse_args()
     try:
         items = [item(row) for row in rows(arguments.file)]
     except (OSError, ValueError) as error:
         sys.exit(f"{arguments.file} cannot be read: {error}")
     except KeyError as error:
-        sys.exit(f"A record of {arguments.file} has no question or no answer among its fields: {error.args[0]}")
+        sys.exit(
+            f"A record of {arguments.file} has no question or no answer among its fields: {error.args[0]}"
+        )
     if arguments.expect is not None and len(items) != arguments.expect:
-        sys.exit(f"{arguments.file} has {len(items)} items, not {arguments.expect}; is it the right file?")
-    arguments.set.write_text("".join(json.dumps(one, ensure_ascii=False, default=str) + "\n" for one in items), "utf-8")
+        sys.exit(
+            f"{arguments.file} has {len(items)} items, not {arguments.expect}; is it the right file?"
+        )
+    arguments.set.write_text(
+        "".join(json.dumps(one, ensure_ascii=False, default=str) + "\n" for one in items), "utf-8"
+    )
     print(f"{len(items)} items in {arguments.set}")
 
 

@@ -15,20 +15,32 @@ Problem = tuple[str, int]
 
 
 def power(rng: random.Random) -> Problem:
-    base, exponent, modulus = rng.randint(2, 30), rng.randint(50, 3000), rng.choice([7, 9, 11, 13, 17, 100, 101, 1000])
-    return f"What is the remainder when {base}^{{{exponent}}} is divided by {modulus}?", pow(base, exponent, modulus)
+    base, exponent, modulus = (
+        rng.randint(2, 30),
+        rng.randint(50, 3000),
+        rng.choice([7, 9, 11, 13, 17, 100, 101, 1000]),
+    )
+    return f"What is the remainder when {base}^{{{exponent}}} is divided by {modulus}?", pow(
+        base, exponent, modulus
+    )
 
 
 def divisors(rng: random.Random) -> Problem:
-    number = math.prod(prime ** rng.randint(0, 4) for prime in (2, 3, 5, 7)) * rng.choice([1, 11, 13])
-    return f"How many positive divisors does {number} have?", sum(number % small == 0 for small in range(1, number + 1))
+    number = math.prod(prime ** rng.randint(0, 4) for prime in (2, 3, 5, 7)) * rng.choice(
+        [1, 11, 13]
+    )
+    return f"How many positive divisors does {number} have?", sum(
+        number % small == 0 for small in range(1, number + 1)
+    )
 
 
 def multiples(rng: random.Random) -> Problem:
     one, other = rng.sample(range(3, 16), 2)
     limit = rng.randint(200, 2000)
     question = f"What is the sum of all positive integers less than {limit} that are divisible by {one} or by {other}?"
-    return question, sum(number for number in range(limit) if number % one == 0 or number % other == 0)
+    return question, sum(
+        number for number in range(limit) if number % one == 0 or number % other == 0
+    )
 
 
 def ways(rng: random.Random) -> Problem:
@@ -50,16 +62,26 @@ def congruences(rng: random.Random) -> Problem:
     moduli = sorted(rng.sample([5, 7, 8, 9, 11, 13], 3))
     wanted = rng.randrange(1, math.prod(moduli))
     clauses = [f"{wanted % modulus} when divided by {modulus}" for modulus in moduli]
-    return f"What is the smallest positive integer that leaves remainder {clauses[0]}, {clauses[1]}, and {clauses[2]}?", wanted
+    return (
+        f"What is the smallest positive integer that leaves remainder {clauses[0]}, {clauses[1]}, and {clauses[2]}?",
+        wanted,
+    )
 
 
 def recurrence(rng: random.Random) -> Problem:
-    first, second, factor, index, modulus = (rng.randint(*span) for span in ((1, 5), (1, 9), (2, 5), (15, 40), (50, 999)))
+    first, second, factor, index, modulus = (
+        rng.randint(*span) for span in ((1, 5), (1, 9), (2, 5), (15, 40), (50, 999))
+    )
     one, other = first, second
     for _ in range(index - 1):
         one, other = other, factor * other - one
-    question = f"Let a_1 = {first}, a_2 = {second} and a_n = {factor} a_{{n-1}} - a_{{n-2}} for n > 2."
-    return f"{question} What is the remainder when a_{{{index}}} is divided by {modulus}?", one % modulus
+    question = (
+        f"Let a_1 = {first}, a_2 = {second} and a_n = {factor} a_{{n-1}} - a_{{n-2}} for n > 2."
+    )
+    return (
+        f"{question} What is the remainder when a_{{{index}}} is divided by {modulus}?",
+        one % modulus,
+    )
 
 
 def digits(rng: random.Random) -> Problem:
@@ -79,7 +101,9 @@ def make(count: int, seed: int) -> list[dict[str, str]]:
     while len(items) < count:
         family = FAMILIES[len(items) % len(FAMILIES)]
         question, answer = family(rng)
-        items.setdefault(question, {"question": question, "answer": str(answer), "family": family.__name__})
+        items.setdefault(
+            question, {"question": question, "answer": str(answer), "family": family.__name__}
+        )
     return list(items.values())
 
 

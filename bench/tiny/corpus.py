@@ -15,11 +15,28 @@ from thoughts import PLACES, compare, think
 
 BOS, EOS, USER, ASSISTANT, THINK, END_THINK = range(256, 262)
 VOCAB = 262
-SPECIAL = ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<think>", "</think>")
+SPECIAL = (
+    "<｜begin▁of▁sentence｜>",
+    "<｜end▁of▁sentence｜>",
+    "<｜User｜>",
+    "<｜Assistant｜>",
+    "<think>",
+    "</think>",
+)
 CONTEXT = 4096
 SLIP_RATE = 0.03
 
-SHARES = {"add": 0.10, "sum": 0.12, "sub": 0.17, "mul": 0.17, "max": 0.14, "count": 0.15, "word": 0.08, "follow": 0.04, "chat": 0.03}
+SHARES = {
+    "add": 0.10,
+    "sum": 0.12,
+    "sub": 0.17,
+    "mul": 0.17,
+    "max": 0.14,
+    "count": 0.15,
+    "word": 0.08,
+    "follow": 0.04,
+    "chat": 0.03,
+}
 CUT_SHARE, HISTORY_SHARE, LONG_SHARE, SYSTEM_SHARE = 0.07, 0.08, 0.004, 0.02
 LANDINGS = (
     "",
@@ -28,7 +45,13 @@ LANDINGS = (
     "\nTime is up, so I answer now.",
     "\nI have to answer now.",
 )
-SYSTEMS = ("You are a helpful assistant.", "Answer briefly.", "You are a careful mathematician.", "Be kind.", "Think step by step.")
+SYSTEMS = (
+    "You are a helpful assistant.",
+    "Answer briefly.",
+    "You are a careful mathematician.",
+    "Be kind.",
+    "Think step by step.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +83,9 @@ def finish(problem: Problem, answer: str) -> list[int]:
 def turn(rng: random.Random) -> tuple[str, str]:
     """An earlier question and its answer."""
     problem = pick(rng)
-    return problem.question, problem.answer if problem.op == "chat" else problems.boxed(problem.answer)
+    return problem.question, problem.answer if problem.op == "chat" else problems.boxed(
+        problem.answer
+    )
 
 
 def pick(rng: random.Random) -> Problem:
@@ -97,30 +122,64 @@ DRILLS = {"copy": 20, "spell": 20, "digits": 6, "columns": 20, "compare": 24, "n
 def drill(rng: random.Random) -> Example:
     """A short exercise in one of the skills that thoughts are made of: copy, spell, fetch a digit, tell things apart."""
     kind = rng.choices(list(DRILLS), list(DRILLS.values()))[0]
-    letters = "abcdefghijklmnopqrstuvwxyz" if rng.random() < 0.7 else "abcdefghijklmnopqrstuvwxyz0123456789"
-    word = problems.pseudo_word(rng) if rng.random() < 0.5 else "".join(rng.choice(letters) for _ in range(rng.randrange(3, 12)))
-    value, other = problems.number(rng, rng.randrange(1, 5)), problems.number(rng, rng.randrange(1, 5))
+    letters = (
+        "abcdefghijklmnopqrstuvwxyz"
+        if rng.random() < 0.7
+        else "abcdefghijklmnopqrstuvwxyz0123456789"
+    )
+    word = (
+        problems.pseudo_word(rng)
+        if rng.random() < 0.5
+        else "".join(rng.choice(letters) for _ in range(rng.randrange(3, 12)))
+    )
+    value, other = (
+        problems.number(rng, rng.randrange(1, 5)),
+        problems.number(rng, rng.randrange(1, 5)),
+    )
     if kind == "compare":
         wanted = rng.choice(("largest", "smallest"))
-        numbers = [(str(problems.number(rng, rng.randrange(1, 5))), str(problems.number(rng, rng.randrange(1, 5)))) for _ in range(6)]
+        numbers = [
+            (
+                str(problems.number(rng, rng.randrange(1, 5))),
+                str(problems.number(rng, rng.randrange(1, 5))),
+            )
+            for _ in range(6)
+        ]
         reasons = [(first, second, *compare(first, second, wanted)) for first, second in numbers]
-        return judged(wanted, [(f"{first} {second}:", f" {reason}, {'yes' if wins else 'no'}") for first, second, reason, wins in reasons])
+        return judged(
+            wanted,
+            [
+                (f"{first} {second}:", f" {reason}, {'yes' if wins else 'no'}")
+                for first, second, reason, wins in reasons
+            ],
+        )
     task = word
     if kind == "copy":
         text = "\n".join([word] * 3)
     elif kind == "spell":
         text = "\n".join(f"{index} {letter}-" for index, letter in enumerate(word, 1))
     elif kind == "digits":
-        task, text = str(value), "\n".join(f"{place} {digit}" for place, digit in zip(PLACES, reversed(str(value)), strict=False))
+        task, text = (
+            str(value),
+            "\n".join(
+                f"{place} {digit}"
+                for place, digit in zip(PLACES, reversed(str(value)), strict=False)
+            ),
+        )
     elif kind == "columns":
         width = max(len(str(value)), len(str(other)))
-        columns = zip(PLACES, reversed(f"{value:0{width}}"), reversed(f"{other:0{width}}"), strict=False)
+        columns = zip(
+            PLACES, reversed(f"{value:0{width}}"), reversed(f"{other:0{width}}"), strict=False
+        )
         task, text = (
             f"{value} + {other}",
-            f"{value} + {other}\n" + "\n".join(f"{place} {first}+{second}" for place, first, second in columns),
+            f"{value} + {other}\n"
+            + "\n".join(f"{place} {first}+{second}" for place, first, second in columns),
         )
     else:
-        values = [str(problems.number(rng, rng.randrange(1, 5))) for _ in range(rng.randrange(3, 7))]
+        values = [
+            str(problems.number(rng, rng.randrange(1, 5))) for _ in range(rng.randrange(3, 7))
+        ]
         task, text = ", ".join(values), "\n".join(f"{first}: {first}" for first in values)
     start = [BOS, USER, *encode(task), ASSISTANT, THINK, *encode("\n")]
     return Example([*start, *encode(text), EOS], len(start))
@@ -136,7 +195,9 @@ def judged(task: str, lines: list[tuple[str, str]]) -> Example:
     return Example([*ids, EOS], loss_from, frozenset(given))
 
 
-def batches(seed: int, batch_tokens: int, drill_share_at: list[tuple[int, float]]) -> Iterator[list[Example]]:
+def batches(
+    seed: int, batch_tokens: int, drill_share_at: list[tuple[int, float]]
+) -> Iterator[list[Example]]:
     """Batches of examples of like length, about `batch_tokens` tokens each with padding, without end.
 
     `drill_share_at` lists (batches given so far, share of drills from there on).
@@ -145,7 +206,10 @@ def batches(seed: int, batch_tokens: int, drill_share_at: list[tuple[int, float]
     given = 0
     while True:
         share = [share for start, share in drill_share_at if given >= start][-1]
-        pool = sorted((drill(rng) if rng.random() < share else example(rng) for _ in range(600)), key=lambda item: len(item.ids))
+        pool = sorted(
+            (drill(rng) if rng.random() < share else example(rng) for _ in range(600)),
+            key=lambda item: len(item.ids),
+        )
         groups: list[list[Example]] = [[]]
         for item in pool:
             if groups[-1] and len(item.ids) * (len(groups[-1]) + 1) > batch_tokens:

@@ -63,16 +63,29 @@ def evaluate(reasoner: Reasoner, items: list[Item], voted: int) -> dict[str, dic
     def note(column: str, item: Item, value: float) -> None:
         columns[column][item["family"]].append(value)
 
-    greedy = run(lambda i: reasoner.stream(messages(items[i]), temperature=0, max_tokens=1500), len(items))
+    greedy = run(
+        lambda i: reasoner.stream(messages(items[i]), temperature=0, max_tokens=1500), len(items)
+    )
     for item, reply in zip(items, greedy, strict=True):
         note("greedy", item, right(item, reply))
         note("thinking tokens", item, reply.usage.thinking_tokens)
-    default = run(lambda i: reasoner.stream(messages(items[i]), seed=i, max_tokens=1500), len(items))
+    default = run(
+        lambda i: reasoner.stream(messages(items[i]), seed=i, max_tokens=1500), len(items)
+    )
     for item, reply in zip(items, default, strict=True):
         note("T=0.6", item, right(item, reply))
-    chosen = [index for index, item in enumerate(items) if sum(other["family"] == item["family"] for other in items[:index]) < voted]
+    chosen = [
+        index
+        for index, item in enumerate(items)
+        if sum(other["family"] == item["family"] for other in items[:index]) < voted
+    ]
     jobs = [(index, vote) for index in chosen for vote in range(VOTES)]
-    sampled = run(lambda j: reasoner.stream(messages(items[jobs[j][0]]), temperature=1.0, top_p=1.0, seed=j, max_tokens=1500), len(jobs))
+    sampled = run(
+        lambda j: reasoner.stream(
+            messages(items[jobs[j][0]]), temperature=1.0, top_p=1.0, seed=j, max_tokens=1500
+        ),
+        len(jobs),
+    )
     for place, index in enumerate(chosen):
         votes = sampled[place * VOTES : (place + 1) * VOTES]
         note("T=1", items[index], sum(right(items[index], reply) for reply in votes) / VOTES)
@@ -85,16 +98,23 @@ def evaluate(reasoner: Reasoner, items: list[Item], voted: int) -> dict[str, dic
     return {column: summary(families) for column, families in columns.items()}
 
 
-def cut(reasoner: Reasoner, items: list[Item], chosen: list[int], budgets: dict[int, int], job: int) -> Stream:
+def cut(
+    reasoner: Reasoner, items: list[Item], chosen: list[int], budgets: dict[int, int], job: int
+) -> Stream:
     """The greedy reply with the thought closed after its budget, without a landing message, which tiny has never seen."""
     index = chosen[job]
-    return reasoner.stream(messages(items[index]), temperature=0, thinking_budget=budgets[index], landing="")
+    return reasoner.stream(
+        messages(items[index]), temperature=0, thinking_budget=budgets[index], landing=""
+    )
 
 
 def summary(families: dict[str, list[float]]) -> dict[str, float]:
     """Mean of each family, and of all items."""
     everything = [value for values in families.values() for value in values]
-    return {**{family: sum(values) / len(values) for family, values in families.items()}, "ALL": sum(everything) / len(everything)}
+    return {
+        **{family: sum(values) / len(values) for family, values in families.items()},
+        "ALL": sum(everything) / len(everything),
+    }
 
 
 def table(columns: dict[str, dict[str, float]]) -> str:
@@ -104,7 +124,11 @@ def table(columns: dict[str, dict[str, float]]) -> str:
     for name, values in columns.items():
         scale = 1 if "tokens" in name else 100
         digits = 0 if "tokens" in name else 1
-        lines.append(f"| {name} | " + " | ".join(f"{values[family] * scale:.{digits}f}" for family in families) + " |")
+        lines.append(
+            f"| {name} | "
+            + " | ".join(f"{values[family] * scale:.{digits}f}" for family in families)
+            + " |"
+        )
     return "\n".join(lines)
 
 
@@ -112,17 +136,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--set", default="test", choices=("dev", "test"))
     parser.add_argument("--model", default="tiny")
-    parser.add_argument("--limit", type=int, default=100, help="items of each family for the greedy and T=0.6 rows")
-    parser.add_argument("--voted", type=int, default=40, help="items of each family for the voting and cutting rows")
+    parser.add_argument(
+        "--limit", type=int, default=100, help="items of each family for the greedy and T=0.6 rows"
+    )
+    parser.add_argument(
+        "--voted", type=int, default=40, help="items of each family for the voting and cutting rows"
+    )
     arguments = parser.parse_args()
-    items = [json.loads(line) for line in (SETS / f"{arguments.set}.jsonl").read_text("utf-8").splitlines()]
     items = [
-        item for index, item in enumerate(items) if sum(other["family"] == item["family"] for other in items[:index]) < arguments.limit
+        json.loads(line)
+        for line in (SETS / f"{arguments.set}.jsonl").read_text("utf-8").splitlines()
+    ]
+    items = [
+        item
+        for index, item in enumerate(items)
+        if sum(other["family"] == item["family"] for other in items[:index]) < arguments.limit
     ]
     with minireason.load(arguments.model, n_seq_max=STREAMS, n_threads=1) as reasoner:
         columns = evaluate(reasoner, items, arguments.voted)
     print(table(columns))
-    print(json.dumps({"set": arguments.set, "model": arguments.model, "items": len(items), "columns": columns}))
+    print(
+        json.dumps(
+            {
+                "set": arguments.set,
+                "model": arguments.model,
+                "items": len(items),
+                "columns": columns,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

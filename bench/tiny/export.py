@@ -29,7 +29,9 @@ def write(state: dict[str, torch.Tensor], shape: Shape, path: Path) -> None:
     writer = gguf.GGUFWriter(path, "qwen2")
     writer.add_type("model")
     writer.add_name("minireason tiny")
-    writer.add_description("Demonstration and test model: small sums and letter counting in R1's format. Not an assistant.")
+    writer.add_description(
+        "Demonstration and test model: small sums and letter counting in R1's format. Not an assistant."
+    )
     writer.add_license("MIT")
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
@@ -46,7 +48,11 @@ def write(state: dict[str, torch.Tensor], shape: Shape, path: Path) -> None:
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("deepseek-r1-qwen")
     writer.add_token_list([*names, *corpus.SPECIAL])
-    writer.add_token_types([gguf.TokenType.NORMAL] * 256 + [gguf.TokenType.CONTROL] * 4 + [gguf.TokenType.USER_DEFINED] * 2)
+    writer.add_token_types(
+        [gguf.TokenType.NORMAL] * 256
+        + [gguf.TokenType.CONTROL] * 4
+        + [gguf.TokenType.USER_DEFINED] * 2
+    )
     # llama.cpp wants at least one merge; the bytes FF FF never occur in UTF-8.
     writer.add_token_merges([f"{names[255]} {names[255]}"])
     writer.add_bos_token_id(corpus.BOS)
@@ -76,7 +82,14 @@ def agreement(model: Tiny, path: Path) -> tuple[float, float]:
 
     leave_out_amx()  # crashes on some CPUs
     text = "347 + 586\nones 7+6=13, so 3\ntens 4+8+1=13, so 33\nhundreds 3+5+1=9, so 933\n347 + 586 = 933"
-    ids = [corpus.BOS, corpus.USER, *corpus.encode("What is 347 + 586?"), corpus.ASSISTANT, corpus.THINK, *corpus.encode("\n" + text)]
+    ids = [
+        corpus.BOS,
+        corpus.USER,
+        *corpus.encode("What is 347 + 586?"),
+        corpus.ASSISTANT,
+        corpus.THINK,
+        *corpus.encode("\n" + text),
+    ]
     with torch.no_grad():
         ours = model.output(model(torch.tensor([ids])))[0].numpy()
     other = llama_cpp.Llama(str(path), n_ctx=512, logits_all=True, verbose=False)
@@ -93,7 +106,9 @@ def main() -> None:
     write(model.state_dict(), model.shape, out)
     same, difference = agreement(model, out)
     count = sum(parameter.numel() for parameter in model.parameters())
-    print(f"{out}: {out.stat().st_size:,} bytes, step {saved['step']} of {saved['steps']}, {count:,} parameters")
+    print(
+        f"{out}: {out.stat().st_size:,} bytes, step {saved['step']} of {saved['steps']}, {count:,} parameters"
+    )
     print(
         f"llama.cpp (Q8_0) and PyTorch (float32) pick the same next token at {same:.1%} of positions; "
         f"largest logit difference {difference:.3f}"

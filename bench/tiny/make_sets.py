@@ -29,7 +29,13 @@ def items(seed: int) -> list[dict[str, object]]:
             count += 1
             history = [list(turn) for turn in problem.history]
             chosen.append(
-                {"family": family, "question": problem.question, "answer": problem.answer, "history": history, "key": problem.key}
+                {
+                    "family": family,
+                    "question": problem.question,
+                    "answer": problem.answer,
+                    "history": history,
+                    "key": problem.key,
+                }
             )
     return chosen
 

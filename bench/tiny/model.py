@@ -84,7 +84,12 @@ class Tiny(nn.Module):
     def _init(self) -> None:
         nn.init.normal_(self.token_embd.weight, std=0.5)
         for name, parameter in self.named_parameters():
-            if name.endswith("bias") or name.startswith("output.") or "attn_output" in name or "ffn_down" in name:
+            if (
+                name.endswith("bias")
+                or name.startswith("output.")
+                or "attn_output" in name
+                or "ffn_down" in name
+            ):
                 nn.init.zeros_(parameter)
             elif parameter.ndim == 2 and "token_embd" not in name:
                 nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)

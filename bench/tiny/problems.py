@@ -92,7 +92,9 @@ def pair_key(op: str, *numbers: int) -> str:
 def binary(rng: random.Random, op: str) -> tuple[int, int]:
     """Two operands within what the model is taught: up to 4 digits to add or subtract, up to 2 x 2 or 3 x 1 to multiply."""
     if op == "mul":
-        left, right = rng.choices(((1, 1), (2, 1), (1, 2), (2, 2), (3, 1), (1, 3)), (1, 2, 2, 6, 2, 1))[0]
+        left, right = rng.choices(
+            ((1, 1), (2, 1), (1, 2), (2, 2), (3, 1), (1, 3)), (1, 2, 2, 6, 2, 1)
+        )[0]
         return number(rng, left), number(rng, right)
     weights = (1, 3, 4, 2)
     left, right = number(rng, size(rng, weights)), number(rng, size(rng, weights))
@@ -117,12 +119,20 @@ ASK = {
 
 def make_binary(rng: random.Random, op: str) -> Problem:
     left, right = binary(rng, op)
-    question = rng.choice(ASK[op]).format(left, right) if rng.random() < 0.7 else ASK[op][0].format(left, right)
-    return Problem(op, question, op, (left, right), str(evaluate(op, left, right)), pair_key(op, left, right))
+    question = (
+        rng.choice(ASK[op]).format(left, right)
+        if rng.random() < 0.7
+        else ASK[op][0].format(left, right)
+    )
+    return Problem(
+        op, question, op, (left, right), str(evaluate(op, left, right)), pair_key(op, left, right)
+    )
 
 
 def make_sum(rng: random.Random) -> Problem:
-    terms = tuple(number(rng, size(rng, (3, 4, 2))) for _ in range(rng.choices((3, 4, 5), (4, 3, 2))[0]))
+    terms = tuple(
+        number(rng, size(rng, (3, 4, 2))) for _ in range(rng.choices((3, 4, 5), (4, 3, 2))[0])
+    )
     plus = " + ".join(map(str, terms))
     commas = ", ".join(map(str, terms[:-1])) + f" and {terms[-1]}"
     question = rng.choice(
@@ -151,9 +161,19 @@ def make_max(rng: random.Random) -> Problem:
         if value > 0 and value not in values:
             values.append(value)
     kind = rng.choice(("largest", "smallest"))
-    other = {"largest": ("largest", "biggest", "highest"), "smallest": ("smallest", "lowest", "least")}[kind]
-    commas, options = ", ".join(map(str, values)), ", ".join(map(str, values[:-1])) + f" or {values[-1]}"
-    which = {"largest": "larger", "smallest": "smaller"}[kind] if count == 2 and rng.random() < 0.6 else rng.choice(other)
+    other = {
+        "largest": ("largest", "biggest", "highest"),
+        "smallest": ("smallest", "lowest", "least"),
+    }[kind]
+    commas, options = (
+        ", ".join(map(str, values)),
+        ", ".join(map(str, values[:-1])) + f" or {values[-1]}",
+    )
+    which = (
+        {"largest": "larger", "smallest": "smaller"}[kind]
+        if count == 2 and rng.random() < 0.6
+        else rng.choice(other)
+    )
     question = rng.choice(
         (
             f"Which is {which}, {options}?",
@@ -169,7 +189,11 @@ def pseudo_word(rng: random.Random) -> str:
     """A pronounceable string of 3 to 12 letters in which letters and syllables repeat."""
     syllables = [
         "".join(
-            (rng.choice("bcdfghjklmnpqrstvwxyz"), rng.choice("aeiouy"), rng.choice(("", "", "r", "s", "n", "l", "tt", "ss", "rr", "pp")))
+            (
+                rng.choice("bcdfghjklmnpqrstvwxyz"),
+                rng.choice("aeiouy"),
+                rng.choice(("", "", "r", "s", "n", "l", "tt", "ss", "rr", "pp")),
+            )
         )
         for _ in range(3)
     ]
@@ -184,7 +208,9 @@ def make_count(rng: random.Random) -> Problem:
     elif draw < 0.85:
         word = pseudo_word(rng)
     else:
-        word = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randrange(3, 11)))
+        word = "".join(
+            rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randrange(3, 11))
+        )
     letter = rng.choice(word) if rng.random() < 0.8 else rng.choice("abcdefghijklmnopqrstuvwxyz")
     shown = word.capitalize() if rng.random() < 0.08 else word
     question = rng.choice(
@@ -199,7 +225,14 @@ def make_count(rng: random.Random) -> Problem:
             f'How many times does the letter {letter} appear in "{shown}"?',
         )
     )
-    return Problem("count", question, "count", (word, letter), str(word.count(letter)), f"count:{word},{letter}")
+    return Problem(
+        "count",
+        question,
+        "count",
+        (word, letter),
+        str(word.count(letter)),
+        f"count:{word},{letter}",
+    )
 
 
 STORIES = (
@@ -230,7 +263,15 @@ def make_word(rng: random.Random) -> Problem:
         "sub": f"{left} without {right}, so subtract.",
         "mul": f"{left} times {right}, so multiply.",
     }[op]
-    return Problem("word", question, op, (left, right), str(evaluate(op, left, right)), pair_key(op, left, right), note=note)
+    return Problem(
+        "word",
+        question,
+        op,
+        (left, right),
+        str(evaluate(op, left, right)),
+        pair_key(op, left, right),
+        note=note,
+    )
 
 
 FOLLOW_UPS = {
@@ -250,7 +291,14 @@ def make_follow(rng: random.Random) -> Problem:
     question = rng.choice(FOLLOW_UPS[op]).format(right)
     history = ((first.question, boxed(first.answer)),)
     return Problem(
-        "follow", question, op, (left, right), str(evaluate(op, left, right)), pair_key(op, left, right), history, note=f"That was {left}."
+        "follow",
+        question,
+        op,
+        (left, right),
+        str(evaluate(op, left, right)),
+        pair_key(op, left, right),
+        history,
+        note=f"That was {left}.",
     )
 
 

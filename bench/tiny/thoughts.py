@@ -41,7 +41,9 @@ class Scratchpad:
             first, second = left // 10**place % 10, right // 10**place % 10
             total = min(19, self.slip(first + second + carry))
             tail = f"{total % 10}{tail}"
-            self.write(f"{PLACES[place]} {first}+{second}{f'+{carry}' if carry else ''}={total}, so {tail}")
+            self.write(
+                f"{PLACES[place]} {first}+{second}{f'+{carry}' if carry else ''}={total}, so {tail}"
+            )
             carry, place = total // 10, place + 1
             self.carries += carry
         if carry:
@@ -82,7 +84,9 @@ class Scratchpad:
             first = left // 10**place % 10
             product = self.slip(first * digit + carry)
             tail = f"{product % 10}{tail}"
-            self.write(f"{PLACES[place]} {first}*{digit}{f'+{carry}' if carry else ''}={product}, so {tail}")
+            self.write(
+                f"{PLACES[place]} {first}*{digit}{f'+{carry}' if carry else ''}={product}, so {tail}"
+            )
             carry, place = product // 10, place + 1
         if carry:
             tail = f"{carry}{tail}"

@@ -35,7 +35,12 @@ class Muon:
     is slow without hardware for it.
     """
 
-    def __init__(self, parameters: Iterable[torch.nn.Parameter], momentum: float = 0.95, weight_decay: float = 0.05) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[torch.nn.Parameter],
+        momentum: float = 0.95,
+        weight_decay: float = 0.05,
+    ) -> None:
         self.momentum, self.weight_decay = momentum, weight_decay
         shapes: dict[torch.Size, list[torch.nn.Parameter]] = {}
         for parameter in parameters:
@@ -45,7 +50,9 @@ class Muon:
     @torch.no_grad()
     def step(self, lr: float) -> None:
         for group, buffer in self.groups:
-            gradient = torch.stack([parameter.grad for parameter in group if parameter.grad is not None])
+            gradient = torch.stack(
+                [parameter.grad for parameter in group if parameter.grad is not None]
+            )
             buffer.lerp_(gradient, 1 - self.momentum)
             update = orthogonal(gradient.lerp(buffer, self.momentum))
             scale = max(1.0, update.shape[1] / update.shape[2]) ** 0.5
@@ -86,7 +93,9 @@ def rate(step: int, steps: int) -> float:
 
 
 def train(rank: int, arguments: argparse.Namespace) -> None:
-    dist.init_process_group("gloo", init_method=arguments.meeting.as_uri(), rank=rank, world_size=WORKERS)
+    dist.init_process_group(
+        "gloo", init_method=arguments.meeting.as_uri(), rank=rank, world_size=WORKERS
+    )
     torch.set_num_threads(1)
     torch.manual_seed(arguments.seed)
     model = Tiny(Shape())
@@ -108,7 +117,9 @@ def train(rank: int, arguments: argparse.Namespace) -> None:
         dist.all_reduce(flat)
         flat /= WORKERS
         flat *= min(1.0, 1.0 / (float(flat.norm()) + 1e-6))
-        for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+        for parameter, part in zip(
+            parameters, flat.split([p.numel() for p in parameters]), strict=True
+        ):
             parameter.grad = part.view_as(parameter)
         factor = rate(step, steps)
         muon.step(arguments.lr * factor)
@@ -125,7 +136,15 @@ def train(rank: int, arguments: argparse.Namespace) -> None:
             )
             recent = 0.0
         if rank == 0 and ((step + 1) % 500 == 0 or step + 1 == steps):
-            torch.save({"model": model.state_dict(), "step": step + 1, "steps": steps, "seed": arguments.seed}, out)
+            torch.save(
+                {
+                    "model": model.state_dict(),
+                    "step": step + 1,
+                    "steps": steps,
+                    "seed": arguments.seed,
+                },
+                out,
+            )
     dist.destroy_process_group()
 
 
@@ -138,7 +157,11 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.meeting = Path(tempfile.mkdtemp()) / "meeting"
     # glibc gives large blocks back to the system at once and page faults are dear in a virtual machine: keep them.
-    os.environ |= {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "8589934592", "MALLOC_TOP_PAD_": "134217728"}
+    os.environ |= {
+        "MALLOC_MMAP_THRESHOLD_": "33554432",
+        "MALLOC_TRIM_THRESHOLD_": "8589934592",
+        "MALLOC_TOP_PAD_": "134217728",
+    }
     torch.multiprocessing.start_processes(train, (arguments,), nprocs=WORKERS, start_method="spawn")
 
 

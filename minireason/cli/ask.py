@@ -22,12 +22,21 @@ if TYPE_CHECKING:
 @expand
 def ask(
     question: Annotated[
-        str | None, typer.Argument(help="The question; text on standard input is added after a blank line.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="The question; text on standard input is added after a blank line.",
+            show_default=False,
+        ),
     ] = None,
     *,
     asked: Asked,
     thinking: options.Thinking = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the reply, its token counts and times.")] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print one JSON object with the reply, its token counts and times."
+        ),
+    ] = False,
 ) -> int:
     """Ask one question: the thinking goes to standard error, the answer to standard output."""
     from minireason.cli.markdown import Answer
@@ -35,7 +44,12 @@ def ask(
     text = whole_question(question)
     sink = render.Thinking(thinking or ("hide" if as_json else "stderr"))
     try:
-        reply = run(asked, text, sink, None if as_json else Answer(plain=Settings(**asked.settings).structured))
+        reply = run(
+            asked,
+            text,
+            sink,
+            None if as_json else Answer(plain=Settings(**asked.settings).structured),
+        )
     finally:
         sink.close()
     if as_json:
@@ -43,7 +57,9 @@ def ask(
     else:
         render.facts(reply)
     if reply.finish_reason == "length" and asked.structured:
-        render.error_line("The answer was cut off before it was whole; allow more with --max-tokens, or bound it more tightly.")
+        render.error_line(
+            "The answer was cut off before it was whole; allow more with --max-tokens, or bound it more tightly."
+        )
         return 7
     return 130 if reply.finish_reason == "cancelled" else 0
 
@@ -58,7 +74,9 @@ def run(asked: Asked, text: str, thinking: render.Thinking, answer: Answer | Non
         name = asked.model_name()
         progress.loading(name)
         with load(name, on_progress=progress.loaded_share, **asked.load) as reasoner:
-            stream = reasoner.stream(asked.messages(text), on_prefill=progress.prefill, **asked.settings)
+            stream = reasoner.stream(
+                asked.messages(text), on_prefill=progress.prefill, **asked.settings
+            )
             progress.say("thinking ...")
             reply = show(stream, thinking, answer, progress.clear)
             if answer and not reply.answer:
@@ -75,7 +93,9 @@ def whole_question(argument: str | None) -> str:
         try:
             parts.append(sys.stdin.buffer.read().decode("utf-8").strip("\r\n"))
         except UnicodeDecodeError as error:
-            raise UsageError(f"Standard input is not UTF-8 text (byte {error.start}); convert it first, for example with iconv.") from None
+            raise UsageError(
+                f"Standard input is not UTF-8 text (byte {error.start}); convert it first, for example with iconv."
+            ) from None
         except OSError:  # closed by whoever started us
             pass
     text = "\n\n".join(part for part in parts if part.strip())

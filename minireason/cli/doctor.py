@@ -34,7 +34,10 @@ class Finding:
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
     """Report what is found on this machine and used, and how to mend what is wrong; exit code 1 if anything is."""
     findings = [
-        Finding("minireason", f"{__version__}, Python {platform.python_version()} on {platform.platform()}"),
+        Finding(
+            "minireason",
+            f"{__version__}, Python {platform.python_version()} on {platform.platform()}",
+        ),
         *_engine(),
         *_store(),
         *_network(),
@@ -43,7 +46,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         print(json.dumps([asdict(finding) for finding in findings]))
     else:
         for finding in findings:
-            print(render.harmless(f"{'!' if finding.mend else ' '} {finding.what:16} {finding.found}"))
+            print(
+                render.harmless(f"{'!' if finding.mend else ' '} {finding.what:16} {finding.found}")
+            )
             if finding.mend:
                 print(render.harmless(f"  {'':16} -> {finding.mend}"))
     return 1 if any(finding.mend for finding in findings) else 0
@@ -54,14 +59,18 @@ def _engine() -> list[Finding]:
         from minireason.reasoner import engine_info, load
     except MinireasonError as error:
         return [Finding("llama.cpp", "cannot be loaded", str(error))]
-    findings = [Finding("llama.cpp", f"llama-cpp-python {version('llama-cpp-python')}; {engine_info()}")]
+    findings = [
+        Finding("llama.cpp", f"llama-cpp-python {version('llama-cpp-python')}; {engine_info()}")
+    ]
     try:
         with load("tiny") as reasoner:
             right = reasoner.ask("What is 2 + 3?", temperature=0).boxed == "5"
         findings.append(
             Finding(
                 "trial run",
-                "the built-in model adds 2 and 3" if right else "the built-in model gives a wrong sum",
+                "the built-in model adds 2 and 3"
+                if right
+                else "the built-in model gives a wrong sum",
                 "" if right else _REINSTALL,
             )
         )
@@ -70,28 +79,55 @@ def _engine() -> list[Finding]:
     return findings + _machine(options.machine())
 
 
-_REINSTALL = "install llama.cpp again: pip install --force-reinstall --no-cache-dir llama-cpp-python"
+_REINSTALL = (
+    "install llama.cpp again: pip install --force-reinstall --no-cache-dir llama-cpp-python"
+)
 
 
 def _machine(machine: Hardware) -> list[Finding]:
     findings = [
-        Finding("CPU", f"{machine.cores} cores used; {' '.join(machine.simd) or 'vector instructions unknown'}"),
-        Finding("memory", f"{machine.free_bytes / 2**30:.1f} of {machine.total_bytes / 2**30:.1f} GiB free" + _speed(machine)),
+        Finding(
+            "CPU",
+            f"{machine.cores} cores used; {' '.join(machine.simd) or 'vector instructions unknown'}",
+        ),
+        Finding(
+            "memory",
+            f"{machine.free_bytes / 2**30:.1f} of {machine.total_bytes / 2**30:.1f} GiB free"
+            + _speed(machine),
+        ),
     ]
     findings += [
-        Finding("GPU", f"{gpu.description}, {gpu.free_bytes / 2**30:.1f} of {gpu.total_bytes / 2**30:.1f} GiB free") for gpu in machine.gpus
+        Finding(
+            "GPU",
+            f"{gpu.description}, {gpu.free_bytes / 2**30:.1f} of {gpu.total_bytes / 2**30:.1f} GiB free",
+        )
+        for gpu in machine.gpus
     ]
     unused = hardware.unusable_gpus(machine.gpus)
-    findings += [Finding("GPU", f"{name} is there, and this llama.cpp was built without support for it", line) for name, line in unused]
+    findings += [
+        Finding(
+            "GPU", f"{name} is there, and this llama.cpp was built without support for it", line
+        )
+        for name, line in unused
+    ]
     if not machine.gpus and not unused:
         findings.append(Finding("GPU", "none; everything runs on the CPU"))
     best = choose.best(machine)
-    findings.append(Finding("best that fits", f"{best[0].name}:{best[1].name}" if best else "no R1 distill; see minireason models"))
+    findings.append(
+        Finding(
+            "best that fits",
+            f"{best[0].name}:{best[1].name}" if best else "no R1 distill; see minireason models",
+        )
+    )
     return findings
 
 
 def _speed(machine: Hardware) -> str:
-    return f", read at {machine.bandwidth_bytes_per_s / 1e9:.1f} GB/s" if machine.bandwidth_bytes_per_s else ""
+    return (
+        f", read at {machine.bandwidth_bytes_per_s / 1e9:.1f} GB/s"
+        if machine.bandwidth_bytes_per_s
+        else ""
+    )
 
 
 def _store() -> list[Finding]:
@@ -99,10 +135,18 @@ def _store() -> list[Finding]:
     folder = places.data_dir()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
-        findings.append(Finding("data", f"{folder} cannot be written", "set MINIREASON_HOME to a directory of yours"))
+        findings.append(
+            Finding(
+                "data", f"{folder} cannot be written", "set MINIREASON_HOME to a directory of yours"
+            )
+        )
     else:
         free = shutil.disk_usage(existing).free
-        mend = "free some space, or set MINIREASON_HOME to a directory on another disk" if free < LOW_DISK_BYTES else ""
+        mend = (
+            "free some space, or set MINIREASON_HOME to a directory on another disk"
+            if free < LOW_DISK_BYTES
+            else ""
+        )
         findings.append(Finding("data", f"{folder}, {free / 1e9:.1f} GB free on that disk", mend))
     try:
         catalog.load()
@@ -111,14 +155,24 @@ def _store() -> list[Finding]:
     else:
         files = [file.label for _, file in store.installed()]
         files += [manifest.label for manifest in store.manifests() if manifest.label not in files]
-        findings.append(Finding("installed", ", ".join(files) or "nothing yet; see minireason models"))
+        findings.append(
+            Finding("installed", ", ".join(files) or "nothing yet; see minireason models")
+        )
     findings += [
-        Finding("manifest", f"{path} is damaged", f"rm '{path}', then pull or import that model again")
+        Finding(
+            "manifest", f"{path} is damaged", f"rm '{path}', then pull or import that model again"
+        )
         for path in store.damaged_manifests()
     ]
     for manifest in store.manifests():
-        if gone := next((file.path for file in manifest.files if not os.path.isfile(file.path)), None):
-            findings.append(Finding("model", f"{manifest.label}: {gone} is gone", f"minireason rm {manifest.label}"))
+        if gone := next(
+            (file.path for file in manifest.files if not os.path.isfile(file.path)), None
+        ):
+            findings.append(
+                Finding(
+                    "model", f"{manifest.label}: {gone} is gone", f"minireason rm {manifest.label}"
+                )
+            )
     return findings
 
 
@@ -127,4 +181,9 @@ def _network() -> list[Finding]:
         return [Finding("network", "switched off; what is installed runs")]
     from huggingface_hub import constants, get_token
 
-    return [Finding("network", f"models come from {constants.ENDPOINT}, {'with' if get_token() else 'without'} a token (not tried now)")]
+    return [
+        Finding(
+            "network",
+            f"models come from {constants.ENDPOINT}, {'with' if get_token() else 'without'} a token (not tried now)",
+        )
+    ]

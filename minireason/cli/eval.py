@@ -30,12 +30,24 @@ class Evaluation(Batch):
 
     samples: Annotated[
         int | None,
-        typer.Option("--samples", "-n", help="Chains for each item. Default: 1; with --replay all there are.", show_default=False),
+        typer.Option(
+            "--samples",
+            "-n",
+            help="Chains for each item. Default: 1; with --replay all there are.",
+            show_default=False,
+        ),
     ] = None
-    limit: Annotated[int | None, typer.Option(help="Only the first items of the set.", show_default=False)] = None
+    limit: Annotated[
+        int | None, typer.Option(help="Only the first items of the set.", show_default=False)
+    ] = None
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Where the chains are kept. Default: a file in the data directory.", show_default=False),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where the chains are kept. Default: a file in the data directory.",
+            show_default=False,
+        ),
     ] = None
 
     def __post_init__(self) -> None:
@@ -58,20 +70,31 @@ class _Done:
 @expand
 def evaluate(
     file: Annotated[
-        Path | None, typer.Argument(help='The set: lines like {"question": "2 + 2?", "answer": "4"}.', show_default=False)
+        Path | None,
+        typer.Argument(
+            help='The set: lines like {"question": "2 + 2?", "answer": "4"}.', show_default=False
+        ),
     ] = None,
     *,
     how: Evaluation,
     asked: Asked,
     replay: Annotated[
         Path | None,
-        typer.Option(help="Generate nothing: what each stopping rule would have cost and answered, by these traces.", show_default=False),
+        typer.Option(
+            help="Generate nothing: what each stopping rule would have cost and answered, by these traces.",
+            show_default=False,
+        ),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(help="Draw accuracy against tokens and agreement against correctness (.png, .svg, .pdf).", show_default=False),
+        typer.Option(
+            help="Draw accuracy against tokens and agreement against correctness (.png, .svg, .pdf).",
+            show_default=False,
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with all scores.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object with all scores.")
+    ] = False,
 ) -> int:
     """Measure how many questions of a set a model gets right, alone and by votes.
 
@@ -83,21 +106,37 @@ def evaluate(
     if plot:
         drawing.check(plot, samples=how.samples if replay else how.samples or 1)
     if replay:
-        if file or how.output or how.limit or how.instruction or asked != Asked(offline=asked.offline):
-            raise UsageError("--replay reads what is there; beside it only --samples, --parallel, --plot and --json mean anything.")
+        if (
+            file
+            or how.output
+            or how.limit
+            or how.instruction
+            or asked != Asked(offline=asked.offline)
+        ):
+            raise UsageError(
+                "--replay reads what is there; beside it only --samples, --parallel, --plot and --json mean anything."
+            )
         done = replayed(replay, how)
     elif file:
         done = run(file, how, asked, quiet=as_json)
     else:
-        raise UsageError("There is no set; give a JSONL file with questions and answers, or --replay and the traces of an earlier run.")
+        raise UsageError(
+            "There is no set; give a JSONL file with questions and answers, or --replay and the traces of an earlier run."
+        )
     for number, problem in done.broken.items():
         render.error_line(f"Line {number} of {done.traces.run.set} is left out: {problem}")
     if not done.finished:
-        render.error_line(f"Stopped with {len(done.traces.chains):,} chains in {done.traces.path}; the same command goes on.")
+        render.error_line(
+            f"Stopped with {len(done.traces.chains):,} chains in {done.traces.path}; the same command goes on."
+        )
         return 130
     parallel = how.changes.get("parallel", "auto")
     report = reports.of(
-        done.traces, done.items, done.samples, policies=bool(replay or plot), parallel=None if parallel == "auto" else parallel
+        done.traces,
+        done.items,
+        done.samples,
+        policies=bool(replay or plot),
+        parallel=None if parallel == "auto" else parallel,
     )
     if plot:
         drawing.draw(report, plot)
@@ -110,7 +149,11 @@ def show(report: Report, done: _Done, *, as_json: bool) -> None:
     from minireason.cli import render_eval
 
     if as_json:
-        print(render.json_line({"traces": str(done.traces.path), **asdict(report), "broken": done.broken}))
+        print(
+            render.json_line(
+                {"traces": str(done.traces.path), **asdict(report), "broken": done.broken}
+            )
+        )
         return
     render_eval.scores(report)
     if report.policies:
@@ -118,7 +161,9 @@ def show(report: Report, done: _Done, *, as_json: bool) -> None:
         render_eval.policies(report)
     if report.left_out:
         items = f"{report.left_out} item{'s' if report.left_out > 1 else ''}"
-        render.note(f"Left out: {items} with fewer than {report.samples} chains; --samples sets the number.")
+        render.note(
+            f"Left out: {items} with fewer than {report.samples} chains; --samples sets the number."
+        )
 
 
 def replayed(path: Path, how: Evaluation) -> _Done:
@@ -129,7 +174,13 @@ def replayed(path: Path, how: Evaluation) -> _Done:
     traces = tracing.load(path)
     if traces.damaged:
         render.error_line(f"{traces.damaged} damaged lines of {path} are left out.")
-    return _Done(traces, list(traces.items.values()), how.samples or reports.most_samples(traces), {}, finished=True)
+    return _Done(
+        traces,
+        list(traces.items.values()),
+        how.samples or reports.most_samples(traces),
+        {},
+        finished=True,
+    )
 
 
 def run(file: Path, how: Evaluation, asked: Asked, *, quiet: bool) -> _Done:
@@ -150,10 +201,22 @@ def run(file: Path, how: Evaluation, asked: Asked, *, quiet: bool) -> _Done:
         traces = tracing.resume(path, wanted)
         missing = traces.missing(items, samples)
         if not quiet:
-            render.note(f"{len(missing):,} of {len(items) * samples:,} chains to run; traces: {path}")
+            render.note(
+                f"{len(missing):,} of {len(items) * samples:,} chains to run; traces: {path}"
+            )
         others = len({item.number for item, _, _ in missing}) < len(items)
-        refused, finished = generate(name, traces, missing, how, asked, others=others, quiet=quiet) if missing else ({}, True)
-    return _Done(traces, [item for item in items if item.number not in refused], samples, found.broken | refused, finished)
+        refused, finished = (
+            generate(name, traces, missing, how, asked, others=others, quiet=quiet)
+            if missing
+            else ({}, True)
+        )
+    return _Done(
+        traces,
+        [item for item in items if item.number not in refused],
+        samples,
+        found.broken | refused,
+        finished,
+    )
 
 
 def identity(name: str, found: ItemSet, how: Evaluation, asked: Asked) -> Run:
@@ -181,7 +244,14 @@ def identity(name: str, found: ItemSet, how: Evaluation, asked: Asked) -> Run:
 
 
 def generate(
-    name: str, traces: Traces, missing: Sequence[tuple[Item, int, bool]], how: Evaluation, asked: Asked, *, others: bool, quiet: bool
+    name: str,
+    traces: Traces,
+    missing: Sequence[tuple[Item, int, bool]],
+    how: Evaluation,
+    asked: Asked,
+    *,
+    others: bool,
+    quiet: bool,
 ) -> tuple[dict[int, str], bool]:
     """Load the model and run these chains: what is wrong with items that cannot be asked, by line, and whether all has been run.
 
@@ -197,9 +267,13 @@ def generate(
     with ExitStack() as stack:
         stack.callback(progress.clear)
         progress.loading(name)
-        reasoner = stack.enter_context(load(name, on_progress=progress.loaded_share, **room_for(parallel, asked.load)))
+        reasoner = stack.enter_context(
+            load(name, on_progress=progress.loaded_share, **room_for(parallel, asked.load))
+        )
         runner = Runner(reasoner, traces.run, asked.settings, vote=(how.samples or 1) > 1)
-        refused = runner.refused(list({item.number: item for item, _, _ in missing}.values()), others=others)
+        refused = runner.refused(
+            list({item.number: item for item, _, _ in missing}.values()), others=others
+        )
         missing = [entry for entry in missing if entry[0].number not in refused]
         progress.clear()
         stack.enter_context(interrupts(runner.cancel))
@@ -211,5 +285,7 @@ def generate(
                 ended += not (found[1].replaced and runner.vote)
             meter.show(ended, runner.tokens)
     if parallel != "auto" and runner.parallel < min(parallel, len(missing)):
-        render.error_line(f"There is no room for {parallel} chains at a time, so {runner.parallel} ran at a time.")
+        render.error_line(
+            f"There is no room for {parallel} chains at a time, so {runner.parallel} ran at a time."
+        )
     return refused, ended == len(missing)

@@ -14,10 +14,15 @@ import typer.core
 class Sectioned(typer.core.TyperCommand):
     """A command whose help puts options with a `rich_help_panel` under a heading of their own."""
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:  # classes of click's, of which typer has a copy without public names
+    def format_options(
+        self, ctx: Any, formatter: Any
+    ) -> None:  # classes of click's, of which typer has a copy without public names
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
         for parameter in self.get_params(ctx):
-            heading = getattr(parameter, "rich_help_panel", None) or f"{parameter.param_type_name.title()}s"
+            heading = (
+                getattr(parameter, "rich_help_panel", None)
+                or f"{parameter.param_type_name.title()}s"
+            )
             sections.setdefault(heading, []).extend(filter(None, [parameter.get_help_record(ctx)]))
         for heading, lines in sections.items():
             if lines:
@@ -28,13 +33,17 @@ class Sectioned(typer.core.TyperCommand):
 def expand(command: Callable[..., int]) -> Callable[..., int]:
     """Decorate a command so that a parameter typed with a dataclass of options, like `options.Asked`, looks to typer like its fields."""
     signature = inspect.signature(command, eval_str=True)
-    groups = {name: _fields(parameter.annotation) for name, parameter in signature.parameters.items()}
+    groups = {
+        name: _fields(parameter.annotation) for name, parameter in signature.parameters.items()
+    }
 
     @functools.wraps(command)
     def expanded(**values: object) -> int:
         for name, group in groups.items():
             if group:
-                values[name] = signature.parameters[name].annotation(**{field: values.pop(field) for field in group})
+                values[name] = signature.parameters[name].annotation(
+                    **{field: values.pop(field) for field in group}
+                )
         return command(**values)
 
     def flat() -> Iterator[inspect.Parameter]:
@@ -42,7 +51,9 @@ def expand(command: Callable[..., int]) -> Callable[..., int]:
             yield from groups[name].values() or [parameter]
 
     options = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in flat()]
-    expanded.__dict__["__signature__"] = signature.replace(parameters=options)  # where inspect, and so typer, looks first
+    expanded.__dict__["__signature__"] = signature.replace(
+        parameters=options
+    )  # where inspect, and so typer, looks first
     return expanded
 
 

@@ -77,7 +77,18 @@ class LiveThinking:
         width = max(2, self._console.width - 1)
         tokens = f", {self._tokens():,} tokens" if self._text else ""
         facts = f"{spinner} {self._state} {self._seconds} s{tokens}"
-        text = harmless(self._text).expandtabs(4).split("\n") if self._text and not self._hidden else []
-        tail = [f"{_INDENT}{piece}" for line in text for piece in chop_cells(line, max(2, width - len(_INDENT))) or [""]][-_TAIL_LINES:]
-        lines = [*tail, f"{facts} · {self._hint}" if cell_len(f"{facts} · {self._hint}") <= width else facts]
+        text = (
+            harmless(self._text).expandtabs(4).split("\n")
+            if self._text and not self._hidden
+            else []
+        )
+        tail = [
+            f"{_INDENT}{piece}"
+            for line in text
+            for piece in chop_cells(line, max(2, width - len(_INDENT))) or [""]
+        ][-_TAIL_LINES:]
+        lines = [
+            *tail,
+            f"{facts} · {self._hint}" if cell_len(f"{facts} · {self._hint}") <= width else facts,
+        ]
         return Text("\n".join(lines), style="dim", no_wrap=True, overflow="crop")

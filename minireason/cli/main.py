@@ -42,9 +42,15 @@ _BadCommandLine = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1]
 """What typer raises for any of them; it carries its own copy of click, which has no public name for it."""
 
 
-@app.callback(invoke_without_command=True, help="Run distilled DeepSeek-R1 models on your own machine, with their thinking streamed.")
+@app.callback(
+    invoke_without_command=True,
+    help="Run distilled DeepSeek-R1 models on your own machine, with their thinking streamed.",
+)
 def _main(
-    context: typer.Context, version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and leave.")] = False
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="Print the version and leave.")
+    ] = False,
 ) -> None:
     if version:
         print(f"minireason {__version__}")

@@ -57,7 +57,9 @@ class Answer:
         began = time.monotonic()
         region.draw(_rendered(self._block), spaced=self._spaced)
         now = time.monotonic()
-        self._next_draw = now + max(_REFRESH_S, (now - began) / _MOST_OF_THE_TIME)  # a long block must not keep the model waiting
+        self._next_draw = now + max(
+            _REFRESH_S, (now - began) / _MOST_OF_THE_TIME
+        )  # a long block must not keep the model waiting
 
     def _finish(self, region: Region, block: str) -> None:
         if not block.strip():

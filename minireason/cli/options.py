@@ -17,7 +17,14 @@ from minireason.errors import NotInstalled, UsageError
 from minireason.events import Message
 from minireason.models import catalog, gguf, places, store
 from minireason.models.hardware import Hardware
-from minireason.settings import EFFORT_TOKENS, ChainChanges, LoadChanges, LoadSettings, Settings, VoteSettings
+from minireason.settings import (
+    EFFORT_TOKENS,
+    ChainChanges,
+    LoadChanges,
+    LoadSettings,
+    Settings,
+    VoteSettings,
+)
 
 MODEL_VARIABLE = "MINIREASON_MODEL"
 _DEFAULTS = Settings()
@@ -31,7 +38,9 @@ _loading = functools.partial(typer.Option, show_default=False, rich_help_panel="
 
 def complete_installed(start: str) -> Iterator[str]:
     """Names of installed models for the shell's completion."""
-    names = [manifest.label for manifest in store.manifests()] + [file.label for _, file in store.installed()]
+    names = [manifest.label for manifest in store.manifests()] + [
+        file.label for _, file in store.installed()
+    ]
     yield from sorted({name for name in names if name.startswith(start)})
 
 
@@ -42,11 +51,19 @@ def complete_model(start: str) -> Iterator[str]:
 
 
 ModelName = Annotated[
-    str, typer.Argument(help="NAME, NAME:QUANT or hf:owner/repo/file.gguf.", autocompletion=complete_model, show_default=False)
+    str,
+    typer.Argument(
+        help="NAME, NAME:QUANT or hf:owner/repo/file.gguf.",
+        autocompletion=complete_model,
+        show_default=False,
+    ),
 ]
 Thinking = Annotated[
     str | None,
-    typer.Option(help="Where the thinking goes: show (standard output), stderr, hide, or a file.", show_default="stderr; with --json hide"),
+    typer.Option(
+        help="Where the thinking goes: show (standard output), stderr, hide, or a file.",
+        show_default="stderr; with --json hide",
+    ),
 ]
 
 
@@ -55,13 +72,17 @@ def _read_schema(file: str) -> dict[str, Any]:
     try:
         schema = json.loads(Path(file).read_text("utf-8-sig"))
     except OSError as error:
-        raise UsageError(f"The schema {file} could not be read ({error.strerror or error}); give the path of a file.") from None
+        raise UsageError(
+            f"The schema {file} could not be read ({error.strerror or error}); give the path of a file."
+        ) from None
     except RecursionError:
         raise UsageError(f"The schema {file} is nested too deeply; make it flatter.") from None
     except ValueError as error:
         raise UsageError(f"The schema {file} is not JSON ({error}); mend it there.") from None
     if not isinstance(schema, dict):
-        raise UsageError(f'The schema {file} has to be a JSON object such as {{"type": "object", ...}}.')
+        raise UsageError(
+            f'The schema {file} has to be a JSON object such as {{"type": "object", ...}}.'
+        )
     return schema
 
 
@@ -96,47 +117,97 @@ class Asked:
         ),
     ] = None
     system: Annotated[
-        str | None, typer.Option(help="A system prompt. The R1 distills are meant to be used without one.", show_default=False)
+        str | None,
+        typer.Option(
+            help="A system prompt. The R1 distills are meant to be used without one.",
+            show_default=False,
+        ),
     ] = None
     offline: Annotated[
         bool,
-        typer.Option("--offline", callback=_forbid_network, help=f"Use no network; the same as {places.OFFLINE_VARIABLES[0]}=1."),
+        typer.Option(
+            "--offline",
+            callback=_forbid_network,
+            help=f"Use no network; the same as {places.OFFLINE_VARIABLES[0]}=1.",
+        ),
     ] = False
 
     effort: Annotated[
         str | None,
-        _thinking(help="How much to think: " + ", ".join(f"{name} {tokens:,}" for name, tokens in EFFORT_TOKENS.items()) + " tokens."),
+        _thinking(
+            help="How much to think: "
+            + ", ".join(f"{name} {tokens:,}" for name, tokens in EFFORT_TOKENS.items())
+            + " tokens."
+        ),
     ] = None
-    thinking_budget: Annotated[int | None, _thinking(help="Tokens of thinking, after which the thought is landed.")] = None
-    thinking_seconds: Annotated[float | None, _thinking(help="Seconds of thinking, after which the thought is landed.")] = None
-    loop_check: Annotated[bool | None, _thinking("--no-loop-check", callback=_off, help="Let a thought go round in circles.")] = None
+    thinking_budget: Annotated[
+        int | None, _thinking(help="Tokens of thinking, after which the thought is landed.")
+    ] = None
+    thinking_seconds: Annotated[
+        float | None, _thinking(help="Seconds of thinking, after which the thought is landed.")
+    ] = None
+    loop_check: Annotated[
+        bool | None,
+        _thinking("--no-loop-check", callback=_off, help="Let a thought go round in circles."),
+    ] = None
 
     schema: Annotated[
         dict[str, Any] | None,
-        _answer(parser=_read_schema, metavar="FILE", help="Answer with JSON that fits the JSON schema in this file."),
+        _answer(
+            parser=_read_schema,
+            metavar="FILE",
+            help="Answer with JSON that fits the JSON schema in this file.",
+        ),
     ] = None
-    choices: Annotated[list[str] | None, _answer("--choice", metavar="TEXT", help="Answer with one of these; give it once for each.")] = (
-        None
-    )
-    regex: Annotated[str | None, _answer(help="Answer with text that fits this regular expression.")] = None
+    choices: Annotated[
+        list[str] | None,
+        _answer(
+            "--choice", metavar="TEXT", help="Answer with one of these; give it once for each."
+        ),
+    ] = None
+    regex: Annotated[
+        str | None, _answer(help="Answer with text that fits this regular expression.")
+    ] = None
 
     temperature: Annotated[
-        float | None, _sampling(help=f"Randomness; 0 always takes the likeliest token. Default: {_DEFAULTS.temperature}.")
+        float | None,
+        _sampling(
+            help=f"Randomness; 0 always takes the likeliest token. Default: {_DEFAULTS.temperature}."
+        ),
     ] = None
     top_p: Annotated[
-        float | None, _sampling(help=f"Sample from the likeliest tokens that make up this share. Default: {_DEFAULTS.top_p}.")
+        float | None,
+        _sampling(
+            help=f"Sample from the likeliest tokens that make up this share. Default: {_DEFAULTS.top_p}."
+        ),
     ] = None
-    seed: Annotated[int | None, _sampling(help="Repeat a reply: the same seed gives the same text.")] = None
-    max_tokens: Annotated[int | None, _sampling(help="Most tokens of thinking and answer together.")] = None
+    seed: Annotated[
+        int | None, _sampling(help="Repeat a reply: the same seed gives the same text.")
+    ] = None
+    max_tokens: Annotated[
+        int | None, _sampling(help="Most tokens of thinking and answer together.")
+    ] = None
 
-    n_ctx: Annotated[int | None, _loading("--ctx", help="Context in tokens. Default: what the model and the memory allow.")] = None
-    n_threads: Annotated[int | None, _loading("--threads", help="CPU threads. Default: one per physical core.")] = None
+    n_ctx: Annotated[
+        int | None,
+        _loading("--ctx", help="Context in tokens. Default: what the model and the memory allow."),
+    ] = None
+    n_threads: Annotated[
+        int | None, _loading("--threads", help="CPU threads. Default: one per physical core.")
+    ] = None
     n_gpu_layers: Annotated[
-        int | None, _loading("--gpu-layers", help="Layers on the GPU. Default: all, where llama.cpp was built for one.")
+        int | None,
+        _loading(
+            "--gpu-layers",
+            help="Layers on the GPU. Default: all, where llama.cpp was built for one.",
+        ),
     ] = None
     repack: Annotated[
         bool | None,
-        _loading("--repack/--no-repack", help="Rearrange the weights for the CPU. Default: yes, where that makes 4-bit weights faster."),
+        _loading(
+            "--repack/--no-repack",
+            help="Rearrange the weights for the CPU. Default: yes, where that makes 4-bit weights faster.",
+        ),
     ] = None
 
     def __post_init__(self) -> None:
@@ -216,4 +287,6 @@ def machine() -> Hardware:
 
 def interactive() -> bool:
     """Whether there is a person to ask."""
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() and sys.stdout.isatty()
+    return (
+        sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() and sys.stdout.isatty()
+    )

@@ -11,14 +11,25 @@ from typing import Annotated, Any
 import typer
 
 from minireason.cli import options, render
-from minireason.errors import ChecksumMismatch, DoesNotFit, MinireasonError, NotInstalled, StoreError, UsageError
+from minireason.errors import (
+    ChecksumMismatch,
+    DoesNotFit,
+    MinireasonError,
+    NotInstalled,
+    StoreError,
+    UsageError,
+)
 from minireason.models import catalog, choose, download, places, reuse, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.fit import FitPlan
 from minireason.models.store import Manifest
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Fetch without asking, also what does not fit.")]
-_INSTALLED = typer.Argument(help="Installed models.", autocompletion=options.complete_installed, show_default=False)
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", help="Fetch without asking, also what does not fit.")
+]
+_INSTALLED = typer.Argument(
+    help="Installed models.", autocompletion=options.complete_installed, show_default=False
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -29,11 +40,19 @@ def pull(name: options.ModelName, yes: Yes = False, as_json: AsJson = False) -> 
         raise UsageError(f"{spec.name} comes with minireason; there is nothing to fetch.")
     quant = named or spec.quants[spec.default_quant]
     if found := store.installed_file(spec, quant):
-        _say(as_json, {"installed": found.label, "path": str(found.path)}, f"{found.label} is installed already: {found.path}")
+        _say(
+            as_json,
+            {"installed": found.label, "path": str(found.path)},
+            f"{found.label} is installed already: {found.path}",
+        )
         return 0
     approve(spec, quant, yes)
     manifest = fetch(spec, quant)
-    _say(as_json, asdict(manifest), f'{manifest.label} is installed; try: minireason ask --model {manifest.label} "..."')
+    _say(
+        as_json,
+        asdict(manifest),
+        f'{manifest.label} is installed; try: minireason ask --model {manifest.label} "..."',
+    )
     return 0
 
 
@@ -41,19 +60,33 @@ def approve(spec: ModelSpec, quant: Quant, yes: bool) -> None:
     """Say what a model needs and whether it fits; where it does not, ask on a terminal. Raises DoesNotFit for a no."""
     machine = options.machine()
     if not quant.bytes and not reuse.find(quant):
-        quant = replace(quant, bytes=sum(download.describe(quant.repo, file, quant.revision).bytes for file in quant.files))
-    judged = choose.judge(spec, quant, machine) or choose.judge_by_size(store.label(spec, quant), quant.bytes, machine)
+        quant = replace(
+            quant,
+            bytes=sum(
+                download.describe(quant.repo, file, quant.revision).bytes for file in quant.files
+            ),
+        )
+    judged = choose.judge(spec, quant, machine) or choose.judge_by_size(
+        store.label(spec, quant), quant.bytes, machine
+    )
     size = f"{quant.bytes / 1e9:.2g} GB" if quant.bytes < 1e10 else f"{quant.bytes / 1e9:.1f} GB"
     word = catalog.quality(quant.name)
-    render.note(f"{store.label(spec, quant)}: {size} from {quant.repo}" + (f" ({word})" if word else ""))
+    render.note(
+        f"{store.label(spec, quant)}: {size} from {quant.repo}" + (f" ({word})" if word else "")
+    )
     if isinstance(judged, FitPlan):
         speed = f", about {judged.tokens_per_s:.1f} tokens/s" if judged.tokens_per_s else ""
-        render.note(f"It fits: up to {judged.n_ctx:,} tokens of context in {judged.needed_bytes / 2**30:.1f} GiB of memory{speed}.")
+        render.note(
+            f"It fits: up to {judged.n_ctx:,} tokens of context in {judged.needed_bytes / 2**30:.1f} GiB of memory{speed}."
+        )
     elif isinstance(judged, DoesNotFit):
         refusal = choose.instead(judged, quant.bytes, machine)
         if yes:
             render.note(str(refusal))
-        elif not (options.interactive() and render.confirmed(f"{refusal} Fetch it all the same?", default=False)):
+        elif not (
+            options.interactive()
+            and render.confirmed(f"{refusal} Fetch it all the same?", default=False)
+        ):
             raise refusal
 
 
@@ -76,14 +109,20 @@ def rm(
     """Remove installed models. Files of other tools, and files that were imported, stay where they are."""
     for name in names:
         label, freed = store.remove(name)
-        kept = "its file was not copied here, and stays" if not freed else f"{freed / 1e9:.2f} GB freed"
+        kept = (
+            "its file was not copied here, and stays"
+            if not freed
+            else f"{freed / 1e9:.2f} GB freed"
+        )
         _say(as_json, {"removed": label, "freed_bytes": freed}, f"{label} is removed; {kept}.")
     return 0
 
 
 def verify(names: Annotated[list[str] | None, _INSTALLED] = None, as_json: AsJson = False) -> int:
     """Hash installed models again and compare with what they had when they were installed."""
-    wanted = [manifest for name in names for manifest in _named(name)] if names else store.manifests()
+    wanted = (
+        [manifest for name in names for manifest in _named(name)] if names else store.manifests()
+    )
     if not wanted:
         render.note("Nothing is installed that could be verified.")
     problems: dict[str, str] = {}
@@ -97,7 +136,14 @@ def verify(names: Annotated[list[str] | None, _INSTALLED] = None, as_json: AsJso
                 problems[manifest.label] = str(error)
     labels = [manifest.label for manifest in wanted]
     if as_json:
-        print(json.dumps([{"model": label, "ok": label not in problems, "problem": problems.get(label)} for label in labels]))
+        print(
+            json.dumps(
+                [
+                    {"model": label, "ok": label not in problems, "problem": problems.get(label)}
+                    for label in labels
+                ]
+            )
+        )
     else:
         for label in labels:
             print(f"{label}: {render.harmless(problems.get(label, 'as it was installed'))}")
@@ -105,16 +151,28 @@ def verify(names: Annotated[list[str] | None, _INSTALLED] = None, as_json: AsJso
 
 
 def _named(name: str) -> list[Manifest]:
-    found = [manifest for manifest in store.manifests() if name.lower() in (manifest.name.lower(), manifest.label.lower())]
+    found = [
+        manifest
+        for manifest in store.manifests()
+        if name.lower() in (manifest.name.lower(), manifest.label.lower())
+    ]
     if not found:
         path = store.find(name).path
-        raise NotInstalled(f"{name} was not pulled or imported, so there is no hash to compare {path} with; import it first.", path.parent)
+        raise NotInstalled(
+            f"{name} was not pulled or imported, so there is no hash to compare {path} with; import it first.",
+            path.parent,
+        )
     return found
 
 
 def import_models(
-    source: Annotated[str, typer.Argument(help="A .gguf file, or 'ollama' or 'lmstudio' for everything those have.")],
-    name: Annotated[str | None, typer.Option(help="What to call it; default: the file's name.")] = None,
+    source: Annotated[
+        str,
+        typer.Argument(help="A .gguf file, or 'ollama' or 'lmstudio' for everything those have."),
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="What to call it; default: the file's name.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Use GGUF files where they lie, without a copy."""
@@ -140,7 +198,11 @@ def import_models(
             failed += 1
             render.error_line(str(error))
             continue
-        _say(as_json, asdict(manifest), f"{manifest.label} is installed, its file stays at {manifest.path}")
+        _say(
+            as_json,
+            asdict(manifest),
+            f"{manifest.label} is installed, its file stays at {manifest.path}",
+        )
     return 7 if failed else 0
 
 
@@ -153,7 +215,10 @@ def offer() -> str | None:
         return None
     spec, quant = found
     label = store.label(spec, quant)
-    if not render.confirmed(f"No model is installed. Fetch {label} ({quant.bytes / 1e9:.1f} GB), the best that fits here?", default=True):
+    if not render.confirmed(
+        f"No model is installed. Fetch {label} ({quant.bytes / 1e9:.1f} GB), the best that fits here?",
+        default=True,
+    ):
         return None
     return fetch(spec, quant).label
 

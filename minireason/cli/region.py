@@ -60,7 +60,9 @@ class Region:
         return f"\r\x1b[{rows - 1}A" if rows > 1 else "\r"
 
     def _lines(self, what: RenderableType, spaced: bool) -> list[list[Segment]]:
-        width = max(2, self._console.width - 1)  # in the last column erasing to the end of a line would take a character with it
+        width = max(
+            2, self._console.width - 1
+        )  # in the last column erasing to the end of a line would take a character with it
         options = self._console.options.update(width=width)
         lines = [_trimmed(line) for line in self._console.render_lines(what, options, pad=False)]
         while lines and not lines[-1]:
@@ -79,7 +81,9 @@ def _trimmed(line: list[Segment]) -> list[Segment]:
 
     Text made harmless before it was markdown may be so no more: markdown decodes entities, and percent signs in addresses.
     """
-    line = [Segment(harmless(segment.text), segment.style) for segment in line if not segment.control]
+    line = [
+        Segment(harmless(segment.text), segment.style) for segment in line if not segment.control
+    ]
     while line:
         text, style, _ = line.pop()
         if style and style.bgcolor:

@@ -15,7 +15,13 @@ from typing import TextIO
 from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
-from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.progress import Progress as Bar
 from rich.status import Status
 from rich.table import Table
@@ -27,7 +33,9 @@ from minireason.models.pull import Watch
 
 _DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _FORMATTING, _STEERING = re.compile(f"[{_DIRECTIONS}]"), re.compile(f"[{_DIRECTIONS}\x7f-\x9f]")
-_VISIBLE = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"} | {0x7F: "\u2421"}
+_VISIBLE = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"} | {
+    0x7F: "\u2421"
+}
 _VISIBLE |= dict.fromkeys(range(0x80, 0xA0), "\ufffd")
 
 
@@ -52,7 +60,9 @@ def note(message: str) -> None:
 
 def faint(text: str) -> None:
     """Text of the model's that is no answer, on standard error, set in from the rest."""
-    Console(stderr=True).print(Padding(Text(harmless(text), style="dim"), (0, 0, 0, 2), expand=False))
+    Console(stderr=True).print(
+        Padding(Text(harmless(text), style="dim"), (0, 0, 0, 2), expand=False)
+    )
 
 
 def definitions(rows: list[tuple[str, str]]) -> None:
@@ -61,7 +71,11 @@ def definitions(rows: list[tuple[str, str]]) -> None:
     widest = max(cell_len(term) for term, _ in rows)
     if console.width < 2 * widest:
         for term, meaning in rows:
-            console.print(Text(harmless(term)), Padding(Text(harmless(meaning)), (0, 0, 0, 4), expand=False), sep="\n")
+            console.print(
+                Text(harmless(term)),
+                Padding(Text(harmless(meaning)), (0, 0, 0, 4), expand=False),
+                sep="\n",
+            )
         return
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
@@ -75,8 +89,14 @@ def bar(parts: list[tuple[str, int]], whole: int) -> None:
     """Shares of a whole on standard error: one bar, and a line that says which is which."""
     width = max(10, min(60, Console(stderr=True).width - 2))
     shares = list(zip("█▓░", parts, strict=False))
-    filled = "".join(sign * max(size > 0, round(size / whole * width)) for sign, (_, size) in shares)
-    note(f"{filled[:width]}\n" + " · ".join(f"{sign} {name} {size:,}" for sign, (name, size) in shares) + f" of {whole:,} tokens")
+    filled = "".join(
+        sign * max(size > 0, round(size / whole * width)) for sign, (_, size) in shares
+    )
+    note(
+        f"{filled[:width]}\n"
+        + " · ".join(f"{sign} {name} {size:,}" for sign, (name, size) in shares)
+        + f" of {whole:,} tokens"
+    )
 
 
 def confirmed(question: str, *, default: bool) -> bool:
@@ -170,7 +190,9 @@ class Thinking:
     def __init__(self, where: str) -> None:
         self._where = where
         self._file: TextIO | None = None
-        self._console = {"show": Console, "stderr": lambda: Console(stderr=True)}.get(where, lambda: None)()
+        self._console = {"show": Console, "stderr": lambda: Console(stderr=True)}.get(
+            where, lambda: None
+        )()
         if where not in ("show", "stderr", "hide"):
             with self._told():
                 self._file = open(where, "w", encoding="utf-8")  # noqa: SIM115 - closed by close()

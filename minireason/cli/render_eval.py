@@ -5,7 +5,14 @@ from __future__ import annotations
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from minireason.cli import render
 from minireason.evaluation.intervals import Estimate
@@ -22,8 +29,20 @@ class Meter:
 
     def __init__(self, total: int, *, quiet: bool) -> None:
         console = Console(stderr=True)
-        columns = TextColumn("chains"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"), TimeElapsedColumn()
-        self._bar = Progress(*columns, TimeRemainingColumn(compact=True), console=console, transient=True, disable=not console.is_terminal)
+        columns = (
+            TextColumn("chains"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeElapsedColumn(),
+        )
+        self._bar = Progress(
+            *columns,
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
         self._task = self._bar.add_task("", total=total, speed="")
         self._quiet, self._total = quiet or console.is_terminal, total
         self._began = self._said = time.monotonic()
@@ -48,10 +67,17 @@ class Meter:
 def scores(report: Report) -> None:
     """pass@1 and the votes on standard output, what they took on standard error."""
     rows = [("pass@1", report.pass_at_1)]
-    rows += [(f"majority@{votes}", found) for votes, found in enumerate(report.majority, 1) if votes > 1 and _shown(votes, report.samples)]
+    rows += [
+        (f"majority@{votes}", found)
+        for votes, found in enumerate(report.majority, 1)
+        if votes > 1 and _shown(votes, report.samples)
+    ]
     render.table(
         ["", "right", "95% interval", "by"],
-        [[name, _percent(found.value), _interval(found), METHODS[found.method]] for name, found in rows],
+        [
+            [name, _percent(found.value), _interval(found), METHODS[found.method]]
+            for name, found in rows
+        ],
     )
     chains = report.items * report.samples
     facts = [
@@ -86,7 +112,22 @@ def policies(report: Report) -> None:
         for policy in report.policies
     ]
     difference = "less none", "95% interval"
-    render.table(["stop", "chains", "at a time", "right", "95% interval", *difference, "tokens", "stopped", "of none", "steps"], rows, (0,))
+    render.table(
+        [
+            "stop",
+            "chains",
+            "at a time",
+            "right",
+            "95% interval",
+            *difference,
+            "tokens",
+            "stopped",
+            "of none",
+            "steps",
+        ],
+        rows,
+        (0,),
+    )
 
 
 def _shown(votes: int, samples: int) -> bool:

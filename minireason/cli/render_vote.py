@@ -83,7 +83,9 @@ class Board:
         for note in solution.notes:
             error_line(note)
         for candidate in solution.candidates[:_CANDIDATES_SHOWN]:
-            self._console.print(_vote_line(candidate), highlight=False, soft_wrap=not self._console.is_terminal)
+            self._console.print(
+                _vote_line(candidate), highlight=False, soft_wrap=not self._console.is_terminal
+            )
         ended = sum(chain.finish != "cancelled" for chain in solution.chains)
         facts = [
             f"{ended} of {solution.planned} chains, {solution.parallel} at a time",
@@ -92,11 +94,20 @@ class Board:
             f"{solution.total_s:.1f} s",
             f"seed {solution.seed}",
         ]
-        self._console.print(" · ".join(facts), style="dim italic", highlight=False, soft_wrap=not self._console.is_terminal)
+        self._console.print(
+            " · ".join(facts),
+            style="dim italic",
+            highlight=False,
+            soft_wrap=not self._console.is_terminal,
+        )
         if solution.answer is not None:
             print(harmless(solution.answer))
         elif solution.best is not None:
-            print(harmless(next(chain.text for chain in solution.chains if chain.index == solution.best)))
+            print(
+                harmless(
+                    next(chain.text for chain in solution.chains if chain.index == solution.best)
+                )
+            )
 
     def clear(self) -> None:
         """Take the live table off the screen."""
@@ -105,11 +116,21 @@ class Board:
     def _ended(self, chain: Chain) -> None:
         if self._quiet:
             return
-        result = "stopped" if chain.finish == "cancelled" else "went round in circles, replaced" if chain.replaced else chain.answer
+        result = (
+            "stopped"
+            if chain.finish == "cancelled"
+            else "went round in circles, replaced"
+            if chain.replaced
+            else chain.answer
+        )
         line = f"chain {chain.index + 1}: {harmless(' '.join((result or 'no answer').split()))} ({chain.tokens:,} tokens)"
         if self._show_chains:
             self.clear()
-            self._console.out(f"{line}\n{harmless(chain.thinking)}\n\n{harmless(chain.text)}\n", style="dim", highlight=False)
+            self._console.out(
+                f"{line}\n{harmless(chain.thinking)}\n\n{harmless(chain.text)}\n",
+                style="dim",
+                highlight=False,
+            )
         elif not self._live:
             self._console.out(line, highlight=False)
 
@@ -119,7 +140,10 @@ class Board:
             table.add_column(no_wrap=True, justify=justify)
         table.add_column(no_wrap=True, ratio=1)
         for index, row in sorted(self._rows.items()):
-            tail = Text(" ".join(harmless(row.tail).split())[-max(10, self._console.width - 30) :], style="dim")
+            tail = Text(
+                " ".join(harmless(row.tail).split())[-max(10, self._console.width - 30) :],
+                style="dim",
+            )
             table.add_row(f"{index + 1}", row.doing, f"{row.tokens:,}", tail)
         lines = [_vote_line(candidate) for candidate in self._candidates[:_CANDIDATES_SHOWN]]
         self._region.draw(Group(table, *lines))
@@ -128,4 +152,7 @@ class Board:
 
 def _vote_line(candidate: Candidate) -> Text:
     answer = " ".join(harmless(candidate.answer).split())
-    return Text(f"{'█' * candidate.votes} {candidate.votes} ({candidate.share:.0%})  {answer}", overflow="ellipsis")
+    return Text(
+        f"{'█' * candidate.votes} {candidate.votes} ({candidate.share:.0%})  {answer}",
+        overflow="ellipsis",
+    )

@@ -54,7 +54,12 @@ def interrupts(*acts: Callable[[], bool | None]) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def show(stream: Running, thinking: ThinkingShown, answer: Answer | None, before: Callable[[], None] = lambda: None) -> Reply:
+def show(
+    stream: Running,
+    thinking: ThinkingShown,
+    answer: Answer | None,
+    before: Callable[[], None] = lambda: None,
+) -> Reply:
     """Show a reply as it comes (the answer only if there is somewhere to show it) and return it.
 
     Ctrl-C in the thinking asks for the answer now, else it ends the reply; `before` is called before anything is shown.

@@ -25,12 +25,16 @@ class Batch:
 
     parallel: Annotated[
         str | None,
-        typer.Option(help="Chains at a time. Default: auto, what memory holds and this machine gains from.", show_default=False),
+        typer.Option(
+            help="Chains at a time. Default: auto, what memory holds and this machine gains from.",
+            show_default=False,
+        ),
     ] = None
     instruction: Annotated[
         str | None,
         typer.Option(
-            help='Added to the question instead of the R1 model card\'s sentence on \\boxed{}; "" adds nothing.', show_default=False
+            help='Added to the question instead of the R1 model card\'s sentence on \\boxed{}; "" adds nothing.',
+            show_default=False,
         ),
     ] = None
 
@@ -48,7 +52,13 @@ class Vote(Batch):
     """The options of the vote."""
 
     samples: Annotated[
-        int | None, typer.Option("--samples", "-n", help=f"Chains of thought. Default: {_DEFAULTS.samples}.", show_default=False)
+        int | None,
+        typer.Option(
+            "--samples",
+            "-n",
+            help=f"Chains of thought. Default: {_DEFAULTS.samples}.",
+            show_default=False,
+        ),
     ] = None
     stop: Annotated[
         str | None,
@@ -59,24 +69,44 @@ class Vote(Batch):
         ),
     ] = None
     min_votes: Annotated[
-        int | None, typer.Option(help=f"Votes before beta may stop. Default: {_DEFAULTS.min_votes}.", show_default=False)
+        int | None,
+        typer.Option(
+            help=f"Votes before beta may stop. Default: {_DEFAULTS.min_votes}.", show_default=False
+        ),
     ] = None
-    budget_tokens: Annotated[int | None, typer.Option(help="Most tokens of all chains together.", show_default=False)] = None
-    budget_s: Annotated[float | None, typer.Option("--budget-seconds", help="Most seconds of all chains together.", show_default=False)] = (
-        None
-    )
+    budget_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens of all chains together.", show_default=False)
+    ] = None
+    budget_s: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-seconds", help="Most seconds of all chains together.", show_default=False
+        ),
+    ] = None
 
 
 @expand
 def solve(
     question: Annotated[
-        str | None, typer.Argument(help="The question; text on standard input is added after a blank line.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="The question; text on standard input is added after a blank line.",
+            show_default=False,
+        ),
     ] = None,
     *,
     vote: Vote,
     asked: Asked,
-    show_chains: Annotated[bool, typer.Option("--show-chains", help="Write every chain to standard error once it ends.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the answer, the vote and every chain.")] = False,
+    show_chains: Annotated[
+        bool,
+        typer.Option("--show-chains", help="Write every chain to standard error once it ends."),
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print one JSON object with the answer, the vote and every chain."
+        ),
+    ] = False,
 ) -> int:
     """Think about a question many times over and let the answers vote; chains that can't change the outcome are stopped."""
     changes: SolveChanges = {**asked.settings, **vote.changes}
@@ -101,7 +131,13 @@ def run(asked: Asked, changes: SolveChanges, text: str, board: render_vote.Board
         stack.callback(progress.clear)
         name = asked.model_name()
         progress.loading(name)
-        reasoner = stack.enter_context(load(name, on_progress=progress.loaded_share, **room_for(changes.get("parallel"), asked.load)))
+        reasoner = stack.enter_context(
+            load(
+                name,
+                on_progress=progress.loaded_share,
+                **room_for(changes.get("parallel"), asked.load),
+            )
+        )
         stream = stack.enter_context(reasoner.solve_stream(asked.messages(text), **changes))
         progress.say("thinking ...")
         stack.enter_context(interrupts(stream.cancel))

@@ -24,18 +24,25 @@ class Device(NamedTuple):
 def devices() -> list[Device]:
     """Every device of this build, in llama.cpp's order."""
     init()
-    count, get = ggml("dev_count", ctypes.c_size_t), ggml("dev_get", ctypes.c_void_p, ctypes.c_size_t)
+    count, get = (
+        ggml("dev_count", ctypes.c_size_t),
+        ggml("dev_get", ctypes.c_void_p, ctypes.c_size_t),
+    )
     return [_device(get(index)) for index in range(count())]
 
 
 def _device(handle: int) -> Device:
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
     sizes = ctypes.POINTER(ctypes.c_size_t)
-    ggml("dev_memory", None, ctypes.c_void_p, sizes, sizes)(handle, ctypes.byref(free), ctypes.byref(total))
+    ggml("dev_memory", None, ctypes.c_void_p, sizes, sizes)(
+        handle, ctypes.byref(free), ctypes.byref(total)
+    )
     return Device(
         handle,
         ggml("dev_name", ctypes.c_char_p, ctypes.c_void_p)(handle).decode(),
-        ggml("dev_description", ctypes.c_char_p, ctypes.c_void_p)(handle).decode("utf-8", "replace"),
+        ggml("dev_description", ctypes.c_char_p, ctypes.c_void_p)(handle).decode(
+            "utf-8", "replace"
+        ),
         _KINDS.get(ggml("dev_type", ctypes.c_int, ctypes.c_void_p)(handle), "other"),
         free.value,
         total.value,
@@ -45,7 +52,9 @@ def _device(handle: int) -> Device:
 def built_for() -> frozenset[str]:
     """The vector instructions that this build of llama.cpp uses, in its own names: "AVX2", "AVX512", "NEON" ..."""
     entries = [entry.split(" = ") for entry in system_info().replace(":", "|").split("|")]
-    return frozenset(entry[0].strip() for entry in entries if len(entry) == 2 and entry[1].strip() == "1")
+    return frozenset(
+        entry[0].strip() for entry in entries if len(entry) == 2 and entry[1].strip() == "1"
+    )
 
 
 def system_info() -> str:

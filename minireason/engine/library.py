@@ -71,8 +71,12 @@ def ggml(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
             function = library[f"ggml_backend_{name}"]
         except AttributeError:
             continue
-        return ctypes.CFUNCTYPE(result, *arguments)(ctypes.cast(function, ctypes.c_void_p).value or 0)
-    raise BackendMissing(f"This llama-cpp-python has no ggml_backend_{name}; install the version that minireason asks for.")
+        return ctypes.CFUNCTYPE(result, *arguments)(
+            ctypes.cast(function, ctypes.c_void_p).value or 0
+        )
+    raise BackendMissing(
+        f"This llama-cpp-python has no ggml_backend_{name}; install the version that minireason asks for."
+    )
 
 
 @functools.cache

@@ -60,7 +60,9 @@ class Model:
                     released = share
                 if on_progress is not None:
                     on_progress(share)
-            except BaseException as raised:  # ctypes would print and drop it; it is raised again below
+            except (
+                BaseException
+            ) as raised:  # ctypes would print and drop it; it is raised again below
                 interrupted.append(raised)
             return not interrupted
 
@@ -77,7 +79,9 @@ class Model:
         if interrupted:
             raise interrupted[0]
         if not self._handle:
-            raise ModelFileError(path, f"llama.cpp could not load it ({log_tail() or 'no reason given'})")
+            raise ModelFileError(
+                path, f"llama.cpp could not load it ({log_tail() or 'no reason given'})"
+            )
         self._free = weakref.finalize(self, C.llama_model_free, self._handle)
         self._vocab = C.llama_model_get_vocab(self._handle)
         self._pieces: dict[int, bytes] = {}
@@ -93,9 +97,17 @@ class Model:
             or C.llama_model_is_diffusion(self._handle)
         ):
             return "it is an encoder or diffusion model, and minireason runs decoders only"
-        if C.llama_model_is_recurrent(self._handle) or C.llama_model_is_hybrid(self._handle) or C.llama_model_n_swa(self._handle):
+        if (
+            C.llama_model_is_recurrent(self._handle)
+            or C.llama_model_is_hybrid(self._handle)
+            or C.llama_model_n_swa(self._handle)
+        ):
             return "models with recurrent or sliding-window layers are not supported"
-        return None if C.llama_vocab_type(self._vocab) == _BPE else "only byte-level BPE vocabularies are supported"
+        return (
+            None
+            if C.llama_vocab_type(self._vocab) == _BPE
+            else "only byte-level BPE vocabularies are supported"
+        )
 
     @property
     def handle(self) -> Any:
@@ -116,19 +128,29 @@ class Model:
     @property
     def bos(self) -> int | None:
         """The id that starts a text, if this vocabulary wants one."""
-        return int(C.llama_vocab_bos(self._vocab)) if C.llama_vocab_get_add_bos(self._vocab) else None
+        return (
+            int(C.llama_vocab_bos(self._vocab)) if C.llama_vocab_get_add_bos(self._vocab) else None
+        )
 
     @functools.cached_property
     def special(self) -> dict[str, int]:
         """Literal text -> id of every control, user-defined and unknown token."""
         vocab = self._vocab
-        ids = (token for token in range(self.n_vocab) if C.llama_vocab_get_attr(vocab, token) & _SPECIAL)
-        return {C.llama_vocab_get_text(vocab, token).decode("utf-8", "replace"): token for token in ids}
+        ids = (
+            token
+            for token in range(self.n_vocab)
+            if C.llama_vocab_get_attr(vocab, token) & _SPECIAL
+        )
+        return {
+            C.llama_vocab_get_text(vocab, token).decode("utf-8", "replace"): token for token in ids
+        }
 
     @functools.cached_property
     def eog(self) -> frozenset[int]:
         """Ids that end a generation."""
-        ends = {token for token in self.special.values() if C.llama_vocab_is_eog(self._vocab, token)}
+        ends = {
+            token for token in self.special.values() if C.llama_vocab_is_eog(self._vocab, token)
+        }
         return frozenset(ends | {int(C.llama_vocab_eos(self._vocab))})
 
     def tokenize(self, text: str, *, parse_special: bool) -> list[int]:
@@ -162,13 +184,21 @@ class SamplerChain:
     `mask` is asked before each token for a function that changes the logits first; None where there is nothing to change.
     """
 
-    def __init__(self, links: Sequence[tuple[Any, ...]], mask: Callable[[], Callable[[Logits], None] | None] | None = None) -> None:
+    def __init__(
+        self,
+        links: Sequence[tuple[Any, ...]],
+        mask: Callable[[], Callable[[Logits], None] | None] | None = None,
+    ) -> None:
         self.mask = mask
         self.looks_at = _looks_at(links[0])
-        self._handle = C.llama_sampler_chain_init(fill(C.llama_sampler_chain_default_params(), no_perf=True))
+        self._handle = C.llama_sampler_chain_init(
+            fill(C.llama_sampler_chain_default_params(), no_perf=True)
+        )
         self._free = weakref.finalize(self, C.llama_sampler_free, self._handle)
         for name, *arguments in links:
-            C.llama_sampler_chain_add(self._handle, getattr(C, f"llama_sampler_init_{name}")(*arguments))
+            C.llama_sampler_chain_add(
+                self._handle, getattr(C, f"llama_sampler_init_{name}")(*arguments)
+            )
 
     @property
     def handle(self) -> Any:
@@ -219,7 +249,9 @@ class Context:
         step = ctypes.sizeof(C.llama_seq_id)
         rows = (ctypes.POINTER(C.llama_seq_id) * n_batch)()
         for row in range(n_batch):
-            rows[row] = ctypes.cast(ctypes.addressof(self._seq) + row * step, ctypes.POINTER(C.llama_seq_id))
+            rows[row] = ctypes.cast(
+                ctypes.addressof(self._seq) + row * step, ctypes.POINTER(C.llama_seq_id)
+            )
         self._batch = fill(
             C.llama_batch(),
             token=self._token,
@@ -243,7 +275,9 @@ class Context:
             n_threads_batch=self._n_threads,
             type_k=kv_type,
             type_v=kv_type,
-            flash_attn_type=C.LLAMA_FLASH_ATTN_TYPE_ENABLED if self._flash else C.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+            flash_attn_type=C.LLAMA_FLASH_ATTN_TYPE_ENABLED
+            if self._flash
+            else C.LLAMA_FLASH_ATTN_TYPE_DISABLED,
             kv_unified=True,
             no_perf=True,
         )
@@ -260,10 +294,16 @@ class Context:
         self._free()
         self._ctx = None
 
-    def decode(self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]) -> bool:
+    def decode(
+        self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
+    ) -> bool:
         """Compute these tokens, at most `n_batch`; False if the cache has no room (nothing changed). Raises DecodeFailed."""
         count = len(tokens)
-        if not 0 < count <= self.n_batch or sum(outputs) > self.n_seq_max or not all(0 <= slot < self.n_seq_max for slot in slots):
+        if (
+            not 0 < count <= self.n_batch
+            or sum(outputs) > self.n_seq_max
+            or not all(0 <= slot < self.n_seq_max for slot in slots)
+        ):
             raise ValueError("a batch that would abort inside llama.cpp")
         if not self._ctx:
             raise EngineError("This model is closed; load it again.")
@@ -284,7 +324,9 @@ class Context:
         ids = likeliest(logits, sampler.looks_at)
         rows = np.zeros(len(ids), _TOKEN_DATA)
         rows["id"], rows["logit"] = ids, logits[ids]
-        candidates = C.llama_token_data_array(rows.ctypes.data_as(C.llama_token_data_p), len(ids), -1, False)
+        candidates = C.llama_token_data_array(
+            rows.ctypes.data_as(C.llama_token_data_p), len(ids), -1, False
+        )
         C.llama_sampler_apply(sampler.handle, ctypes.byref(candidates))
         token = int(candidates.data[candidates.selected].id)
         C.llama_sampler_accept(sampler.handle, token)
@@ -300,7 +342,9 @@ class Context:
     def trim(self, slot: int, keep: int) -> None:
         """Forget a slot's positions from `keep` on."""
         if self._ctx and not C.llama_memory_seq_rm(self._memory, slot, keep, -1):
-            raise EngineError("llama.cpp could not forget part of a sequence; this kind of model is not supported.")
+            raise EngineError(
+                "llama.cpp could not forget part of a sequence; this kind of model is not supported."
+            )
 
     def copy(self, source: int, target: int, count: int) -> None:
         """Let an empty slot share the first `count` positions of another."""
@@ -318,5 +362,7 @@ class Context:
             self._open(before)
         if C.llama_state_set_data(self._ctx, state, written) != written:
             self.close()
-            raise EngineError(f"llama.cpp could not move its state into a context of {n_ctx} tokens; load the model again.")
+            raise EngineError(
+                f"llama.cpp could not move its state into a context of {n_ctx} tokens; load the model again."
+            )
         return self.n_ctx > before

@@ -27,6 +27,11 @@ def _ranges(folder: Path) -> Iterator[tuple[int, int]]:
     """Where .gguf files of a folder are mapped; proc(5) has the format."""
     for line in _MAPS.read_text("utf-8", "replace").splitlines():
         fields = line.split(maxsplit=5)
-        if len(fields) == 6 and fields[1].startswith("r--") and fields[5].endswith(".gguf") and Path(fields[5]).parent == folder:
+        if (
+            len(fields) == 6
+            and fields[1].startswith("r--")
+            and fields[5].endswith(".gguf")
+            and Path(fields[5]).parent == folder
+        ):
             start, end = fields[0].split("-")
             yield int(start, 16), int(end, 16)

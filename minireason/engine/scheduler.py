@@ -39,7 +39,9 @@ class Backend(Protocol):
     n_seq_max: int
     wide_tokens: int
 
-    def decode(self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]) -> bool: ...
+    def decode(
+        self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
+    ) -> bool: ...
     def sample(self, sampler: Any, row: int) -> int: ...
     def confidence(self, row: int) -> float: ...
     def trim(self, slot: int, keep: int) -> None: ...
@@ -117,7 +119,11 @@ class Scheduler:
             for slot in self._slots:
                 if not slot.owner and self._clock - slot.last_used > IDLE_STEPS:
                     self._trim(slot, 0)
-                if slot.owner and slot.owner.only_read and slot.owner.decoded == len(slot.owner.tokens) - 1:
+                if (
+                    slot.owner
+                    and slot.owner.only_read
+                    and slot.owner.decoded == len(slot.owner.tokens) - 1
+                ):
                     self.remove(slot.owner)  # it was to be read, and is
             live = [slot for slot in self._slots if slot.owner and not slot.owner.sink.full]
             if not live:
@@ -160,10 +166,17 @@ class Scheduler:
         room = self._backend.n_batch
         plan = []
         pending = sorted(
-            ((len(slot.owner.tokens) - len(slot.cached), slot, slot.owner) for slot in live if slot.owner), key=lambda item: item[0]
+            (
+                (len(slot.owner.tokens) - len(slot.cached), slot, slot.owner)
+                for slot in live
+                if slot.owner
+            ),
+            key=lambda item: item[0],
         )
         for count, slot, owner in pending:
-            slices = -(-(count - 1) // room) if room else 0  # of one size: attention over a small batch is the slowest
+            slices = (
+                -(-(count - 1) // room) if room else 0
+            )  # of one size: attention over a small batch is the slowest
             share = 1 if count == 1 else -(-(count - 1) // max(1, slices))
             if room:
                 plan.append((slot, owner, share, count == 1))
@@ -201,14 +214,22 @@ class Scheduler:
 
     def _best_prefix(self, tokens: list[int]) -> tuple[Slot, int]:
         """The slot that shares the longest beginning, leaving at least the last token to be decoded."""
-        shared = [(min(common_prefix(slot.cached, tokens), len(tokens) - 1), slot) for slot in self._slots]
+        shared = [
+            (min(common_prefix(slot.cached, tokens), len(tokens) - 1), slot) for slot in self._slots
+        ]
         kept, best = max(shared, key=lambda item: item[0])
         return best, kept
 
     def _coming(self, tokens: list[int]) -> int:
         """The longest beginning shared with a prompt that is being read right now, which is soon there to be copied."""
-        going = [(slot, slot.owner) for slot in self._slots if slot.owner and not slot.owner.sink.full]
-        shared = [common_prefix(owner.tokens, tokens) for slot, owner in going if len(slot.cached) < owner.prompt_tokens - 1]
+        going = [
+            (slot, slot.owner) for slot in self._slots if slot.owner and not slot.owner.sink.full
+        ]
+        shared = [
+            common_prefix(owner.tokens, tokens)
+            for slot, owner in going
+            if len(slot.cached) < owner.prompt_tokens - 1
+        ]
         return min(max(shared, default=0), len(tokens) - 1)
 
     def _place(self, idle: list[Slot], best: Slot, kept: int) -> Slot:
@@ -240,13 +261,19 @@ class Scheduler:
         """Grow before a sequence, had it the cache to itself, would have to come to its end: if there is no memory, it still can."""
         for slot in live:
             size = self._backend.n_ctx
-            if slot.owner and size < self.cache_tokens and (wanted := len(slot.owner.tokens) + slot.owner.sink.keeps(size)) > size:
+            if (
+                slot.owner
+                and size < self.cache_tokens
+                and (wanted := len(slot.owner.tokens) + slot.owner.sink.keeps(size)) > size
+            ):
                 self._grow(wanted - len(slot.cached))
 
     def _make_room(self, wanted: int) -> None:
         """After a decode found no room: grow, or forget an idle slot, or let the shortest sequence wait, or end the only one."""
         idle = [slot for slot in self._slots if not slot.owner and slot.cached]
-        live = sorted((slot for slot in self._slots if slot.owner), key=lambda slot: len(slot.cached))
+        live = sorted(
+            (slot for slot in self._slots if slot.owner), key=lambda slot: len(slot.cached)
+        )
         if self._backend.n_ctx < self.cache_tokens:
             self._grow(wanted)
         elif idle:
@@ -256,7 +283,9 @@ class Scheduler:
             self.remove(sequence)
             if len(live) > 1:
                 self._waiting.appendleft(sequence)
-                self._crowded = True  # until another one ends, or they would send each other back for ever
+                self._crowded = (
+                    True  # until another one ends, or they would send each other back for ever
+                )
             else:
                 sequence.sink.out_of_room()
 

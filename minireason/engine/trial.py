@@ -14,11 +14,15 @@ def run(path: Path, *, repack: bool = False) -> None:
     """Load the file once in a child process, as it will be loaded; raises ModelFileError if that fails or dies."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     command = [sys.executable, "-m", __name__, str(path), *(["--repack"] if repack else [])]
-    child = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False, env=environment)
+    child = subprocess.run(
+        command, capture_output=True, stdin=subprocess.DEVNULL, check=False, env=environment
+    )
     if child.returncode == 3:
         raise ModelFileError(path, child.stdout.decode("utf-8", "replace").strip())
     if child.returncode:
-        raise ModelFileError(path, "llama.cpp crashed while opening it, so the file is damaged; download it again")
+        raise ModelFileError(
+            path, "llama.cpp crashed while opening it, so the file is damaged; download it again"
+        )
 
 
 def main() -> None:

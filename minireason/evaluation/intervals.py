@@ -46,7 +46,9 @@ def wilson(value: float, count: int) -> Estimate:
     """Wilson's score interval for a share of `count` trials."""
     spread = _Z * math.sqrt(value * (1 - value) / count + _Z**2 / (4 * count**2))
     middle, width = value + _Z**2 / (2 * count), 1 + _Z**2 / count
-    return Estimate(value, max(0.0, (middle - spread) / width), min(1.0, (middle + spread) / width), "wilson")
+    return Estimate(
+        value, max(0.0, (middle - spread) / width), min(1.0, (middle + spread) / width), "wilson"
+    )
 
 
 def difference(values: Sequence[float], others: Sequence[float]) -> Estimate:
@@ -58,6 +60,9 @@ def difference(values: Sequence[float], others: Sequence[float]) -> Estimate:
 def bootstrap(values: Sequence[float]) -> tuple[float, float]:
     """The percentile interval of the mean; the same resamples for every sequence of one length."""
     rng, given = np.random.default_rng(0), np.asarray(values)
-    means = [given[rng.integers(0, len(given), (_CHUNK, len(given)))].mean(axis=1) for _ in range(RESAMPLES // _CHUNK)]
+    means = [
+        given[rng.integers(0, len(given), (_CHUNK, len(given)))].mean(axis=1)
+        for _ in range(RESAMPLES // _CHUNK)
+    ]
     low, high = np.quantile(np.concatenate(means), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

@@ -33,7 +33,11 @@ class Item:
         if not isinstance(value, dict):
             raise ValueError("it is no JSON object")
         further = dict(value)
-        question, answer, history = further.pop("question", None), further.pop("answer", None), further.pop("history", [])
+        question, answer, history = (
+            further.pop("question", None),
+            further.pop("answer", None),
+            further.pop("history", []),
+        )
         if not isinstance(question, str) or not question.strip():
             raise ValueError('it has no "question"')
         text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
@@ -50,7 +54,10 @@ class Item:
         """The conversation that ends with the question."""
         messages = [Message(role="system", content=system)] if system else []
         for question, answer in self.history:
-            messages += [Message(role="user", content=question), Message(role="assistant", content=answer)]
+            messages += [
+                Message(role="user", content=question),
+                Message(role="assistant", content=answer),
+            ]
         return [*messages, Message(role="user", content=self.question)]
 
 
@@ -69,7 +76,9 @@ def read(path: Path) -> ItemSet:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"The set {path} cannot be read ({error.strerror}); give the path of a JSONL file.") from None
+        raise UsageError(
+            f"The set {path} cannot be read ({error.strerror}); give the path of a JSONL file."
+        ) from None
     items, broken = [], {}
     for number, line in enumerate(raw.split(b"\n"), 1):
         if not line.strip():
@@ -79,7 +88,11 @@ def read(path: Path) -> ItemSet:
         except RecursionError:
             broken[number] = "it is no JSON"
         except ValueError as error:
-            broken[number] = "it is no JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
+            broken[number] = (
+                "it is no JSON"
+                if isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
+                else str(error)
+            )
     if not items:
         first = next((f" (line {number}: {problem})" for number, problem in broken.items()), "")
         raise UsageError(
@@ -92,6 +105,10 @@ def _turns(history: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(history, list):
         raise ValueError('its "history" is no list of [question, answer]')
     for turn in history:
-        if not isinstance(turn, list) or len(turn) != 2 or not all(isinstance(text, str) for text in turn):
+        if (
+            not isinstance(turn, list)
+            or len(turn) != 2
+            or not all(isinstance(text, str) for text in turn)
+        ):
             raise ValueError('its "history" is no list of [question, answer]')
     return tuple((question, answer) for question, answer in history)

@@ -18,13 +18,19 @@ FORMATS = (".png", ".svg", ".pdf")
 def check(path: Path, samples: int | None) -> None:
     """Raise UsageError if nothing can be drawn there, before hours are spent on what is to be drawn; `samples` None is any number."""
     if samples == 1:
-        raise UsageError("A plot is of votes, and there is only one chain for each item; ask for more with --samples.")
+        raise UsageError(
+            "A plot is of votes, and there is only one chain for each item; ask for more with --samples."
+        )
     if not find_spec("matplotlib"):
         raise UsageError("Plots need matplotlib; install it with: pip install 'minireason[bench]'.")
     if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"A plot cannot be written as {path.name}; let its name end in {', '.join(FORMATS)}.")
+        raise UsageError(
+            f"A plot cannot be written as {path.name}; let its name end in {', '.join(FORMATS)}."
+        )
     if not path.parent.is_dir():
-        raise UsageError(f"There is no directory {path.parent} for the plot; make it, or name another.")
+        raise UsageError(
+            f"There is no directory {path.parent} for the plot; make it, or name another."
+        )
 
 
 def draw(report: Report, path: Path) -> None:
@@ -36,28 +42,53 @@ def draw(report: Report, path: Path) -> None:
     costs, trust = figure.subplots(1, 2)
     _costs(costs, report)
     _trust(trust, report)
-    figure.suptitle(f"{report.run.model} on {report.run.set}: {report.items} items, {report.samples} chains each")
+    figure.suptitle(
+        f"{report.run.model} on {report.run.set}: {report.items} items, {report.samples} chains each"
+    )
     try:
         figure.savefig(path, dpi=150)
     except OSError as error:
-        raise UsageError(f"The plot cannot be written to {path} ({error.strerror}); name another file.") from None
+        raise UsageError(
+            f"The plot cannot be written to {path} ({error.strerror}); name another file."
+        ) from None
 
 
 def _costs(axes: Axes, report: Report) -> None:
     """A line for each rule, a point for each number of chains, 95% intervals."""
     alone = 100 * report.pass_at_1.value
     axes.axhline(alone, linestyle=":", color="grey", label="one chain (pass@1)")
-    for stop, marker, label in (("none", "o", (4, -11)), ("lead", "s", None), ("beta", "^", (-8, 7))):
+    for stop, marker, label in (
+        ("none", "o", (4, -11)),
+        ("lead", "s", None),
+        ("beta", "^", (-8, 7)),
+    ):
         found = [policy for policy in report.policies if policy.stop == stop]
         values = [100 * policy.accuracy.value for policy in found]
         spread = [
             [max(0.0, 100 * (policy.accuracy.value - policy.accuracy.low)) for policy in found],
             [max(0.0, 100 * (policy.accuracy.high - policy.accuracy.value)) for policy in found],
         ]
-        axes.errorbar([policy.tokens for policy in found], values, yerr=spread, marker=marker, capsize=2, label=stop)
+        axes.errorbar(
+            [policy.tokens for policy in found],
+            values,
+            yerr=spread,
+            marker=marker,
+            capsize=2,
+            label=stop,
+        )
         for policy, value in zip(found if label else [], values, strict=bool(label)):
-            axes.annotate(str(policy.samples), (policy.tokens, value), textcoords="offset points", xytext=label, fontsize=7)
-    axes.set(xlabel="tokens per item, those of stopped chains too", ylabel="right answers, %", title="What a vote costs and gains")
+            axes.annotate(
+                str(policy.samples),
+                (policy.tokens, value),
+                textcoords="offset points",
+                xytext=label,
+                fontsize=7,
+            )
+    axes.set(
+        xlabel="tokens per item, those of stopped chains too",
+        ylabel="right answers, %",
+        title="What a vote costs and gains",
+    )
     axes.legend()
 
 
@@ -67,9 +98,21 @@ def _trust(axes: Axes, report: Report) -> None:
     bins = report.reliability
     sizes = [30 + 300 * one.items / report.items for one in bins]
     axes.plot([100 * one.agreement for one in bins], [100 * one.right for one in bins], color="C0")
-    axes.scatter([100 * one.agreement for one in bins], [100 * one.right for one in bins], s=sizes, color="C0", alpha=0.6)
+    axes.scatter(
+        [100 * one.agreement for one in bins],
+        [100 * one.right for one in bins],
+        s=sizes,
+        color="C0",
+        alpha=0.6,
+    )
     for one in bins:
-        axes.annotate(str(one.items), (100 * one.agreement, 100 * one.right), ha="center", va="center", fontsize=7)
+        axes.annotate(
+            str(one.items),
+            (100 * one.agreement, 100 * one.right),
+            ha="center",
+            va="center",
+            fontsize=7,
+        )
     axes.set(
         xlabel="agreement of the chains, %",
         ylabel="right answers, %",

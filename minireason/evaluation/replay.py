@@ -46,7 +46,9 @@ def replay(chains: Sequence[Sample], settings: VoteSettings, parallel: int) -> O
             index, chain = waiting.popleft()
             heapq.heappush(running, (now + chain.tokens, index))
         now = running[0][0]
-        while running and running[0][0] == now:  # who ends in the same step votes before anybody looks
+        while (
+            running and running[0][0] == now
+        ):  # who ends in the same step votes before anybody looks
             chain = chains[heapq.heappop(running)[1]]
             tally.add(chain)
             ended += chain.tokens
@@ -89,8 +91,18 @@ def compare(items: Sequence[Sequence[Sample]], parallel: int | None = None) -> l
         runs: dict[StopRule, list[_Means]] = {}
         for rule in get_args(StopRule):
             settings = VoteSettings(samples=count, stop=rule)
-            runs[rule] = [_means([replay([chains[i] for i in order[:count]], settings, at_once) for order in ordered]) for chains in items]
-        policies += [_policy(rule, count, at_once, found, runs["none"]) for rule, found in runs.items()]
+            runs[rule] = [
+                _means(
+                    [
+                        replay([chains[i] for i in order[:count]], settings, at_once)
+                        for order in ordered
+                    ]
+                )
+                for chains in items
+            ]
+        policies += [
+            _policy(rule, count, at_once, found, runs["none"]) for rule, found in runs.items()
+        ]
     return policies
 
 
@@ -111,11 +123,15 @@ class _Means:
 
 
 def _means(outcomes: Sequence[Outcome]) -> _Means:
-    found = [(outcome.right, outcome.tokens, outcome.cancelled, outcome.steps) for outcome in outcomes]
+    found = [
+        (outcome.right, outcome.tokens, outcome.cancelled, outcome.steps) for outcome in outcomes
+    ]
     return _Means(*(fmean(values) for values in zip(*found, strict=True)))
 
 
-def _policy(rule: StopRule, count: int, parallel: int, found: Sequence[_Means], full: Sequence[_Means]) -> Policy:
+def _policy(
+    rule: StopRule, count: int, parallel: int, found: Sequence[_Means], full: Sequence[_Means]
+) -> Policy:
     right, tokens = [item.right for item in found], fmean(item.tokens for item in found)
     whole = fmean(item.tokens for item in full)
     return Policy(

@@ -42,20 +42,33 @@ def most_samples(traces: Traces) -> int:
     return 1 + max((index for _, index in traces.chains), default=0)
 
 
-def of(traces: Traces, items: Sequence[Item], samples: int, *, policies: bool = False, parallel: int | None = None) -> Report:
+def of(
+    traces: Traces,
+    items: Sequence[Item],
+    samples: int,
+    *,
+    policies: bool = False,
+    parallel: int | None = None,
+) -> Report:
     """Score these items of a run with this many chains each; raises UsageError if none has as many."""
     tries = [(item, found) for item in items if (found := traces.tries(item, samples))]
     if not tries:
-        raise UsageError(f"No item of {traces.path} has {samples} chains; ask for fewer with --samples, or run more of them first.")
+        raise UsageError(
+            f"No item of {traces.path} has {samples} chains; ask for fewer with --samples, or run more of them first."
+        )
     first = [chains[0] for _, found in tries for chains in found]
-    structured = any(traces.run.settings.get(name) is not None for name in ("schema", "choices", "regex"))
+    structured = any(
+        traces.run.settings.get(name) is not None for name in ("schema", "choices", "regex")
+    )
     scored = [score.samples(item, found, structured=structured) for item, found in tries]
     return Report(
         run=traces.run,
         items=len(tries),
         left_out=sum((item.number, 0) in traces.chains for item in items) - len(tries),
         samples=samples,
-        pass_at_1=intervals.share([sum(sample.passed for sample in found) / samples for found in scored]),
+        pass_at_1=intervals.share(
+            [sum(sample.passed for sample in found) / samples for found in scored]
+        ),
         majority=_majority(scored) if samples > 1 else (),
         unanswered=sum(chain.answer is None for chain in first) / len(first),
         cut_off=sum(chain.finish == "length" for chain in first) / len(first),

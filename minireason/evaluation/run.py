@@ -77,9 +77,13 @@ class Runner:
             raise next(iter(problems.values()))
         return {number: str(error) for number, error in problems.items()}
 
-    def chains(self, missing: Missing, wished: int | Literal["auto"] = "auto") -> Iterator[tuple[Item, Chain] | None]:
+    def chains(
+        self, missing: Missing, wished: int | Literal["auto"] = "auto"
+    ) -> Iterator[tuple[Item, Chain] | None]:
         """The chains in the order in which they end; None again and again in between, for whoever shows how far it is."""
-        waiting = deque((item, self._job(item, index, again=again)) for item, index, again in missing)
+        waiting = deque(
+            (item, self._job(item, index, again=again)) for item, index, again in missing
+        )
         self.parallel = self._choose_parallel(missing, wished)
         with ExitStack() as stack:
             stack.callback(self._close)
@@ -96,20 +100,34 @@ class Runner:
                 yield None
 
     def _choose_parallel(self, missing: Missing, wished: int | Literal["auto"]) -> int:
-        fitting = parallel.fitting(self._reasoner, self._prompt_tokens, self._changes.get("max_tokens"))
+        fitting = parallel.fitting(
+            self._reasoner, self._prompt_tokens, self._changes.get("max_tokens")
+        )
         most = max(1, min(len(missing), fitting))
         return parallel.choose(
-            self._reasoner, wished, most, lambda index: self._start(missing[0][0], self._job(missing[0][0], index)).stream
+            self._reasoner,
+            wished,
+            most,
+            lambda index: self._start(missing[0][0], self._job(missing[0][0], index)).stream,
         )
 
     def _job(self, item: Item, index: int, *, again: bool = False) -> Job:
         place = (self._run.seed or 0, item.number, index)
         if again:
-            return Job(index, chain_seed(*place, "again"), self._settings.temperature + HOTTER, replaces=index)
+            return Job(
+                index,
+                chain_seed(*place, "again"),
+                self._settings.temperature + HOTTER,
+                replaces=index,
+            )
         return Job(index, chain_seed(*place), self._settings.temperature)
 
     def _start(self, item: Item, job: Job) -> Running:
-        return job.start(self._reasoner, with_instruction(item.messages(self._run.system), self._run.instruction), self._changes)
+        return job.start(
+            self._reasoner,
+            with_instruction(item.messages(self._run.system), self._run.instruction),
+            self._changes,
+        )
 
     def _end(self, item: Item, running: Running) -> Chain:
         self._open.remove((item, running))

@@ -38,7 +38,9 @@ class Sample:
     confidence: float | None = None
 
 
-def samples(item: Item, tries: Sequence[Sequence[Chain]], *, structured: bool = False) -> tuple[Sample, ...]:
+def samples(
+    item: Item, tries: Sequence[Sequence[Chain]], *, structured: bool = False
+) -> tuple[Sample, ...]:
     """The samples of an item; each is a chain and, if that went round in circles, the one that replaced it.
 
     Structured answers are the same if they are the same JSON.
@@ -47,7 +49,11 @@ def samples(item: Item, tries: Sequence[Sequence[Chain]], *, structured: bool = 
     for index, chains in enumerate(tries):
         if (found := chains[-1].answer) is not None:
             ballot.add(index, found)
-    groups = {index: group for group, candidate in enumerate(ballot.candidates()) for index in candidate.chains}
+    groups = {
+        index: group
+        for group, candidate in enumerate(ballot.candidates())
+        for index in candidate.chains
+    }
     known: dict[str | None, bool] = {None: False}
     same = _same_json if structured else answer.same
 
@@ -57,7 +63,13 @@ def samples(item: Item, tries: Sequence[Sequence[Chain]], *, structured: bool = 
         return known[chain.key]
 
     return tuple(
-        Sample(groups.get(index), right(chains[-1]), right(chains[0]), sum(chain.tokens for chain in chains), chains[-1].confidence)
+        Sample(
+            groups.get(index),
+            right(chains[-1]),
+            right(chains[0]),
+            sum(chain.tokens for chain in chains),
+            chains[-1].confidence,
+        )
         for index, chains in enumerate(tries)
     )
 
@@ -95,7 +107,9 @@ class Tally:
         """Whether the leader is the right answer; most votes, then the higher mean confidence, then the first vote."""
         if not self.counts:
             return False
-        return self._first[max(self.counts, key=lambda group: (self.counts[group], self._mean(group)))].right
+        return self._first[
+            max(self.counts, key=lambda group: (self.counts[group], self._mean(group)))
+        ].right
 
     def _mean(self, group: int) -> float:
         values = self._confidences.get(group, ())
@@ -152,7 +166,10 @@ def reliability(items: Sequence[Sequence[Sample]]) -> list[Bin]:
             tally.add(chain)
         if tally.counts:
             agreement = tally.votes[0] / sum(tally.votes)
-            bins.setdefault(min(BINS - 1, math.floor(agreement * BINS)), []).append((agreement, tally.right))
+            bins.setdefault(min(BINS - 1, math.floor(agreement * BINS)), []).append(
+                (agreement, tally.right)
+            )
     return [
-        Bin(number / BINS, (number + 1) / BINS, len(found), *map(fmean, zip(*found, strict=True))) for number, found in sorted(bins.items())
+        Bin(number / BINS, (number + 1) / BINS, len(found), *map(fmean, zip(*found, strict=True)))
+        for number, found in sorted(bins.items())
     ]

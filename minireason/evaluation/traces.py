@@ -49,7 +49,11 @@ _RUN_KINDS: dict[str, tuple[type, ...]] = {
     "settings": (dict,),
 }
 
-_MOST = {"index": 10_000, "seed": MAX_SEED, **dict.fromkeys(("tokens", "temperature", "total_s", "confidence"), 1e9)}
+_MOST = {
+    "index": 10_000,
+    "seed": MAX_SEED,
+    **dict.fromkeys(("tokens", "temperature", "total_s", "confidence"), 1e9),
+}
 """What a chain's numbers, none of which is negative, do not exceed: a file may say anything, and they are counted and added up."""
 
 
@@ -84,8 +88,16 @@ class Traces:
 
     def missing(self, items: Sequence[Item], samples: int) -> list[tuple[Item, int, bool]]:
         """What is left to run: item, index of the chain, and whether its first try went round in circles."""
-        wanted = ((item, index, self.chains.get((item.number, index), [])) for item in items for index in range(samples))
-        return [(item, index, bool(tries)) for item, index, tries in wanted if not _whole(tries, samples)]
+        wanted = (
+            (item, index, self.chains.get((item.number, index), []))
+            for item in items
+            for index in range(samples)
+        )
+        return [
+            (item, index, bool(tries))
+            for item, index, tries in wanted
+            if not _whole(tries, samples)
+        ]
 
     def tries(self, item: Item, samples: int) -> list[list[Chain]] | None:
         """The chains of an item up to this number; None if some are missing."""
@@ -95,7 +107,9 @@ class Traces:
     def add(self, item: Item, chain: Chain) -> None:
         """Count a chain in, without its texts, which nothing here needs and which may be long."""
         self.items[item.number] = item
-        self.chains.setdefault((item.number, chain.index), []).append(replace(chain, thinking="", text="", parsed=None))
+        self.chains.setdefault((item.number, chain.index), []).append(
+            replace(chain, thinking="", text="", parsed=None)
+        )
 
 
 def _whole(tries: Sequence[Chain], samples: int) -> bool:
@@ -114,12 +128,16 @@ def default_path(run: Run) -> Path:
 def alone(path: Path) -> Iterator[None]:
     """Hold a run's file against other processes; raises UsageError if another one has it, or StoreError."""
     locks = places.data_dir() / "locks"
-    lock = FileLock(locks / hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32], thread_local=False)
+    lock = FileLock(
+        locks / hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32], thread_local=False
+    )
     try:
         locks.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
-        raise UsageError(f"Another minireason eval is writing to {path}; wait for it, or name another file with -o.") from None
+        raise UsageError(
+            f"Another minireason eval is writing to {path}; wait for it, or name another file with -o."
+        ) from None
     except OSError as error:
         raise store.cannot_write(locks, error) from None
     try:
@@ -138,7 +156,9 @@ def load(path: Path) -> Traces:
             _take(traces, line.value)
             traces.length = line.end
     except OSError as error:
-        raise UsageError(f"The traces {path} cannot be read ({error.strerror}); give a file that minireason eval wrote.") from None
+        raise UsageError(
+            f"The traces {path} cannot be read ({error.strerror}); give a file that minireason eval wrote."
+        ) from None
     if traces.length is None and head:
         traces.length = head.end
     return traces
@@ -155,8 +175,14 @@ def resume(path: Path, run: Run) -> Traces:
         run = replace(run, seed=random.randrange(MAX_SEED) if new else traces.run.seed)
     if new:
         traces.run = run
-    if different := [field.name for field in fields(Run) if getattr(traces.run, field.name) != getattr(run, field.name)]:
-        raise UsageError(f"{path} belongs to another run ({_difference(traces.run, run, different[0])}); name another file with -o.")
+    if different := [
+        field.name
+        for field in fields(Run)
+        if getattr(traces.run, field.name) != getattr(run, field.name)
+    ]:
+        raise UsageError(
+            f"{path} belongs to another run ({_difference(traces.run, run, different[0])}); name another file with -o."
+        )
     return traces
 
 
@@ -171,7 +197,12 @@ class Writer:
     def write(self, item: Item, chain: Chain) -> None:
         """Keep a chain, for good once this returns; raises StoreError."""
         self._traces.seconds = round(self._before + time.perf_counter() - self._began, 3)
-        entry = {"line": item.number, "item": item.json(), "chain": asdict(chain), "run_s": self._traces.seconds}
+        entry = {
+            "line": item.number,
+            "item": item.json(),
+            "chain": asdict(chain),
+            "run_s": self._traces.seconds,
+        }
         try:
             self._journal.append([*([head(self._traces.run)] if self._headless else []), entry])
         except OSError as error:
@@ -198,7 +229,9 @@ def _begin(path: Path, value: dict[str, object] | None) -> Traces:
         )
     run = value.get("run")
     if not isinstance(run, dict) or run.keys() != _RUN_KINDS.keys() or not _sound(run):
-        raise UsageError(f"The first line of {path} does not say which run it is; give another file.")
+        raise UsageError(
+            f"The first line of {path} does not say which run it is; give another file."
+        )
     return Traces(path, Run(**run))
 
 
@@ -213,9 +246,16 @@ def _sound(run: dict[str, object]) -> bool:
 
 def _take(traces: Traces, value: dict[str, object] | None) -> None:
     """Count one line in, or as damaged."""
-    line, item, chain, seconds = ((value or {}).get(name) for name in ("line", "item", "chain", "run_s"))
+    line, item, chain, seconds = (
+        (value or {}).get(name) for name in ("line", "item", "chain", "run_s")
+    )
     try:
-        if not isinstance(line, int) or not isinstance(seconds, int | float) or line < 1 or not 0 <= seconds <= _MOST["total_s"]:
+        if (
+            not isinstance(line, int)
+            or not isinstance(seconds, int | float)
+            or line < 1
+            or not 0 <= seconds <= _MOST["total_s"]
+        ):
             raise ValueError("numbers that cannot be")
         traces.add(Item.of(line, item), _chain(chain))
         traces.seconds = float(seconds)
@@ -225,7 +265,9 @@ def _take(traces: Traces, value: dict[str, object] | None) -> None:
 
 def _chain(value: object) -> Chain:
     """A chain out of its line."""
-    if not isinstance(value, dict) or not all(isinstance(value.get(name), kinds) for name, kinds in _KINDS.items()):
+    if not isinstance(value, dict) or not all(
+        isinstance(value.get(name), kinds) for name, kinds in _KINDS.items()
+    ):
         raise ValueError("this is no chain")
     if not all(value[name] is None or 0 <= value[name] <= most for name, most in _MOST.items()):
         raise ValueError("numbers that cannot be")

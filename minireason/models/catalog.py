@@ -72,7 +72,9 @@ class ModelSpec:
         """What the estimate before a download is made of; None where the catalogue does not say enough."""
         if self.dimensions is None or not self.quants[quant].bytes:
             return None
-        return replace(self.dimensions, weight_bytes=self.quants[quant].bytes, repackable=quant in _REPACKABLE)
+        return replace(
+            self.dimensions, weight_bytes=self.quants[quant].bytes, repackable=quant in _REPACKABLE
+        )
 
 
 def load() -> tuple[ModelSpec, ...]:
@@ -105,17 +107,29 @@ def find(name: str) -> tuple[ModelSpec, Quant | None]:
     known = {alias: spec for spec in specs for alias in (spec.name.lower(), *spec.aliases)}
     spec_or_none = known.get(wanted)
     if spec_or_none is None:
-        raise UnknownModel(name, tuple(difflib.get_close_matches(wanted, known, 2)), tuple(spec.name for spec in specs))
+        raise UnknownModel(
+            name,
+            tuple(difflib.get_close_matches(wanted, known, 2)),
+            tuple(spec.name for spec in specs),
+        )
     quants = {label.lower(): value for label, value in spec_or_none.quants.items()}
     if quant and quant not in quants:
-        raise UnknownModel(name, tuple(f"{spec_or_none.name}:{label}" for label in spec_or_none.quants), tuple(spec.name for spec in specs))
+        raise UnknownModel(
+            name,
+            tuple(f"{spec_or_none.name}:{label}" for label in spec_or_none.quants),
+            tuple(spec.name for spec in specs),
+        )
     return spec_or_none, quants.get(quant)
 
 
 def bare_questions(label: str) -> bool:
     """Whether a loaded model, by its label (name, name:QUANT or file name), wants questions without an instruction."""
     name = label.partition(":")[0]
-    return any(spec.bare_questions and (name == spec.name or any(name in quant.files for quant in spec.quants.values())) for spec in load())
+    return any(
+        spec.bare_questions
+        and (name == spec.name or any(name in quant.files for quant in spec.quants.values()))
+        for spec in load()
+    )
 
 
 def from_hub(name: str) -> ModelSpec:
@@ -124,10 +138,16 @@ def from_hub(name: str) -> ModelSpec:
     repo_name, _, file = rest.partition("/")
     repo_name, _, revision = repo_name.partition("@")
     repo = f"{owner}/{repo_name}"
-    if not _REPO.fullmatch(repo) or not is_safe(file) or (revision and not _REVISION.fullmatch(revision)):
+    if (
+        not _REPO.fullmatch(repo)
+        or not is_safe(file)
+        or (revision and not _REVISION.fullmatch(revision))
+    ):
         raise UnknownModel(name, ("hf:owner/repo/file.gguf",), ())
     quant = Quant("file", repo, (file,), revision or None, 0, True, ())
-    return ModelSpec(name, (), 0, "see its page on the Hub", "", None, 0, "template", {}, {"file": quant}, "file")
+    return ModelSpec(
+        name, (), 0, "see its page on the Hub", "", None, 0, "template", {}, {"file": quant}, "file"
+    )
 
 
 def is_safe(file: str) -> bool:
@@ -139,7 +159,11 @@ def is_safe(file: str) -> bool:
 def _packaged() -> tuple[dict[str, ModelSpec], dict[str, str]]:
     """models.toml from the package, or from the repository's root when the source tree itself is imported."""
     packaged = resources.files("minireason").joinpath("models.toml")
-    text = packaged.read_text("utf-8") if packaged.is_file() else (Path(__file__).parents[2] / "models.toml").read_text("utf-8")
+    text = (
+        packaged.read_text("utf-8")
+        if packaged.is_file()
+        else (Path(__file__).parents[2] / "models.toml").read_text("utf-8")
+    )
     return parse(text, "models.toml")
 
 
@@ -151,16 +175,22 @@ def parse(text: str, source: str) -> tuple[dict[str, ModelSpec], dict[str, str]]
         raise BadCatalog(source, None, "", str(error)) from None
     words = tables.pop("quality", {})
     specs = {name: _spec(_Table(name, table, text, source)) for name, table in tables.items()}
-    return specs, {str(quant): str(word) for quant, word in words.items()} if isinstance(words, dict) else {}
+    return specs, {str(quant): str(word) for quant, word in words.items()} if isinstance(
+        words, dict
+    ) else {}
 
 
 class _Table:
     """One table of the file, whose fields are taken with a check; errors name the line."""
 
-    def __init__(self, name: str, table: object, text: str, source: str, line: int | None = None) -> None:
+    def __init__(
+        self, name: str, table: object, text: str, source: str, line: int | None = None
+    ) -> None:
         self.name, self._text, self.source, self._outer_line = name, text, source, line
         if not isinstance(table, dict):
-            raise BadCatalog(source, self._line(""), name, "has to be a table, [name] with its fields below")
+            raise BadCatalog(
+                source, self._line(""), name, "has to be a table, [name] with its fields below"
+            )
         self._table: Mapping[str, Any] = table
 
     def text(self, key: str, default: str | None = None) -> str:
@@ -232,7 +262,9 @@ def _spec(table: _Table) -> ModelSpec:
         params=table.whole("params", 0),
         licence=table.text("licence", ""),
         base=table.text("base", ""),
-        dimensions=_dimensions(table.table("shape"), table.whole("context")) if "shape" in table.items() else None,
+        dimensions=_dimensions(table.table("shape"), table.whole("context"))
+        if "shape" in table.items()
+        else None,
         context=table.whole("context", 0),
         format=table.text("format", "template"),
         scores={name: float(value) for name, value in scores.items().items()},
@@ -245,8 +277,22 @@ def _spec(table: _Table) -> ModelSpec:
 
 
 def _dimensions(table: _Table, context: int) -> Shape:
-    layers, heads, kv_heads, head_dim, hidden, feed_forward, vocab = (table.whole(key) for key in _DIMENSIONS)
-    return Shape(table.text("arch"), layers, heads, kv_heads, head_dim, hidden, feed_forward, vocab, context, 0, table.flag("tied"))
+    layers, heads, kv_heads, head_dim, hidden, feed_forward, vocab = (
+        table.whole(key) for key in _DIMENSIONS
+    )
+    return Shape(
+        table.text("arch"),
+        layers,
+        heads,
+        kv_heads,
+        head_dim,
+        hidden,
+        feed_forward,
+        vocab,
+        context,
+        0,
+        table.flag("tied"),
+    )
 
 
 def _quant(name: str, table: _Table, built_in: bool) -> Quant:
@@ -254,12 +300,25 @@ def _quant(name: str, table: _Table, built_in: bool) -> Quant:
     if not files or not all(is_safe(file) for file in files):
         table.refuse("files", "has to list .gguf files by plain names, without .. and not absolute")
     if len(files) > 1 and not all(_SHARD.search(file) for file in files):
-        table.refuse("files", "has more than one file, so all have to be named ...-00001-of-00002.gguf and so on")
-    if sha256 and (len(sha256) != len(files) or not all(_SHA256.fullmatch(value) for value in sha256)):
+        table.refuse(
+            "files",
+            "has more than one file, so all have to be named ...-00001-of-00002.gguf and so on",
+        )
+    if sha256 and (
+        len(sha256) != len(files) or not all(_SHA256.fullmatch(value) for value in sha256)
+    ):
         table.refuse("sha256", "has to be one hash of 64 hex digits for each file")
     repo, revision = table.text("repo", "" if built_in else None), table.text("revision", "")
     if not built_in and not _REPO.fullmatch(repo):
         table.refuse("repo", "has to be owner/name as on the Hub")
     if revision and not _REVISION.fullmatch(revision):
         table.refuse("revision", "has to be a commit or a branch")
-    return Quant(name, repo, files, revision or None, table.whole("bytes", 0), table.flag("approximate"), sha256)
+    return Quant(
+        name,
+        repo,
+        files,
+        revision or None,
+        table.whole("bytes", 0),
+        table.flag("approximate"),
+        sha256,
+    )

@@ -21,13 +21,20 @@ USABLE_TOKENS_PER_S = 4.0
 _POOR = ("Q2_K", "Q3_K_M")
 
 
-def judge(spec: ModelSpec, quant: Quant, hardware: Hardware, n_ctx: int | None = None) -> FitPlan | DoesNotFit | None:
+def judge(
+    spec: ModelSpec, quant: Quant, hardware: Hardware, n_ctx: int | None = None
+) -> FitPlan | DoesNotFit | None:
     """How a model would be loaded here, with the longest context or the one given, or why not; None where its shape is unknown."""
     shape = spec.shape(quant.name)
     if shape is None:
         return None
     try:
-        return fit.plan(f"{spec.name}:{quant.name}", shape, hardware, LoadSettings(n_ctx=min(n_ctx, shape.context) if n_ctx else None))
+        return fit.plan(
+            f"{spec.name}:{quant.name}",
+            shape,
+            hardware,
+            LoadSettings(n_ctx=min(n_ctx, shape.context) if n_ctx else None),
+        )
     except DoesNotFit as error:
         return error
 
@@ -36,7 +43,9 @@ def judge_by_size(label: str, weight_bytes: int, hardware: Hardware) -> DoesNotF
     """Whether a model of unknown shape is too big by its weights alone."""
     if weight_bytes <= hardware.free_bytes:
         return None
-    return DoesNotFit(label, weight_bytes, hardware.free_bytes, "use a smaller model or a smaller quant.")
+    return DoesNotFit(
+        label, weight_bytes, hardware.free_bytes, "use a smaller model or a smaller quant."
+    )
 
 
 def is_roomy(plan: FitPlan | DoesNotFit | None) -> bool:
@@ -51,11 +60,21 @@ def best(hardware: Hardware, below_bytes: int | None = None) -> tuple[ModelSpec,
     never. Where even the smallest is slow, that one.
     """
     slow = None
-    for spec in sorted((spec for spec in catalog.load() if spec.name.startswith("r1-")), key=lambda spec: -spec.params):
+    for spec in sorted(
+        (spec for spec in catalog.load() if spec.name.startswith("r1-")),
+        key=lambda spec: -spec.params,
+    ):
         default = spec.quants[spec.default_quant]
-        others = sorted((quant for quant in spec.quants.values() if quant.name not in _POOR), key=lambda quant: -quant.bytes)
+        others = sorted(
+            (quant for quant in spec.quants.values() if quant.name not in _POOR),
+            key=lambda quant: -quant.bytes,
+        )
         for quant in (default, *others):
-            plan = judge(spec, quant, hardware) if below_bytes is None or quant.bytes < below_bytes else None
+            plan = (
+                judge(spec, quant, hardware)
+                if below_bytes is None or quant.bytes < below_bytes
+                else None
+            )
             if isinstance(plan, FitPlan) and is_roomy(plan):
                 if (plan.tokens_per_s or USABLE_TOKENS_PER_S) >= USABLE_TOKENS_PER_S:
                     return spec, quant
@@ -68,4 +87,9 @@ def instead(error: DoesNotFit, weight_bytes: int, hardware: Hardware) -> DoesNot
     found = best(hardware, below_bytes=weight_bytes)
     if found is None:
         return error
-    return DoesNotFit(error.model, error.needed_bytes, error.available_bytes, f"{found[0].name}:{found[1].name} fits.")
+    return DoesNotFit(
+        error.model,
+        error.needed_bytes,
+        error.available_bytes,
+        f"{found[0].name}:{found[1].name} fits.",
+    )

@@ -44,7 +44,11 @@ def fetch(remote: RemoteFile, part: Path, on_bytes: Callable[[int], None]) -> st
 
     Passing trouble is waited out as long as bytes still come in between. Raises DownloadFailed, Offline or OSError.
     """
-    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o644)
+    descriptor = os.open(
+        part,
+        os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0),
+        0o644,
+    )
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
         transfer = _Transfer(remote, file, on_bytes)
         while transfer.have < remote.bytes:
@@ -76,7 +80,9 @@ class _Transfer:
                 self._restart()
             for chunk in response.iter_raw():
                 if self.have + len(chunk) > self._remote.bytes:
-                    raise DownloadFailed(f"{self._remote.repo}/{self._remote.file}: the server sends more bytes than it said; pull again.")
+                    raise DownloadFailed(
+                        f"{self._remote.repo}/{self._remote.file}: the server sends more bytes than it said; pull again."
+                    )
                 self._file.write(chunk)
                 self._count(chunk)
         if self.have < self._remote.bytes:

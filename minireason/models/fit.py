@@ -121,11 +121,23 @@ def compute_bytes(shape: Shape, n_ctx: int, n_batch: int, n_outputs: int, *, fla
 
 def _check(shape: Shape, wish: LoadSettings) -> None:
     if wish.n_ctx is not None and wish.n_ctx > shape.context:
-        raise BadSetting("n_ctx", wish.n_ctx, f"the model was trained for a context of {shape.context} tokens at most")
+        raise BadSetting(
+            "n_ctx",
+            wish.n_ctx,
+            f"the model was trained for a context of {shape.context} tokens at most",
+        )
     if wish.kv_type == "q4_0" and shape.arch in _QWEN2_FAMILY:
-        raise BadSetting("kv_type", wish.kv_type, "4 bits ruin models of the Qwen2 family, whose keys vary too much; use q8_0")
+        raise BadSetting(
+            "kv_type",
+            wish.kv_type,
+            "4 bits ruin models of the Qwen2 family, whose keys vary too much; use q8_0",
+        )
     if wish.kv_type not in (None, "f16") and shape.head_dim % 32:
-        raise BadSetting("kv_type", wish.kv_type, f"this model's heads of {shape.head_dim} values cannot be quantized; use f16")
+        raise BadSetting(
+            "kv_type",
+            wish.kv_type,
+            f"this model's heads of {shape.head_dim} values cannot be quantized; use f16",
+        )
 
 
 class _Planner:
@@ -153,7 +165,11 @@ class _Planner:
         if n_ctx < roomy and len(self._layers) > 1:
             n_ctx = min(roomy, self._longest(kv_type, COMFORTABLE, self._layers))
         least = min(START_N_CTX, self._shape.context)
-        return self._fitting(n_ctx, kv_type, COMFORTABLE) if n_ctx >= least else self._fitting(least, kv_type, 1.0)
+        return (
+            self._fitting(n_ctx, kv_type, COMFORTABLE)
+            if n_ctx >= least
+            else self._fitting(least, kv_type, 1.0)
+        )
 
     def widened(self, chosen: FitPlan) -> FitPlan:
         """The plan with a cache for sequences side by side: of what is comfortable beyond one full context, on the CPU."""
@@ -161,8 +177,15 @@ class _Planner:
         if chosen.n_ctx < self._shape.context or chosen.n_gpu_layers or spare <= 0:
             return chosen
         # a token costs its keys and values, its share of the copy while the cache grows, and a column of scores
-        per_token = 2 * kv_bytes_per_token(self._shape, chosen.kv_type) + 4 * chosen.n_batch * (self._shape.heads + 1)
-        return replace(chosen, cache_tokens=min(chosen.n_ctx * chosen.n_seq_max, chosen.n_ctx + spare // per_token // _STEP * _STEP))
+        per_token = 2 * kv_bytes_per_token(self._shape, chosen.kv_type) + 4 * chosen.n_batch * (
+            self._shape.heads + 1
+        )
+        return replace(
+            chosen,
+            cache_tokens=min(
+                chosen.n_ctx * chosen.n_seq_max, chosen.n_ctx + spare // per_token // _STEP * _STEP
+            ),
+        )
 
     def refusal(self, name: str, kv_type: KvType) -> DoesNotFit:
         """Why nothing fits, in numbers, and what would."""
@@ -172,11 +195,27 @@ class _Planner:
         vram = sum(gpu.free_bytes for gpu in gpus)
         if self._wish.n_gpu_layers and candidate.vram_bytes > vram:
             fewer = range(candidate.n_gpu_layers - 1, -1, -1)
-            most = next((count for count in fewer if self._fits(self._candidate(n_ctx, kv_type, count), 1.0)), None)
+            most = next(
+                (
+                    count
+                    for count in fewer
+                    if self._fits(self._candidate(n_ctx, kv_type, count), 1.0)
+                ),
+                None,
+            )
             if most is not None:
-                return DoesNotFit(name, candidate.vram_bytes, vram, f"put at most {most} layers on the GPU (n_gpu_layers).")
+                return DoesNotFit(
+                    name,
+                    candidate.vram_bytes,
+                    vram,
+                    f"put at most {most} layers on the GPU (n_gpu_layers).",
+                )
         longest = self._longest(kv_type, 1.0, self._layers)
-        advice = f"ask for a context of at most {longest} tokens." if longest else "use a smaller model or a smaller quant."
+        advice = (
+            f"ask for a context of at most {longest} tokens."
+            if longest
+            else "use a smaller model or a smaller quant."
+        )
         free = self._hardware.free_bytes + sum(gpu.free_bytes for gpu in gpus if not gpu.unified)
         return DoesNotFit(name, candidate.needed_bytes, free, advice)
 
@@ -186,7 +225,10 @@ class _Planner:
         low, high = 0, -(-trained // _STEP)
         while low < high:
             middle = (low + high + 1) // 2
-            fits = any(self._fits(self._candidate(min(trained, middle * _STEP), kv_type, count), share) for count in layers)
+            fits = any(
+                self._fits(self._candidate(min(trained, middle * _STEP), kv_type, count), share)
+                for count in layers
+            )
             low, high = (middle, high) if fits else (low, middle - 1)
         return min(trained, low * _STEP)
 
@@ -196,8 +238,12 @@ class _Planner:
 
     def _fits(self, candidate: FitPlan, share: float) -> bool:
         gpus = self._hardware.gpus
-        in_ram = candidate.needed_bytes - (0 if any(gpu.unified for gpu in gpus) else candidate.vram_bytes)
-        return in_ram <= share * self._hardware.free_bytes and candidate.vram_bytes <= share * sum(gpu.free_bytes for gpu in gpus)
+        in_ram = candidate.needed_bytes - (
+            0 if any(gpu.unified for gpu in gpus) else candidate.vram_bytes
+        )
+        return in_ram <= share * self._hardware.free_bytes and candidate.vram_bytes <= share * sum(
+            gpu.free_bytes for gpu in gpus
+        )
 
     def _candidate(self, n_ctx: int, kv_type: KvType, n_gpu_layers: int) -> FitPlan:
         shape, wish = self._shape, self._wish
@@ -209,7 +255,9 @@ class _Planner:
         small_heads = shape.head_dim < 128 and "AVX512" not in self._hardware.built_for
         flash = bool(n_gpu_layers) or kv_type != "f16" or small_heads
         # 1.4 to 1.5 times faster, with AVX2 and AVX-512. With a GPU llama.cpp does not do it.
-        repack = (shape.repackable if wish.repack is None else wish.repack) and not self._hardware.gpus
+        repack = (
+            shape.repackable if wish.repack is None else wish.repack
+        ) and not self._hardware.gpus
         compute = compute_bytes(shape, n_ctx, n_batch, wish.n_seq_max, flash=flash)
         gpus = len(self._hardware.gpus) if n_gpu_layers else 0
         weights, on_gpu = _weights(shape, n_gpu_layers)
@@ -234,8 +282,12 @@ class _Planner:
             runtime_bytes=runtime,
             growth_bytes=growth,
             needed_bytes=weights + kv + compute_all + runtime + growth,
-            vram_bytes=on_gpu + kv * max(0, n_gpu_layers - 1) // shape.layers + gpus * (compute + GPU_RUNTIME_BYTES),
-            tokens_per_s=None if n_gpu_layers else _tokens_per_s(shape, self._hardware.bandwidth_bytes_per_s, repack),
+            vram_bytes=on_gpu
+            + kv * max(0, n_gpu_layers - 1) // shape.layers
+            + gpus * (compute + GPU_RUNTIME_BYTES),
+            tokens_per_s=None
+            if n_gpu_layers
+            else _tokens_per_s(shape, self._hardware.bandwidth_bytes_per_s, repack),
         )
 
 
@@ -245,7 +297,9 @@ def _weights(shape: Shape, n_gpu_layers: int) -> tuple[int, int]:
         return shape.weight_bytes, 0
     embedding = _embedding_bytes(shape)
     layers = shape.weight_bytes - embedding * (1 if shape.tied else 2)
-    return shape.weight_bytes + embedding * shape.tied, embedding + layers * (n_gpu_layers - 1) // shape.layers
+    return shape.weight_bytes + embedding * shape.tied, embedding + layers * (
+        n_gpu_layers - 1
+    ) // shape.layers
 
 
 def _embedding_bytes(shape: Shape) -> int:
@@ -261,4 +315,8 @@ def _tokens_per_s(shape: Shape, bandwidth: float | None, repacked: bool) -> floa
     if bandwidth is None or shape.arch.endswith("moe"):
         return None
     efficiency = REPACKED_EFFICIENCY if repacked and shape.repackable else EFFICIENCY
-    return efficiency * bandwidth / (shape.weight_bytes - (0 if shape.tied else _embedding_bytes(shape)))
+    return (
+        efficiency
+        * bandwidth
+        / (shape.weight_bytes - (0 if shape.tied else _embedding_bytes(shape)))
+    )

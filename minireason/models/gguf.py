@@ -19,7 +19,19 @@ Value = int | float | bool | str
 
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
 
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_SCALARS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
 _STRING, _ARRAY = 8, 9
 _MAX_STRING, _MAX_ARRAY, _MAX_ENTRIES = 2**24, 2**24, 2**16
 
@@ -34,7 +46,9 @@ _BLOCKS = {
 _REPACKABLE = frozenset({2, 12, 20})  # Q4_0, Q4_K, IQ4_NL: on x86 and ARM, repack.cpp of ggml-cpu
 
 # Decoders with full attention and rotary positions, whose KV cache can be copied and cut as the engine does.
-ARCHITECTURES = frozenset("llama qwen2 qwen3 mistral3 phi3 smollm3 granite olmo2 exaone glm4 qwen2moe qwen3moe".split())
+ARCHITECTURES = frozenset(
+    "llama qwen2 qwen3 mistral3 phi3 smollm3 granite olmo2 exaone glm4 qwen2moe qwen3moe".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +106,13 @@ def shards(path: Path) -> list[Path]:
         return [path]
     stem, first, count = found.groups()
     if int(first) != 1:
-        raise ModelFileError(path, f"this is part {int(first)} of {int(count)} of a model; give the first, {stem}-00001-of-{count}.gguf")
-    return [path.with_name(f"{stem}-{number:05}-of-{count}.gguf") for number in range(1, int(count) + 1)]
+        raise ModelFileError(
+            path,
+            f"this is part {int(first)} of {int(count)} of a model; give the first, {stem}-00001-of-{count}.gguf",
+        )
+    return [
+        path.with_name(f"{stem}-{number:05}-of-{count}.gguf") for number in range(1, int(count) + 1)
+    ]
 
 
 def check(path: Path) -> Header:
@@ -111,14 +130,20 @@ def check(path: Path) -> Header:
     architecture = header.architecture
     if architecture not in ARCHITECTURES:
         raise ModelFileError(
-            path, f"models of the kind {architecture!r} are not supported; minireason runs decoder models such as qwen2, llama and qwen3"
+            path,
+            f"models of the kind {architecture!r} are not supported; minireason runs decoder models such as qwen2, llama and qwen3",
         )
     if header.number("attention.sliding_window"):
         raise ModelFileError(path, "models with sliding-window attention are not supported")
     for key in ("block_count", "embedding_length", "attention.head_count", "context_length"):
         if not 0 < header.number(key) < 2**24:
-            raise ModelFileError(path, f"the header is damaged ({architecture}.{key} is missing or impossible); download the file again")
-    if header.metadata.get("tokenizer.ggml.model") != "gpt2" or not header.array_lengths.get("tokenizer.ggml.tokens"):
+            raise ModelFileError(
+                path,
+                f"the header is damaged ({architecture}.{key} is missing or impossible); download the file again",
+            )
+    if header.metadata.get("tokenizer.ggml.model") != "gpt2" or not header.array_lengths.get(
+        "tokenizer.ggml.tokens"
+    ):
         raise ModelFileError(path, "only byte-level BPE vocabularies are supported")
     if header.chat_template is None:
         raise ModelFileError(
@@ -150,7 +175,9 @@ class _Reader:
         for _ in range(entries):
             self._entry(metadata, lengths)
         end, repackable, names = self._tensors(tensors, metadata)
-        return Header(self._path, self._size, metadata, lengths, end, "output.weight" not in names, repackable)
+        return Header(
+            self._path, self._size, metadata, lengths, end, "output.weight" not in names, repackable
+        )
 
     def _entry(self, metadata: dict[str, Value], lengths: dict[str, int]) -> None:
         key, kind = self._string(), self._whole("I")
@@ -205,7 +232,10 @@ class _Reader:
         start = math.ceil(self._at / alignment) * alignment
         if start + end > self._size:
             missing = start + end - self._size
-            raise ModelFileError(self._path, f"the file is cut short: {missing:,} of {start + end:,} bytes are missing; download it again")
+            raise ModelFileError(
+                self._path,
+                f"the file is cut short: {missing:,} of {start + end:,} bytes are missing; download it again",
+            )
         return end, repackable, names
 
     def _scalar(self, code: str) -> int | float | bool:
@@ -232,4 +262,6 @@ class _Reader:
             raise self._damaged("it ends early")
 
     def _damaged(self, what: str) -> ModelFileError:
-        return ModelFileError(self._path, f"the header is damaged ({what}); download the file again")
+        return ModelFileError(
+            self._path, f"the header is damaged ({what}); download the file again"
+        )

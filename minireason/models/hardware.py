@@ -50,7 +50,9 @@ class Hardware:
 def probe(list_devices: Callable[[], Sequence[Gpu]] | None = None) -> Hardware:
     """This machine, now; `list_devices` asks llama.cpp for its GPUs. See `reasoner.machine`, which does."""
     free, total = _memory()
-    return Hardware(_cores(), free, total, _simd(), gpus=tuple(list_devices() if list_devices else ()))
+    return Hardware(
+        _cores(), free, total, _simd(), gpus=tuple(list_devices() if list_devices else ())
+    )
 
 
 def unusable_gpus(usable: Sequence[Gpu]) -> tuple[tuple[str, str], ...]:
@@ -67,7 +69,11 @@ def unusable_gpus(usable: Sequence[Gpu]) -> tuple[tuple[str, str], ...]:
         found |= {name.strip(): _install("cu124") for name in names if name.strip()}
         for name in _vulkan_gpus(_run("vulkaninfo", "--summary")):
             found.setdefault(name, _install("vulkan"))
-    return tuple((name, command) for name, command in found.items() if not any(name in gpu.description for gpu in usable))
+    return tuple(
+        (name, command)
+        for name, command in found.items()
+        if not any(name in gpu.description for gpu in usable)
+    )
 
 
 def bandwidth(cache: Path) -> float:
@@ -98,7 +104,9 @@ def measure_bandwidth() -> float:
     parts = np.array_split(np.ones(2**25, dtype=np.int64), _cores())
     best, until = 0.0, time.perf_counter() + 0.3
     while time.perf_counter() < until:
-        threads = [threading.Thread(target=part.sum) for part in parts]  # numpy lets go of the interpreter's lock
+        threads = [
+            threading.Thread(target=part.sum) for part in parts
+        ]  # numpy lets go of the interpreter's lock
         started = time.perf_counter()
         for thread in threads:
             thread.start()
@@ -110,8 +118,15 @@ def measure_bandwidth() -> float:
 
 def _cores() -> int:
     """Physical cores among those that this process may run on, within the cgroup's CPU quota."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
-    siblings = {_read(Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")) or str(cpu) for cpu in allowed}
+    allowed = (
+        os.sched_getaffinity(0)
+        if hasattr(os, "sched_getaffinity")
+        else set(range(os.cpu_count() or 1))
+    )
+    siblings = {
+        _read(Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")) or str(cpu)
+        for cpu in allowed
+    }
     return max(1, min(len(siblings), *(int(quota) for quota in _cpu_quotas(cgroups("cpu"))), 2**31))
 
 
@@ -120,7 +135,10 @@ def _cpu_quotas(folders: Sequence[Path]) -> Iterator[float]:
     for folder in folders:
         quota, period = (*_read(folder / "cpu.max").split(), "", "")[:2]
         if not quota:
-            quota, period = _read(folder / "cpu.cfs_quota_us").strip(), _read(folder / "cpu.cfs_period_us").strip()
+            quota, period = (
+                _read(folder / "cpu.cfs_quota_us").strip(),
+                _read(folder / "cpu.cfs_period_us").strip(),
+            )
         if quota.isdigit() and period.isdigit() and int(period):
             yield int(quota) / int(period)
 
@@ -128,8 +146,12 @@ def _cpu_quotas(folders: Sequence[Path]) -> Iterator[float]:
 def _memory() -> tuple[int, int]:
     """Free and total bytes."""
     if sys.platform == "linux":
-        rows = dict(line.split(":", 1) for line in _read(Path("/proc/meminfo")).splitlines() if ":" in line)
-        total, free = (int(rows.get(key, "0").split()[0]) * 1024 for key in ("MemTotal", "MemAvailable"))
+        rows = dict(
+            line.split(":", 1) for line in _read(Path("/proc/meminfo")).splitlines() if ":" in line
+        )
+        total, free = (
+            int(rows.get(key, "0").split()[0]) * 1024 for key in ("MemTotal", "MemAvailable")
+        )
         limits = [(free, total), *memory_limits(cgroups("memory"))]
         return min(free for free, _ in limits), min(total for _, total in limits)
     if sys.platform == "darwin":
@@ -138,18 +160,24 @@ def _memory() -> tuple[int, int]:
     return _windows_memory()
 
 
-def cgroups(controller: str, root: Path = Path("/sys/fs/cgroup"), membership: str | None = None) -> list[Path]:
+def cgroups(
+    controller: str, root: Path = Path("/sys/fs/cgroup"), membership: str | None = None
+) -> list[Path]:
     """The folders of this process's cgroup and of those around it, each of which may set a limit (v1 and v2).
 
     A container may see its own cgroup as the root of the tree; `membership` is the text of /proc/self/cgroup.
     """
     folders = []
-    for line in (_read(Path("/proc/self/cgroup")) if membership is None else membership).splitlines():
+    for line in (
+        _read(Path("/proc/self/cgroup")) if membership is None else membership
+    ).splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers or controller in controllers.split(","):
             base = root / controller if controllers else root
             own = base / path.strip("/")
-            folders += [folder for folder in (own, *own.parents) if folder == base or base in folder.parents]
+            folders += [
+                folder for folder in (own, *own.parents) if folder == base or base in folder.parents
+            ]
     return folders
 
 
@@ -163,7 +191,11 @@ def memory_limits(folders: Sequence[Path]) -> Iterator[tuple[int, int]]:
             limit, used = _read(folder / limit_name).strip(), _read(folder / used_name).strip()
             if limit.isdigit() and used.isdigit():
                 rows = (line.split() for line in _read(folder / "memory.stat").splitlines())
-                files = sum(int(row[1]) for row in rows if row[0] in (f"{prefix}inactive_file", f"{prefix}active_file"))
+                files = sum(
+                    int(row[1])
+                    for row in rows
+                    if row[0] in (f"{prefix}inactive_file", f"{prefix}active_file")
+                )
                 yield min(int(limit), max(0, int(limit) - int(used) + files)), int(limit)
 
 
@@ -171,7 +203,11 @@ def _windows_memory() -> tuple[int, int]:
     import ctypes
 
     class Status(ctypes.Structure):
-        _fields_ = (("length", ctypes.c_uint32), ("load", ctypes.c_uint32), *((name, ctypes.c_uint64) for name in "abcdefg"))
+        _fields_ = (
+            ("length", ctypes.c_uint32),
+            ("load", ctypes.c_uint32),
+            *((name, ctypes.c_uint64) for name in "abcdefg"),
+        )
 
     status = Status(length=ctypes.sizeof(Status))
     ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))  # type: ignore[attr-defined,unused-ignore]
@@ -208,7 +244,9 @@ def _install(backend: str) -> str:
         requirements = metadata.requires("minireason") or []
     except metadata.PackageNotFoundError:
         requirements = []
-    wanted = next((line for line in requirements if line.startswith("llama-cpp-python")), "llama-cpp-python")
+    wanted = next(
+        (line for line in requirements if line.startswith("llama-cpp-python")), "llama-cpp-python"
+    )
     return f"pip install --force-reinstall --only-binary llama-cpp-python --extra-index-url {_WHEELS}/{backend} '{wanted}'"
 
 
@@ -218,7 +256,14 @@ def _run(program: str, *arguments: str) -> str:
     if path is None:
         return ""
     try:
-        done = subprocess.run([path, *arguments], capture_output=True, text=True, errors="replace", check=False, timeout=10)
+        done = subprocess.run(
+            [path, *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=10,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""

@@ -55,11 +55,17 @@ def describe(repo: str, file: str, revision: str | None) -> RemoteFile:
 
     with translated(f"{repo}/{file}"):
         url = huggingface_hub.hf_hub_url(repo, file, revision=revision)
-        found = huggingface_hub.get_hf_file_metadata(url, token=huggingface_hub.get_token(), timeout=timeout_s())
+        found = huggingface_hub.get_hf_file_metadata(
+            url, token=huggingface_hub.get_token(), timeout=timeout_s()
+        )
     if not found.size or not found.etag:
-        raise DownloadFailed(f"{repo}/{file}: the server does not say how long the file is, so it can't be fetched safely.")
+        raise DownloadFailed(
+            f"{repo}/{file}: the server does not say how long the file is, so it can't be fetched safely."
+        )
     pinned = huggingface_hub.hf_hub_url(repo, file, revision=found.commit_hash or revision)
-    return RemoteFile(repo, file, pinned, found.size, found.etag, found.etag if len(found.etag) == 64 else None)
+    return RemoteFile(
+        repo, file, pinned, found.size, found.etag, found.etag if len(found.etag) == 64 else None
+    )
 
 
 @contextmanager
@@ -94,7 +100,9 @@ def translated(what: str) -> Iterator[None]:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
     if places.offline():
-        raise Offline(f"{what} is not on this machine, and the network is switched off (--offline, MINIREASON_OFFLINE or HF_HUB_OFFLINE).")
+        raise Offline(
+            f"{what} is not on this machine, and the network is switched off (--offline, MINIREASON_OFFLINE or HF_HUB_OFFLINE)."
+        )
     try:
         yield
     except OfflineModeIsEnabled:
@@ -105,23 +113,31 @@ def translated(what: str) -> Iterator[None]:
         raise _for_status(what, error.response) from None
     except httpx2.TimeoutException:
         raise TryAgain(
-            DownloadFailed(f"{what}: the server sent nothing for {timeout_s():.0f} s; what was fetched is kept, pull again.")
+            DownloadFailed(
+                f"{what}: the server sent nothing for {timeout_s():.0f} s; what was fetched is kept, pull again."
+            )
         ) from None
     except httpx2.TooManyRedirects:
-        raise DownloadFailed(f"{what}: the server redirects in a circle; check HF_ENDPOINT and your proxy.") from None
+        raise DownloadFailed(
+            f"{what}: the server redirects in a circle; check HF_ENDPOINT and your proxy."
+        ) from None
     except httpx2.ConnectError as error:
         host = urlsplit(str(error.request.url)).netloc
         unreachable = f"{what} is not on this machine, and {host} can't be reached; check the network, or HF_ENDPOINT."
         raise TryAgain(Offline(unreachable)) from None
     except httpx2.HTTPError as error:
         raise TryAgain(
-            DownloadFailed(f"{what}: the connection broke ({_first_line(error)}); what was fetched is kept, pull again.")
+            DownloadFailed(
+                f"{what}: the connection broke ({_first_line(error)}); what was fetched is kept, pull again."
+            )
         ) from None
 
 
 def _for_status(what: str, response: httpx2.Response) -> Exception:
     status = response.status_code
-    meaning = _MEANINGS.get(status, "the Hub has trouble; try again later" if status >= 500 else "the Hub refused")
+    meaning = _MEANINGS.get(
+        status, "the Hub has trouble; try again later" if status >= 500 else "the Hub refused"
+    )
     error = DownloadFailed(f"{what}: {meaning} (HTTP {status}).", status)
     if status not in RETRIED_STATUS:
         return error

@@ -13,7 +13,9 @@ OFFLINE_VARIABLES = ("MINIREASON_OFFLINE", "HF_HUB_OFFLINE")
 def data_dir() -> Path:
     """Models and what is known about them: $MINIREASON_HOME, else the platform's directory for user data."""
     home = os.environ.get("MINIREASON_HOME")
-    return expanded(home) if home else Path(platformdirs.user_data_dir("minireason", appauthor=False))
+    return (
+        expanded(home) if home else Path(platformdirs.user_data_dir("minireason", appauthor=False))
+    )
 
 
 def models_dir() -> Path:
@@ -24,12 +26,19 @@ def models_dir() -> Path:
 def config_dir() -> Path:
     """The user's own models.toml: $MINIREASON_HOME, else the platform's directory for configuration."""
     home = os.environ.get("MINIREASON_HOME")
-    return expanded(home) if home else Path(platformdirs.user_config_dir("minireason", appauthor=False))
+    return (
+        expanded(home)
+        if home
+        else Path(platformdirs.user_config_dir("minireason", appauthor=False))
+    )
 
 
 def offline() -> bool:
     """Whether the environment forbids the network; read at every call, while huggingface_hub reads its variable once."""
-    return any(os.environ.get(name, "").strip().lower() in ("1", "true", "yes", "on") for name in OFFLINE_VARIABLES)
+    return any(
+        os.environ.get(name, "").strip().lower() in ("1", "true", "yes", "on")
+        for name in OFFLINE_VARIABLES
+    )
 
 
 def expanded(name: str) -> Path:

@@ -34,7 +34,9 @@ class Watch:
         return lambda done: self.bytes(done, total)
 
 
-def pull(spec: ModelSpec, quant: Quant, open_once: Callable[[Path], None], watch: Watch) -> Manifest | None:
+def pull(
+    spec: ModelSpec, quant: Quant, open_once: Callable[[Path], None], watch: Watch
+) -> Manifest | None:
     """Install a quant; None if it is there already. `open_once` opens a checked file in a process of its own.
 
     Raises StoreError and its kinds, or ModelFileError; then nothing is installed, and what was fetched is kept for the
@@ -47,7 +49,9 @@ def pull(spec: ModelSpec, quant: Quant, open_once: Callable[[Path], None], watch
         incoming.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise store.cannot_write(places.models_dir(), error) from None
-    with _alone(incoming / f"{quant.repo.replace('/', '--')}--{Path(quant.files[0]).name}.lock", watch):
+    with _alone(
+        incoming / f"{quant.repo.replace('/', '--')}--{Path(quant.files[0]).name}.lock", watch
+    ):
         if store.installed_file(spec, quant):
             return None
         if found := reuse.find(quant):
@@ -59,14 +63,18 @@ def pull(spec: ModelSpec, quant: Quant, open_once: Callable[[Path], None], watch
             raise store.cannot_write(places.models_dir(), error) from None
 
 
-def import_file(path: Path, name: str | None, open_once: Callable[[Path], None], watch: Watch) -> Manifest:
+def import_file(
+    path: Path, name: str | None, open_once: Callable[[Path], None], watch: Watch
+) -> Manifest:
     """Give a local GGUF a name and use it where it lies; raises NotInstalled, ModelFileError, UsageError or StoreError."""
     if not path.is_file():
         raise NotInstalled(f"There is no file {path}; check the path.", path.parent)
     gguf.check(path)
     chosen = (name or path.stem).lower().replace(" ", "-")
     if "/" in chosen or os.sep in chosen or chosen.startswith(catalog.HUB_PREFIX):
-        raise UsageError(f"{chosen!r} can't be the name of a model; give one without separators: --name NAME.")
+        raise UsageError(
+            f"{chosen!r} can't be the name of a model; give one without separators: --name NAME."
+        )
     if any(chosen in (spec.name, *spec.aliases) for spec in catalog.load()):
         raise UsageError(f"{chosen} is a model of the catalogue; give another name: --name NAME.")
     open_once(path)
@@ -96,26 +104,49 @@ def _alone(path: Path, watch: Watch) -> Iterator[None]:
         lock.release()
 
 
-def _adopt(spec: ModelSpec, quant: Quant, found: reuse.Found, open_once: Callable[[Path], None], watch: Watch) -> Manifest:
+def _adopt(
+    spec: ModelSpec,
+    quant: Quant,
+    found: reuse.Found,
+    open_once: Callable[[Path], None],
+    watch: Watch,
+) -> Manifest:
     size = found.path.stat().st_size
     hashed = download.sha256(found.path, watch.of(size))
     expected = quant.sha256[0] if quant.sha256 else found.sha256
     if expected and hashed != expected:
-        raise ChecksumMismatch(str(found.path), expected, hashed, f"remove it from {found.tool}, then pull again.")
+        raise ChecksumMismatch(
+            str(found.path), expected, hashed, f"remove it from {found.tool}, then pull again."
+        )
     gguf.check(found.path)
     open_once(found.path)
-    return _noted(spec, quant, [StoredFile(str(found.path.absolute()), size, hashed)], f"{found.tool}: {found.name}")
+    return _noted(
+        spec,
+        quant,
+        [StoredFile(str(found.path.absolute()), size, hashed)],
+        f"{found.tool}: {found.name}",
+    )
 
 
-def _download(spec: ModelSpec, quant: Quant, incoming: Path, open_once: Callable[[Path], None], watch: Watch) -> Manifest:
+def _download(
+    spec: ModelSpec, quant: Quant, incoming: Path, open_once: Callable[[Path], None], watch: Watch
+) -> Manifest:
     watch.step(f"asking the Hub for {quant.repo}")
     remotes = [download.describe(quant.repo, file, quant.revision) for file in quant.files]
     pins = quant.sha256 or tuple(remote.sha256 or "" for remote in remotes)
     for remote, pin in zip(remotes, pins, strict=True):
         if pin and remote.sha256 and pin != remote.sha256:
-            raise ChecksumMismatch(remote.file, pin, remote.sha256, "the Hub has another file than the catalogue; nothing was fetched.")
+            raise ChecksumMismatch(
+                remote.file,
+                pin,
+                remote.sha256,
+                "the Hub has another file than the catalogue; nothing was fetched.",
+            )
     # named after what the server says the files are, but never by the server: other content starts afresh
-    folder = incoming / hashlib.sha256(" ".join(remote.etag for remote in remotes).encode()).hexdigest()[:32]
+    folder = (
+        incoming
+        / hashlib.sha256(" ".join(remote.etag for remote in remotes).encode()).hexdigest()[:32]
+    )
     folder.mkdir(exist_ok=True)
     _check_space(remotes, folder)
     total, before = sum(remote.bytes for remote in remotes), 0
@@ -125,7 +156,9 @@ def _download(spec: ModelSpec, quant: Quant, incoming: Path, open_once: Callable
         hashed = _fetch(remote, folder, download.after(before, watch.of(total)))
         if pin and hashed != pin:
             (folder / Path(remote.file).name).unlink()
-            raise ChecksumMismatch(Path(remote.file).name, pin, hashed, "nothing was installed; pull again.")
+            raise ChecksumMismatch(
+                Path(remote.file).name, pin, hashed, "nothing was installed; pull again."
+            )
         stored.append(StoredFile(str(store.place(spec, quant, remote.file)), remote.bytes, hashed))
         before += remote.bytes
     watch.step("checking the model")

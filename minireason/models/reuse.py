@@ -40,19 +40,29 @@ def find(quant: Quant) -> Found | None:
         return Found("huggingface_hub", f"{quant.repo}/{quant.files[0]}", path)
     name = Path(quant.files[0]).name
     for found in lmstudio():
-        if found.path.name == name and not quant.approximate and found.path.stat().st_size == quant.bytes:
+        if (
+            found.path.name == name
+            and not quant.approximate
+            and found.path.stat().st_size == quant.bytes
+        ):
             return found
     return None
 
 
 def ollama() -> Iterator[Found]:
     """The model files that Ollama has pulled."""
-    homes = [os.environ.get("OLLAMA_MODELS"), Path.home() / ".ollama" / "models", "/usr/share/ollama/.ollama/models"]
+    homes = [
+        os.environ.get("OLLAMA_MODELS"),
+        Path.home() / ".ollama" / "models",
+        "/usr/share/ollama/.ollama/models",
+    ]
     for home in (Path(entry) for entry in homes if entry):
         for manifest in _files(home / "manifests", "*"):
             try:
                 layers = json.loads(manifest.read_text("utf-8"))["layers"]
-                digests = [str(layer["digest"]) for layer in layers if layer["mediaType"] == _OLLAMA_MODEL]
+                digests = [
+                    str(layer["digest"]) for layer in layers if layer["mediaType"] == _OLLAMA_MODEL
+                ]
             except (OSError, ValueError, KeyError, TypeError):
                 continue
             for digest in digests:
@@ -64,7 +74,10 @@ def ollama() -> Iterator[Found]:
 
 def lmstudio() -> Iterator[Found]:
     """The GGUF files in LM Studio's folders; of split models the first file, projectors left out."""
-    for home in (Path.home() / ".lmstudio" / "models", Path.home() / ".cache" / "lm-studio" / "models"):
+    for home in (
+        Path.home() / ".lmstudio" / "models",
+        Path.home() / ".cache" / "lm-studio" / "models",
+    ):
         for path in _files(home, "*.gguf"):
             if "mmproj" not in path.name and ("-of-" not in path.name or "-00001-of-" in path.name):
                 yield Found("lmstudio", path.stem, path)

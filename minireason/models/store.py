@@ -64,7 +64,9 @@ def is_path(model: str) -> bool:
     """Whether a model argument means a file: it ends in .gguf, has a separator, or names an existing file."""
     if model.startswith(catalog.HUB_PREFIX):
         return False
-    return model.lower().endswith(".gguf") or "/" in model or os.sep in model or Path(model).is_file()
+    return (
+        model.lower().endswith(".gguf") or "/" in model or os.sep in model or Path(model).is_file()
+    )
 
 
 def find(model: str) -> ModelFile:
@@ -75,7 +77,10 @@ def find(model: str) -> ModelFile:
     if is_path(model):
         path = expanded(model)
         if not path.exists():
-            raise NotInstalled(f"There is no file {path}; check the path, or name a model of the catalogue such as r1-7b.", path.parent)
+            raise NotInstalled(
+                f"There is no file {path}; check the path, or name a model of the catalogue such as r1-7b.",
+                path.parent,
+            )
         return ModelFile(path, path.name)
     for manifest in manifests():
         if model.lower() == manifest.label.lower() and manifest.path.is_file():
@@ -106,16 +111,26 @@ def find_spec(model: str) -> tuple[ModelSpec, Quant | None]:
 
 def label(spec: ModelSpec, quant: Quant) -> str:
     """What an installed quant is called: "name:QUANT", or just the name where that says it all."""
-    return spec.name if spec.built_in or spec.name.startswith(catalog.HUB_PREFIX) else f"{spec.name}:{quant.name}"
+    return (
+        spec.name
+        if spec.built_in or spec.name.startswith(catalog.HUB_PREFIX)
+        else f"{spec.name}:{quant.name}"
+    )
 
 
 def installed_file(spec: ModelSpec, quant: Quant | None) -> ModelFile | None:
     """The installed file of a model: of the quant named, else of its default or any other."""
     if spec.built_in:
         name = spec.quants[spec.default_quant].files[0]
-        return ModelFile(Path(str(resources.files("minireason.tiny").joinpath(name))), spec.name, trusted=True)
+        return ModelFile(
+            Path(str(resources.files("minireason.tiny").joinpath(name))), spec.name, trusted=True
+        )
     default = spec.quants[spec.default_quant]
-    order = [quant] if quant else [default, *(other for other in spec.quants.values() if other is not default)]
+    order = (
+        [quant]
+        if quant
+        else [default, *(other for other in spec.quants.values() if other is not default)]
+    )
     noted = {manifest.label: manifest.path for manifest in manifests()}
     for candidate in order:
         path = noted.get(label(spec, candidate), place(spec, candidate, candidate.files[0]))
@@ -126,13 +141,19 @@ def installed_file(spec: ModelSpec, quant: Quant | None) -> ModelFile | None:
 
 def place(spec: ModelSpec, quant: Quant, file: str) -> Path:
     """Where a file of the catalogue is put: by its own name; one of hf:... under its repository's name."""
-    folder = models_dir() / quant.repo.replace("/", "--") if spec.name.startswith(catalog.HUB_PREFIX) else models_dir()
+    folder = (
+        models_dir() / quant.repo.replace("/", "--")
+        if spec.name.startswith(catalog.HUB_PREFIX)
+        else models_dir()
+    )
     return folder / Path(file).name
 
 
 def installed() -> list[tuple[ModelSpec, ModelFile]]:
     """Every named model with a file on this machine, the one with the most parameters first, built-in ones left out."""
-    specs = sorted((spec for spec in catalog.load() if not spec.built_in), key=lambda spec: -spec.params)
+    specs = sorted(
+        (spec for spec in catalog.load() if not spec.built_in), key=lambda spec: -spec.params
+    )
     return [(spec, file) for spec in specs if (file := installed_file(spec, None))]
 
 
@@ -161,7 +182,9 @@ def note(manifest: Manifest) -> None:
 
 def cannot_write(folder: Path, error: OSError) -> StoreError:
     """What to say when the data directory can't be written."""
-    return StoreError(f"{folder} cannot be written ({error.strerror or error}); set MINIREASON_HOME to a directory of yours.")
+    return StoreError(
+        f"{folder} cannot be written ({error.strerror or error}); set MINIREASON_HOME to a directory of yours."
+    )
 
 
 def remove(model: str) -> tuple[str, int]:
@@ -171,7 +194,9 @@ def remove(model: str) -> tuple[str, int]:
     """
     file = find(model)
     if file.trusted or is_path(model):
-        raise UsageError(f"{model} is not an installed model; built-in models and files given by a path are not removed.")
+        raise UsageError(
+            f"{model} is not an installed model; built-in models and files given by a path are not removed."
+        )
     manifest = next((entry for entry in manifests() if entry.label == file.label), None)
     paths = [Path(stored.path) for stored in manifest.files] if manifest else [file.path]
     ours = [path for path in paths if models_dir().absolute() in path.absolute().parents]
@@ -192,11 +217,18 @@ def verify(manifest: Manifest, on_bytes: Callable[[int], None] = lambda have: No
     for stored in manifest.files:
         path = Path(stored.path)
         if not path.is_file():
-            raise NotInstalled(f"{path} is gone; minireason rm {manifest.label}, then get it again.", path.parent)
+            raise NotInstalled(
+                f"{path} is gone; minireason rm {manifest.label}, then get it again.", path.parent
+            )
         actual = download.sha256(path, download.after(before, on_bytes))
         before += stored.bytes
         if actual != stored.sha256:
-            raise ChecksumMismatch(path.name, stored.sha256, actual, f"minireason rm {manifest.label}, then get it again.")
+            raise ChecksumMismatch(
+                path.name,
+                stored.sha256,
+                actual,
+                f"minireason rm {manifest.label}, then get it again.",
+            )
 
 
 def fingerprint(file: ModelFile) -> str:
@@ -206,7 +238,11 @@ def fingerprint(file: ModelFile) -> str:
     """
     gguf.check(file.path)
     manifest = next((entry for entry in manifests() if entry.path == file.path), None)
-    found = [stored.sha256 for stored in manifest.files] if manifest else [download.sha256(part) for part in gguf.shards(file.path)]
+    found = (
+        [stored.sha256 for stored in manifest.files]
+        if manifest
+        else [download.sha256(part) for part in gguf.shards(file.path)]
+    )
     return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
 
 
@@ -239,8 +275,21 @@ def _manifest_files() -> list[Path]:
 def _read_manifest(path: Path) -> Manifest | None:
     try:
         entry = json.loads(path.read_text("utf-8"))
-        files = tuple(StoredFile(str(file["path"]), int(file["bytes"]), str(file["sha256"])) for file in entry["files"])
-        return Manifest(str(entry["name"]), str(entry["quant"]), files, str(entry["source"]), str(entry["date"])) if files else None
+        files = tuple(
+            StoredFile(str(file["path"]), int(file["bytes"]), str(file["sha256"]))
+            for file in entry["files"]
+        )
+        return (
+            Manifest(
+                str(entry["name"]),
+                str(entry["quant"]),
+                files,
+                str(entry["source"]),
+                str(entry["date"]),
+            )
+            if files
+            else None
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -254,7 +303,11 @@ def _opened() -> list[list[str | int]]:
         entries = json.loads(_opened_file().read_text("utf-8"))
     except (OSError, ValueError):
         return []
-    return [entry for entry in entries if isinstance(entry, list) and len(entry) == 4] if isinstance(entries, list) else []
+    return (
+        [entry for entry in entries if isinstance(entry, list) and len(entry) == 4]
+        if isinstance(entries, list)
+        else []
+    )
 
 
 def _identity(path: Path) -> list[str | int]:

@@ -31,7 +31,9 @@ def boxed(text: str) -> str | None:
     return text[start:end].strip() if start >= 0 else None
 
 
-_STATED = re.compile(r"(?i)\b(?:final\s+answer|answer)\b[*_]*\s*(?:is\b|[:=]|(?<=final answer)\s*\n|(?<=final answer\*\*)\s*\n)")
+_STATED = re.compile(
+    r"(?i)\b(?:final\s+answer|answer)\b[*_]*\s*(?:is\b|[:=]|(?<=final answer)\s*\n|(?<=final answer\*\*)\s*\n)"
+)
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|,?\s+(?:because|since)\s|\n")
 _ALONE = re.compile(r"\W*([A-J])\W*|\(?([A-J])\)[ \t]+\S.*|([A-J])[.:][ \t]+\S.*", re.DOTALL)
 _CODE = re.compile(r"^[ \t]*(```+|~~~+).*?(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULTILINE)
@@ -76,16 +78,24 @@ def _bare(text: str) -> str:
     return text
 
 
-_WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|operatorname|boxed|mbox)\s*\{([^{}]*)\}")
+_WRAPPED = re.compile(
+    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|operatorname|boxed|mbox)\s*\{([^{}]*)\}"
+)
 _THOUSANDS_SPACE = re.compile(r"(?<=\d)(?:\\[,;: ]|,?\\!|[\u2009\u202f\u00a0])(?=\d{3}(?!\d))")
-_SPACING = re.compile(r"\\(?:left|right|displaystyle|quad|qquad|big|Big)(?![a-zA-Z])|\\[!,;: ]|[~\u2009\u202f\u00a0]")
+_SPACING = re.compile(
+    r"\\(?:left|right|displaystyle|quad|qquad|big|Big)(?![a-zA-Z])|\\[!,;: ]|[~\u2009\u202f\u00a0]"
+)
 _FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{\s*([^{}]*?)\s*\}|(\d))\s*(?:\{\s*([^{}]*?)\s*\}|(\d))")
-_DROPPED_UNIT = re.compile(r"\s*(?:\\?%|°|\^\s*\{?\s*\\circ\s*\}?|\\degree|\b(?:percent|degrees?))$", re.IGNORECASE)
+_DROPPED_UNIT = re.compile(
+    r"\s*(?:\\?%|°|\^\s*\{?\s*\\circ\s*\}?|\\degree|\b(?:percent|degrees?))$", re.IGNORECASE
+)
 _SIZE = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+"
 _NUMBER = re.compile(rf"([+-]?)\s*({_SIZE})(?:\s*/\s*({_SIZE}))?")
 _MIXED = re.compile(r"([+-]?)\s*(\d+)\s*\(\((\d+)\)/\((\d+)\)\)|([+-]?)\s*(\d+)\s+(\d+)/(\d+)")
 _SET_FRACTION = re.compile(rf"([+-]?)\s*\(\(\s*([+-]?)({_SIZE})\)/\(\s*([+-]?)({_SIZE})\)\)")
-_POWER_OF_TEN = re.compile(rf"([+-]?(?:{_SIZE}))\s*(?:[eE]|(?:\*|×|\\times|\\cdot)\s*10\s*\^)\s*\{{?([+-]?\d{{1,3}})\}}?")
+_POWER_OF_TEN = re.compile(
+    rf"([+-]?(?:{_SIZE}))\s*(?:[eE]|(?:\*|×|\\times|\\cdot)\s*10\s*\^)\s*\{{?([+-]?\d{{1,3}})\}}?"
+)
 _LETTER = re.compile(r"\(([A-Ja-j])\)(?:\s+\S.*)?|([A-Ja-j])\)(?:\s+\S.*)?", re.DOTALL)
 _WORDS = re.compile(r"[^\W\d_]+(?:[\s,.'’-]+[^\W\d_]+)*[.!]?")
 _WITH_UNIT = re.compile(r"(.*?\d)\s+([a-zA-Zµ][a-zA-Zµ ]*(?:\^?\{?[23]\}?)?)")
@@ -123,7 +133,9 @@ def same(first: str, second: str) -> bool:
 
 
 def _right_side(one: str, two: str) -> bool:
-    return ("=" in one) != ("=" in two) and key(one.rpartition("=")[2]) == key(two.rpartition("=")[2])
+    return ("=" in one) != ("=" in two) and key(one.rpartition("=")[2]) == key(
+        two.rpartition("=")[2]
+    )
 
 
 def _unit_apart(one: str, two: str) -> bool:
@@ -153,7 +165,9 @@ def _untypeset(text: str) -> str:
     while text != before:
         before = text
         text = _bare(_SPACING.sub(" ", _WRAPPED.sub(r" \1 ", text)))
-        text = _FRACTION.sub(lambda found: f"(({found[1] or found[2] or ''})/({found[3] or found[4] or ''}))", text)
+        text = _FRACTION.sub(
+            lambda found: f"(({found[1] or found[2] or ''})/({found[3] or found[4] or ''}))", text
+        )
         text = _DROPPED_UNIT.sub("", text)
         if text.startswith("{") and text.endswith("}") and text.count("{") == 1:
             text = text[1:-1]

@@ -46,7 +46,14 @@ class Landing:
     wanted in a \\boxed{}.
     """
 
-    def __init__(self, encode: Callable[[str], list[int]], close: list[int], message: str, *, box: bool = False) -> None:
+    def __init__(
+        self,
+        encode: Callable[[str], list[int]],
+        close: list[int],
+        message: str,
+        *,
+        box: bool = False,
+    ) -> None:
         self._encode, self._close = encode, close
         self.message, self.box = message.strip(), box
 
@@ -97,7 +104,13 @@ class Cut:
 class Budget:
     """Follows one thought and says when it is over; set `asked` (from any thread) to end it at once."""
 
-    def __init__(self, limits: Limits, landing: Landing, piece: Callable[[int], bytes], loops: LoopDetector | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        landing: Landing,
+        piece: Callable[[int], bytes],
+        loops: LoopDetector | None = None,
+    ) -> None:
         self.asked = False
         self.landing = landing
         self._limit, self._grace = limits.tokens, grace(limits.tokens)
@@ -163,15 +176,24 @@ class Budget:
 
     def _at_end(self, token: int) -> bool:
         """Whether a line, or a sentence that this token would follow with white space, has just ended."""
-        return self.after_line() or (self._tail.endswith(_SENTENCE_ENDS) and self._piece(token)[:1].isspace())
+        return self.after_line() or (
+            self._tail.endswith(_SENTENCE_ENDS) and self._piece(token)[:1].isspace()
+        )
 
     def _tidy(self, begin: int) -> int:
         """The nearest end of a line before an index, else the nearest beginning of a character."""
-        pieces = {index: self._piece(self._tokens[index - 1]) for index in range(max(1, begin - _TIDY_TOKENS), begin + 1)}
+        pieces = {
+            index: self._piece(self._tokens[index - 1])
+            for index in range(max(1, begin - _TIDY_TOKENS), begin + 1)
+        }
         for index in sorted(pieces, reverse=True):
             if pieces[index].endswith(b"\n"):
                 return index
-        return next(index for index in count(begin, -1) if index <= 0 or not _continues(self._piece(self._tokens[index])))
+        return next(
+            index
+            for index in count(begin, -1)
+            if index <= 0 or not _continues(self._piece(self._tokens[index]))
+        )
 
 
 def _continues(piece: bytes) -> bool:

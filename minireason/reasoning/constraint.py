@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from llguidance._lib import JsonCompileOptions
 
-_JSON_STYLE: JsonCompileOptions = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
+_JSON_STYLE: JsonCompileOptions = {
+    "item_separator": ", ",
+    "key_separator": ": ",
+    "whitespace_flexible": False,
+}
 """One line, as models write short JSON; free white space lets a model go on with it for ever."""
 
 _MOST_REASON, _TRIED_BYTES, _KEPT = 160, 128, 64
@@ -57,7 +61,9 @@ def constraint(settings: Settings) -> Constraint | None:
         return None
     missing = [name for name in ("llguidance", "jsonschema", "pydantic") if not find_spec(name)]
     if missing:
-        raise UsageError("Structured answers need the extra `schema`; install it with: pip install 'minireason[schema]'.")
+        raise UsageError(
+            "Structured answers need the extra `schema`; install it with: pip install 'minireason[schema]'."
+        )
     if settings.schema is not None:
         return _by_schema(settings.schema)
     if settings.choices is not None:
@@ -74,7 +80,9 @@ def _by_schema(schema: Mapping[str, Any] | type[Any]) -> Constraint:
     try:
         wanted, parse = _of_dict(schema) if isinstance(schema, Mapping) else _of_type(schema)
         if not ends(wanted):
-            raise BadSetting("schema", schema, "no value fits, since each would have to hold another of its kind")
+            raise BadSetting(
+                "schema", schema, "no value fits, since each would have to hold another of its kind"
+            )
         _check("schema", schema, grammar_of(wanted))
         return Constraint(grammar_of(closed(wanted)), parse)
     except RecursionError:
@@ -141,7 +149,9 @@ def _of_type(kind: type[Any]) -> tuple[dict[str, Any], Callable[[str], Any]]:
 def _by_choices(choices: Sequence[str]) -> Constraint:
     from llguidance import LLMatcher
 
-    grammar = LLMatcher.grammar_from_regex("|".join(map(re.escape, choices)))  # as a rule with alternatives it could take 2,000
+    grammar = LLMatcher.grammar_from_regex(
+        "|".join(map(re.escape, choices))
+    )  # as a rule with alternatives it could take 2,000
     _check("choices", list(choices), grammar)
     return Constraint(grammar, str)
 
@@ -168,16 +178,26 @@ def _problem(grammar: str) -> str | None:
     wrong, messages = LLMatcher.validate_grammar_with_warnings(grammar)
     if wrong:
         lines = [line.strip() for line in messages[0].splitlines() if line.strip()]
-        reason = next((line.removeprefix("error: ") for line in lines if line.startswith("error:")), lines[0])
+        reason = next(
+            (line.removeprefix("error: ") for line in lines if line.startswith("error:")), lines[0]
+        )
         return f"cannot be used ({shortened(reason.rstrip('.'), _MOST_REASON)}); change what it names or leave it out"
     matcher = LLMatcher(LLTokenizer("byte"), grammar, log_level=0)
     for count in range(_TRIED_BYTES):
         bits = int.from_bytes(matcher.compute_bitmask()[: 256 // 8], "little")
         if not count and not bits:
-            return "nothing fits it but the empty text" if matcher.is_accepting() else "nothing fits it"
+            return (
+                "nothing fits it but the empty text"
+                if matcher.is_accepting()
+                else "nothing fits it"
+            )
         if not bits or not matcher.consume_token((bits & -bits).bit_length() - 1):
             break
-    return "is too complex to be followed; bound its repetitions more tightly" if matcher.is_error() else None
+    return (
+        "is too complex to be followed; bound its repetitions more tightly"
+        if matcher.is_error()
+        else None
+    )
 
 
 class Tokenizer:
@@ -188,18 +208,25 @@ class Tokenizer:
         from llguidance import LLTokenizer, TokenizerWrapper
 
         self.vocabulary = vocabulary
-        self.view = LLTokenizer(TokenizerWrapper(_Tokens(vocabulary)), eos_token=sorted(vocabulary.eog))
+        self.view = LLTokenizer(
+            TokenizerWrapper(_Tokens(vocabulary)), eos_token=sorted(vocabulary.eog)
+        )
 
 
 class _Tokens:
     """A vocabulary as llguidance's TokenizerWrapper wants it."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self.special_token_ids: Collection[int] = sorted({*vocabulary.special.values(), *vocabulary.eog})
+        self.special_token_ids: Collection[int] = sorted(
+            {*vocabulary.special.values(), *vocabulary.eog}
+        )
         self.eos_token_id, self.bos_token_id = min(vocabulary.eog), None
         special = frozenset(self.special_token_ids)
         mark = b"\xff"  # at the beginning of a token it makes it a special one
-        self.tokens = [(mark if token in special else b"") + vocabulary.piece(token) for token in range(vocabulary.n_vocab)]
+        self.tokens = [
+            (mark if token in special else b"") + vocabulary.piece(token)
+            for token in range(vocabulary.n_vocab)
+        ]
         self._vocabulary = vocabulary
 
     def __call__(self, text: bytes | str) -> list[int]:

@@ -59,7 +59,14 @@ class LoopDetector:
             return None
         self._text = (self._text + "".join(self._new))[-_KEPT:]
         self._new.clear()
-        return self._cycle() or next((loop for size, every in WINDOWS if self.fed % every == 0 and (loop := self._stale(size))), None)
+        return self._cycle() or next(
+            (
+                loop
+                for size, every in WINDOWS
+                if self.fed % every == 0 and (loop := self._stale(size))
+            ),
+            None,
+        )
 
     def _cycle(self) -> Loop | None:
         """An exact cycle up to here. Its length is the distance to where the last tokens stood before."""

@@ -64,8 +64,14 @@ def encode_text(vocabulary: Vocabulary, text: str) -> list[int]:
     pieces = [text[start:end] for start, end in itertools.pairwise(sorted(cuts))]
     ids = [token for piece in pieces for token in vocabulary.tokenize(piece, parse_special=False)]
     forbidden = {token for literal, token in vocabulary.special.items() if len(literal) > 1}
-    if not forbidden.isdisjoint(ids):  # no vocabulary is known to do this; a character alone is never a special token
-        ids = [token for character in text for token in vocabulary.tokenize(character, parse_special=False)]
+    if not forbidden.isdisjoint(
+        ids
+    ):  # no vocabulary is known to do this; a character alone is never a special token
+        ids = [
+            token
+            for character in text
+            for token in vocabulary.tokenize(character, parse_special=False)
+        ]
     return ids
 
 
@@ -75,14 +81,20 @@ def check_messages(messages: Sequence[Message]) -> list[Message]:
     for index, message in enumerate(messages):
         role, content = message.get("role"), message.get("content")
         if role not in _ROLES or not isinstance(content, str):
-            raise UsageError(f"Message {index + 1} needs a role out of {', '.join(_ROLES)} and a content that is text.")
+            raise UsageError(
+                f"Message {index + 1} needs a role out of {', '.join(_ROLES)} and a content that is text."
+            )
         try:
             content.encode("utf-8")
         except UnicodeEncodeError:
-            raise UsageError(f"Message {index + 1} holds characters that are not valid Unicode; remove them.") from None
+            raise UsageError(
+                f"Message {index + 1} holds characters that are not valid Unicode; remove them."
+            ) from None
         checked.append(Message(role=role, content=content))
     if not checked or checked[-1]["role"] != "user" or not checked[-1]["content"].strip():
-        raise UsageError("There is no question; the last message has to be the user's and must not be empty.")
+        raise UsageError(
+            "There is no question; the last message has to be the user's and must not be empty."
+        )
     return checked
 
 
@@ -95,7 +107,9 @@ def without_thinking(content: str) -> str:
 class PromptEncoder:
     """Encodes conversations for one model; `template` is the model file's own."""
 
-    def __init__(self, vocabulary: Vocabulary, template: str, bos_text: str = "", eos_text: str = "") -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, template: str, bos_text: str = "", eos_text: str = ""
+    ) -> None:
         self._vocabulary, self._template = vocabulary, template
         self._variables = {"bos_token": bos_text, "eos_token": eos_text}
         self._content = lru_cache(maxsize=1024)(lambda text: tuple(encode_text(vocabulary, text)))
@@ -106,7 +120,9 @@ class PromptEncoder:
         self._is_r1 = known and all(literal in special for literal in (_USER, _ASSISTANT, _END))
         self.thinks = self._is_r1 or CLOSE in template
 
-    def encode(self, messages: Sequence[Message], *, thinking: bool = True, opened: bool = False) -> Prompt:
+    def encode(
+        self, messages: Sequence[Message], *, thinking: bool = True, opened: bool = False
+    ) -> Prompt:
         """The whole conversation up to where the model goes on; raises UsageError.
 
         With `thinking` the thought of an R1 distill is opened, `opened` that of any thinking model; without, an empty thought is
@@ -157,7 +173,11 @@ class PromptEncoder:
         frame = self._r1_frame(roles) if self._is_r1 else self._template_frame(roles)
         parts: list[Sequence[int]] = []
         for before, message in zip(frame, messages, strict=False):
-            content = without_thinking(message["content"]) if message["role"] == "assistant" else message["content"]
+            content = (
+                without_thinking(message["content"])
+                if message["role"] == "assistant"
+                else message["content"]
+            )
             parts += [before, self._content(content)]
         parts.append(frame[-1])
         bos = self._vocabulary.bos
@@ -168,7 +188,9 @@ class PromptEncoder:
         special = self._vocabulary.special
         before = {"system": [], "user": [special[_USER]], "assistant": [special[_ASSISTANT]]}
         after = {"assistant": [special[_END]]}
-        frame = [after.get(last, []) + before[role] for last, role in itertools.pairwise(("", *roles))]
+        frame = [
+            after.get(last, []) + before[role] for last, role in itertools.pairwise(("", *roles))
+        ]
         return [*frame, [special[_ASSISTANT]]]
 
     def _template_frame(self, roles: tuple[str, ...]) -> list[list[int]]:
@@ -177,7 +199,10 @@ class PromptEncoder:
             nonce = secrets.token_hex(8)
             ahead = [roles + ("assistant", "user") * turns for turns in range(_TURNS_AHEAD + 1)]
             marks = [f"MARK{nonce}N{index}END" for index in range(len(ahead[-1]))]
-            wanted = [[{"role": role, "content": mark} for role, mark in zip(some, marks, strict=False)] for some in ahead]
+            wanted = [
+                [{"role": role, "content": mark} for role, mark in zip(some, marks, strict=False)]
+                for some in ahead
+            ]
             try:
                 rendered = render_all(self._template, wanted, self._variables)
             except TemplateError as error:

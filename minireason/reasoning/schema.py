@@ -20,7 +20,9 @@ def ends(schema: Schema) -> bool:
     symbols of a grammar, references count as endless until a value without them is found."""
     ended: set[str] = set()
     references = {node["$ref"] for node in _objects(schema) if isinstance(node.get("$ref"), str)}
-    while found := {reference for reference in references - ended if _ends(_target(schema, reference), ended)}:
+    while found := {
+        reference for reference in references - ended if _ends(_target(schema, reference), ended)
+    }:
         ended |= found
     return _ends(schema, ended)
 
@@ -37,7 +39,10 @@ def _ends(schema: object, ended: Collection[str]) -> bool:
         if (options := schema.get(key)) and not any(_ends(option, ended) for option in options):
             return False
     kinds = schema.get("type", "any")
-    return any(all(_ends(part, ended) for part in _needed(schema, kind)) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+    return any(
+        all(_ends(part, ended) for part in _needed(schema, kind))
+        for kind in ([kinds] if isinstance(kinds, str) else kinds)
+    )
 
 
 def _needed(schema: Schema, kind: str) -> list[object]:
@@ -70,19 +75,29 @@ def closed(schema: Schema) -> Schema:
 
 
 def _combines(node: Schema) -> bool:
-    return "allOf" in node or ("properties" in node and any(key in node for key in ("$ref", "anyOf", "oneOf")))
+    return "allOf" in node or (
+        "properties" in node and any(key in node for key in ("$ref", "anyOf", "oneOf"))
+    )
 
 
 def _closed(schema: Any) -> Any:
     if not isinstance(schema, Mapping):
         return schema
     inner = {
-        **{key: {name: _closed(part) for name, part in schema[key].items()} for key in _MAPS if key in schema},
+        **{
+            key: {name: _closed(part) for name, part in schema[key].items()}
+            for key in _MAPS
+            if key in schema
+        },
         **{key: [_closed(part) for part in schema[key]] for key in _LISTS if key in schema},
         **{key: _closed(schema[key]) for key in ("items", "additionalProperties") if key in schema},
     }
     named = schema.get("properties", {})
-    shut = named and not any(key in schema for key in _OPEN) and all(name in named for name in schema.get("required", ()))
+    shut = (
+        named
+        and not any(key in schema for key in _OPEN)
+        and all(name in named for name in schema.get("required", ()))
+    )
     return {**schema, **inner, **({"additionalProperties": False} if shut else {})}
 
 

@@ -27,10 +27,18 @@ def render(template: str, messages: list[dict[str, str]], variables: dict[str, A
     return render_all(template, [messages], variables)[0]
 
 
-def render_all(template: str, conversations: list[list[dict[str, str]]], variables: dict[str, Any]) -> list[str]:
+def render_all(
+    template: str, conversations: list[list[dict[str, str]]], variables: dict[str, Any]
+) -> list[str]:
     """Several conversations in one child, up to the first that fails; raises TemplateError if that is the first of them."""
-    request = json.dumps({"template": template, "conversations": conversations, "variables": variables})
-    environment = {key: value for key, value in os.environ.items() if key in ("PATH", "PYTHONPATH", "SYSTEMROOT", "LD_LIBRARY_PATH")}
+    request = json.dumps(
+        {"template": template, "conversations": conversations, "variables": variables}
+    )
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if key in ("PATH", "PYTHONPATH", "SYSTEMROOT", "LD_LIBRARY_PATH")
+    }
     out, problem = b"", ""
     try:
         child = subprocess.run(
@@ -69,12 +77,19 @@ def _run(request: dict[str, Any]) -> None:
     def raise_exception(message: str) -> None:
         raise TemplateRuntimeError(str(message))
 
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
-    environment.globals |= {"raise_exception": raise_exception, "strftime_now": lambda form: datetime.now().strftime(form)}
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.globals |= {
+        "raise_exception": raise_exception,
+        "strftime_now": lambda form: datetime.now().strftime(form),
+    }
     template = environment.from_string(request["template"])
     for messages in request["conversations"]:
         size, parts = 0, []
-        for part in template.generate(messages=messages, add_generation_prompt=True, **request["variables"]):
+        for part in template.generate(
+            messages=messages, add_generation_prompt=True, **request["variables"]
+        ):
             size += len(part)
             if size > MAX_CHARS:
                 raise TemplateRuntimeError(f"more than {MAX_CHARS} characters")

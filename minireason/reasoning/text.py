@@ -51,7 +51,9 @@ class StopStrings:
             self.stopped, self._held = True, ""
             return text[: min(found)].rstrip()
         held = held_back(text, self._strings)
-        shown = text[: len(text) - held].rstrip() if held else text  # white space before a stop string goes with it
+        shown = (
+            text[: len(text) - held].rstrip() if held else text
+        )  # white space before a stop string goes with it
         self._held = text[len(shown) :]
         return shown
 

@@ -55,7 +55,9 @@ class ThinkMachine:
     def __init__(self, start: State, tags: Tags) -> None:
         self.state = start
         self.closed = self.thought = self.forced = False
-        self._by_id = {tags.open_id: OPEN, tags.close_id: CLOSE} if tags.close_id is not None else {}
+        self._by_id = (
+            {tags.open_id: OPEN, tags.close_id: CLOSE} if tags.close_id is not None else {}
+        )
         self._utf8 = Utf8()
         self._held = self._space = ""
         self._at_start = True

@@ -45,7 +45,9 @@ class _Worker:
     def ask(self, first: str, second: str) -> bool:
         with self._lock:
             process = self._running()
-            verdict = self._line(process, json.dumps([first, second]), DEADLINE_S) if process else ""
+            verdict = (
+                self._line(process, json.dumps([first, second]), DEADLINE_S) if process else ""
+            )
             if not verdict:  # a child that was killed may still look alive for a moment
                 self._stop()
             return verdict == "true"
@@ -114,12 +116,16 @@ def main() -> None:
     from math_verify import parse, verify
 
     def parsed(answer: str) -> list[object]:
-        return list(parse(f"${answer}$", parsing_timeout=None)) or list(parse(answer, parsing_timeout=None))
+        return list(parse(f"${answer}$", parsing_timeout=None)) or list(
+            parse(answer, parsing_timeout=None)
+        )
 
     def verdict(line: str) -> bool:
         try:
             one, two = (parsed(answer) for answer in json.loads(line))
-            return bool(verify(one, two, timeout_seconds=None)) or bool(verify(two, one, timeout_seconds=None))
+            return bool(verify(one, two, timeout_seconds=None)) or bool(
+                verify(two, one, timeout_seconds=None)
+            )
         except Exception:  # whatever sympy raises: it could not tell
             return False
 

@@ -30,7 +30,9 @@ class Ballot:
     `key` gives an answer's canonical form; equal ones are the same answer, of others `same` decides.
     """
 
-    def __init__(self, same: Callable[[str, str], bool] = answer.same, key: Callable[[str], str] = answer.key) -> None:
+    def __init__(
+        self, same: Callable[[str, str], bool] = answer.same, key: Callable[[str], str] = answer.key
+    ) -> None:
         self._same, self._key = same, key
         self._classes: list[_Class] = []
         self._by_key: dict[str, _Class] = {}
@@ -38,7 +40,9 @@ class Ballot:
     def add(self, chain: int, text: str, confidence: float | None = None) -> None:
         """One vote; pairs with other keys are compared once a class."""
         key = self._key(text)
-        found = self._by_key.get(key) or next((other for other in self._classes if self._same(other.answer, text)), None)
+        found = self._by_key.get(key) or next(
+            (other for other in self._classes if self._same(other.answer, text)), None
+        )
         if found is None:
             found = _Class(text, key)
             self._classes.append(found)
@@ -55,7 +59,9 @@ class Ballot:
     def candidates(self) -> tuple[Candidate, ...]:
         """The classes, most votes first; on a tie the one with the higher mean confidence, then the one voted for first."""
         total = sum(self.votes)
-        ordered = sorted(self._classes, key=lambda group: (-len(group.chains), -_mean(group.confidences)))
+        ordered = sorted(
+            self._classes, key=lambda group: (-len(group.chains), -_mean(group.confidences))
+        )
         return tuple(
             Candidate(
                 answer=group.answer,
@@ -87,7 +93,11 @@ def decided(votes: Sequence[int], still_open: int, settings: VoteSettings) -> St
     first, second = votes[0], votes[1] if len(votes) > 1 else 0
     if first - second > still_open:
         return "lead"
-    if settings.stop == "beta" and sum(votes) >= settings.min_votes and leader_is_favourite(first, second) >= settings.stop_threshold:
+    if (
+        settings.stop == "beta"
+        and sum(votes) >= settings.min_votes
+        and leader_is_favourite(first, second) >= settings.stop_threshold
+    ):
         return "beta"
     return None
 
@@ -95,7 +105,11 @@ def decided(votes: Sequence[int], still_open: int, settings: VoteSettings) -> St
 def worth_at_once(planned: int, settings: VoteSettings) -> int:
     """How many of the planned chains to run at a time, where memory and machine allow: half of them, since the other half may
     never be needed, unless all are to run anyway."""
-    return planned if settings.stop == "none" else min(planned, max(settings.min_votes, -(-planned // 2)))
+    return (
+        planned
+        if settings.stop == "none"
+        else min(planned, max(settings.min_votes, -(-planned // 2)))
+    )
 
 
 @functools.cache

@@ -18,7 +18,14 @@ class Result:
 
 
 def minireason(*arguments: str, stdin: bytes = b"", env: dict[str, str] | None = None) -> Result:
-    done = subprocess.run([*COMMAND, *arguments], input=stdin, capture_output=True, check=False, env=os.environ | (env or {}), timeout=120)
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        input=stdin,
+        capture_output=True,
+        check=False,
+        env=os.environ | (env or {}),
+        timeout=120,
+    )
     return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 

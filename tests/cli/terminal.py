@@ -85,16 +85,27 @@ class Screen(pyte.Screen):  # type: ignore[misc]
 class Terminal:
     """minireason in a terminal of this size; `wraps_again` after a resize."""
 
-    def __init__(self, *arguments: str, columns: int = 80, rows: int = 30, wraps_again: bool = True, **spawned: Any) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        columns: int = 80,
+        rows: int = 30,
+        wraps_again: bool = True,
+        **spawned: Any,
+    ) -> None:
         self.screen = (Screen if wraps_again else pyte.Screen)(columns, rows)
         self._stream = pyte.Stream(self.screen)
         self.raw = ""
         names = ("XTERM_VERSION", "STY", "TMUX")
-        environment = {name: value for name, value in os.environ.items() if name not in names} | {"TERM": "xterm-256color"}
+        environment = {name: value for name, value in os.environ.items() if name not in names} | {
+            "TERM": "xterm-256color"
+        }
         environment |= spawned.pop("env", {})
         command = ["-m", "minireason", *arguments]
         size = (rows, columns)
-        self.child = pexpect.spawn(sys.executable, command, encoding="utf-8", dimensions=size, env=environment, **spawned)
+        self.child = pexpect.spawn(
+            sys.executable, command, encoding="utf-8", dimensions=size, env=environment, **spawned
+        )
 
     def until(self, there: Callable[[], object]) -> str:
         """Read on until something is so; the screen."""

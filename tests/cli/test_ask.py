@@ -30,7 +30,12 @@ def test_json_is_one_object() -> None:
     assert result.err == ""
     reply = json.loads(result.out)
     assert list(reply) == [field.name for field in fields(Reply)]
-    assert (reply["boxed"], reply["seed"], reply["finish_reason"], reply["thinking_end"]) == ("933", 5, "stop", "natural")
+    assert (reply["boxed"], reply["seed"], reply["finish_reason"], reply["thinking_end"]) == (
+        "933",
+        5,
+        "stop",
+        "natural",
+    )
     assert reply["usage"]["thinking_tokens"] > 0
     assert reply["timings"]["tokens_per_s"] > 0
 
@@ -54,7 +59,12 @@ def test_where_the_thinking_goes(tmp_path: Path) -> None:
 
 
 def test_model_from_the_environment() -> None:
-    assert minireason("ask", "--temperature", "0", "What is 5 + 8?", env={"MINIREASON_MODEL": "tiny"}).out == "The answer is \\boxed{13}.\n"
+    assert (
+        minireason(
+            "ask", "--temperature", "0", "What is 5 + 8?", env={"MINIREASON_MODEL": "tiny"}
+        ).out
+        == "The answer is \\boxed{13}.\n"
+    )
 
 
 def test_without_any_model_nothing_is_answered_by_tiny() -> None:
@@ -77,13 +87,20 @@ def test_without_any_model_nothing_is_answered_by_tiny() -> None:
         (("ask", "--model", "tiny", "--top-p", "2", "hi"), b"", 2, "top_p=2.0"),
         (("ask", "--model", "tiny", "--max-tokens", "0", "hi"), b"", 2, "max_tokens=0"),
         (("ask", "--model", "tiny", "--ctx", "9999", "hi"), b"", 2, "4096 tokens at most"),
-        (("ask", "--model", "tiny", "--thinking", "/no/such/dir/file", "hi"), b"", 2, "cannot be written"),
+        (
+            ("ask", "--model", "tiny", "--thinking", "/no/such/dir/file", "hi"),
+            b"",
+            2,
+            "cannot be written",
+        ),
         (("ask", "--model", "tiny"), b"1 + " * 1100, 1, "shorten the prompt"),
         (("ask", "--nonsense"), b"", 2, "--nonsense"),
         (("frobnicate",), b"", 2, "frobnicate"),
     ],
 )
-def test_bad_input_is_one_sentence_and_an_exit_code(arguments: tuple[str, ...], stdin: bytes, code: int, part: str) -> None:
+def test_bad_input_is_one_sentence_and_an_exit_code(
+    arguments: tuple[str, ...], stdin: bytes, code: int, part: str
+) -> None:
     assert_one_sentence(minireason(*arguments, stdin=stdin), code, part)
 
 
@@ -105,13 +122,23 @@ def test_files_that_are_not_models(tmp_path: Path, tiny_path: Path) -> None:
         assert_one_sentence(minireason("ask", "--model", f"{tmp_path}/{name}", "hi"), 5, part)
     if os.geteuid():
         (tmp_path / "cut.gguf").chmod(0)
-        assert_one_sentence(minireason("ask", "--model", f"{tmp_path}/cut.gguf", "hi"), 5, "permission")
+        assert_one_sentence(
+            minireason("ask", "--model", f"{tmp_path}/cut.gguf", "hi"), 5, "permission"
+        )
 
 
 def test_no_write_permission_anywhere_is_no_obstacle(tmp_path: Path, smollm2_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    result = minireason("ask", "--model", str(smollm2_path), "--max-tokens", "3", "hi", env={"MINIREASON_HOME": str(file)})
+    result = minireason(
+        "ask",
+        "--model",
+        str(smollm2_path),
+        "--max-tokens",
+        "3",
+        "hi",
+        env={"MINIREASON_HOME": str(file)},
+    )
     assert result.code == 0, result.err
 
 
@@ -133,7 +160,10 @@ def test_a_closed_pipe_ends_quietly() -> None:
 def test_ctrl_c_keeps_what_there_is(smollm2_path: Path) -> None:
     question = "Write a very long story about a fox."
     process = subprocess.Popen(
-        [*COMMAND, "ask", "--model", str(smollm2_path), question], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        [*COMMAND, "ask", "--model", str(smollm2_path), question],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
     )
     assert process.stdout
     first = process.stdout.read(20)
@@ -147,12 +177,25 @@ def test_ctrl_c_keeps_what_there_is(smollm2_path: Path) -> None:
 
 def test_ctrl_c_with_json_still_prints_the_object(smollm2_path: Path) -> None:
     pty = pytest.importorskip("pty")
-    arguments = [*COMMAND, "ask", "--json", "--thinking", "hide", "--model", str(smollm2_path), "Write a very long story about a fox."]
+    arguments = [
+        *COMMAND,
+        "ask",
+        "--json",
+        "--thinking",
+        "hide",
+        "--model",
+        str(smollm2_path),
+        "Write a very long story about a fox.",
+    ]
     ours, its = pty.openpty()
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=its, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=its, stdin=subprocess.DEVNULL
+    )
     os.close(its)
     shown = b""
-    while not re.search(rb"thinking \.\.\..*\x1b\[\?25h", shown, re.DOTALL):  # the line of progress goes with the first token
+    while not re.search(
+        rb"thinking \.\.\..*\x1b\[\?25h", shown, re.DOTALL
+    ):  # the line of progress goes with the first token
         shown += os.read(ours, 1000)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
@@ -162,12 +205,24 @@ def test_ctrl_c_with_json_still_prints_the_object(smollm2_path: Path) -> None:
 
 
 def test_thinking_has_a_budget() -> None:
-    result = minireason("ask", "--model", "tiny", "--thinking-budget", "20", "--json", "--seed", "1", "What is 4821 + 3979?")
+    result = minireason(
+        "ask",
+        "--model",
+        "tiny",
+        "--thinking-budget",
+        "20",
+        "--json",
+        "--seed",
+        "1",
+        "What is 4821 + 3979?",
+    )
     reply = json.loads(result.out)
     assert reply["answer"]
     assert reply["thinking_end"] == "budget"
     assert 15 <= reply["usage"]["thinking_tokens"] <= 30
-    none = json.loads(minireason("ask", "--model", "tiny", "--effort", "none", "--json", "What is 2 + 2?").out)
+    none = json.loads(
+        minireason("ask", "--model", "tiny", "--effort", "none", "--json", "What is 2 + 2?").out
+    )
     assert (none["thinking"], none["thinking_end"], bool(none["answer"])) == ("", "skipped", True)
 
 
@@ -181,13 +236,24 @@ def test_thinking_has_a_budget() -> None:
     ],
 )
 def test_impossible_thinking_is_refused(option: str, value: str) -> None:
-    assert_one_sentence(minireason("ask", "--model", "tiny", option, value, "What is 2 + 2?"), 2, value.lstrip("-"))
+    assert_one_sentence(
+        minireason("ask", "--model", "tiny", option, value, "What is 2 + 2?"), 2, value.lstrip("-")
+    )
 
 
 def test_structured_answers(tmp_path: Path) -> None:
     schema = tmp_path / "s.json"
     number = {"type": "integer", "minimum": 0, "maximum": 99}
-    schema.write_text(json.dumps({"type": "object", "properties": {"n": number}, "required": ["n"], "additionalProperties": False}))
+    schema.write_text(
+        json.dumps(
+            {
+                "type": "object",
+                "properties": {"n": number},
+                "required": ["n"],
+                "additionalProperties": False,
+            }
+        )
+    )
     plain = minireason(*TINY, "--schema", str(schema), "What is 5 + 8?")
     assert plain.code == 0
     assert 0 <= json.loads(plain.out)["n"] <= 99
@@ -198,7 +264,9 @@ def test_structured_answers(tmp_path: Path) -> None:
 
 
 def test_a_structured_answer_cut_short_says_so() -> None:
-    result = minireason(*TINY, "--regex", "x{5000}", "--max-tokens", "300", "--json", "What is 5 + 8?")
+    result = minireason(
+        *TINY, "--regex", "x{5000}", "--max-tokens", "300", "--json", "What is 5 + 8?"
+    )
     assert result.code == 7
     assert result.err.startswith("minireason: The answer was cut off")
     assert json.loads(result.out)["parsed"] is None
@@ -215,12 +283,20 @@ def test_a_structured_answer_cut_short_says_so() -> None:
         ("--choice", "a", "--regex", "b"),
     ],
 )
-def test_bad_structures_are_refused_before_the_model_is_looked_for(options: tuple[str, ...]) -> None:
-    assert_one_sentence(minireason("ask", "--model", "no-such-model", *options, "hi"), 2, options[-2].strip("-"))
+def test_bad_structures_are_refused_before_the_model_is_looked_for(
+    options: tuple[str, ...],
+) -> None:
+    assert_one_sentence(
+        minireason("ask", "--model", "no-such-model", *options, "hi"), 2, options[-2].strip("-")
+    )
 
 
 def test_a_schema_that_nothing_fits(tmp_path: Path) -> None:
     schema = tmp_path / "s.json"
     for text in ('{"$ref": "#"}', "[1]", '{"type": "array", "uniqueItems": true}'):
         schema.write_text(text)
-        assert_one_sentence(minireason("ask", "--model", "no-such-model", "--schema", str(schema), "hi"), 2, "schema")
+        assert_one_sentence(
+            minireason("ask", "--model", "no-such-model", "--schema", str(schema), "hi"),
+            2,
+            "schema",
+        )

@@ -112,7 +112,9 @@ def test_tab_completes_commands_and_paths(tmp_path: Path) -> None:
     terminal.ready()
     terminal.type("/e")
     terminal.see("leave")
-    assert all(command in terminal.text for command in ("/effort", "/edit", "/export", "/exit")), "offered without being asked for"
+    assert all(command in terminal.text for command in ("/effort", "/edit", "/export", "/exit")), (
+        "offered without being asked for"
+    )
     terminal.type("\x1b[B")
     terminal.see("> /effort")
 
@@ -164,7 +166,9 @@ def test_a_long_thought_survives_resizes_and_is_ended_by_ctrl_c(slow_path: Path)
         drawn = len(terminal.raw)
         terminal.until(lambda drawn=drawn: len(SPINNER.findall(terminal.raw, drawn)) > 1)  # type: ignore[misc]
         lines = terminal.lines
-        assert len(lines) - lines.index("> Think.") <= 5, "three lines of the thought and one of facts, and nothing stale"
+        assert len(lines) - lines.index("> Think.") <= 5, (
+            "three lines of the thought and one of facts, and nothing stale"
+        )
         assert len(SPINNER.findall(terminal.text)) == 1
     terminal.type(CTRL_C)
     terminal.see("answered")
@@ -177,7 +181,19 @@ def test_a_long_thought_survives_resizes_and_is_ended_by_ctrl_c(slow_path: Path)
 
 @pytest.mark.parametrize("options", [(), ("--plain",), ("--thinking", "show")])
 def test_a_model_cannot_steer_the_terminal(random_path: Path, options: tuple[str, ...]) -> None:
-    terminal = Terminal("chat", "--model", str(random_path), "--seed", "4", "--max-tokens", "900", "--effort", "low", *NOISE, *options)
+    terminal = Terminal(
+        "chat",
+        "--model",
+        str(random_path),
+        "--seed",
+        "4",
+        "--max-tokens",
+        "900",
+        "--effort",
+        "low",
+        *NOISE,
+        *options,
+    )
     terminal.see(">")
     terminal.type("Say anything.\r")
     terminal.see("answered")
@@ -208,11 +224,15 @@ def test_ctrl_c_in_an_answer_stops_and_keeps_it(smollm2_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("wraps_again", "widths"), [(True, (50, 100, 60)), (False, (50, 100))])
-def test_an_answer_survives_resizes(smollm2_path: Path, wraps_again: bool, widths: tuple[int, ...]) -> None:
+def test_an_answer_survives_resizes(
+    smollm2_path: Path, wraps_again: bool, widths: tuple[int, ...]
+) -> None:
     """A terminal that cuts its lines also cuts the paragraphs that are finished, so there only the first becomes narrower."""
     options = ("--temperature", "0", "--max-tokens", "90")
     env = {} if wraps_again else {"TERM": "linux"}
-    terminal = Terminal("chat", "--model", str(smollm2_path), *options, rows=60, wraps_again=wraps_again, env=env)
+    terminal = Terminal(
+        "chat", "--model", str(smollm2_path), *options, rows=60, wraps_again=wraps_again, env=env
+    )
     terminal.ready()
     terminal.type(f"{STORY}\r")
     writing(terminal)
@@ -221,7 +241,9 @@ def test_an_answer_survives_resizes(smollm2_path: Path, wraps_again: bool, width
         terminal.resize(columns)
     terminal.see("answered")
     shown = terminal.ready().partition(STORY)[2].partition("answered")[0]
-    assert "".join(shown.split()) == "".join(saved()[0]["answer"].split()), "each word once; the terminal itself wraps within words"
+    assert "".join(shown.split()) == "".join(saved()[0]["answer"].split()), (
+        "each word once; the terminal itself wraps within words"
+    )
 
 
 def test_a_structured_answer_is_no_markdown() -> None:
@@ -241,7 +263,10 @@ def test_what_is_typed_ahead_waits_for_the_next_line() -> None:
     assert terminal.ready().count("What is 5 + 8?") == 1
 
 
-@pytest.mark.parametrize(("options", "env"), [(("--plain",), {}), ((), {"TERM": "dumb"}), (("--thinking", "fold"), {"TERM": "dumb"})])
+@pytest.mark.parametrize(
+    ("options", "env"),
+    [(("--plain",), {}), ((), {"TERM": "dumb"}), (("--thinking", "fold"), {"TERM": "dumb"})],
+)
 def test_plain_and_dumb_terminals(options: tuple[str, ...], env: dict[str, str]) -> None:
     terminal = Terminal(*TINY, *options, env=env)
     terminal.see(">")

@@ -38,11 +38,18 @@ from tests.cli.test_chat import TINY
         ("/export /no/such/dir.md", "cannot be written"),
     ],
 )
-def test_commands_that_cannot_be_done_say_why(line: str, part: str, tiny_path: Path, tmp_path: Path) -> None:
+def test_commands_that_cannot_be_done_say_why(
+    line: str, part: str, tiny_path: Path, tmp_path: Path
+) -> None:
     large = tmp_path / "large.txt"
     if "large" in line:
         large.write_text("0123456789\n" * 5_000_000)
-    result = run(*TINY, "--thinking", "hide", stdin=(line.format(tiny=tiny_path, large=large) + "\nWhat is 5 + 8?\n").encode())
+    result = run(
+        *TINY,
+        "--thinking",
+        "hide",
+        stdin=(line.format(tiny=tiny_path, large=large) + "\nWhat is 5 + 8?\n").encode(),
+    )
     assert (result.code, result.out) == (0, "The answer is \\boxed{13}.\n"), "and the chat goes on"
     assert part in result.err
     assert "Traceback" not in result.err
@@ -52,7 +59,8 @@ def test_another_model_and_back(smollm2_path: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF" + bytes(100))
     script = (
-        f"What is 5 + 8?\n/model {smollm2_path}\nSay yes.\n/model {broken}\n/model nonsense\nSay no.\n/model tiny\nWhat is 1 + 2?\n/model\n"
+        f"What is 5 + 8?\n/model {smollm2_path}\nSay yes.\n/model {broken}\n/model nonsense\n"
+        "Say no.\n/model tiny\nWhat is 1 + 2?\n/model\n"
     )
     result = run(*TINY, "--max-tokens", "200", "--session", "talk", stdin=script.encode())
     assert result.code == 0
@@ -65,13 +73,17 @@ def test_another_model_and_back(smollm2_path: Path, tmp_path: Path) -> None:
     assert [turn.model for turn in turns] == ["tiny", smollm2_path.name, smollm2_path.name, "tiny"]
 
 
-def test_a_switch_that_is_interrupted_goes_on_with_the_model_before(smollm2_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_switch_that_is_interrupted_goes_on_with_the_model_before(
+    smollm2_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def opened(name: str) -> Reasoner:
         if name != "tiny":
             raise KeyboardInterrupt
         return minireason.load("tiny", n_threads=1)
 
-    chat = Chat(reasoner := opened("tiny"), reasoner.chat(), {"temperature": 0}, opened, "tiny", "hide")
+    chat = Chat(
+        reasoner := opened("tiny"), reasoner.chat(), {"temperature": 0}, opened, "tiny", "hide"
+    )
     assert not commands.handle(chat, f"/model {smollm2_path}")
     assert "Interrupted. It goes on with tiny." in capsys.readouterr().err
     chat.ask("What is 5 + 8?")
@@ -83,7 +95,15 @@ def test_copying_an_answer_and_a_block_of_code() -> None:
     answer = "Two:\n\n```python\nprint(1)\n```\n\nand\n\n~~~\nécho 2\n~~~\n"
     path = transcript.path_of("code")
     path.parent.mkdir(parents=True)
-    path.write_text("\n".join(['{"minireason_session": 1}', json.dumps({"turn": {"question": "q", "answer": answer}}), ""]))
+    path.write_text(
+        "\n".join(
+            [
+                '{"minireason_session": 1}',
+                json.dumps({"turn": {"question": "q", "answer": answer}}),
+                "",
+            ]
+        )
+    )
     terminal = Terminal(*TINY, "--session", "code", env={"PATH": ""})
     for command, text in (("/copy", answer), ("/copy 1", "print(1)\n"), ("/copy 2", "écho 2\n")):
         terminal.enter(command)
@@ -97,7 +117,9 @@ def test_copying_by_a_program_where_there_is_no_terminal(tmp_path: Path) -> None
     program = tmp_path / "xclip"
     program.write_text(f"#!/bin/sh\n/bin/cat > {tmp_path}/copied\n")
     program.chmod(0o755)
-    result = run(*TINY, "--thinking", "hide", stdin=b"What is 5 + 8?\n/copy\n", env={"PATH": str(tmp_path)})
+    result = run(
+        *TINY, "--thinking", "hide", stdin=b"What is 5 + 8?\n/copy\n", env={"PATH": str(tmp_path)}
+    )
     assert "(copied 25 characters to the clipboard by xclip)" in result.err
     assert (tmp_path / "copied").read_text() == "The answer is \\boxed{13}."
     assert "\x1b" not in result.out
@@ -110,7 +132,9 @@ def test_a_file_waits_for_a_new_question_while_the_last_is_asked_again(tmp_path:
     script = f"What is 5 + 8?\n/file {tmp_path}/note.txt\n/retry\nWhat is this?\n/export {tmp_path}/talk.json\n"
     result = run(*TINY, "--thinking", "hide", stdin=script.encode())
     assert (result.code, result.out.count("13")) == (0, 2)
-    questions = [turn["question"] for turn in json.loads((tmp_path / "talk.json").read_text())["turns"]]
+    questions = [
+        turn["question"] for turn in json.loads((tmp_path / "talk.json").read_text())["turns"]
+    ]
     assert questions == ["What is 5 + 8?", "What is this?\n\nnote.txt:\n```\n47 * 86\n```"]
 
 
@@ -149,15 +173,27 @@ def test_what_is_offered_for_completion(typed: str, offered: list[str]) -> None:
     path = transcript.path_of("talk")
     path.parent.mkdir(parents=True)
     path.write_text('{"minireason_session": 1}\n')
-    found = _Completer(commands.helps(), commands.names).get_completions(Document(typed), CompleteEvent())
+    found = _Completer(commands.helps(), commands.names).get_completions(
+        Document(typed), CompleteEvent()
+    )
     assert [completion.text for completion in found] == offered
 
 
 @pytest.mark.parametrize(
-    "line", ["/file ~nosuchuser/x", "/load ~nosuchuser/x", "/file a\0b", "/export a\0b", "/file /dev/zero", "/copy " + "1" * 5000]
+    "line",
+    [
+        "/file ~nosuchuser/x",
+        "/load ~nosuchuser/x",
+        "/file a\0b",
+        "/export a\0b",
+        "/file /dev/zero",
+        "/copy " + "1" * 5000,
+    ],
 )
 def test_odd_paths_and_numbers_are_told(line: str) -> None:
-    result = run(*TINY, "--thinking", "hide", stdin=f"What is 1 + 2?\n{line}\nWhat is 5 + 8?\n".encode())
+    result = run(
+        *TINY, "--thinking", "hide", stdin=f"What is 1 + 2?\n{line}\nWhat is 5 + 8?\n".encode()
+    )
     assert (result.code, result.out.count("boxed")) == (0, 2)
     assert "minireason: " in result.err
     assert "Traceback" not in result.err
@@ -169,7 +205,9 @@ def test_a_last_line_that_goes_on_with_nothing_is_asked() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_thinking_that_cannot_be_written_is_told() -> None:
-    result = run("ask", "--model", "tiny", "--threads", "1", "--thinking", "/dev/full", "What is 5 + 8?")
+    result = run(
+        "ask", "--model", "tiny", "--threads", "1", "--thinking", "/dev/full", "What is 5 + 8?"
+    )
     assert result.code == 2
     assert "cannot be written" in result.err
     assert "Traceback" not in result.err

@@ -54,25 +54,42 @@ def test_a_closed_terminal_saves_what_there_is(smollm2_path: Path) -> None:
 def test_a_chat_that_is_asked_to_end_leaves_the_terminal_as_it_was() -> None:
     terminal = Terminal(*TINY)
     terminal.enter("What is 5 + 8?")
-    assert not termios.tcgetattr(terminal.child.child_fd)[3] & termios.ECHO, "the input line shows the keys itself"
+    assert not termios.tcgetattr(terminal.child.child_fd)[3] & termios.ECHO, (
+        "the input line shows the keys itself"
+    )
     kept = os.dup(terminal.child.child_fd)
     terminal.child.kill(signal.SIGTERM)
     terminal.until(lambda: not terminal.child.isalive())
     assert termios.tcgetattr(kept)[3] & termios.ECHO
     os.close(kept)
     assert terminal.ended() == 143
-    assert terminal.raw.rindex("\x1b[?2004l") > terminal.raw.rindex("\x1b[?2004h"), "pastes are not marked any more"
+    assert terminal.raw.rindex("\x1b[?2004l") > terminal.raw.rindex("\x1b[?2004h"), (
+        "pastes are not marked any more"
+    )
 
 
 def test_a_session_in_use_is_refused_until_its_chat_ends() -> None:
     terminal = Terminal(*TINY, "--session", "talk")
     terminal.ready()
-    assert_one_sentence(minireason(*TINY, "--session", "talk"), 1, "The session talk is open in another chat; end that one first"), "begun"
+    (
+        assert_one_sentence(
+            minireason(*TINY, "--session", "talk"),
+            1,
+            "The session talk is open in another chat; end that one first",
+        ),
+        "begun",
+    )
     terminal.enter("What is 5 + 8?")
     for option in (("--session", "talk"), ("--continue",)):
-        assert_one_sentence(minireason(*TINY, *option, stdin=b"What is 1 + 2?\n"), 1, "The session talk is open in another chat")
+        assert_one_sentence(
+            minireason(*TINY, *option, stdin=b"What is 1 + 2?\n"),
+            1,
+            "The session talk is open in another chat",
+        )
     other = minireason(*TINY, stdin=b"/load talk\nWhat is 1 + 2?\n/save talk\n")
-    assert (other.code, other.out) == (0, "The answer is \\boxed{3}.\n"), "a chat goes on with its own"
+    assert (other.code, other.out) == (0, "The answer is \\boxed{3}.\n"), (
+        "a chat goes on with its own"
+    )
     assert other.err.count("open in another chat") == 1
     assert "There is a session talk already" in other.err
     terminal.child.kill(signal.SIGKILL)
@@ -129,7 +146,9 @@ def test_empty_files_and_links_to_nowhere_are_no_sessions(tmp_path: Path) -> Non
     folder = transcript.sessions_dir()
     (folder / "zz.jsonl").touch()
     (folder / "nowhere.jsonl").symlink_to(tmp_path / "gone")
-    (folder / "markup.jsonl").write_bytes((folder / "talk.jsonl").read_bytes().replace(b"What is 5 + 8?", b"what does [/INST] mean"))
+    (folder / "markup.jsonl").write_bytes(
+        (folder / "talk.jsonl").read_bytes().replace(b"What is 5 + 8?", b"what does [/INST] mean")
+    )
     os.utime(folder / "markup.jsonl", (1, 1))
     assert [path.stem for path in transcript.listed()] == ["talk", "markup"]
     result = minireason(*TINY, "--continue", "--thinking", "hide", stdin=b"What is 1 + 2?\n")

@@ -18,13 +18,21 @@ from minireason.generation import Generation
 from tests.cli.run import COMMAND, Result, assert_one_sentence, minireason
 
 TINY = ("--model", "tiny", "--threads", "1")
-ITEMS = [(f"What is {first} + {second}?", str(first + second)) for first, second in ((5, 8), (47, 86), (12, 9), (310, 4), (77, 77))]
+ITEMS = [
+    (f"What is {first} + {second}?", str(first + second))
+    for first, second in ((5, 8), (47, 86), (12, 9), (310, 4), (77, 77))
+]
 
 
 @pytest.fixture
 def item_set(tmp_path: Path) -> Path:
     path = tmp_path / "set.jsonl"
-    path.write_text("".join(json.dumps({"question": question, "answer": answer}) + "\n" for question, answer in ITEMS))
+    path.write_text(
+        "".join(
+            json.dumps({"question": question, "answer": answer}) + "\n"
+            for question, answer in ITEMS
+        )
+    )
     return path
 
 
@@ -35,7 +43,9 @@ def evaluate(*arguments: str | Path) -> Result:
 def chains(path: Path) -> dict[tuple[int, int], dict[str, object]]:
     """What each chain came to, but for how long it took."""
     lines = [json.loads(line) for line in path.read_text().splitlines()[1:]]
-    return {(line["line"], line["chain"]["index"]): {**line["chain"], "total_s": 0} for line in lines}
+    return {
+        (line["line"], line["chain"]["index"]): {**line["chain"], "total_s": 0} for line in lines
+    }
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
@@ -47,7 +57,8 @@ def test_a_killed_run_goes_on_and_comes_to_the_same(item_set: Path, tmp_path: Pa
     assert uninterrupted.err == ""
 
     process = subprocess.Popen(
-        [*COMMAND, "eval", str(item_set), *options, "--seed", "3", "-o", str(torn), *TINY], stderr=subprocess.DEVNULL
+        [*COMMAND, "eval", str(item_set), *options, "--seed", "3", "-o", str(torn), *TINY],
+        stderr=subprocess.DEVNULL,
     )
     while not torn.exists() or torn.read_bytes().count(b"\n") < 4:
         time.sleep(0.005)
@@ -69,7 +80,9 @@ def test_a_killed_run_goes_on_and_comes_to_the_same(item_set: Path, tmp_path: Pa
     assert scores["majority"][0]["value"] == pytest.approx(scores["pass_at_1"]["value"])
 
 
-def test_the_same_command_finds_its_traces_and_other_runs_are_refused(item_set: Path, tmp_path: Path) -> None:
+def test_the_same_command_finds_its_traces_and_other_runs_are_refused(
+    item_set: Path, tmp_path: Path
+) -> None:
     first = evaluate(item_set, "--seed", "3", "--limit", "2")
     assert first.code == 0
     assert "2 of 2 chains to run; traces: " in first.err
@@ -78,7 +91,9 @@ def test_the_same_command_finds_its_traces_and_other_runs_are_refused(item_set: 
     more = evaluate(item_set, "--seed", "3", "--limit", "3")
     assert "1 of 3 chains to run" in more.err
     path = next((Path(os.environ["MINIREASON_HOME"]) / "evals").iterdir())
-    crowded = evaluate(item_set, "--seed", "3", "--parallel", "4", "--ctx", "256", "-o", tmp_path / "new.jsonl")
+    crowded = evaluate(
+        item_set, "--seed", "3", "--parallel", "4", "--ctx", "256", "-o", tmp_path / "new.jsonl"
+    )
     assert "There is no room for 4 chains at a time" in crowded.err
     for other in (("--seed", "4"), ("--seed", "3", "--temperature", "1")):
         assert_one_sentence(evaluate(item_set, *other, "-o", path), 2, "belongs to another run")
@@ -90,7 +105,12 @@ def test_the_same_command_finds_its_traces_and_other_runs_are_refused(item_set: 
 
 def test_broken_lines_are_named_and_the_rest_runs(item_set: Path) -> None:
     text = item_set.read_text().splitlines()[:2]
-    item_set.write_text("\n".join([text[0], "{broken", text[1], json.dumps({"question": "1 + " * 1100, "answer": 0})]) + "\n")
+    item_set.write_text(
+        "\n".join(
+            [text[0], "{broken", text[1], json.dumps({"question": "1 + " * 1100, "answer": 0})]
+        )
+        + "\n"
+    )
     result = evaluate(item_set, "--seed", "1", "--json")
     assert result.code == 7
     assert "Line 2 of set.jsonl is left out: it is no JSON" in result.err
@@ -98,10 +118,14 @@ def test_broken_lines_are_named_and_the_rest_runs(item_set: Path) -> None:
     scores = json.loads(result.out)
     assert (scores["items"], list(scores["broken"])) == (2, ["2", "4"])
     again = evaluate(item_set, "--seed", "1", "--json")
-    assert (again.code, json.loads(again.out)) == (7, scores), "a run that is complete says the same again"
+    assert (again.code, json.loads(again.out)) == (7, scores), (
+        "a run that is complete says the same again"
+    )
 
 
-def test_at_temperature_0_nothing_is_replaced(item_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_temperature_0_nothing_is_replaced(
+    item_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make = Generation._make_reply
 
     def looping(self: Generation, reason: FinishReason) -> Reply:
@@ -109,25 +133,48 @@ def test_at_temperature_0_nothing_is_replaced(item_set: Path, tmp_path: Path, mo
 
     monkeypatch.setattr(Generation, "_make_reply", looping)
     path = tmp_path / "traces.jsonl"
-    arguments = ["eval", str(item_set), "-n", "8", "--temperature", "0", "--limit", "2", "-o", str(path), *TINY]
+    arguments = [
+        "eval",
+        str(item_set),
+        "-n",
+        "8",
+        "--temperature",
+        "0",
+        "--limit",
+        "2",
+        "-o",
+        str(path),
+        *TINY,
+    ]
     assert main(arguments) == 0
     assert len(path.read_text().splitlines()) == 3, "the head and one chain each"
 
 
 def test_replay_and_plot(item_set: Path, tmp_path: Path) -> None:
     traces, picture = tmp_path / "traces.jsonl", tmp_path / "vote.png"
-    assert evaluate(item_set, "-n", "8", "--seed", "2", "--temperature", "1.2", "--limit", "3", "-o", traces).code == 0
+    assert (
+        evaluate(
+            item_set, "-n", "8", "--seed", "2", "--temperature", "1.2", "--limit", "3", "-o", traces
+        ).code
+        == 0
+    )
     before = traces.read_bytes()
     result = minireason("eval", "--replay", str(traces), "--plot", str(picture))
     assert result.code == 0, result
     table = [line.split("\t") for line in result.out.split("\n\n")[1].splitlines()]
-    assert [row[:3] for row in table[1:]] == [[stop, str(count), "4"] for count in (4, 8) for stop in ("none", "lead", "beta")]
+    assert [row[:3] for row in table[1:]] == [
+        [stop, str(count), "4"] for count in (4, 8) for stop in ("none", "lead", "beta")
+    ]
     assert traces.read_bytes() == before
     assert picture.read_bytes().startswith(b"\x89PNG")
-    fewer = json.loads(minireason("eval", "--replay", str(traces), "--samples", "4", "--parallel", "2", "--json").out)
-    assert [(policy["stop"], policy["samples"], policy["parallel"]) for policy in fewer["policies"]] == [
-        (stop, 4, 2) for stop in ("none", "lead", "beta")
-    ]
+    fewer = json.loads(
+        minireason(
+            "eval", "--replay", str(traces), "--samples", "4", "--parallel", "2", "--json"
+        ).out
+    )
+    assert [
+        (policy["stop"], policy["samples"], policy["parallel"]) for policy in fewer["policies"]
+    ] == [(stop, 4, 2) for stop in ("none", "lead", "beta")]
     assert_one_sentence(minireason("eval", "--replay", str(traces), "--samples", "9"), 2, "No item")
 
 
@@ -152,7 +199,10 @@ def test_bad_input_is_one_sentence(arguments: tuple[str, ...], part: str) -> Non
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to a process alone")
 def test_ctrl_c_keeps_what_there_is(item_set: Path, tmp_path: Path) -> None:
     path = tmp_path / "traces.jsonl"
-    process = subprocess.Popen([*COMMAND, "eval", str(item_set), "-n", "64", "-o", str(path), *TINY], stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*COMMAND, "eval", str(item_set), "-n", "64", "-o", str(path), *TINY],
+        stderr=subprocess.PIPE,
+    )
     while not path.exists():
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
@@ -167,7 +217,9 @@ def test_a_bar_on_a_terminal(item_set: Path) -> None:
     pexpect = pytest.importorskip("pexpect")
     environment = os.environ | {"TERM": "xterm-256color"}
     command = ["-m", "minireason", "eval", str(item_set), "-n", "2", *TINY]
-    child = pexpect.spawn(COMMAND[0], command, encoding="utf-8", timeout=60, dimensions=(40, 120), env=environment)
+    child = pexpect.spawn(
+        COMMAND[0], command, encoding="utf-8", timeout=60, dimensions=(40, 120), env=environment
+    )
     child.expect("━━━.* tokens/s")
     child.expect(pexpect.EOF)
     child.close()

@@ -51,7 +51,26 @@ def test_formulas_in_markdown(text: str, wanted: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
-        st.sampled_from([r"\frac", r"\sqrt", r"\boxed", "{", "}", "^", "_", "[", "]", "x", "\\", "$", "&", r"\begin{", "%", " "]),
+        st.sampled_from(
+            [
+                r"\frac",
+                r"\sqrt",
+                r"\boxed",
+                "{",
+                "}",
+                "^",
+                "_",
+                "[",
+                "]",
+                "x",
+                "\\",
+                "$",
+                "&",
+                r"\begin{",
+                "%",
+                " ",
+            ]
+        ),
         max_size=25,
     )
 )

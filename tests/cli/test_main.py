@@ -30,8 +30,15 @@ def test_every_error_has_its_exit_code() -> None:
         "SessionError": 1,
         "MinireasonError": 1,
     }
-    kinds = {name: kind for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, errors.MinireasonError)}
-    assert {name: next(code for row, code in EXIT_CODES if issubclass(kind, row)) for name, kind in kinds.items()} == wanted
+    kinds = {
+        name: kind
+        for name, kind in vars(errors).items()
+        if inspect.isclass(kind) and issubclass(kind, errors.MinireasonError)
+    }
+    assert {
+        name: next(code for row, code in EXIT_CODES if issubclass(kind, row))
+        for name, kind in kinds.items()
+    } == wanted
 
 
 def test_version_and_help() -> None:
@@ -57,7 +64,15 @@ def test_version_and_help() -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 def test_a_poor_terminal_encoding_loses_characters_not_the_answer(encoding: str) -> None:
     result = minireason(
-        "ask", "--model", "tiny", "--system", "漢字", "--temperature", "0", "What is 5 + 8?", env={"PYTHONIOENCODING": encoding}
+        "ask",
+        "--model",
+        "tiny",
+        "--system",
+        "漢字",
+        "--temperature",
+        "0",
+        "What is 5 + 8?",
+        env={"PYTHONIOENCODING": encoding},
     )
     assert result.code == 0
     assert "boxed{" in result.out

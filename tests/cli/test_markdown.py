@@ -113,12 +113,23 @@ def test_an_answer_looks_the_same_however_it_comes(sizes: list[int], columns: in
         assert written(chunks, columns, monkeypatch) == written([TEXT], columns, monkeypatch)
 
 
-@pytest.mark.parametrize("answer", ["<http://x/%1b%5d0;pwned%1b%5c>", "[a](http://x/%1b%5b2J)", "&#x202E;abc &rlm;", "&#27;[2J &#155;2J"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "<http://x/%1b%5d0;pwned%1b%5c>",
+        "[a](http://x/%1b%5b2J)",
+        "&#x202E;abc &rlm;",
+        "&#27;[2J &#155;2J",
+    ],
+)
 def test_what_markdown_decodes_cannot_steer_the_terminal_either(answer: str) -> None:
     file = io.StringIO()
     region = Region(Console(file=file, force_terminal=True, width=60))
     region.leave(_rendered(answer))
-    assert not re.search("[\x00-\x09\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e]", file.getvalue())
+    assert not re.search(
+        "[\x00-\x09\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e]",
+        file.getvalue(),
+    )
     assert not re.search(r"\x1b(?!\[[0-9;]*[mKJA])", file.getvalue())
 
 

@@ -22,7 +22,9 @@ def hub(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     server = Hub({"some/repo/small.gguf": tiny_path.read_bytes()})
     monkeypatch.setenv("HF_ENDPOINT", server.url)
     places.config_dir().mkdir(parents=True, exist_ok=True)
-    (places.config_dir() / "models.toml").write_text('[small]\n[small.quants.Q8_0]\nrepo = "some/repo"\nfiles = ["small.gguf"]\n')
+    (places.config_dir() / "models.toml").write_text(
+        '[small]\n[small.quants.Q8_0]\nrepo = "some/repo"\nfiles = ["small.gguf"]\n'
+    )
     yield server
     server.close()
 
@@ -35,15 +37,22 @@ def test_from_pull_to_removal(hub: Hub) -> None:
     assert minireason("pull", "small").out.startswith("small:Q8_0 is installed already")
     listed = json.loads(minireason("models", "--json").out)
     assert next(entry for entry in listed if entry["model"] == "small:Q8_0")["installed"]
-    asked = minireason("ask", "--offline", "--model", "small", "What is 5 + 8?", "--temperature", "0")
+    asked = minireason(
+        "ask", "--offline", "--model", "small", "What is 5 + 8?", "--temperature", "0"
+    )
     assert asked.out == "The answer is \\boxed{13}.\n"
-    assert json.loads(minireason("verify", "--json").out) == [{"model": "small:Q8_0", "ok": True, "problem": None}]
+    assert json.loads(minireason("verify", "--json").out) == [
+        {"model": "small:Q8_0", "ok": True, "problem": None}
+    ]
     path = Path(manifest["files"][0]["path"])
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     damaged = minireason("verify", "small")
     assert (damaged.code, "damaged" in damaged.out) == (6, True)
     size = path.stat().st_size
-    assert json.loads(minireason("rm", "small", "--json").out) == {"removed": "small:Q8_0", "freed_bytes": size}
+    assert json.loads(minireason("rm", "small", "--json").out) == {
+        "removed": "small:Q8_0",
+        "freed_bytes": size,
+    }
     assert not path.exists()
     assert_one_sentence(minireason("rm", "small"), 3, "minireason pull small")
 
@@ -51,8 +60,13 @@ def test_from_pull_to_removal(hub: Hub) -> None:
 def test_a_file_of_the_hub_by_its_address(hub: Hub) -> None:
     name = "hf:some/repo/small.gguf"
     assert minireason("pull", name).code == 0
-    assert minireason("ask", "--model", name, "What is 5 + 8?", "--temperature", "0").out == "The answer is \\boxed{13}.\n"
-    assert_one_sentence(minireason("pull", "hf:some/repo/../../etc/small.gguf"), 2, "hf:owner/repo/file.gguf")
+    assert (
+        minireason("ask", "--model", name, "What is 5 + 8?", "--temperature", "0").out
+        == "The answer is \\boxed{13}.\n"
+    )
+    assert_one_sentence(
+        minireason("pull", "hf:some/repo/../../etc/small.gguf"), 2, "hf:owner/repo/file.gguf"
+    )
 
 
 def test_the_table_of_models() -> None:
@@ -104,8 +118,12 @@ def test_bad_input(arguments: tuple[str, ...], code: int, part: str, tmp_path: P
 
 
 def test_a_malformed_catalogue_names_the_line(hub: Hub) -> None:
-    (places.config_dir() / "models.toml").write_text('[small]\nparams = "many"\n[small.quants.Q8_0]\nrepo = "a/b"\nfiles = ["x.gguf"]\n')
-    assert_one_sentence(minireason("models"), 2, "models.toml, line 2: small.params has to be a whole number")
+    (places.config_dir() / "models.toml").write_text(
+        '[small]\nparams = "many"\n[small.quants.Q8_0]\nrepo = "a/b"\nfiles = ["x.gguf"]\n'
+    )
+    assert_one_sentence(
+        minireason("models"), 2, "models.toml, line 2: small.params has to be a whole number"
+    )
 
 
 def test_offline_says_so_at_once(hub: Hub) -> None:
@@ -115,8 +133,14 @@ def test_offline_says_so_at_once(hub: Hub) -> None:
 
 
 def test_an_import_is_a_model_like_any_other(tiny_path: Path) -> None:
-    assert json.loads(minireason("import", str(tiny_path), "--name", "mine", "--json").out)["name"] == "mine"
-    assert minireason("ask", "--model", "mine", "What is 5 + 8?", "--temperature", "0").out == "The answer is \\boxed{13}.\n"
+    assert (
+        json.loads(minireason("import", str(tiny_path), "--name", "mine", "--json").out)["name"]
+        == "mine"
+    )
+    assert (
+        minireason("ask", "--model", "mine", "What is 5 + 8?", "--temperature", "0").out
+        == "The answer is \\boxed{13}.\n"
+    )
     assert_one_sentence(minireason("import", str(tiny_path), "--name", "r1-7b"), 2, "catalogue")
     assert minireason("rm", "mine").code == 0
     assert tiny_path.exists()
@@ -133,7 +157,13 @@ def test_installed_models_load_without_a_network(tiny_path: Path) -> None:
         "from minireason.cli.main import main\n"
         "sys.exit(main(['ask', '--model', 'mine', '--temperature', '0', 'What is 5 + 8?']))\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (0, "The answer is \\boxed{13}.\n"), done.stderr
 
 
@@ -153,12 +183,23 @@ def test_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
     broken.parent.mkdir(parents=True)
     broken.write_text("{")
     findings = json.loads(minireason("doctor", "--json").out)
-    assert any(finding["what"] == "manifest" and "pull or import" in finding["mend"] for finding in findings)
+    assert any(
+        finding["what"] == "manifest" and "pull or import" in finding["mend"]
+        for finding in findings
+    )
 
 
 def test_names_complete_in_a_shell() -> None:
-    environment = {"_MINIREASON_COMPLETE": "complete_bash", "COMP_WORDS": "minireason pull r1-7", "COMP_CWORD": "2"}
+    environment = {
+        "_MINIREASON_COMPLETE": "complete_bash",
+        "COMP_WORDS": "minireason pull r1-7",
+        "COMP_CWORD": "2",
+    }
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("minireason"))], env=os.environ | environment, capture_output=True, text=True, check=False
+        [str(Path(sys.executable).with_name("minireason"))],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout.split() == ["r1-7b", "r1-70b"]

@@ -28,18 +28,25 @@ def test_what_was_said_is_sorted_and_the_rest_left_out() -> None:
     assert asked.settings == {"temperature": 0.0, "loop_check": False}
     assert asked.load == {"n_ctx": 512}
     assert [message["role"] for message in asked.messages("hi")] == ["user"]
-    assert [message["role"] for message in Asked(system="Be brief.").messages("hi")] == ["system", "user"]
+    assert [message["role"] for message in Asked(system="Be brief.").messages("hi")] == [
+        "system",
+        "user",
+    ]
     assert Vote(parallel="4", samples=3).changes == {"parallel": 4, "samples": 3}
 
 
-def test_a_budget_above_the_context_is_refused_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_budget_above_the_context_is_refused_before_anything_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("minireason.engine.llama.Model.__init__", None)
     with pytest.raises(BadSetting, match="thinking_budget=600: the context holds 512 tokens"):
         Asked(n_ctx=512, thinking_budget=600)
     assert Asked(model="tiny", thinking_budget=4000).model_name() == "tiny"
     with pytest.raises(BadSetting, match="thinking_budget=5000: the context holds 4096 tokens"):
         Asked(model="tiny", thinking_budget=5000).model_name()
-    assert Asked(model="tiny", max_tokens=100_000).model_name() == "tiny", "at most so many, if there is room"
+    assert Asked(model="tiny", max_tokens=100_000).model_name() == "tiny", (
+        "at most so many, if there is room"
+    )
 
 
 @pytest.mark.parametrize("command", ["ask", "solve", "chat", "eval"])

@@ -47,7 +47,9 @@ def test_drawn_over_cleared_and_left(columns: int) -> None:
         shown = there.draw(lines(*texts))
         assert len(shown) == 1 + len(texts)
         assert shown[0] == "before"
-        assert all(line.startswith(wanted[0]) for line, wanted in zip(shown[1:], texts, strict=True))
+        assert all(
+            line.startswith(wanted[0]) for line, wanted in zip(shown[1:], texts, strict=True)
+        )
     there.region.clear()
     assert there.lines() == ["before"]
     there.region.leave(lines("stays"))
@@ -58,13 +60,19 @@ def test_drawn_over_cleared_and_left(columns: int) -> None:
 
 @pytest.mark.parametrize("wraps_again", [True, False])
 @pytest.mark.parametrize("columns", [100, 50, 23])
-def test_a_resize_leaves_nothing_behind_and_takes_nothing_away(columns: int, wraps_again: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resize_leaves_nothing_behind_and_takes_nothing_away(
+    columns: int, wraps_again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("TMUX", raising=False)
     monkeypatch.setenv("TERM", "xterm" if wraps_again else "linux")
     there = Shown(70, wraps_again=wraps_again)
     there.draw(lines("x" * 100, "y" * 30, "spinner"))
     there.resize(columns)
-    assert there.draw(lines("z" * 60, "spinner")) == ["before", "z" * min(60, columns - 1), "spinner"]
+    assert there.draw(lines("z" * 60, "spinner")) == [
+        "before",
+        "z" * min(60, columns - 1),
+        "spinner",
+    ]
     there.resize(70)
     assert there.draw(lines("end")) == ["before", "end"]
 

@@ -6,7 +6,9 @@ from minireason.cli import render_eval
 from minireason.cli.render_eval import Meter
 
 
-def test_lines_in_a_pipe_come_now_and_then(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_in_a_pipe_come_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Meter(1000, quiet=False) as meter:
         meter.show(1, 100)
         assert capsys.readouterr().err == "", "not yet"

@@ -30,8 +30,12 @@ class Impatient:
         return self._stream.reply
 
 
-@pytest.mark.parametrize(("presses", "thinking_end", "finish_reason"), [(1, "user", "stop"), (2, "user", "cancelled")])
-def test_ctrl_c_asks_for_the_answer_and_then_stops(tiny: Reasoner, presses: int, thinking_end: str, finish_reason: str) -> None:
+@pytest.mark.parametrize(
+    ("presses", "thinking_end", "finish_reason"), [(1, "user", "stop"), (2, "user", "cancelled")]
+)
+def test_ctrl_c_asks_for_the_answer_and_then_stops(
+    tiny: Reasoner, presses: int, thinking_end: str, finish_reason: str
+) -> None:
     stream = tiny.stream("What is 4821 + 3979?", temperature=0)
     reply = show(Impatient(stream, presses), render.Thinking("hide"), None)
     assert (reply.thinking_end, reply.finish_reason) == (thinking_end, finish_reason)

@@ -33,7 +33,10 @@ def test_json_is_one_object() -> None:
     assert list(solution) == [field.name for field in fields(Solution)]
     assert (solution["answer"], solution["stopped_because"]) == ("4042", "beta")
     assert len(solution["chains"]) <= 8
-    assert solution["tokens"]["total"] == solution["tokens"]["prompt"] + solution["tokens"]["generated"]
+    assert (
+        solution["tokens"]["total"]
+        == solution["tokens"]["prompt"] + solution["tokens"]["generated"]
+    )
 
 
 def test_show_chains() -> None:
@@ -43,9 +46,15 @@ def test_show_chains() -> None:
 
 
 def test_chains_shown_on_a_terminal_stand_by_themselves() -> None:
-    terminal = Terminal(*TINY, "--show-chains", "-n", "4", "--parallel", "2", "--stop", "none", QUESTION, rows=150)
+    terminal = Terminal(
+        *TINY, "--show-chains", "-n", "4", "--parallel", "2", "--stop", "none", QUESTION, rows=150
+    )
     terminal.see("seed 1")
-    shown = [line for line in terminal.lines if "chain " in line or "thinking" in line or "answering" in line]
+    shown = [
+        line
+        for line in terminal.lines
+        if "chain " in line or "thinking" in line or "answering" in line
+    ]
     assert sum(line.startswith("chain ") for line in shown) == 4, shown
     assert len(shown) == 4, "nothing of the live table is left"
 
@@ -73,9 +82,22 @@ def test_bad_input_is_one_sentence(arguments: tuple[str, ...], part: str) -> Non
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to a process alone")
 def test_ctrl_c_shows_the_vote_so_far(smollm2_path: Path) -> None:
-    options = ("--threads", "1", "--parallel", "2", "--stop", "none", "-n", "50", "--max-tokens", "60")
+    options = (
+        "--threads",
+        "1",
+        "--parallel",
+        "2",
+        "--stop",
+        "none",
+        "-n",
+        "50",
+        "--max-tokens",
+        "60",
+    )
     process = subprocess.Popen(
-        [*COMMAND, "solve", "--model", str(smollm2_path), *options, "Tell me a long story."], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*COMMAND, "solve", "--model", str(smollm2_path), *options, "Tell me a long story."],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert process.stderr is not None
     assert process.stderr.readline().startswith(b"chain "), "the first one has ended"

@@ -16,7 +16,14 @@ ARGUMENTS = ["-m", "minireason"]
 
 def spawn(*arguments: str) -> pexpect.spawn:
     environment = os.environ | {"TERM": "xterm-256color"}
-    return pexpect.spawn(sys.executable, [*ARGUMENTS, *arguments], encoding="utf-8", timeout=60, dimensions=(40, 100), env=environment)
+    return pexpect.spawn(
+        sys.executable,
+        [*ARGUMENTS, *arguments],
+        encoding="utf-8",
+        timeout=60,
+        dimensions=(40, 100),
+        env=environment,
+    )
 
 
 def screen(output: str) -> str:
@@ -26,7 +33,9 @@ def screen(output: str) -> str:
 
 
 def test_ask_shows_thinking_answer_and_facts() -> None:
-    child = spawn("ask", "--model", "tiny", "--threads", "1", "--temperature", "0", "What is 5 + 8?")
+    child = spawn(
+        "ask", "--model", "tiny", "--threads", "1", "--temperature", "0", "What is 5 + 8?"
+    )
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
@@ -41,7 +50,18 @@ def test_ask_shows_thinking_answer_and_facts() -> None:
 
 
 def test_a_structured_answer_is_no_markdown() -> None:
-    child = spawn("ask", "--model", "tiny", "--threads", "1", "--effort", "none", "--regex", r"\*\*a\*\* \$b\$", "What?")
+    child = spawn(
+        "ask",
+        "--model",
+        "tiny",
+        "--threads",
+        "1",
+        "--effort",
+        "none",
+        "--regex",
+        r"\*\*a\*\* \$b\$",
+        "What?",
+    )
     child.expect(pexpect.EOF)
     child.close()
     assert screen(child.before).splitlines()[0] == "**a** $b$"
@@ -51,11 +71,24 @@ def test_a_structured_answer_is_no_markdown() -> None:
 def test_chat_reads_turns_from_a_pipe(locale: str) -> None:
     script = b"What is 5 + 8?\n\xff\nWhat is 13 + 4?\n"
     done = subprocess.run(
-        [sys.executable, *ARGUMENTS, "chat", "--model", "tiny", "--threads", "1", "--temperature", "0", "--thinking", "hide"],
+        [
+            sys.executable,
+            *ARGUMENTS,
+            "chat",
+            "--model",
+            "tiny",
+            "--threads",
+            "1",
+            "--temperature",
+            "0",
+            "--thinking",
+            "hide",
+        ],
         input=script,
         capture_output=True,
         check=False,
-        env={name: value for name, value in os.environ.items() if not name.startswith("LC_")} | {"LANG": locale},
+        env={name: value for name, value in os.environ.items() if not name.startswith("LC_")}
+        | {"LANG": locale},
     )
     assert done.stdout.decode() == "The answer is \\boxed{13}.\nThe answer is \\boxed{17}.\n"
     assert b"not UTF-8" in done.stderr

@@ -22,7 +22,9 @@ class FakeBackend:
     def used(self) -> int:
         return len({id(cell) for row in self.cells for cell in row})
 
-    def decode(self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]) -> bool:
+    def decode(
+        self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
+    ) -> bool:
         assert 0 < len(tokens) <= self.n_batch
         assert len(tokens) == len(positions) == len(slots) == len(outputs)
         assert sum(outputs) <= self.n_seq_max
@@ -36,7 +38,9 @@ class FakeBackend:
                 error, self.fail_next = self.fail_next, None
                 raise error
         self.decodes.append((len(tokens), sum(outputs)))
-        self.rows = [token if output else None for token, output in zip(tokens, outputs, strict=True)]
+        self.rows = [
+            token if output else None for token, output in zip(tokens, outputs, strict=True)
+        ]
         return True
 
     def sample(self, sampler: Any, row: int) -> int:

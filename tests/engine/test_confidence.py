@@ -14,7 +14,9 @@ def test_it_is_the_plain_formula(vocabulary: int) -> None:
         before = logits.copy()
         exact = logits.astype(np.float64)
         log_probabilities = exact - exact.max() - np.log(np.exp(exact - exact.max()).sum())
-        assert token_confidence(logits) == pytest.approx(-np.sort(log_probabilities)[-TOP:].mean(), rel=1e-4)
+        assert token_confidence(logits) == pytest.approx(
+            -np.sort(log_probabilities)[-TOP:].mean(), rel=1e-4
+        )
         assert np.array_equal(logits, before), "llama.cpp's own memory is only read"
 
 

@@ -14,7 +14,9 @@ from minireason.engine.sampler import likeliest
     count=st.integers(0, 300),
     levels=st.sampled_from([2, 50, 10**6]),
 )
-def test_the_likeliest_are_among_them_and_in_order(seed: int, vocabulary: int, count: int, levels: int) -> None:
+def test_the_likeliest_are_among_them_and_in_order(
+    seed: int, vocabulary: int, count: int, levels: int
+) -> None:
     rng = np.random.default_rng(seed)
     logits = rng.integers(-levels, levels, vocabulary).astype(np.float32)
     ids = likeliest(logits, count)

@@ -11,7 +11,9 @@ from minireason.prefill import Prefill
 from tests.engine.fake import FakeBackend, ListSink
 
 
-def start(scheduler: Scheduler, prompt: list[int], limit: int, forced: dict[int, list[int]] | None = None) -> tuple[Sequence, ListSink]:
+def start(
+    scheduler: Scheduler, prompt: list[int], limit: int, forced: dict[int, list[int]] | None = None
+) -> tuple[Sequence, ListSink]:
     sink = ListSink(limit, forced)
     sequence = Sequence(prompt, None, sink)
     scheduler.add(sequence)
@@ -41,7 +43,11 @@ def test_sequences_share_batches() -> None:
     scheduler = Scheduler(backend, 64)
     sinks = [start(scheduler, [10 * index], 5)[1] for index in range(1, 4)]
     run(scheduler)
-    assert [sink.taken for sink in sinks] == [[11, 12, 13, 14, 15], [21, 22, 23, 24, 25], [31, 32, 33, 34, 35]]
+    assert [sink.taken for sink in sinks] == [
+        [11, 12, 13, 14, 15],
+        [21, 22, 23, 24, 25],
+        [31, 32, 33, 34, 35],
+    ]
     assert backend.decodes == [(3, 3)] * 6
 
 
@@ -86,7 +92,9 @@ def test_longest_prefix_is_kept() -> None:
     run(scheduler)
     assert again.cached_tokens == 5
     assert backend.decodes == [(1, 1)] * 3
-    assert [row for row in backend.tokens if row] == [[1, 2, 3, 4, 5, 6, 7, 8]], "in its place, not in another slot"
+    assert [row for row in backend.tokens if row] == [[1, 2, 3, 4, 5, 6, 7, 8]], (
+        "in its place, not in another slot"
+    )
 
 
 def test_a_live_prefix_is_shared_not_computed() -> None:
@@ -189,7 +197,9 @@ def test_one_prompt_asked_many_times_is_read_once() -> None:
     sinks = [start(scheduler, prompt, 3)[1] for _ in range(4)]
     run(scheduler)
     assert [sink.taken for sink in sinks] == [[100, 101, 102]] * 4
-    assert sum(count for count, _ in backend.decodes) == 99 + 4 * 4, "the last token and what follows four times, the rest once"
+    assert sum(count for count, _ in backend.decodes) == 99 + 4 * 4, (
+        "the last token and what follows four times, the rest once"
+    )
 
 
 def test_without_memory_to_grow_the_reply_ends_and_is_kept() -> None:
@@ -229,16 +239,25 @@ def test_what_a_finalizer_defers_runs_before_the_next_step() -> None:
 
 
 @given(
-    prompts=st.lists(st.tuples(st.integers(1, 5), st.integers(1, 20), st.integers(1, 25)), min_size=1, max_size=9),
+    prompts=st.lists(
+        st.tuples(st.integers(1, 5), st.integers(1, 20), st.integers(1, 25)), min_size=1, max_size=9
+    ),
     n_batch=st.integers(4, 12),
     n_ctx=st.integers(8, 64),
 )
-def test_any_mix_comes_out_as_if_alone(prompts: list[tuple[int, int, int]], n_batch: int, n_ctx: int) -> None:
+def test_any_mix_comes_out_as_if_alone(
+    prompts: list[tuple[int, int, int]], n_batch: int, n_ctx: int
+) -> None:
     """However short the cache, batches and slots are: every sequence gets its own tokens, all of them or up to the limit."""
     backend = FakeBackend(n_ctx=n_ctx, n_batch=n_batch)
     scheduler = Scheduler(backend, 64)
     started = [
-        (base * 1000, length, limit, *start(scheduler, [base * 1000 + index for index in range(length)], limit))
+        (
+            base * 1000,
+            length,
+            limit,
+            *start(scheduler, [base * 1000 + index for index in range(length)], limit),
+        )
         for base, length, limit in prompts
     ]
     run(scheduler)
@@ -267,7 +286,9 @@ def test_a_sequence_that_is_only_read_ends_before_its_last_token() -> None:
 
 
 @pytest.mark.parametrize(("wide", "read_for_40"), [(0, 40), (64, 64)])
-def test_a_short_rest_over_a_long_prefix_is_read_with_some_of_it_where_that_is_quicker(wide: int, read_for_40: int) -> None:
+def test_a_short_rest_over_a_long_prefix_is_read_with_some_of_it_where_that_is_quicker(
+    wide: int, read_for_40: int
+) -> None:
     backend = FakeBackend(n_ctx=1024, n_batch=128)
     backend.wide_tokens = wide
     scheduler = Scheduler(backend, 1024)

@@ -13,7 +13,13 @@ from minireason.evaluation.intervals import bootstrap, difference, share, wilson
 
 @pytest.mark.parametrize(
     ("right", "count", "low", "high"),
-    [(0, 10, 0.0, 0.2775), (8, 10, 0.4902, 0.9433), (10, 10, 0.7225, 1.0), (15, 30, 0.3315, 0.6685), (250, 1000, 0.2242, 0.2778)],
+    [
+        (0, 10, 0.0, 0.2775),
+        (8, 10, 0.4902, 0.9433),
+        (10, 10, 0.7225, 1.0),
+        (15, 30, 0.3315, 0.6685),
+        (250, 1000, 0.2242, 0.2778),
+    ],
 )
 def test_wilson_golden_values(right: int, count: int, low: float, high: float) -> None:
     found = wilson(right / count, count)
@@ -59,5 +65,7 @@ def test_differences_are_paired() -> None:
     same = difference(values, values)
     assert (same.value, same.low, same.high) == (0, 0, 0)
     apart = difference([value + 0.1 for value in values], values)
-    assert (apart.value, apart.low, apart.high) == pytest.approx((0.1, 0.1, 0.1)), "what both have in common cancels out"
+    assert (apart.value, apart.low, apart.high) == pytest.approx((0.1, 0.1, 0.1)), (
+        "what both have in common cancels out"
+    )
     assert difference([0, 0, 1], [1, 0, 1]).value == pytest.approx(-1 / 3)

@@ -15,7 +15,12 @@ def test_the_sets_of_tiny_can_be_read() -> None:
     found = read(SETS / "test.jsonl")
     assert (len(found.items), found.broken) == (800, {})
     turn = next(item for item in found.items if item.history)
-    assert [message["role"] for message in turn.messages("Be brief.")] == ["system", "user", "assistant", "user"]
+    assert [message["role"] for message in turn.messages("Be brief.")] == [
+        "system",
+        "user",
+        "assistant",
+        "user",
+    ]
     assert turn.messages(None)[-1] == Message(role="user", content=turn.question)
     assert turn.further["family"] == "follow"
 
@@ -29,8 +34,21 @@ def test_an_item_is_its_line_again() -> None:
 def test_broken_lines_are_named_by_number_and_the_rest_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "set.jsonl"
     good = json.dumps({"question": "2 + 2", "answer": "4"})
-    lines = [good, "{", "[]", '{"answer": 1}', '{"question": "q"}', '{"question": "q", "answer": null}', "", good]
-    lines += ['{"question": "q", "answer": 1, "history": ["x"]}', '{"question": "q", "answer": 1, "history": 5}', "[" * 100_000]
+    lines = [
+        good,
+        "{",
+        "[]",
+        '{"answer": 1}',
+        '{"question": "q"}',
+        '{"question": "q", "answer": null}',
+        "",
+        good,
+    ]
+    lines += [
+        '{"question": "q", "answer": 1, "history": ["x"]}',
+        '{"question": "q", "answer": 1, "history": 5}',
+        "[" * 100_000,
+    ]
     path.write_bytes("\n".join(lines).encode() + b'\n{"question": "\xff", "answer": "4"}')
     found = read(path)
     assert [item.number for item in found.items] == [1, 8]

@@ -18,14 +18,21 @@ PARALLEL = st.integers(1, 16)
 
 def rules(chains: list[Sample], parallel: int) -> dict[str, Outcome]:
     every: tuple[StopRule, ...] = ("none", "lead", "beta")
-    return {rule: replay(chains, VoteSettings(samples=len(chains), stop=rule), parallel) for rule in every}
+    return {
+        rule: replay(chains, VoteSettings(samples=len(chains), stop=rule), parallel)
+        for rule in every
+    }
 
 
 def test_a_worked_example() -> None:
     """Two at a time: 0 ends at 10 and 2 starts, 1 at 20 and 3 starts, 2 at 40 makes it 3 to 0 with one open, which has 20 tokens."""
     chains = [sample(0, tokens) for tokens in (10, 20, 30, 40)]
-    assert replay(chains, VoteSettings(stop="lead"), 2) == Outcome(right=True, tokens=80, cancelled=20, steps=40, because="lead")
-    assert replay(chains, VoteSettings(stop="none"), 2) == Outcome(right=True, tokens=100, cancelled=0, steps=60, because="all_done")
+    assert replay(chains, VoteSettings(stop="lead"), 2) == Outcome(
+        right=True, tokens=80, cancelled=20, steps=40, because="lead"
+    )
+    assert replay(chains, VoteSettings(stop="none"), 2) == Outcome(
+        right=True, tokens=100, cancelled=0, steps=60, because="all_done"
+    )
 
 
 def test_short_chains_vote_first() -> None:
@@ -47,16 +54,22 @@ def test_short_chains_vote_first() -> None:
 
 def test_votes_of_one_step_are_counted_together() -> None:
     chains = [sample(0, 10)] * 8
-    assert rules(chains, 8)["beta"] == Outcome(right=True, tokens=80, cancelled=0, steps=10, because="all_done")
+    assert rules(chains, 8)["beta"] == Outcome(
+        right=True, tokens=80, cancelled=0, steps=10, because="all_done"
+    )
 
 
 def test_the_trailing_tokens_of_chains_that_are_stopped_are_charged() -> None:
     chains = [*[sample(0, 10)] * 4, sample(1, 1000)]
-    assert rules(chains, 5)["lead"] == Outcome(right=True, tokens=50, cancelled=10, steps=10, because="lead")
+    assert rules(chains, 5)["lead"] == Outcome(
+        right=True, tokens=50, cancelled=10, steps=10, because="lead"
+    )
 
 
 @given(CHAINS, PARALLEL)
-def test_running_all_takes_all_tokens_in_the_slots_there_are(chains: list[Sample], parallel: int) -> None:
+def test_running_all_takes_all_tokens_in_the_slots_there_are(
+    chains: list[Sample], parallel: int
+) -> None:
     outcome = rules(chains, parallel)["none"]
     assert outcome.tokens == sum(chain.tokens for chain in chains)
     assert outcome.cancelled == 0
@@ -65,11 +78,17 @@ def test_running_all_takes_all_tokens_in_the_slots_there_are(chains: list[Sample
 
 
 @given(CHAINS, PARALLEL)
-def test_lead_answers_as_the_whole_vote_and_a_laxer_rule_never_costs_more(chains: list[Sample], parallel: int) -> None:
+def test_lead_answers_as_the_whole_vote_and_a_laxer_rule_never_costs_more(
+    chains: list[Sample], parallel: int
+) -> None:
     found = rules(chains, parallel)
     assert found["lead"].right == found["none"].right
     for field in ("tokens", "steps"):
-        assert getattr(found["beta"], field) <= getattr(found["lead"], field) <= getattr(found["none"], field)
+        assert (
+            getattr(found["beta"], field)
+            <= getattr(found["lead"], field)
+            <= getattr(found["none"], field)
+        )
 
 
 @given(CHAINS, PARALLEL)
@@ -86,9 +105,14 @@ def test_one_at_a_time_cancels_nothing(chains: list[Sample]) -> None:
 
 def test_compare() -> None:
     rng = random.Random(4)
-    items = [[sample(0 if rng.random() < 0.8 else 1, rng.randint(50, 150)) for _ in range(16)] for _ in range(50)]
+    items = [
+        [sample(0 if rng.random() < 0.8 else 1, rng.randint(50, 150)) for _ in range(16)]
+        for _ in range(50)
+    ]
     found = {(policy.samples, policy.stop): policy for policy in compare(items)}
-    assert list(found) == [(count, rule) for count in (4, 8, 16) for rule in ("none", "lead", "beta")]
+    assert list(found) == [
+        (count, rule) for count in (4, 8, 16) for rule in ("none", "lead", "beta")
+    ]
     assert [found[count, "beta"].parallel for count in (4, 8, 16)] == [4, 4, 8]
     for count in (4, 8, 16):
         none, lead, beta = (found[count, rule] for rule in ("none", "lead", "beta"))
@@ -96,7 +120,9 @@ def test_compare() -> None:
         assert lead.accuracy == none.accuracy
         assert beta.tokens <= lead.tokens <= none.tokens
         assert beta.share == pytest.approx(beta.tokens / none.tokens)
-    assert found[16, "none"].tokens == pytest.approx(sum(chain.tokens for chains in items for chain in chains) / 50)
+    assert found[16, "none"].tokens == pytest.approx(
+        sum(chain.tokens for chains in items for chain in chains) / 50
+    )
     assert found[16, "beta"].share < 0.7
     assert {policy.parallel for policy in compare(items, parallel=2)} == {2}
 
@@ -106,6 +132,9 @@ def test_compare_is_the_same_twice() -> None:
     assert compare(items) == compare(items)
 
 
-@pytest.mark.parametrize(("whole", "wanted"), [(1, [1]), (3, [3]), (4, [4]), (8, [4, 8]), (12, [4, 8, 12]), (64, [4, 8, 16, 32, 64])])
+@pytest.mark.parametrize(
+    ("whole", "wanted"),
+    [(1, [1]), (3, [3]), (4, [4]), (8, [4, 8]), (12, [4, 8, 12]), (64, [4, 8, 16, 32, 64])],
+)
 def test_sizes(whole: int, wanted: list[int]) -> None:
     assert sizes(whole) == wanted

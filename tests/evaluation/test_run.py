@@ -40,7 +40,9 @@ def test_the_batch_is_full_across_items(tiny: Reasoner, monkeypatch: pytest.Monk
     rows: list[int] = []
     decode = tiny._context.decode
 
-    def counted(tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]) -> bool:
+    def counted(
+        tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
+    ) -> bool:
         rows.append(sum(outputs))
         return decode(tokens, positions, slots, outputs)
 
@@ -51,7 +53,9 @@ def test_the_batch_is_full_across_items(tiny: Reasoner, monkeypatch: pytest.Monk
     assert len(found) == 8
     assert runner.tokens == sum(chain.tokens for tries in found.values() for chain in tries)
     assert max(rows) == 6, "chains of three items at a time"
-    assert all(chain.answer == str(2 * line) and chain.confidence for (line, _), (chain,) in found.items())
+    assert all(
+        chain.answer == str(2 * line) and chain.confidence for (line, _), (chain,) in found.items()
+    )
 
 
 def test_seeds_belong_to_places_and_a_rest_is_run_as_the_whole(tiny: Reasoner) -> None:
@@ -64,11 +68,15 @@ def test_seeds_belong_to_places_and_a_rest_is_run_as_the_whole(tiny: Reasoner) -
             first = whole[ended[0].number, ended[1].index][0]
             assert replace(ended[1], total_s=0) == replace(first, total_s=0)
     other = chains(Runner(tiny, replace(RUN, seed=2), {"temperature": 1.3}, vote=True), 1, 4)
-    assert not {tries[0].seed for tries in other.values()} & {tries[0].seed for tries in whole.values()}
+    assert not {tries[0].seed for tries in other.values()} & {
+        tries[0].seed for tries in whole.values()
+    }
 
 
 @pytest.mark.parametrize("vote", [True, False])
-def test_chains_that_go_round_in_circles_are_replaced_in_a_vote(tiny: Reasoner, vote: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chains_that_go_round_in_circles_are_replaced_in_a_vote(
+    tiny: Reasoner, vote: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make = Generation._make_reply
 
     def looping(self: Generation, reason: FinishReason) -> Reply:
@@ -109,6 +117,10 @@ def test_items_that_cannot_be_asked_are_named(tiny: Reasoner) -> None:
 def test_settings_are_all_that_decides_what_a_chain_says() -> None:
     settings = settings_of({"seed": 5, "temperature": 1.0, "choices": ["a", "b"]})
     assert "seed" not in settings
-    assert (settings["temperature"], settings["top_p"], settings["choices"]) == (1.0, 0.95, ["a", "b"])
+    assert (settings["temperature"], settings["top_p"], settings["choices"]) == (
+        1.0,
+        0.95,
+        ["a", "b"],
+    )
     with pytest.raises(UsageError):
         settings_of({"temperature": -1})

@@ -32,7 +32,9 @@ def test_a_tally_and_a_ballot_agree_on_the_winner(chains: list[Sample]) -> None:
 
 @given(CHAINS)
 def test_majority_of_one_is_the_share_of_right_chains(chains: list[Sample]) -> None:
-    assert majority(chains, orders(len(chains)))[0] == pytest.approx(fmean(chain.right for chain in chains))
+    assert majority(chains, orders(len(chains)))[0] == pytest.approx(
+        fmean(chain.right for chain in chains)
+    )
 
 
 @given(CHAINS)
@@ -40,7 +42,9 @@ def test_majority_of_all_is_the_vote(chains: list[Sample]) -> None:
     tally = Tally()
     for chain in chains:
         tally.add(chain)
-    if len(tally.votes) < 2 or tally.votes[0] > tally.votes[1]:  # no tie that the order could decide
+    if (
+        len(tally.votes) < 2 or tally.votes[0] > tally.votes[1]
+    ):  # no tie that the order could decide
         assert majority(chains, orders(len(chains)))[-1] == tally.right
 
 
@@ -72,7 +76,9 @@ def test_majority_has_no_bias() -> None:
 
 def chain(index: int, text: str | None, *, tokens: int = 10, replaced: bool = False) -> Chain:
     key = None if text is None else answer.key(text)
-    return Chain(index, 1, 0.6, "", "", text, key, "stop", "natural", tokens, 1.0, 0.1, replaced=replaced)
+    return Chain(
+        index, 1, 0.6, "", "", text, key, "stop", "natural", tokens, 1.0, 0.1, replaced=replaced
+    )
 
 
 def test_samples_are_grouped_by_value_and_held_against_the_answer() -> None:
@@ -94,16 +100,26 @@ def test_a_chain_that_was_replaced_counts_alone_and_its_replacement_votes() -> N
 
 def test_structured_answers_are_compared_as_json() -> None:
     item = Item.of(1, {"question": "q", "answer": {"x": 1, "y": [2]}})
-    tries = [[chain(0, '{"y": [2], "x": 1}')], [chain(1, '{"x":1,"y":[2]}')], [chain(2, '{"x": 1, "y": [3]}')]]
+    tries = [
+        [chain(0, '{"y": [2], "x": 1}')],
+        [chain(1, '{"x":1,"y":[2]}')],
+        [chain(2, '{"x": 1, "y": [3]}')],
+    ]
     found = samples(item, tries, structured=True)
     assert [one.right for one in found] == [True, True, False]
     assert found[0].group == found[1].group != found[2].group
-    (named,) = samples(Item.of(1, {"question": "q", "answer": "Rome"}), [[chain(0, '"Rome"')]], structured=True)
+    (named,) = samples(
+        Item.of(1, {"question": "q", "answer": "Rome"}), [[chain(0, '"Rome"')]], structured=True
+    )
     assert named.right
 
 
 def test_reliability() -> None:
-    sure, unsure, silent = [sample(0)] * 4, [sample(1), sample(1), sample(0), sample(2)], [sample(None)]
+    sure, unsure, silent = (
+        [sample(0)] * 4,
+        [sample(1), sample(1), sample(0), sample(2)],
+        [sample(None)],
+    )
     half, full = reliability([sure, unsure, sure, silent, [sample(1)] * 2])
     assert (half.low, half.high, half.items, half.agreement, half.right) == (0.5, 0.6, 1, 0.5, 0.0)
     assert (full.low, full.high, full.items, full.agreement) == (0.9, 1.0, 3, 1.0)

@@ -13,12 +13,31 @@ from minireason import Chain, StoreError, UsageError
 from minireason.evaluation.items import Item
 from minireason.evaluation.traces import Run, Traces, Writer, alone, default_path, load, resume
 
-RUN = Run("tiny", "ab" * 32, "set.jsonl", "cd" * 32, 7, None, "", {"temperature": 0.6, "choices": None})
-ITEMS = [Item(line, f"{line} + 1?", str(line + 1), (("1 + 1?", "2"),), {"line": "own"}) for line in (1, 2, 4)]
+RUN = Run(
+    "tiny", "ab" * 32, "set.jsonl", "cd" * 32, 7, None, "", {"temperature": 0.6, "choices": None}
+)
+ITEMS = [
+    Item(line, f"{line} + 1?", str(line + 1), (("1 + 1?", "2"),), {"line": "own"})
+    for line in (1, 2, 4)
+]
 
 
 def chain(index: int, answer: str | None = "2", *, replaced: bool = False) -> Chain:
-    return Chain(index, 5, 0.6, "thought", "text", answer, answer, "stop", "natural", 10, 1.5, 0.1, replaced=replaced)
+    return Chain(
+        index,
+        5,
+        0.6,
+        "thought",
+        "text",
+        answer,
+        answer,
+        "stop",
+        "natural",
+        10,
+        1.5,
+        0.1,
+        replaced=replaced,
+    )
 
 
 def written(path: Path) -> Traces:
@@ -40,7 +59,9 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert found.chains[2, 1] == [replace(chain(1), thinking="", text="")]
     assert found.seconds == pytest.approx(kept.seconds, abs=0.001)
     assert found.missing(ITEMS, 2) == [(ITEMS[2], 0, False), (ITEMS[2], 1, False)]
-    assert [entry[1] for entry in found.missing(ITEMS[:1], 3)] == [2], "a run can go on with more chains"
+    assert [entry[1] for entry in found.missing(ITEMS[:1], 3)] == [2], (
+        "a run can go on with more chains"
+    )
     assert found.tries(ITEMS[2], 1) is None
     first = json.loads(path.read_text().splitlines()[1])
     assert first["chain"]["thinking"] == "thought", "the text is kept for whoever looks"
@@ -73,7 +94,12 @@ def test_damaged_lines_are_left_out_and_run_again(tmp_path: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
     traces = load(path)
     assert traces.damaged == 4
-    assert [(item.number, index) for item, index, _ in traces.missing(ITEMS[:2], 2)] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    assert [(item.number, index) for item, index, _ in traces.missing(ITEMS[:2], 2)] == [
+        (1, 0),
+        (1, 1),
+        (2, 0),
+        (2, 1),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +137,9 @@ def test_a_chain_that_went_round_in_circles_is_whole_once_it_is_replaced(tmp_pat
     assert traces.missing(ITEMS[:1], 1) == [], "nothing replaces it where nobody votes"
     writer.write(ITEMS[0], chain(0))
     found = resume(traces.path, RUN)
-    assert [[one.replaced for one in tries] for tries in found.tries(ITEMS[0], 1) or []] == [[True, False]]
+    assert [[one.replaced for one in tries] for tries in found.tries(ITEMS[0], 1) or []] == [
+        [True, False]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +149,10 @@ def test_a_chain_that_went_round_in_circles_is_whole_once_it_is_replaced(tmp_pat
         (replace(RUN, model="r1-7b"), "its model is tiny"),
         (replace(RUN, model_sha256="00" * 32), "model_sha256"),
         (replace(RUN, set_sha256="00" * 32), "its set_sha256 is cdcdcdcdcdcd"),
-        (replace(RUN, settings={"temperature": 1.0, "choices": None}), "its temperature is 0.6, this one's 1.0"),
+        (
+            replace(RUN, settings={"temperature": 1.0, "choices": None}),
+            "its temperature is 0.6, this one's 1.0",
+        ),
     ],
 )
 def test_a_file_of_another_run_is_refused_and_kept(tmp_path: Path, other: Run, said: str) -> None:
@@ -152,12 +183,23 @@ def test_a_seed_that_was_not_said_is_that_of_the_file(tmp_path: Path) -> None:
         ('{"minireason_traces": 1, "run": "tiny"}\n', "which run"),
         ('{"minireason_traces": 1}\n', "which run"),
         *(
-            (json.dumps({"minireason_traces": 1, "run": {**asdict(RUN), **forged}}) + "\n", "which run")
-            for forged in ({"settings": None}, {"model": None}, {"seed": "1"}, {"system": 1}, {"settings": {"top_p": float("nan")}})
+            (
+                json.dumps({"minireason_traces": 1, "run": {**asdict(RUN), **forged}}) + "\n",
+                "which run",
+            )
+            for forged in (
+                {"settings": None},
+                {"model": None},
+                {"seed": "1"},
+                {"system": 1},
+                {"settings": {"top_p": float("nan")}},
+            )
         ),
     ],
 )
-def test_files_that_are_no_traces_are_refused_and_kept(tmp_path: Path, text: str, said: str) -> None:
+def test_files_that_are_no_traces_are_refused_and_kept(
+    tmp_path: Path, text: str, said: str
+) -> None:
     path = tmp_path / "traces.jsonl"
     path.write_text(text)
     with pytest.raises(UsageError, match=said):
@@ -194,6 +236,13 @@ def test_every_run_has_a_file_of_its_own() -> None:
     assert path.name.startswith("set.tiny.")
     assert default_path(RUN) == path
     assert (
-        len({path, default_path(replace(RUN, seed=None)), default_path(replace(RUN, system="s")), default_path(replace(RUN, model="a:b"))})
+        len(
+            {
+                path,
+                default_path(replace(RUN, seed=None)),
+                default_path(replace(RUN, system="s")),
+                default_path(replace(RUN, model="a:b")),
+            }
+        )
         == 4
     )

@@ -13,7 +13,12 @@ BYTES = [chr(code) for code in range(256, 512)]
 
 
 def write(
-    path: Path, *, arch: str = "qwen2", template: str | None = TEMPLATE, extra: dict[str, Any] | None = None, tensors: bool = True
+    path: Path,
+    *,
+    arch: str = "qwen2",
+    template: str | None = TEMPLATE,
+    extra: dict[str, Any] | None = None,
+    tensors: bool = True,
 ) -> Path:
     """A file with a plausible header and one tensor, changed by `extra` (key -> whole number or text)."""
     writer = gguf.GGUFWriter(path, arch)

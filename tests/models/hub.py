@@ -48,7 +48,9 @@ class Hub:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
         self._thread.start()
 
     @property
@@ -76,16 +78,24 @@ class Hub:
         else:
             data = self.files[key]
             etag = self.etag or hashlib.sha256(data).hexdigest()
-            facts = {"X-Repo-Commit": COMMIT, "X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(len(data))}
+            facts = {
+                "X-Repo-Commit": COMMIT,
+                "X-Linked-Etag": f'"{etag}"',
+                "X-Linked-Size": str(len(data)),
+            }
             self._redirect(request, f"http://localhost:{self._server.server_port}/cdn/{key}", facts)
 
-    def _status(self, request: BaseHTTPRequestHandler, status: int, headers: dict[str, str] | None = None) -> None:
+    def _status(
+        self, request: BaseHTTPRequestHandler, status: int, headers: dict[str, str] | None = None
+    ) -> None:
         request.send_response(status)
         for name, value in {"Content-Length": "0", **(headers or {})}.items():
             request.send_header(name, value)
         request.end_headers()
 
-    def _redirect(self, request: BaseHTTPRequestHandler, location: str, headers: dict[str, str]) -> None:
+    def _redirect(
+        self, request: BaseHTTPRequestHandler, location: str, headers: dict[str, str]
+    ) -> None:
         self._status(request, 302, {"Location": location, **headers})
 
     def _bytes(self, request: BaseHTTPRequestHandler, data: bytes) -> None:

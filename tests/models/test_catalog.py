@@ -15,12 +15,19 @@ def test_every_entry_is_whole() -> None:
         assert spec.default_quant in spec.quants
         assert spec.licence
         assert spec.dimensions
-        assert all(spec.shape(quant) for quant in spec.quants), "the estimate before a download is possible"
+        assert all(spec.shape(quant) for quant in spec.quants), (
+            "the estimate before a download is possible"
+        )
 
 
 @pytest.mark.parametrize(
     ("name", "wanted", "quant"),
-    [("tiny", "tiny", None), ("R1-7B", "r1-7b", None), ("deepseek-r1-7b", "r1-7b", None), ("r1-7b:q8_0", "r1-7b", "Q8_0")],
+    [
+        ("tiny", "tiny", None),
+        ("R1-7B", "r1-7b", None),
+        ("deepseek-r1-7b", "r1-7b", None),
+        ("r1-7b:q8_0", "r1-7b", "Q8_0"),
+    ],
 )
 def test_resolve(name: str, wanted: str, quant: str | None) -> None:
     spec, named = catalog.find(name)

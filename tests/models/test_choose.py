@@ -13,7 +13,15 @@ def machine(free_gib: float, bandwidth: float | None = None) -> Hardware:
 
 
 @pytest.mark.parametrize(
-    ("free_gib", "wanted"), [(0.5, None), (3, "r1-1.5b"), (5.4, "r1-7b"), (8, "r1-0528-8b"), (14, "r1-14b"), (64, "r1-70b")]
+    ("free_gib", "wanted"),
+    [
+        (0.5, None),
+        (3, "r1-1.5b"),
+        (5.4, "r1-7b"),
+        (8, "r1-0528-8b"),
+        (14, "r1-14b"),
+        (64, "r1-70b"),
+    ],
 )
 def test_the_best_for_a_machine(free_gib: float, wanted: str | None) -> None:
     found = choose.best(machine(free_gib))

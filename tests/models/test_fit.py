@@ -23,7 +23,9 @@ LLAMA_70B = Shape("llama", 80, 64, 8, 128, 8192, 28_672, 128_256, 131_072, 42_52
 SHAPES = (QWEN_1_5B, QWEN_7B, LLAMA_8B, LLAMA_70B)
 
 
-def machine(free: float, vram: float = 0, *, unified: bool = False, bandwidth: float | None = None) -> Hardware:
+def machine(
+    free: float, vram: float = 0, *, unified: bool = False, bandwidth: float | None = None
+) -> Hardware:
     gpus = (Gpu("GPU0", "Some GPU", int(vram * GIB), int(vram * GIB), unified),) if vram else ()
     return Hardware(4, int(free * GIB), int(free * GIB), gpus=gpus, bandwidth_bytes_per_s=bandwidth)
 
@@ -35,7 +37,9 @@ def plan(shape: Shape, hardware: Hardware, wish: LoadSettings | None = None) -> 
     return fit.plan("model", shape, hardware, wish or LoadSettings())
 
 
-@pytest.mark.parametrize(("shape", "kib"), [(QWEN_1_5B, 28), (QWEN_7B, 56), (LLAMA_8B, 128), (LLAMA_70B, 320)])
+@pytest.mark.parametrize(
+    ("shape", "kib"), [(QWEN_1_5B, 28), (QWEN_7B, 56), (LLAMA_8B, 128), (LLAMA_70B, 320)]
+)
 def test_kv_bytes_of_the_distills(shape: Shape, kib: int) -> None:
     assert fit.kv_bytes_per_token(shape) == kib * 1024
     assert fit.kv_bytes_per_token(shape, "q8_0") == kib * 1024 * 34 // 64
@@ -60,7 +64,9 @@ def test_kv_bytes_of_the_distills(shape: Shape, kib: int) -> None:
 def test_compute_buffers_are_those_that_llama_cpp_logged(
     shape: Shape, n_ctx: int, n_batch: int, n_outputs: int, flash: bool, mib: float
 ) -> None:
-    assert fit.compute_bytes(shape, n_ctx, n_batch, n_outputs, flash=flash) / 2**20 == pytest.approx(mib, rel=0.06)
+    assert fit.compute_bytes(
+        shape, n_ctx, n_batch, n_outputs, flash=flash
+    ) / 2**20 == pytest.approx(mib, rel=0.06)
 
 
 def test_a_laptop_with_8_gb_runs_the_7b() -> None:
@@ -68,13 +74,20 @@ def test_a_laptop_with_8_gb_runs_the_7b() -> None:
     assert chosen.kv_type == "q8_0", "float16 leaves less than 8,192 tokens"
     assert chosen.n_ctx >= 4096
     assert chosen.needed_bytes <= 0.9 * 5.6 * GIB
-    assert (chosen.start_n_ctx, chosen.n_threads, chosen.n_gpu_layers, chosen.vram_bytes) == (1024, 4, 0, 0)
+    assert (chosen.start_n_ctx, chosen.n_threads, chosen.n_gpu_layers, chosen.vram_bytes) == (
+        1024,
+        4,
+        0,
+        0,
+    )
 
 
 def test_plenty_of_memory_gives_the_trained_context() -> None:
     chosen = plan(QWEN_1_5B, machine(20))
     assert (chosen.n_ctx, chosen.kv_type) == (131_072, "f16")
-    assert chosen.growth_bytes == chosen.kv_bytes // 4, "the last step of growing starts from a quarter"
+    assert chosen.growth_bytes == chosen.kv_bytes // 4, (
+        "the last step of growing starts from a quarter"
+    )
 
 
 def test_16_gb_with_a_gpu_of_6_gb_runs_the_7b_on_it() -> None:
@@ -94,7 +107,9 @@ def test_what_the_gpu_cannot_hold_stays_on_the_cpu() -> None:
         plan(QWEN_7B, machine(12, vram=4), more)
     assert caught.value.needed_bytes > caught.value.available_bytes == 4 * GIB
     fewer = int(str(caught.value).split("at most ")[1].split()[0])
-    assert plan(QWEN_7B, machine(12, vram=4), replace(more, n_gpu_layers=fewer)).n_gpu_layers == fewer
+    assert (
+        plan(QWEN_7B, machine(12, vram=4), replace(more, n_gpu_layers=fewer)).n_gpu_layers == fewer
+    )
     with pytest.raises(DoesNotFit, match="at most"):
         plan(QWEN_7B, machine(12, vram=4), replace(more, n_gpu_layers=fewer + 1))
 
@@ -115,12 +130,16 @@ def test_gpu_wishes() -> None:
     assert plan(QWEN_7B, machine(12, vram=12), LoadSettings(n_gpu_layers=0)).vram_bytes == 0
     assert plan(QWEN_7B, machine(12, vram=12), LoadSettings(n_gpu_layers=-1)).n_gpu_layers == 29
     assert plan(QWEN_7B, machine(12, vram=12), LoadSettings(n_gpu_layers=7)).n_gpu_layers == 7
-    assert plan(QWEN_7B, machine(12), LoadSettings(n_gpu_layers=-1)).n_gpu_layers == 0, "there is no GPU"
+    assert plan(QWEN_7B, machine(12), LoadSettings(n_gpu_layers=-1)).n_gpu_layers == 0, (
+        "there is no GPU"
+    )
 
 
 def test_a_tied_embedding_is_on_the_gpu_a_second_time() -> None:
     tied = replace(QWEN_1_5B, tied=True)
-    on_gpu, on_cpu = (plan(tied, machine(12, vram=12), LoadSettings(n_gpu_layers=count)) for count in (-1, 0))
+    on_gpu, on_cpu = (
+        plan(tied, machine(12, vram=12), LoadSettings(n_gpu_layers=count)) for count in (-1, 0)
+    )
     assert on_cpu.weights_bytes == tied.weight_bytes < on_gpu.weights_bytes
 
 
@@ -156,7 +175,9 @@ def test_wishes_are_taken_at_their_word_or_refused() -> None:
 
 def test_tokens_per_s_follow_bandwidth_and_weights() -> None:
     assert plan(QWEN_7B, machine(24)).tokens_per_s is None
-    slow, fast = (plan(QWEN_7B, machine(24, bandwidth=bandwidth)).tokens_per_s for bandwidth in (20e9, 40e9))
+    slow, fast = (
+        plan(QWEN_7B, machine(24, bandwidth=bandwidth)).tokens_per_s for bandwidth in (20e9, 40e9)
+    )
     assert slow
     assert fast == 2 * slow
     assert slow < 20e9 / 4.2e9
@@ -170,7 +191,9 @@ def test_weights_are_rearranged_where_llama_cpp_can() -> None:
     assert not plan(QWEN_7B, machine(24)).repack
     assert not plan(four_bit, machine(24), LoadSettings(repack=False)).repack
     assert not plan(four_bit, machine(24, vram=24)).repack
-    plain, repacked = (plan(shape, machine(24, bandwidth=20e9)).tokens_per_s for shape in (QWEN_7B, four_bit))
+    plain, repacked = (
+        plan(shape, machine(24, bandwidth=20e9)).tokens_per_s for shape in (QWEN_7B, four_bit)
+    )
     assert plain
     assert repacked
     assert repacked > plain
@@ -181,10 +204,14 @@ def test_flash_attention_is_off_where_it_is_slow() -> None:
     assert plan(QWEN_7B, machine(24), LoadSettings(kv_type="q8_0")).flash_attention
     assert plan(QWEN_7B, machine(24, vram=24)).flash_attention
     assert plan(SMOLLM2, machine(24)).flash_attention
-    assert not plan(SMOLLM2, replace(machine(24), built_for=frozenset({"AVX2", "AVX512"}))).flash_attention
+    assert not plan(
+        SMOLLM2, replace(machine(24), built_for=frozenset({"AVX2", "AVX512"}))
+    ).flash_attention
 
 
-MACHINES = st.builds(machine, st.floats(0.5, 80), st.sampled_from([0, 2, 6, 12, 24]), unified=st.booleans())
+MACHINES = st.builds(
+    machine, st.floats(0.5, 80), st.sampled_from([0, 2, 6, 12, 24]), unified=st.booleans()
+)
 WISHES = st.builds(
     LoadSettings,
     n_ctx=st.none() | st.integers(64, 131_072),
@@ -202,7 +229,9 @@ def attempt(shape: Shape, hardware: Hardware, wish: LoadSettings) -> FitPlan | N
 
 
 @given(st.sampled_from(SHAPES), MACHINES, WISHES)
-def test_no_plan_takes_more_than_there_is(shape: Shape, hardware: Hardware, wish: LoadSettings) -> None:
+def test_no_plan_takes_more_than_there_is(
+    shape: Shape, hardware: Hardware, wish: LoadSettings
+) -> None:
     chosen = attempt(shape, hardware, wish)
     assume(chosen)
     assert chosen
@@ -210,24 +239,38 @@ def test_no_plan_takes_more_than_there_is(shape: Shape, hardware: Hardware, wish
     unified = any(gpu.unified for gpu in hardware.gpus)
     assert chosen.vram_bytes <= vram
     assert chosen.needed_bytes - (0 if unified else chosen.vram_bytes) <= hardware.free_bytes
-    parts = (chosen.weights_bytes, chosen.kv_bytes, chosen.compute_bytes, chosen.runtime_bytes, chosen.growth_bytes)
+    parts = (
+        chosen.weights_bytes,
+        chosen.kv_bytes,
+        chosen.compute_bytes,
+        chosen.runtime_bytes,
+        chosen.growth_bytes,
+    )
     assert chosen.needed_bytes == sum(parts)
     assert min(parts) >= 0
     assert 0 < chosen.start_n_ctx <= chosen.n_ctx <= shape.context
     assert chosen.n_batch >= chosen.n_seq_max
 
 
-@given(st.sampled_from(SHAPES), MACHINES, WISHES, st.integers(64, 131_072), st.integers(64, 131_072))
-def test_a_longer_context_never_needs_less(shape: Shape, hardware: Hardware, wish: LoadSettings, first: int, second: int) -> None:
+@given(
+    st.sampled_from(SHAPES), MACHINES, WISHES, st.integers(64, 131_072), st.integers(64, 131_072)
+)
+def test_a_longer_context_never_needs_less(
+    shape: Shape, hardware: Hardware, wish: LoadSettings, first: int, second: int
+) -> None:
     wish = replace(wish, kv_type=wish.kv_type or "f16", n_gpu_layers=wish.n_gpu_layers or 0)
-    shorter, longer = (attempt(shape, hardware, replace(wish, n_ctx=n_ctx)) for n_ctx in sorted((first, second)))
+    shorter, longer = (
+        attempt(shape, hardware, replace(wish, n_ctx=n_ctx)) for n_ctx in sorted((first, second))
+    )
     if longer:
         assert shorter
         assert shorter.needed_bytes <= longer.needed_bytes
 
 
 @given(st.sampled_from(SHAPES), st.sampled_from(("f16", "q8_0")), st.floats(1, 80), st.floats(0, 8))
-def test_more_memory_never_gives_less_context(shape: Shape, kv_type: KvType, free: float, more: float) -> None:
+def test_more_memory_never_gives_less_context(
+    shape: Shape, kv_type: KvType, free: float, more: float
+) -> None:
     wish = LoadSettings(kv_type=kv_type)
     small, large = attempt(shape, machine(free), wish), attempt(shape, machine(free + more), wish)
     if small:

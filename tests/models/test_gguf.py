@@ -87,7 +87,11 @@ def test_a_directory_and_a_missing_file(tmp_path: Path) -> None:
 @settings(max_examples=300, deadline=None)
 @given(position=st.integers(0, 8000), value=st.integers(0, 255), length=st.integers(0, 9000))
 def test_any_damage_is_an_error_of_ours_or_harmless(
-    tiny_path: Path, tmp_path_factory: pytest.TempPathFactory, position: int, value: int, length: int
+    tiny_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    position: int,
+    value: int,
+    length: int,
 ) -> None:
     """Whatever byte is changed and wherever the file is cut, reading ends in a header or a ModelFileError."""
     raw = bytearray(tiny_path.read_bytes()[:length] if length < 8000 else tiny_path.read_bytes())

@@ -27,7 +27,10 @@ GPU1:
 def folder(path: Path, **files: str) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        (path / name.replace("_max", ".max").replace("_current", ".current").replace("_stat", ".stat")).write_text(text)
+        (
+            path
+            / name.replace("_max", ".max").replace("_current", ".current").replace("_stat", ".stat")
+        ).write_text(text)
     return path
 
 
@@ -39,13 +42,27 @@ def test_this_machine() -> None:
 
 
 def test_llama_cpp_lists_its_cpu() -> None:
-    assert [device for device in devices.devices() if device.kind == "cpu" and device.total_bytes > 2**20]
+    assert [
+        device
+        for device in devices.devices()
+        if device.kind == "cpu" and device.total_bytes > 2**20
+    ]
 
 
 def test_every_cgroup_up_to_the_root_may_set_the_limit(tmp_path: Path) -> None:
     folder(tmp_path, memory_max="max\n", memory_current=f"{9 * GIB}\n")
-    folder(tmp_path / "pod", memory_max=f"{4 * GIB}\n", memory_current=f"{3 * GIB}\n", memory_stat=f"anon 7\ninactive_file {GIB}\n")
-    folder(tmp_path / "pod" / "box", memory_max=f"{8 * GIB}\n", memory_current=f"{GIB}\n", memory_stat="")
+    folder(
+        tmp_path / "pod",
+        memory_max=f"{4 * GIB}\n",
+        memory_current=f"{3 * GIB}\n",
+        memory_stat=f"anon 7\ninactive_file {GIB}\n",
+    )
+    folder(
+        tmp_path / "pod" / "box",
+        memory_max=f"{8 * GIB}\n",
+        memory_current=f"{GIB}\n",
+        memory_stat="",
+    )
     folders = hardware.cgroups("memory", tmp_path, "0::/pod/box\n")
     assert folders == [tmp_path / "pod" / "box", tmp_path / "pod", tmp_path]
     assert list(hardware.memory_limits(folders)) == [(7 * GIB, 8 * GIB), (2 * GIB, 4 * GIB)]
@@ -60,7 +77,12 @@ def test_a_container_of_the_first_version_sees_its_cgroup_as_the_root(tmp_path: 
 
 
 def test_cached_files_do_not_make_more_than_the_limit(tmp_path: Path) -> None:
-    folder(tmp_path, memory_max="1000", memory_current="900", memory_stat="inactive_file 600\nactive_file 900\n")
+    folder(
+        tmp_path,
+        memory_max="1000",
+        memory_current="900",
+        memory_stat="inactive_file 600\nactive_file 900\n",
+    )
     assert list(hardware.memory_limits([tmp_path])) == [(1000, 1000)]
 
 
@@ -72,7 +94,9 @@ def test_a_cpu_quota_of_either_version(tmp_path: Path) -> None:
     assert list(hardware._cpu_quotas([second, first, free])) == [1.5, 4.0]
 
 
-def test_a_quota_below_one_cpu_leaves_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quota_below_one_cpu_leaves_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder(tmp_path, cpu_max="50000 100000\n")
     monkeypatch.setattr(hardware, "cgroups", lambda controller: [tmp_path])
     assert hardware.probe().cores == 1
@@ -93,7 +117,9 @@ def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_gpus_that_the_build_cannot_use(on_path: Path) -> None:
     program(on_path / "nvidia-smi", "NVIDIA GeForce RTX 3060")
     program(
-        on_path / "vulkaninfo", SUMMARY + "GPU2:\n deviceType = PHYSICAL_DEVICE_TYPE_DISCRETE_GPU\n deviceName = NVIDIA GeForce RTX 3060\n"
+        on_path / "vulkaninfo",
+        SUMMARY
+        + "GPU2:\n deviceType = PHYSICAL_DEVICE_TYPE_DISCRETE_GPU\n deviceName = NVIDIA GeForce RTX 3060\n",
     )
     found = dict(hardware.unusable_gpus(()))
     assert set(found) == {"NVIDIA GeForce RTX 3060", "AMD Radeon RX 7600"}
@@ -104,7 +130,11 @@ def test_gpus_that_the_build_cannot_use(on_path: Path) -> None:
 
 
 def test_a_driver_that_fails_is_no_gpu(on_path: Path) -> None:
-    program(on_path / "nvidia-smi", "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", status=9)
+    program(
+        on_path / "nvidia-smi",
+        "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.",
+        status=9,
+    )
     assert hardware.unusable_gpus(()) == ()
 
 
@@ -115,12 +145,20 @@ def test_bandwidth_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(hardware, "measure_bandwidth", lambda: 5e9)
     assert hardware.bandwidth(cache) == pytest.approx(measured, rel=1e-6)
     known = json.loads(cache.read_text())
-    for damaged in ("", "[]", '{"cores": 1', json.dumps(known | {"cores": known["cores"] + 1}), json.dumps(known | {"bytes_per_s": "x"})):
+    for damaged in (
+        "",
+        "[]",
+        '{"cores": 1',
+        json.dumps(known | {"cores": known["cores"] + 1}),
+        json.dumps(known | {"bytes_per_s": "x"}),
+    ):
         cache.write_text(damaged)
         assert hardware.bandwidth(cache) == 5e9
 
 
-def test_bandwidth_where_nothing_may_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bandwidth_where_nothing_may_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hardware, "measure_bandwidth", lambda: 5e9)
     (tmp_path / "file").touch()
     assert hardware.bandwidth(tmp_path / "file" / "machine.json") == 5e9

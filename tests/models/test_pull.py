@@ -17,7 +17,15 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from minireason import ChecksumMismatch, DiskFull, DownloadFailed, ModelFileError, NotInstalled, Offline, StoreError
+from minireason import (
+    ChecksumMismatch,
+    DiskFull,
+    DownloadFailed,
+    ModelFileError,
+    NotInstalled,
+    Offline,
+    StoreError,
+)
 from minireason.engine import trial
 from minireason.models import catalog, download, places, pull, store
 from minireason.models.catalog import ModelSpec, Quant
@@ -32,14 +40,20 @@ KEY = "some/repo/small.gguf"
 def hub(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     server = Hub({KEY: tiny_path.read_bytes()})
     monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(
+        constants,
+        "HUGGINGFACE_CO_URL_TEMPLATE",
+        server.url + "/{repo_id}/resolve/{revision}/{filename}",
+    )
     monkeypatch.setattr(download, "WAITS_S", (0.0, 0.0, 0.0))
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     yield server
     server.close()
 
 
-def named(sha256: tuple[str, ...] = (), files: tuple[str, ...] = ("small.gguf",)) -> tuple[ModelSpec, Quant]:
+def named(
+    sha256: tuple[str, ...] = (), files: tuple[str, ...] = ("small.gguf",)
+) -> tuple[ModelSpec, Quant]:
     """A model of the user's own catalogue."""
     places.config_dir().mkdir(parents=True, exist_ok=True)
     lines = ["[small]", "[small.quants.Q8_0]", 'repo = "some/repo"', f"files = {json.dumps(files)}"]
@@ -54,12 +68,18 @@ def get(sha256: tuple[str, ...] = ()) -> Manifest | None:
 
 
 def nothing_installed() -> bool:
-    return not store.installed() and not store.manifests() and not list(places.models_dir().glob("*.gguf"))
+    return (
+        not store.installed()
+        and not store.manifests()
+        and not list(places.models_dir().glob("*.gguf"))
+    )
 
 
 def test_a_pull_installs_verifies_and_records(hub: Hub) -> None:
     seen: list[tuple[int, int]] = []
-    manifest = pull.pull(*named(), open_once=trial.run, watch=Watch(bytes=lambda done, of: seen.append((done, of))))
+    manifest = pull.pull(
+        *named(), open_once=trial.run, watch=Watch(bytes=lambda done, of: seen.append((done, of)))
+    )
     data = hub.files[KEY]
     assert manifest
     assert manifest.path.read_bytes() == data
@@ -67,7 +87,9 @@ def test_a_pull_installs_verifies_and_records(hub: Hub) -> None:
     assert seen[-1] == (len(data), len(data))
     assert store.find("small").path == manifest.path
     assert store.find("small").label == "small:Q8_0"
-    assert [path.name for path in places.models_dir().iterdir() if path.name != ".incoming"] == ["small.gguf"]
+    assert [path.name for path in places.models_dir().iterdir() if path.name != ".incoming"] == [
+        "small.gguf"
+    ]
     store.verify(manifest)
     assert get() is None, "it is there already"
     assert hub.sent_bytes == len(data)
@@ -117,10 +139,14 @@ def test_lasting_trouble_keeps_what_came(hub: Hub) -> None:
     assert nothing_installed()
     hub.faults, hub.sent_bytes = [], 0
     assert get()
-    assert hub.sent_bytes <= len(hub.files[KEY]) - 400_000, "the next try goes on where the first one stopped"
+    assert hub.sent_bytes <= len(hub.files[KEY]) - 400_000, (
+        "the next try goes on where the first one stopped"
+    )
 
 
-@pytest.mark.parametrize(("status", "meaning"), [(401, "hf auth login"), (403, "licence"), (404, "check the name")])
+@pytest.mark.parametrize(
+    ("status", "meaning"), [(401, "hf auth login"), (403, "licence"), (404, "check the name")]
+)
 def test_refusals_say_what_to_do(hub: Hub, status: int, meaning: str) -> None:
     hub.head_statuses = [status] * 10
     with pytest.raises(DownloadFailed, match=meaning) as caught:
@@ -179,7 +205,9 @@ def test_a_file_that_crashes_the_library_is_not_installed(hub: Hub) -> None:
 
 
 def test_no_space(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 1000))
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 1000)
+    )
     with pytest.raises(DiskFull, match="GB free") as caught:
         get()
     assert caught.value.available_bytes == 1000
@@ -207,7 +235,9 @@ def test_two_pulls_do_the_work_once(hub: Hub) -> None:
     results: list[Manifest | None] = []
 
     def work() -> None:
-        results.append(pull.pull(*named(), open_once=lambda path: None, watch=Watch(step=steps.append)))
+        results.append(
+            pull.pull(*named(), open_once=lambda path: None, watch=Watch(step=steps.append))
+        )
 
     named()
     threads = [threading.Thread(target=work) for _ in range(2)]
@@ -223,14 +253,23 @@ def test_two_pulls_do_the_work_once(hub: Hub) -> None:
 def test_split_models(hub: Hub, tiny_path: Path) -> None:
     data = tiny_path.read_bytes()
     hub.files |= {f"some/repo/a-0000{number}-of-00002.gguf": data for number in (1, 2)}
-    manifest = pull.pull(*named(files=("a-00001-of-00002.gguf", "a-00002-of-00002.gguf")), open_once=lambda path: None, watch=Watch())
+    manifest = pull.pull(
+        *named(files=("a-00001-of-00002.gguf", "a-00002-of-00002.gguf")),
+        open_once=lambda path: None,
+        watch=Watch(),
+    )
     assert manifest
-    assert [Path(file.path).name for file in manifest.files] == ["a-00001-of-00002.gguf", "a-00002-of-00002.gguf"]
+    assert [Path(file.path).name for file in manifest.files] == [
+        "a-00001-of-00002.gguf",
+        "a-00002-of-00002.gguf",
+    ]
     assert store.remove("small") == ("small:Q8_0", 2 * len(data))
     assert nothing_installed()
 
 
-def test_a_directory_that_cannot_be_written(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     spec, quant = named()
     (tmp_path / "file").write_text("x")
     monkeypatch.setenv("MINIREASON_HOME", str(tmp_path / "file"))
@@ -269,7 +308,9 @@ def test_a_token_stays_with_the_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch) -
     assert hub.cdn_authorizations == [None]
 
 
-def test_what_other_tools_have_is_used_in_place(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_other_tools_have_is_used_in_place(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     data = hub.files[KEY]
     digest = hashlib.sha256(data).hexdigest()
     (tmp_path / "blobs").mkdir()
@@ -277,7 +318,18 @@ def test_what_other_tools_have_is_used_in_place(hub: Hub, monkeypatch: pytest.Mo
     blob.write_bytes(data)
     entry = tmp_path / "manifests" / "registry.ollama.ai" / "library" / "small" / "latest"
     entry.parent.mkdir(parents=True)
-    entry.write_text(json.dumps({"layers": [{"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{digest}"}]}))
+    entry.write_text(
+        json.dumps(
+            {
+                "layers": [
+                    {
+                        "mediaType": "application/vnd.ollama.image.model",
+                        "digest": f"sha256:{digest}",
+                    }
+                ]
+            }
+        )
+    )
     monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
     spec, _ = named((digest,))
     assert store.find("small").path == blob, "even before a pull"
@@ -323,7 +375,9 @@ def test_kill_and_resume(hub: Hub, smollm2_path: Path) -> None:
     named()
     environment = os.environ | {"HF_ENDPOINT": hub.url}
     command = [sys.executable, "-m", "minireason", "pull", "small", "--yes"]
-    first = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    first = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     wait_for(lambda: hub.sent_bytes > len(hub.files[KEY]) // 3)
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()

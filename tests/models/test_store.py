@@ -41,7 +41,9 @@ def test_named_model_from_the_models_directory() -> None:
     assert [spec.name for spec, _ in store.installed()] == ["r1-7b"]
 
 
-def test_a_fingerprint_is_the_hash_of_the_bytes_or_what_was_noted(tiny_path: Path, tmp_path: Path) -> None:
+def test_a_fingerprint_is_the_hash_of_the_bytes_or_what_was_noted(
+    tiny_path: Path, tmp_path: Path
+) -> None:
     copy = tmp_path / "copy.gguf"
     copy.write_bytes(tiny_path.read_bytes())
     file = store.find(str(copy))
@@ -73,7 +75,9 @@ def test_opened_files_are_remembered_until_they_change(tmp_path: Path) -> None:
     assert not store.was_opened(path)
 
 
-def test_a_home_that_cannot_be_written_or_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_cannot_be_written_or_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "file"
     file.write_text("not a directory")
     monkeypatch.setenv("MINIREASON_HOME", os.fspath(file))

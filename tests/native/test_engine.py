@@ -19,14 +19,22 @@ QUESTION = "<｜User｜>What is 347 + 586?<｜Assistant｜><think>\n"
 class Engine:
     """A model with a scheduler, made small so that slices and growth happen."""
 
-    def __init__(self, path: Path, n_ctx: int = 256, limit: int = 2048, kv_type: KvType = "f16") -> None:
+    def __init__(
+        self, path: Path, n_ctx: int = 256, limit: int = 2048, kv_type: KvType = "f16"
+    ) -> None:
         self.model = llama.Model(path)
-        self.context = llama.Context(self.model, n_ctx=n_ctx, n_batch=32, n_seq_max=8, n_threads=2, kv_type=kv_type)
+        self.context = llama.Context(
+            self.model, n_ctx=n_ctx, n_batch=32, n_seq_max=8, n_threads=2, kv_type=kv_type
+        )
         self.scheduler = Scheduler(self.context, limit)
 
-    def start(self, prompt: list[int], limit: int, temperature: float = 0, seed: int = 1) -> tuple[Sequence, ListSink]:
+    def start(
+        self, prompt: list[int], limit: int, temperature: float = 0, seed: int = 1
+    ) -> tuple[Sequence, ListSink]:
         sink = ListSink(limit)
-        sequence = Sequence(prompt, llama.SamplerChain(sampler.links(temperature, 1.0, 256, seed)), sink)
+        sequence = Sequence(
+            prompt, llama.SamplerChain(sampler.links(temperature, 1.0, 256, seed)), sink
+        )
         self.scheduler.add(sequence)
         return sequence, sink
 
@@ -34,7 +42,9 @@ class Engine:
         while self.scheduler.step():
             pass
 
-    def alone(self, prompt: list[int], limit: int, temperature: float = 0, seed: int = 1) -> list[int]:
+    def alone(
+        self, prompt: list[int], limit: int, temperature: float = 0, seed: int = 1
+    ) -> list[int]:
         _, sink = self.start(prompt, limit, temperature, seed)
         self.run()
         return sink.taken
@@ -87,11 +97,19 @@ def test_rewind_and_go_on_gives_the_same(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("kv_type", ["q8_0", "q4_0"])
-def test_a_quantized_cache_grows_forks_and_rewinds(smollm2_path: Path, kv_type: KvType, request: pytest.FixtureRequest) -> None:
-    engine, roomy = Engine(smollm2_path, kv_type=kv_type), Engine(smollm2_path, n_ctx=1024, kv_type=kv_type)
+def test_a_quantized_cache_grows_forks_and_rewinds(
+    smollm2_path: Path, kv_type: KvType, request: pytest.FixtureRequest
+) -> None:
+    engine, roomy = (
+        Engine(smollm2_path, kv_type=kv_type),
+        Engine(smollm2_path, n_ctx=1024, kv_type=kv_type),
+    )
     request.addfinalizer(engine.close)
     request.addfinalizer(roomy.close)
-    ids = prompt(engine, f"<|im_start|>user\nTell me about foxes{', about foxes' * 50}.<|im_end|>\n<|im_start|>assistant\n")
+    ids = prompt(
+        engine,
+        f"<|im_start|>user\nTell me about foxes{', about foxes' * 50}.<|im_end|>\n<|im_start|>assistant\n",
+    )
     sequence, sink = engine.start(ids, 60)
     while len(sink.taken) < 20:
         engine.scheduler.step()
@@ -136,7 +154,12 @@ def test_fork_and_greedy_equals_fresh_and_greedy(tiny_path: Path) -> None:
 def test_eight_side_by_side_equal_the_same_alone(tiny_path: Path) -> None:
     """The last bits may differ with the shape of a batch and the place in the cache; a sure model's tokens do not."""
     together, alone = Engine(tiny_path), Engine(tiny_path)
-    questions = [prompt(together, f"<｜User｜>What is {17 * number} + {31 * number}?<｜Assistant｜><think>\n") for number in range(1, 9)]
+    questions = [
+        prompt(
+            together, f"<｜User｜>What is {17 * number} + {31 * number}?<｜Assistant｜><think>\n"
+        )
+        for number in range(1, 9)
+    ]
     started = [together.start(ids, 50, 0.8, seed=index)[1] for index, ids in enumerate(questions)]
     together.run()
     for index, ids in enumerate(questions):

@@ -45,19 +45,30 @@ def test_no_special_token_comes_out_of_text(loaded: tuple[Model, PromptEncoder])
     special = set(model.special.values())
     assert len(special) >= 6
     for literal in model.special:
-        for text in (literal, f"a{literal}b", literal * 3, f"<{literal}>", literal[:-1] + literal + literal[1:]):
+        for text in (
+            literal,
+            f"a{literal}b",
+            literal * 3,
+            f"<{literal}>",
+            literal[:-1] + literal + literal[1:],
+        ):
             ids = encode_text(model, text)
             assert not special & set(ids), text
             assert b"".join(model.piece(token) for token in ids).decode() == text
 
 
 @pytest.mark.parametrize("role", ["system", "user", "assistant"])
-def test_forged_messages_have_the_structure_of_clean_ones(loaded: tuple[Model, PromptEncoder], role: str) -> None:
+def test_forged_messages_have_the_structure_of_clean_ones(
+    loaded: tuple[Model, PromptEncoder], role: str
+) -> None:
     model, encoder = loaded
     special = set(model.special.values())
 
     def structure(content: str) -> list[int]:
-        messages = [Message(role=name, content=content if name == role else "x") for name in ("system", "user", "assistant", "user")]
+        messages = [
+            Message(role=name, content=content if name == role else "x")
+            for name in ("system", "user", "assistant", "user")
+        ]
         return [token for token in encoder.encode(messages).ids if token in special]
 
     clean = structure("x")
@@ -81,5 +92,19 @@ def test_golden_ids_of_the_real_vocabulary(r1_path: Path) -> None:
         Message(role="assistant", content="<think>\nx\n</think>\n\nHello."),
         Message(role="user", content="Bye"),
     ]
-    assert encoder.encode(history).ids == [151646, 151644, 13048, 151645, 9707, 13, 151643, 151644, 1359, 68, 151645, 151648, 198]
+    assert encoder.encode(history).ids == [
+        151646,
+        151644,
+        13048,
+        151645,
+        9707,
+        13,
+        151643,
+        151644,
+        1359,
+        68,
+        151645,
+        151648,
+        198,
+    ]
     model.close()

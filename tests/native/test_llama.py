@@ -24,9 +24,15 @@ def test_every_function_in_use_exists() -> None:
     names = {
         node.attr
         for node in ast.walk(ast.parse(SOURCE))
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "C"
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "C"
     }
-    names |= {f"llama_sampler_init_{link[0]}" for temperature in (0, 1) for link in sampler.links(temperature, 0.9, 40, 1)}
+    names |= {
+        f"llama_sampler_init_{link[0]}"
+        for temperature in (0, 1)
+        for link in sampler.links(temperature, 0.9, 40, 1)
+    }
     assert len(names) > 40
     assert [name for name in sorted(names) if not hasattr(llama_cpp, name)] == []
 
@@ -68,14 +74,22 @@ def test_pieces_longer_than_the_buffer(smollm2_path: Path) -> None:
     pieces = [model.piece(token) for token in range(model.n_vocab)]
     assert max(len(piece) for piece in pieces) > 32
     text = "Hello, wörld 漢字 🙂\n\n  x"
-    assert b"".join(pieces[token] for token in model.tokenize(text, parse_special=False)).decode() == text
+    assert (
+        b"".join(pieces[token] for token in model.tokenize(text, parse_special=False)).decode()
+        == text
+    )
     model.close()
 
 
 def test_an_impossible_batch_never_reaches_the_library(tiny_path: Path) -> None:
     model = llama.Model(tiny_path)
     context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
-    for batch in (([1] * 9, list(range(9)), [0] * 9, [False] * 9), ([1], [0], [5], [True]), ([1], [0], [-1], [True]), ([], [], [], [])):
+    for batch in (
+        ([1] * 9, list(range(9)), [0] * 9, [False] * 9),
+        ([1], [0], [5], [True]),
+        ([1], [0], [-1], [True]),
+        ([], [], [], []),
+    ):
         with pytest.raises(ValueError, match="abort"):
             context.decode(*batch)
     with pytest.raises(DecodeFailed):  # a gap in the positions
@@ -84,13 +98,19 @@ def test_an_impossible_batch_never_reaches_the_library(tiny_path: Path) -> None:
     model.close()
 
 
-@pytest.mark.parametrize(("temperature", "top_k"), [(0, 256), (1.0, 256), (1.5, 20), (1.0, 1000), (1.0, 0)])
-def test_a_token_is_the_one_that_llama_cpp_itself_draws(smollm2_path: Path, temperature: float, top_k: int) -> None:
+@pytest.mark.parametrize(
+    ("temperature", "top_k"), [(0, 256), (1.0, 256), (1.5, 20), (1.0, 1000), (1.0, 0)]
+)
+def test_a_token_is_the_one_that_llama_cpp_itself_draws(
+    smollm2_path: Path, temperature: float, top_k: int
+) -> None:
     model = llama.Model(smollm2_path)
     context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=1, n_threads=2)
     context.decode([1, 9000], [0, 1], [0, 0], [False, True])
     for seed in range(20):
-        ours, theirs = (llama.SamplerChain(sampler.links(temperature, 0.99, top_k, seed)) for _ in range(2))
+        ours, theirs = (
+            llama.SamplerChain(sampler.links(temperature, 0.99, top_k, seed)) for _ in range(2)
+        )
         drawn = [llama_cpp.llama_sampler_sample(theirs.handle, context._ctx, 1) for _ in range(5)]
         assert [context.sample(ours, 1) for _ in range(5)] == drawn
     context.close()
@@ -105,7 +125,9 @@ def test_a_file_llama_cpp_refuses(tmp_path: Path) -> None:
         trial.run(path)
 
 
-def test_a_crash_in_the_trial_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_path: Path) -> None:
+def test_a_crash_in_the_trial_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_path: Path
+) -> None:
     crash = tmp_path / "llama_cpp"
     crash.mkdir()
     (crash / "__init__.py").write_text("import os; os.abort()")
@@ -117,13 +139,18 @@ def test_a_crash_in_the_trial_is_an_error(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("repack", [False, True])
-def test_the_trial_opens_a_file_as_it_will_be_loaded(random_path: Path, monkeypatch: pytest.MonkeyPatch, repack: bool) -> None:
+def test_the_trial_opens_a_file_as_it_will_be_loaded(
+    random_path: Path, monkeypatch: pytest.MonkeyPatch, repack: bool
+) -> None:
     seen: list[bool] = []
 
     def run(command: list[str], **_options: object) -> subprocess.CompletedProcess[bytes]:
         with monkeypatch.context() as patched:
             patched.setattr("sys.argv", command[2:])
-            patched.setattr("minireason.engine.llama.Model", lambda path, **wanted: seen.append(wanted["repack"]) or model(path, **wanted))
+            patched.setattr(
+                "minireason.engine.llama.Model",
+                lambda path, **wanted: seen.append(wanted["repack"]) or model(path, **wanted),
+            )
             trial.main()
         return subprocess.CompletedProcess(command, 0)
 

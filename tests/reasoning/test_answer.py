@@ -76,9 +76,35 @@ def test_final_answer(text: str, wanted: str | None) -> None:
     [
         (
             "1234",
-            ["1,234", "1234.0", "1234.", "$1234$", "1{,}234", "1\\,234", "1,\\!234", "\\text{1234}", "\\$1,234", " 1234 ", "**1234**"],
+            [
+                "1,234",
+                "1234.0",
+                "1234.",
+                "$1234$",
+                "1{,}234",
+                "1\\,234",
+                "1,\\!234",
+                "\\text{1234}",
+                "\\$1,234",
+                " 1234 ",
+                "**1234**",
+            ],
         ),
-        ("1/2", ["0.5", ".50", "1/2", "2/4", "\\frac{1}{2}", "\\dfrac12", "\\frac{ 1 }{ 2 }", "50/100", "5e-1", "5 \\times 10^{-1}"]),
+        (
+            "1/2",
+            [
+                "0.5",
+                ".50",
+                "1/2",
+                "2/4",
+                "\\frac{1}{2}",
+                "\\dfrac12",
+                "\\frac{ 1 }{ 2 }",
+                "50/100",
+                "5e-1",
+                "5 \\times 10^{-1}",
+            ],
+        ),
         ("-1/2", ["-0.5", "−0.5", "-\\frac{1}{2}", "\\frac{-1}{2}", "\\frac{1}{-2}"]),
         ("3/2", ["1.5", "1\\frac{1}{2}", "1 1/2", "3/2"]),
         ("50", ["50%", "50\\%", "50^\\circ", "50^{\\circ}", "50°", "50 degrees", "50 percent"]),
@@ -117,13 +143,20 @@ def test_different_keys(one: str, other: str) -> None:
 @given(st.fractions(max_denominator=10**6))
 def test_a_key_is_the_value(value: Fraction) -> None:
     above, below = value.numerator, value.denominator
-    ways = {f"{above}/{below}", f"\\frac{{{above}}}{{{below}}}", f"${above} / {below}$", f"{2 * above}/{2 * below}"}
+    ways = {
+        f"{above}/{below}",
+        f"\\frac{{{above}}}{{{below}}}",
+        f"${above} / {below}$",
+        f"{2 * above}/{2 * below}",
+    }
     if below == 1:
         ways |= {f"{above:,}", f"{above}.00", f"{above}\\%"}
     assert {key(way) for way in ways} == {str(value)}
 
 
-@given(st.text(alphabet="0123456789.,/- ()+x^{}\\frac$%=abAB°\n", max_size=24) | st.text(max_size=24))
+@given(
+    st.text(alphabet="0123456789.,/- ()+x^{}\\frac$%=abAB°\n", max_size=24) | st.text(max_size=24)
+)
 def test_any_text_has_a_key_that_is_its_own(text: str) -> None:
     assert key(key(text)) == key(text)
     assert same(key(text), key(text))

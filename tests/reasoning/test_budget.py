@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason.reasoning import budget as module
-from minireason.reasoning.budget import GRACE_TOKENS, Budget, Cut, Landing, Limits, answer_reserve, grace
+from minireason.reasoning.budget import (
+    GRACE_TOKENS,
+    Budget,
+    Cut,
+    Landing,
+    Limits,
+    answer_reserve,
+    grace,
+)
 from minireason.reasoning.loops import LoopDetector
 from minireason.reasoning.text import Utf8
 
@@ -97,7 +105,10 @@ def test_asked_for_at_once_but_not_inside_a_character() -> None:
 
 
 def test_a_loop_is_taken_back_to_the_end_of_a_line() -> None:
-    start, round_ = "First I add them.\nThen I look again.\n", "Wait, is that right? Let me see it once more.\n"
+    start, round_ = (
+        "First I add them.\nThen I look again.\n",
+        "Wait, is that right? Let me see it once more.\n",
+    )
     thought, cut = run(start + round_ * 40, Limits(10_000), loops=True)
     assert cut
     assert cut.end == "loop"
@@ -137,7 +148,10 @@ def test_what_is_forced() -> None:
 def test_there_is_room_for_the_thought_the_landing_and_the_answer(room: int, asked: int) -> None:
     lander, longest = landing().within(room, asked)
     if longest > 0:
-        assert longest + grace(longest) + len(lander.ids(after_line=False)) + answer_reserve(room) <= room
+        assert (
+            longest + grace(longest) + len(lander.ids(after_line=False)) + answer_reserve(room)
+            <= room
+        )
     else:
         assert room < 12
     if room > 200 and asked <= room // 4:

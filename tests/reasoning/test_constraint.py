@@ -35,7 +35,11 @@ class Characters:
     def tokenize(self, text: str, *, parse_special: bool) -> list[int]:
         assert not parse_special
         parts = re.split(f"({'|'.join(map(re.escape, LITERALS))})", text)
-        return [token for part in parts for token in ([self.special[part]] if part in LITERALS else part.encode())]
+        return [
+            token
+            for part in parts
+            for token in ([self.special[part]] if part in LITERALS else part.encode())
+        ]
 
 
 VOCABULARY = Characters()
@@ -78,7 +82,11 @@ class Person(BaseModel):
 
 
 def test_a_schema() -> None:
-    schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 3, "maximum": 12}}, "required": ["n"]}
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer", "minimum": 3, "maximum": 12}},
+        "required": ["n"],
+    }
     wanted = made(schema={**schema, "additionalProperties": False})
     assert accepts(wanted, '{"n": 12}')
     assert not accepts(wanted, '{"n": 13}'), "bounds of integers hold"
@@ -132,7 +140,10 @@ def test_constants_cannot_forge_control_tokens(text: str) -> None:
     assert accepts(made(choices=[text]), text)
     assert accepts(made(regex=re.escape(text)), text)
     assert accepts(made(schema={"const": text}), json.dumps(text))
-    assert accepts(made(schema={"type": "object", "properties": {text: {"type": "null"}}, "required": [text]}), json.dumps({text: None}))
+    assert accepts(
+        made(schema={"type": "object", "properties": {text: {"type": "null"}}, "required": [text]}),
+        json.dumps({text: None}),
+    )
 
 
 def test_a_regex() -> None:
@@ -143,7 +154,11 @@ def test_a_regex() -> None:
 
 
 def test_recursion_that_ends_is_allowed() -> None:
-    tree = {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#"}}}, "required": ["kids"]}
+    tree = {
+        "type": "object",
+        "properties": {"kids": {"type": "array", "items": {"$ref": "#"}}},
+        "required": ["kids"],
+    }
     wanted = made(schema={**tree, "additionalProperties": False})
     assert accepts(wanted, '{"kids": [{"kids": []}, {"kids": [{"kids": []}]}]}')
 
@@ -210,7 +225,12 @@ def test_an_error_keeps_the_value_and_shows_its_beginning() -> None:
     with pytest.raises(BadSetting) as caught:
         made(schema=schema)
     assert caught.value.value == schema
-    for settings in ({"schema": schema}, {"regex": "(" * 5000}, {"choices": ["x" * 500, ""]}, {"schema": {"type": ["x" * 1000]}}):
+    for settings in (
+        {"schema": schema},
+        {"regex": "(" * 5000},
+        {"choices": ["x" * 500, ""]},
+        {"schema": {"type": ["x" * 1000]}},
+    ):
         with pytest.raises(BadSetting) as caught:
             made(**settings)
         assert len(str(caught.value)) < 300
@@ -231,7 +251,11 @@ def test_deep_nesting_is_refused(depth: int) -> None:
 
 @pytest.mark.parametrize(
     ("schema", "text"),
-    [({"type": "number"}, "1e999"), ({"type": "integer"}, "9" * 5000), ({"type": "integer", "minimum": 3}, "2")],
+    [
+        ({"type": "number"}, "1e999"),
+        ({"type": "integer"}, "9" * 5000),
+        ({"type": "integer", "minimum": 3}, "2"),
+    ],
 )
 def test_what_no_value_can_be_made_of(schema: dict[str, Any], text: str) -> None:
     parse = made(schema=schema).parse
@@ -243,7 +267,9 @@ def test_choices_out_of_an_iterator() -> None:
     assert Settings(choices=(text for text in "ab")).choices == ("a", "b")  # type: ignore[arg-type]
 
 
-def test_a_constraint_that_grows_too_complex_on_the_way_is_not_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_constraint_that_grows_too_complex_on_the_way_is_not_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module, "_TRIED_BYTES", 10)
     monkeypatch.setattr(module, "_problem", module._problem.__wrapped__)
     follower = Follower(made(regex="(a{1,1000}){1,1000}"), TOKENIZER)

@@ -63,7 +63,10 @@ def planted(rng: random.Random) -> Iterator[tuple[str, str]]:
     one, few = prose(rng, rng.randrange(1, 4)), [prose(rng, 1) for _ in range(3)]
     yield "exact", one * 200
     yield "word", rng.choice(["Wait, ", "no ", "hmm. ", "1 + 1 = 2, "]) * 800
-    yield "counter", "".join(f"Attempt {number}: {prose(random.Random(7), 9)}\n" for number in range(100))
+    yield (
+        "counter",
+        "".join(f"Attempt {number}: {prose(random.Random(7), 9)}\n" for number in range(100)),
+    )
     yield "any order", "".join(rng.choice(few) for _ in range(600))
     yield "long", prose(rng, 25) * 30
     short = prose(random.Random(rng.random()), 4)[:120]
@@ -97,31 +100,44 @@ NO_LOOPS = {
     "ones and zeros": lambda rng: "".join(rng.choice("01") for _ in range(2000)),
     "recurring decimal": lambda rng: "1/7 = 0." + "142857" * 60 + "... " + prose(rng, 30),
     "table": lambda rng: (
-        "| n | n^2 | odd |\n|---|---|---|\n" + "".join(f"| {n} | {n * n} | {'yes' if n % 2 else 'no'} |\n" for n in range(150))
+        "| n | n^2 | odd |\n|---|---|---|\n"
+        + "".join(f"| {n} | {n * n} | {'yes' if n % 2 else 'no'} |\n" for n in range(150))
     ),
     "wide rule": lambda rng: "|" + "---|" * 200 + "\n" + "| 0 " * 200 + "|\n" + prose(rng, 30),
-    "list": lambda rng: "".join(f"{n}. Check {n}: {n} mod 7 is {n % 7}, so go on.\n" for n in range(300)),
-    "truth table": lambda rng: "".join(
-        f"| {' | '.join('TF'[n >> bit & 1] for bit in range(6))} | {rng.choice('TF')} |\n" for n in range(64)
+    "list": lambda rng: "".join(
+        f"{n}. Check {n}: {n} mod 7 is {n % 7}, so go on.\n" for n in range(300)
     ),
-    "code": lambda rng: "".join(f"    if name == '{rng.choice(WORDS)}{n}':\n        return {n}\n" for n in range(150)),
+    "truth table": lambda rng: "".join(
+        f"| {' | '.join('TF'[n >> bit & 1] for bit in range(6))} | {rng.choice('TF')} |\n"
+        for n in range(64)
+    ),
+    "code": lambda rng: "".join(
+        f"    if name == '{rng.choice(WORDS)}{n}':\n        return {n}\n" for n in range(150)
+    ),
     "said three times": lambda rng: prose(rng, 6) * 3,
     "squares": lambda rng: "".join(
         f"For n = {n} we get n^2 + 1 = {n * n + 1}, which is {'' if n % 3 else 'not '}a multiple of what we want, so we go on.\n"
         for n in range(1, 80)
     ),
     "divisors": lambda rng: "".join(
-        f"Is {n} a divisor? The remainder of 7919 by {n} is {7919 % n}, so it is not, and we take the next one.\n" for n in range(2, 80)
+        f"Is {n} a divisor? The remainder of 7919 by {n} is {7919 % n}, so it is not, and we take the next one.\n"
+        for n in range(2, 80)
     ),
     "cases": lambda rng: "".join(
         f"Case {n}: x = {rng.randrange(50)}, y = {rng.randrange(50)}. Then the left side is {rng.randrange(900)} and the right side is "
         f"{rng.randrange(900)}. These are not equal, so this case gives no solution.\n"
         for n in range(1, 60)
     ),
-    "quotients": lambda rng: "".join(f"7919 / {n} = {7919 / n:.2f}, not an integer.\n" for n in range(2, 200)),
-    "multiplication": lambda rng: "".join(f"{a} x {b} = {a * b}\n" for a in range(1, 21) for b in range(1, 21)),
+    "quotients": lambda rng: "".join(
+        f"7919 / {n} = {7919 / n:.2f}, not an integer.\n" for n in range(2, 200)
+    ),
+    "multiplication": lambda rng: "".join(
+        f"{a} x {b} = {a * b}\n" for a in range(1, 21) for b in range(1, 21)
+    ),
     "binary": lambda rng: "".join(f"{n:08b}\n" for n in range(256)),
-    "wide table": lambda rng: "".join(f"| {' | '.join(str(rng.randrange(3)) for _ in range(12))} |\n" for _ in range(150)),
+    "wide table": lambda rng: "".join(
+        f"| {' | '.join(str(rng.randrange(3)) for _ in range(12))} |\n" for _ in range(150)
+    ),
     "zero table": lambda rng: "".join(f"| {n} | 0 | 0 | 0 | 0 | 0 | 0 |\n" for n in range(200)),
     "matrix": lambda rng: ("0 " * 20 + "\n") * 20 + prose(rng, 30),
 }
@@ -137,11 +153,16 @@ def test_zeros_without_end_are_a_loop() -> None:
     assert found(letters("0" * 3000)) == (1024, 1)
 
 
-@given(st.lists(st.integers(97, 122), min_size=1, max_size=200), st.lists(st.integers(48, 57), max_size=100))
+@given(
+    st.lists(st.integers(97, 122), min_size=1, max_size=200),
+    st.lists(st.integers(48, 57), max_size=100),
+)
 def test_an_exact_cycle_is_found_soon(cycle: list[int], before: list[int]) -> None:
     ids = before + cycle * (3000 // len(cycle))
     hit = found(ids)
     assert hit is not None
     assert hit[0] <= len(before) + max(128, 4 * len(cycle)) + 32 + GRAM
-    assert ids[hit[1] :][:64] == ids[hit[1] - len(cycle) :][:64] or hit[1] <= len(before) + len(cycle)
+    assert ids[hit[1] :][:64] == ids[hit[1] - len(cycle) :][:64] or hit[1] <= len(before) + len(
+        cycle
+    )
     assert hit[1] <= len(before) + 1 + len(cycle)

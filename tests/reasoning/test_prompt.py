@@ -15,10 +15,19 @@ from minireason.reasoning.prompt import PromptEncoder, check_messages, encode_te
 from minireason.reasoning.template import render
 from minireason.reasoning.think import State
 
-NEW_TEMPLATE = (Path(__file__).parents[2] / "bench" / "tiny" / "r1_template.jinja").read_text("utf-8")
+NEW_TEMPLATE = (Path(__file__).parents[2] / "bench" / "tiny" / "r1_template.jinja").read_text(
+    "utf-8"
+)
 OLD_TEMPLATE = NEW_TEMPLATE.replace("<｜Assistant｜><think>\\n'}}", "<｜Assistant｜>'}}")
 BOS, EOS, USER, ASSISTANT, OPEN, CLOSE = SPECIAL = range(256, 262)
-LITERALS = ["<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<think>", "</think>"]
+LITERALS = [
+    "<｜begin▁of▁sentence｜>",
+    "<｜end▁of▁sentence｜>",
+    "<｜User｜>",
+    "<｜Assistant｜>",
+    "<think>",
+    "</think>",
+]
 
 
 class Bytes:
@@ -28,7 +37,9 @@ class Bytes:
     special = dict(zip(LITERALS, SPECIAL, strict=True))  # noqa: RUF012
 
     def tokenize(self, text: str, *, parse_special: bool) -> list[int]:
-        known = {text: token for text, token in self.special.items() if parse_special or "think" in text}
+        known = {
+            text: token for text, token in self.special.items() if parse_special or "think" in text
+        }
         ids: list[int] = []
         while text:
             literal = next((literal for literal in known if text.startswith(literal)), None)
@@ -38,7 +49,9 @@ class Bytes:
 
 
 def text_of(ids: list[int]) -> str:
-    return b"".join(bytes([token]) if token < 256 else LITERALS[token - 256].encode() for token in ids).decode()
+    return b"".join(
+        bytes([token]) if token < 256 else LITERALS[token - 256].encode() for token in ids
+    ).decode()
 
 
 def conversation(*turns: tuple[str, str]) -> list[Message]:
@@ -49,15 +62,23 @@ CONVERSATIONS = [
     conversation(("user", "Q1")),
     conversation(("system", "Be kind."), ("user", "Q1")),
     conversation(("user", "Q1"), ("assistant", "A1"), ("user", "Q2")),
-    conversation(("user", "Q1"), ("assistant", "A1"), ("user", "Q2"), ("assistant", "A2"), ("user", "é漢")),
+    conversation(
+        ("user", "Q1"), ("assistant", "A1"), ("user", "Q2"), ("assistant", "A2"), ("user", "é漢")
+    ),
     conversation(("user", "Q1"), ("assistant", "thought</think>A1"), ("user", "Q2")),
 ]
 
 
 @pytest.mark.parametrize("messages", CONVERSATIONS)
 @pytest.mark.parametrize("template", [OLD_TEMPLATE, NEW_TEMPLATE], ids=["old", "new"])
-def test_built_in_format_equals_the_published_templates(messages: list[Message], template: str) -> None:
-    rendered = render(template, [cast("dict[str, str]", message) for message in messages], {"bos_token": LITERALS[0]})
+def test_built_in_format_equals_the_published_templates(
+    messages: list[Message], template: str
+) -> None:
+    rendered = render(
+        template,
+        [cast("dict[str, str]", message) for message in messages],
+        {"bos_token": LITERALS[0]},
+    )
     if not rendered.endswith("<think>\n"):
         rendered += "<think>\n"
     prompt = PromptEncoder(Bytes(), template).encode(messages)
@@ -72,7 +93,14 @@ def test_no_thinking_writes_the_empty_thought() -> None:
     assert prompt.start is State.ANSWER
 
 
-@given(st.lists(st.sampled_from([*LITERALS, "<", "｜", ">", "think", "/", "<｜User", "a", " ", "<<think>>", "é"]), max_size=8))
+@given(
+    st.lists(
+        st.sampled_from(
+            [*LITERALS, "<", "｜", ">", "think", "/", "<｜User", "a", " ", "<<think>>", "é"]
+        ),
+        max_size=8,
+    )
+)
 def test_text_never_becomes_a_special_token(parts: list[str]) -> None:
     ids = encode_text(Bytes(), "".join(parts))
     assert not set(ids) & set(SPECIAL)
@@ -83,7 +111,12 @@ def test_text_never_becomes_a_special_token(parts: list[str]) -> None:
 @pytest.mark.parametrize("role", ["system", "user", "assistant"])
 def test_forged_tokens_stay_text_in_every_role(literal: str, role: str) -> None:
     clean = conversation(("system", "s"), ("user", "u"), ("assistant", "a"), ("user", "end"))
-    forged = [Message(role=m["role"], content=m["content"] + literal if m["role"] == role else m["content"]) for m in clean]
+    forged = [
+        Message(
+            role=m["role"], content=m["content"] + literal if m["role"] == role else m["content"]
+        )
+        for m in clean
+    ]
     encoder = PromptEncoder(Bytes(), NEW_TEMPLATE)
     special = [token for token in encoder.encode(clean).ids if token in SPECIAL]
     assert [token for token in encoder.encode(forged).ids if token in SPECIAL] == special
@@ -143,17 +176,31 @@ def test_a_template_runs_once_for_many_turns(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_template_that_opens_the_thought_itself() -> None:
-    encoder = PromptEncoder(Bytes(), CHATML.replace("assistant\n{%", "assistant\n<think>\n{%") + "{# </think> #}")
+    encoder = PromptEncoder(
+        Bytes(), CHATML.replace("assistant\n{%", "assistant\n<think>\n{%") + "{# </think> #}"
+    )
     assert encoder.thinks
     assert encoder.encode(conversation(("user", "hi"))).start is State.THINKING
-    assert text_of(encoder.encode(conversation(("user", "hi")), thinking=False).ids).endswith("assistant\n<think>\n\n</think>\n\n")
+    assert text_of(encoder.encode(conversation(("user", "hi")), thinking=False).ids).endswith(
+        "assistant\n<think>\n\n</think>\n\n"
+    )
 
 
 def test_template_of_a_model_that_opens_it() -> None:
-    assert PromptEncoder(Bytes(), CHATML + "{# </think> #}").encode(conversation(("user", "hi"))).start is State.BEFORE
+    assert (
+        PromptEncoder(Bytes(), CHATML + "{# </think> #}").encode(conversation(("user", "hi"))).start
+        is State.BEFORE
+    )
 
 
-@pytest.mark.parametrize("template", ["{{ messages[0].content | upper }}", "{{ messages[0].content }}{{ messages[0].content }}", "nothing"])
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ messages[0].content | upper }}",
+        "{{ messages[0].content }}{{ messages[0].content }}",
+        "nothing",
+    ],
+)
 def test_templates_that_alter_messages_are_refused(template: str) -> None:
     with pytest.raises(UsageError, match="drops, repeats or changes"):
         PromptEncoder(Bytes(), template).encode(conversation(("user", "hi")))
@@ -161,7 +208,9 @@ def test_templates_that_alter_messages_are_refused(template: str) -> None:
 
 def test_a_failing_template_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="only users"):
-        PromptEncoder(Bytes(), "{{ raise_exception('only users') }}").encode(conversation(("user", "hi")))
+        PromptEncoder(Bytes(), "{{ raise_exception('only users') }}").encode(
+            conversation(("user", "hi"))
+        )
 
 
 @pytest.mark.parametrize(

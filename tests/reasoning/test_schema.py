@@ -14,14 +14,37 @@ from minireason.reasoning.schema import closed, ends
 
 NAMES = ("a", "b", "c")
 REFERENCES = st.sampled_from([{"$ref": "#"}, *({"$ref": f"#/$defs/{name}"} for name in NAMES)])
-LEAVES = st.sampled_from([{"type": "integer"}, {"type": "string", "maxLength": 2}, {"enum": [1, "x", {"a": 1}]}, True, {}])
+LEAVES = st.sampled_from(
+    [
+        {"type": "integer"},
+        {"type": "string", "maxLength": 2},
+        {"enum": [1, "x", {"a": 1}]},
+        True,
+        {},
+    ]
+)
 
 
 def objects(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    extra = st.fixed_dictionaries({}, optional={"additionalProperties": st.one_of(st.booleans(), parts), "minProperties": st.just(1)})
-    named = st.tuples(st.dictionaries(st.sampled_from(NAMES), parts), st.lists(st.sampled_from(NAMES), unique=True), extra)
+    extra = st.fixed_dictionaries(
+        {},
+        optional={
+            "additionalProperties": st.one_of(st.booleans(), parts),
+            "minProperties": st.just(1),
+        },
+    )
+    named = st.tuples(
+        st.dictionaries(st.sampled_from(NAMES), parts),
+        st.lists(st.sampled_from(NAMES), unique=True),
+        extra,
+    )
     return named.map(
-        lambda made: {"type": "object", "properties": made[0], "required": [name for name in made[1] if name in made[0]], **made[2]}
+        lambda made: {
+            "type": "object",
+            "properties": made[0],
+            "required": [name for name in made[1] if name in made[0]],
+            **made[2],
+        }
     )
 
 
@@ -29,9 +52,15 @@ def composed(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     some = st.lists(parts, min_size=1, max_size=3)
     return st.one_of(
         objects(parts),
-        st.tuples(some, st.integers(0, 3)).map(lambda made: {"type": "array", "prefixItems": made[0], "minItems": made[1]}),
+        st.tuples(some, st.integers(0, 3)).map(
+            lambda made: {"type": "array", "prefixItems": made[0], "minItems": made[1]}
+        ),
         st.tuples(parts, st.integers(0, 2)).map(
-            lambda made: {"type": ["array", "null"][: 1 + made[1] % 2], "items": made[0], "minItems": made[1]}
+            lambda made: {
+                "type": ["array", "null"][: 1 + made[1] % 2],
+                "items": made[0],
+                "minItems": made[1],
+            }
         ),
         some.map(lambda made: {"anyOf": made}),
     )
@@ -40,7 +69,9 @@ def composed(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 def schemas(leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     one = st.recursive(leaves, composed, max_leaves=6)
     definitions = st.fixed_dictionaries(dict.fromkeys(NAMES, one))
-    return st.tuples(one.filter(lambda made: isinstance(made, dict)), definitions).map(lambda made: {**made[0], "$defs": made[1]})
+    return st.tuples(one.filter(lambda made: isinstance(made, dict)), definitions).map(
+        lambda made: {**made[0], "$defs": made[1]}
+    )
 
 
 class TooDeep(Exception):
@@ -97,7 +128,16 @@ def test_values_end_if_one_can_be_built(schema: dict[str, Any]) -> None:
         ({"type": "array", "items": {"$ref": "#"}, "minItems": 1}, False),
         ({"type": "array", "prefixItems": [{"type": "null"}, {"$ref": "#"}], "minItems": 2}, False),
         ({"type": "array", "prefixItems": [{"type": "null"}, {"$ref": "#"}], "minItems": 1}, True),
-        ({"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"allOf": [{"$ref": "#/$defs/a"}]}}}, False),
+        (
+            {
+                "$ref": "#/$defs/a",
+                "$defs": {
+                    "a": {"anyOf": [{"$ref": "#/$defs/b"}]},
+                    "b": {"allOf": [{"$ref": "#/$defs/a"}]},
+                },
+            },
+            False,
+        ),
         ({"$ref": "#/$defs/a~1b", "$defs": {"a/b": {"$ref": "#"}}}, False),
     ],
 )
@@ -108,7 +148,11 @@ def test_endless_schemas(schema: dict[str, Any], expected: bool) -> None:
 def test_many_references_take_no_time() -> None:
     """Every definition needs every other one, the last one a number: paths through them are too many to walk."""
     names = [str(number) for number in range(40)]
-    needy = {"type": "object", "properties": {name: {"$ref": f"#/$defs/{name}"} for name in names}, "required": names}
+    needy = {
+        "type": "object",
+        "properties": {name: {"$ref": f"#/$defs/{name}"} for name in names},
+        "required": names,
+    }
     loose = {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in reversed(names)]}
     definitions = {name: needy if number % 2 else loose for number, name in enumerate(names)}
     assert not ends({"$ref": "#/$defs/0", "$defs": definitions})
@@ -117,7 +161,9 @@ def test_many_references_take_no_time() -> None:
 
 VALUES = st.recursive(
     st.sampled_from([None, 1, "x", "long"]),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from("abcd"), inner, max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from("abcd"), inner, max_size=3)
+    ),
 )
 
 
@@ -131,14 +177,20 @@ def test_closing_only_takes_values_away(schema: dict[str, Any], values: list[Any
     for value in [*values, built(schema, schema, 0)]:
         assert not narrow.is_valid(value) or wide.is_valid(value)
     value = built(schema, schema, 0)
-    assert narrow.is_valid(value) == wide.is_valid(value), "what has only the properties that are named stays"
+    assert narrow.is_valid(value) == wide.is_valid(value), (
+        "what has only the properties that are named stays"
+    )
 
 
 def test_what_is_closed_and_what_is_not() -> None:
     a: dict[str, Any] = {"properties": {"a": {"type": "integer"}}}
     shut = {**a, "additionalProperties": False}
     assert closed(a) == shut
-    assert closed({"items": a, "$defs": {"x": a}, "anyOf": [a, True]}) == {"items": shut, "$defs": {"x": shut}, "anyOf": [shut, True]}
+    assert closed({"items": a, "$defs": {"x": a}, "anyOf": [a, True]}) == {
+        "items": shut,
+        "$defs": {"x": shut},
+        "anyOf": [shut, True],
+    }
     for kept in (
         {**a, "additionalProperties": True},
         {**a, "patternProperties": {"^x": {}}},

@@ -10,7 +10,10 @@ from minireason.reasoning.text import StopStrings, Utf8, held_back
 def test_utf8_in_any_pieces(text: str, size: int) -> None:
     raw = text.encode()
     decoder = Utf8()
-    assert "".join(decoder.feed(raw[index : index + size]) for index in range(0, len(raw), size)) == text
+    assert (
+        "".join(decoder.feed(raw[index : index + size]) for index in range(0, len(raw), size))
+        == text
+    )
 
 
 def test_unfinished_character_is_dropped() -> None:
@@ -27,12 +30,19 @@ def test_held_back() -> None:
     assert held_back("xaab", ("aabaac", "bz")) == 3
 
 
-@given(st.lists(st.sampled_from("ab<E ND"), max_size=30), st.sampled_from([("END",), ("END", "a<"), ("aab", "b")]), st.integers(1, 4))
+@given(
+    st.lists(st.sampled_from("ab<E ND"), max_size=30),
+    st.sampled_from([("END",), ("END", "a<"), ("aab", "b")]),
+    st.integers(1, 4),
+)
 def test_stop_strings_in_any_chunks(letters: list[str], stops: tuple[str, ...], size: int) -> None:
     text = "".join(letters)
     first = min((index for stop in stops if (index := text.find(stop)) >= 0), default=None)
     watcher = StopStrings(stops)
-    shown = "".join(watcher.feed(text[index : index + size]) for index in range(0, len(text), size)) + watcher.flush()
+    shown = (
+        "".join(watcher.feed(text[index : index + size]) for index in range(0, len(text), size))
+        + watcher.flush()
+    )
     assert watcher.stopped == (first is not None)
     if first is None:
         assert shown == text

@@ -38,20 +38,40 @@ def by_id(parts: list[str | int], start: State) -> tuple[Spans, ThinkMachine]:
     literal = {OPEN_ID: b"<think>", CLOSE_ID: b"</think>"}
     spans: Spans = []
     for part in parts:
-        spans += machine.feed(part, literal[part]) if isinstance(part, int) else machine.feed(0, part.encode())
+        spans += (
+            machine.feed(part, literal[part])
+            if isinstance(part, int)
+            else machine.feed(0, part.encode())
+        )
     return joined(spans + machine.flush()), machine
 
 
 CASES = [
-    (State.THINKING, "one\n</think>\n\ntwo", [(THINK, "one"), (ANSWER, "two")]),  # the thought was opened for the model
-    (State.BEFORE, " <think>\none</think>two", [(THINK, "one"), (ANSWER, "two")]),  # the model opens it itself
+    (
+        State.THINKING,
+        "one\n</think>\n\ntwo",
+        [(THINK, "one"), (ANSWER, "two")],
+    ),  # the thought was opened for the model
+    (
+        State.BEFORE,
+        " <think>\none</think>two",
+        [(THINK, "one"), (ANSWER, "two")],
+    ),  # the model opens it itself
     (State.BEFORE, "<b>two</b>", [(ANSWER, "<b>two</b>")]),  # no tag: all answer
     (State.BEFORE, "<thi", [(ANSWER, "<thi")]),
     (State.THINKING, "<think>\none</think>two", [(THINK, "one"), (ANSWER, "two")]),  # opened twice
     (State.THINKING, "one", [(THINK, "one")]),  # never closed: no answer is made of it
     (State.THINKING, "\n\n</think>\n\ntwo", [(ANSWER, "two")]),  # an empty thought
-    (State.THINKING, "a</think>\n</think>b</think>c", [(THINK, "a"), (ANSWER, "b</think>c")]),  # closed twice, then a literal
-    (State.THINKING, "a <think> b</think>c<think>d", [(THINK, "a <think> b"), (ANSWER, "c<think>d")]),
+    (
+        State.THINKING,
+        "a</think>\n</think>b</think>c",
+        [(THINK, "a"), (ANSWER, "b</think>c")],
+    ),  # closed twice, then a literal
+    (
+        State.THINKING,
+        "a <think> b</think>c<think>d",
+        [(THINK, "a <think> b"), (ANSWER, "c<think>d")],
+    ),
     (State.THINKING, "a </thin b</think>c", [(THINK, "a </thin b"), (ANSWER, "c")]),
     (State.THINKING, "a \n b  \n</think> c \n d \n", [(THINK, "a \n b"), (ANSWER, "c \n d")]),
     (State.ANSWER, "x <think>y</think> z", [(ANSWER, "x <think>y</think> z")]),
@@ -76,7 +96,11 @@ def test_any_chunking_gives_the_same_spans(case: tuple[State, str, Spans], cuts:
 
 
 @given(
-    st.sampled_from(list(State)), st.lists(st.sampled_from(["<think>", "</think>", " ", "\n", "a", "<", "</", "think>", "é"]), max_size=12)
+    st.sampled_from(list(State)),
+    st.lists(
+        st.sampled_from(["<think>", "</think>", " ", "\n", "a", "<", "</", "think>", "é"]),
+        max_size=12,
+    ),
 )
 def test_any_text_any_chunking(start: State, parts: list[str]) -> None:
     raw = "".join(parts).encode()
@@ -86,9 +110,21 @@ def test_any_text_any_chunking(start: State, parts: list[str]) -> None:
 ID_CASES: list[tuple[State, list[str | int], Spans]] = [
     (State.THINKING, ["one\n", CLOSE_ID, "\n\ntwo"], [(THINK, "one"), (ANSWER, "two")]),
     (State.BEFORE, ["\n", OPEN_ID, "one", CLOSE_ID, "two"], [(THINK, "one"), (ANSWER, "two")]),
-    (State.THINKING, [OPEN_ID, "one", CLOSE_ID, CLOSE_ID, "two"], [(THINK, "one"), (ANSWER, "two")]),
-    (State.THINKING, ["a", CLOSE_ID, "b", CLOSE_ID, OPEN_ID], [(THINK, "a"), (ANSWER, "b</think><think>")]),
-    (State.THINKING, ["spelt </think> out", CLOSE_ID, "x"], [(THINK, "spelt </think> out"), (ANSWER, "x")]),
+    (
+        State.THINKING,
+        [OPEN_ID, "one", CLOSE_ID, CLOSE_ID, "two"],
+        [(THINK, "one"), (ANSWER, "two")],
+    ),
+    (
+        State.THINKING,
+        ["a", CLOSE_ID, "b", CLOSE_ID, OPEN_ID],
+        [(THINK, "a"), (ANSWER, "b</think><think>")],
+    ),
+    (
+        State.THINKING,
+        ["spelt </think> out", CLOSE_ID, "x"],
+        [(THINK, "spelt </think> out"), (ANSWER, "x")],
+    ),
     (State.BEFORE, ["<think>spelt"], [(ANSWER, "<think>spelt")]),
     (State.THINKING, ["a", OPEN_ID, "b"], [(THINK, "a<think>b")]),
 ]
@@ -112,7 +148,9 @@ def test_after_a_forced_close_the_models_own_is_dropped(by_ids: bool) -> None:
 def test_a_cut_inside_a_character_shows_no_replacement() -> None:
     machine = ThinkMachine(State.THINKING, Tags(OPEN_ID, CLOSE_ID))
     spans = machine.feed(0, "漢".encode()[:2])
-    spans += machine.feed(CLOSE_ID, b"</think>") + machine.feed(0, "ok漢".encode()[:4]) + machine.flush()
+    spans += (
+        machine.feed(CLOSE_ID, b"</think>") + machine.feed(0, "ok漢".encode()[:4]) + machine.flush()
+    )
     assert joined(spans) == [(ANSWER, "ok")]
 
 
@@ -121,7 +159,8 @@ def test_invalid_bytes_are_replaced() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parts", "closed", "thought"), [(["a", CLOSE_ID], True, True), (["\n", CLOSE_ID], True, False), (["a"], False, True)]
+    ("parts", "closed", "thought"),
+    [(["a", CLOSE_ID], True, True), (["\n", CLOSE_ID], True, False), (["a"], False, True)],
 )
 def test_what_is_known_at_the_end(parts: list[str | int], closed: bool, thought: bool) -> None:
     machine = by_id(parts, State.THINKING)[1]

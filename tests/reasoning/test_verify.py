@@ -39,7 +39,9 @@ def test_what_keys_leave_open(one: str, other: str, wanted: bool) -> None:
     assert (same(one, other), same(other, one)) == (wanted, wanted)
 
 
-def test_too_long_a_computation_is_cut_off_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_long_a_computation_is_cut_off_and_the_next_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with monkeypatch.context() as short:
         short.setattr(verify, "DEADLINE_S", 1.0)
         assert not same("9^{9^{9^9}}", "3^x")

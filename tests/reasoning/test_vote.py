@@ -13,7 +13,11 @@ from minireason.reasoning.vote import Ballot, decided, leader_is_favourite, tail
 from minireason.settings import StopRule, VoteSettings
 
 Chains = list[tuple[str | None, float | None]]
-CHAINS = st.lists(st.tuples(st.sampled_from(["1", "2", "3", None]), st.one_of(st.none(), st.floats(0, 20))), min_size=1, max_size=16)
+CHAINS = st.lists(
+    st.tuples(st.sampled_from(["1", "2", "3", None]), st.one_of(st.none(), st.floats(0, 20))),
+    min_size=1,
+    max_size=16,
+)
 
 
 def ballot_of(chains: Sequence[tuple[str | None, float | None]]) -> Ballot:
@@ -45,13 +49,23 @@ def test_lead_equals_the_full_vote_with_ties_and_none(chains: Chains) -> None:
 
 @given(CHAINS)
 def test_none_runs_all_and_no_rule_stops_later_than_a_laxer_one(chains: Chains) -> None:
-    ended = {rule: stopped_after(chains, VoteSettings(stop=rule)) for rule in ("none", "lead", "beta")}
+    ended = {
+        rule: stopped_after(chains, VoteSettings(stop=rule)) for rule in ("none", "lead", "beta")
+    }
     assert ended["none"] == len(chains)
     assert ended["beta"] <= ended["lead"] <= ended["none"]
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "probability"), [(3, 0, 0.9375), (4, 0, 0.9688), (5, 1, 0.9375), (6, 1, 0.9648), (7, 0, 0.9961), (8, 2, 0.9673)]
+    ("first", "second", "probability"),
+    [
+        (3, 0, 0.9375),
+        (4, 0, 0.9688),
+        (5, 1, 0.9375),
+        (6, 1, 0.9648),
+        (7, 0, 0.9961),
+        (8, 2, 0.9673),
+    ],
 )
 def test_beta_golden_values(first: int, second: int, probability: float) -> None:
     assert leader_is_favourite(first, second) == pytest.approx(probability, abs=5e-5)
@@ -79,16 +93,23 @@ def test_beta_at_eight_chains_is_the_majority() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "samples", "wrong_full", "wrong_beta", "mean"), [(0.6, 40, 0.102, 0.124, 24.2), (0.8, 40, 0.0, 0.002, 8.7)]
+    ("rate", "samples", "wrong_full", "wrong_beta", "mean"),
+    [(0.6, 40, 0.102, 0.124, 24.2), (0.8, 40, 0.0, 0.002, 8.7)],
 )
-def test_beta_on_two_answers(rate: float, samples: int, wrong_full: float, wrong_beta: float, mean: float) -> None:
+def test_beta_on_two_answers(
+    rate: float, samples: int, wrong_full: float, wrong_beta: float, mean: float
+) -> None:
     """Probabilities of the rarer answer winning, as exact dynamic programming gives them."""
     rng, runs = random.Random(1), 2000
     wrong, ended = {"none": 0, "beta": 0}, 0
     for _ in range(runs):
         votes = [rng.random() < rate for _ in range(samples)]
         for rule in wrong:
-            count = next(n for n in range(samples + 1) if decided(split(votes[:n]), samples - n, VoteSettings(stop=_rule(rule))))
+            count = next(
+                n
+                for n in range(samples + 1)
+                if decided(split(votes[:n]), samples - n, VoteSettings(stop=_rule(rule)))
+            )
             wrong[rule] += 2 * sum(votes[:count]) < count
             ended += count if rule == "beta" else 0
     assert wrong["none"] / runs == pytest.approx(wrong_full, abs=0.04)
@@ -107,14 +128,24 @@ def split(votes: list[bool]) -> list[int]:
 def test_min_votes() -> None:
     assert decided([4, 0], 10, VoteSettings(stop="beta")) == "beta"
     assert decided([4, 0], 10, VoteSettings(stop="beta", min_votes=5)) is None
-    assert decided([5, 0], 4, VoteSettings(stop="beta", min_votes=9)) == "lead", "what is certain needs no minimum"
+    assert decided([5, 0], 4, VoteSettings(stop="beta", min_votes=9)) == "lead", (
+        "what is certain needs no minimum"
+    )
     assert decided([], 1, VoteSettings()) is None
     assert decided([], 0, VoteSettings()) == "all_done"
 
 
 def test_the_same_answer_written_differently_is_one_candidate() -> None:
-    leader, other = ballot_of([("0.5", None), ("7", None), ("\\frac{1}{2}", 3.0), ("1/2", 2.0)]).candidates()
-    assert (leader.answer, leader.votes, leader.share, leader.chains, leader.confidence) == ("0.5", 3, 0.75, (0, 2, 3), 3.0)
+    leader, other = ballot_of(
+        [("0.5", None), ("7", None), ("\\frac{1}{2}", 3.0), ("1/2", 2.0)]
+    ).candidates()
+    assert (leader.answer, leader.votes, leader.share, leader.chains, leader.confidence) == (
+        "0.5",
+        3,
+        0.75,
+        (0, 2, 3),
+        3.0,
+    )
     assert (other.answer, other.votes) == ("7", 1)
 
 
@@ -125,7 +156,10 @@ def test_classes_are_held_together_by_their_first_answer() -> None:
     ballot = Ballot(near)
     for index, text in enumerate(["5", "6", "7", "4"]):
         ballot.add(index, text)
-    assert [(candidate.answer, candidate.chains) for candidate in ballot.candidates()] == [("5", (0, 1, 3)), ("7", (2,))]
+    assert [(candidate.answer, candidate.chains) for candidate in ballot.candidates()] == [
+        ("5", (0, 1, 3)),
+        ("7", (2,)),
+    ]
 
 
 def test_confidence_breaks_ties_only() -> None:
@@ -135,7 +169,9 @@ def test_confidence_breaks_ties_only() -> None:
 
 
 @given(CHAINS, st.randoms())
-def test_the_number_of_votes_does_not_depend_on_their_order(chains: Chains, rng: random.Random) -> None:
+def test_the_number_of_votes_does_not_depend_on_their_order(
+    chains: Chains, rng: random.Random
+) -> None:
     shuffled = list(chains)
     rng.shuffle(shuffled)
     assert ballot_of(shuffled).votes == ballot_of(chains).votes

@@ -11,7 +11,13 @@ import sys
 from minireason.cli.region import can_redraw
 from minireason.errors import UsageError
 
-_PROGRAMS = (["pbcopy"], ["wl-copy"], ["xclip", "-selection", "clipboard"], ["xsel", "-ib"], ["clip.exe"])
+_PROGRAMS = (
+    ["pbcopy"],
+    ["wl-copy"],
+    ["xclip", "-selection", "clipboard"],
+    ["xsel", "-ib"],
+    ["clip.exe"],
+)
 _MAX_OSC_BYTES = 74_000
 _BLOCK = re.compile(r"^ {0,3}(```+|~~~+)[^\n]*\n(.*?)^ {0,3}\1", re.MULTILINE | re.DOTALL)
 
@@ -22,7 +28,9 @@ def part(answer: str, which: str) -> str:
         return answer
     blocks = [found[2] for found in _BLOCK.finditer(answer)]
     if not which.isdecimal() or not 0 < int(which) <= len(blocks):
-        raise UsageError(f"/copy takes nothing or the number of a block of code; the last answer has {len(blocks)}.")
+        raise UsageError(
+            f"/copy takes nothing or the number of a block of code; the last answer has {len(blocks)}."
+        )
     return blocks[int(which) - 1]
 
 
@@ -37,12 +45,21 @@ def copy(text: str) -> str:
     for command in _PROGRAMS:
         if shutil.which(command[0]):
             try:
-                done = subprocess.run(command, input=raw, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=5, check=False)
+                done = subprocess.run(
+                    command,
+                    input=raw,
+                    stderr=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    timeout=5,
+                    check=False,
+                )
             except (OSError, subprocess.TimeoutExpired):
                 continue
             if done.returncode == 0:
                 ways.insert(0, f"the clipboard by {command[0]}")
                 break
     if not ways:
-        raise UsageError("There is no clipboard here: no terminal, and no pbcopy, wl-copy, xclip or xsel.")
+        raise UsageError(
+            "There is no clipboard here: no terminal, and no pbcopy, wl-copy, xclip or xsel."
+        )
     return " and ".join(ways)

@@ -31,11 +31,18 @@ def chat(
             show_default="fold on a terminal, else stderr",
         ),
     ] = None,
-    go_on: Annotated[bool, typer.Option("--continue", "-c", help="Go on with the last session.")] = False,
+    go_on: Annotated[
+        bool, typer.Option("--continue", "-c", help="Go on with the last session.")
+    ] = False,
     session: Annotated[
-        str | None, typer.Option("--session", "-s", help="Go on with this session, or begin it.", show_default=False)
+        str | None,
+        typer.Option(
+            "--session", "-s", help="Go on with this session, or begin it.", show_default=False
+        ),
     ] = None,
-    plain: Annotated[bool, typer.Option("--plain", help="No line editing, no live lines, no formatting.")] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="No line editing, no live lines, no formatting.")
+    ] = False,
 ) -> int:
     """Talk with a model; earlier answers are remembered, earlier thinking is kept and not shown to the model again."""
     from minireason.cli.chat import commands, terminal
@@ -92,7 +99,11 @@ def reader(chat: Chat) -> Reader:
 
     found = reading.reader(commands.helps(), commands.names, lambda: commands.show_thinking(chat))
     if not isinstance(found, reading.Lines):
-        stop = "Ctrl-C while it thinks: answer now" if chat.reasoner.thinks else "Ctrl-C: stop an answer"
+        stop = (
+            "Ctrl-C while it thinks: answer now"
+            if chat.reasoner.thinks
+            else "Ctrl-C: stop an answer"
+        )
         render.note(f"{chat.reasoner.name} · {stop} · /help: commands and keys")
     return found
 

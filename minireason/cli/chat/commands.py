@@ -38,11 +38,17 @@ def handle(chat: Chat, line: str) -> bool:
     name = {"quit": "exit", "bye": "exit"}.get(found[1].lower(), found[1].lower())
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
-        render.error_line(f"There is no command /{name}; {f'did you mean /{near[0]}?' if near else '/help lists them.'}")
+        render.error_line(
+            f"There is no command /{name}; {f'did you mean /{near[0]}?' if near else '/help lists them.'}"
+        )
         return False
     try:
         return bool(COMMANDS[name].act(chat, (found[2] or "").strip()))
-    except (MinireasonError, OSError, ValueError) as error:  # ValueError: a zero byte in a path, a number of 5,000 digits
+    except (
+        MinireasonError,
+        OSError,
+        ValueError,
+    ) as error:  # ValueError: a zero byte in a path, a number of 5,000 digits
         render.error_line(str(error))
         return False
 
@@ -84,11 +90,16 @@ def load_session(chat: Chat, path: Path) -> None:
 def show_thinking(chat: Chat) -> None:
     """The last thought, unfolded."""
     turns = chat.session.turns
-    render.faint(turns[-1].thinking if turns and turns[-1].thinking else "(there is no thought to show)")
+    render.faint(
+        turns[-1].thinking if turns and turns[-1].thinking else "(there is no thought to show)"
+    )
 
 
 def _installed() -> list[str]:
-    return [*(spec.name for spec in catalog.load() if spec.built_in), *options.complete_installed("")]
+    return [
+        *(spec.name for spec in catalog.load() if spec.built_in),
+        *options.complete_installed(""),
+    ]
 
 
 def _turns(count: int) -> str:
@@ -100,7 +111,15 @@ def _short(text: str, most: int = 100) -> str:
 
 
 def _help(_chat: Chat, _rest: str) -> None:
-    render.definitions([*((f"/{name} {command.takes}".rstrip(), command.about) for name, command in COMMANDS.items()), *KEYS])
+    render.definitions(
+        [
+            *(
+                (f"/{name} {command.takes}".rstrip(), command.about)
+                for name, command in COMMANDS.items()
+            ),
+            *KEYS,
+        ]
+    )
 
 
 def _model(chat: Chat, name: str) -> None:
@@ -122,7 +141,9 @@ def _set(chat: Chat, name: str, value: object) -> None:
     wanted = {key: kept for key, kept in {**chat.settings, name: value}.items() if kept is not None}
     Settings(**wanted)
     chat.settings = wanted
-    render.note(f"({name.replace('_', ' ')}: {value if value is not None else 'as much as there is room for'})")
+    render.note(
+        f"({name.replace('_', ' ')}: {value if value is not None else 'as much as there is room for'})"
+    )
 
 
 def _effort(chat: Chat, rest: str) -> None:
@@ -143,7 +164,9 @@ def _thinking(chat: Chat, rest: str) -> None:
     elif rest in ("fold", "show", "hide"):
         chat.show_thinking_as(rest)
     else:
-        raise UsageError("/thinking shows the last thought; /thinking fold, show or hide says how the next ones come.")
+        raise UsageError(
+            "/thinking shows the last thought; /thinking fold, show or hide says how the next ones come."
+        )
 
 
 def _system(chat: Chat, rest: str) -> None:
@@ -156,7 +179,9 @@ def _file(chat: Chat, rest: str) -> None:
     name, text = files.read(rest)
     tokens, free = files.count(chat.reasoner, text), chat.reasoner.n_ctx // 2
     if tokens > free:
-        raise UsageError(f"{name} has about {tokens:,} tokens and does not fit: a question may have {free:,}.")
+        raise UsageError(
+            f"{name} has about {tokens:,} tokens and does not fit: a question may have {free:,}."
+        )
     chat.files.append((name, text))
     render.note(f"({name}, {tokens:,} tokens, goes with your next question)")
 
@@ -202,7 +227,9 @@ def _save(chat: Chat, rest: str) -> None:
 
 def _load(chat: Chat, rest: str) -> None:
     if not rest:
-        raise UsageError("/load takes the name of a session, or a path to its file; /sessions lists them.")
+        raise UsageError(
+            "/load takes the name of a session, or a path to its file; /sessions lists them."
+        )
     load_session(chat, transcript.path_of(rest))
 
 
@@ -222,17 +249,35 @@ def _context(chat: Chat, _rest: str) -> None:
     used = chat.reasoner.count_tokens([*session.prompt, {"role": "user", "content": "?"}])
     answers = sum(turn.answer_tokens for turn in session.turns[session.left_out :])
     dropped = sum(turn.thinking_tokens for turn in session.turns)
-    render.bar([("questions", max(0, used - answers)), ("answers", min(used, answers)), ("free", max(0, n_ctx - used))], n_ctx)
-    render.note(f"thinking dropped: {dropped:,} tokens · turns left out: {session.left_out} of {len(session.turns)}")
+    render.bar(
+        [
+            ("questions", max(0, used - answers)),
+            ("answers", min(used, answers)),
+            ("free", max(0, n_ctx - used)),
+        ],
+        n_ctx,
+    )
+    render.note(
+        f"thinking dropped: {dropped:,} tokens · turns left out: {session.left_out} of {len(session.turns)}"
+    )
 
 
 def _stats(chat: Chat, _rest: str) -> None:
     turns = chat.session.turns
-    made, seconds = sum(turn.thinking_tokens + turn.answer_tokens for turn in turns), sum(turn.total_s for turn in turns)
-    read, cached = sum(turn.prompt_tokens for turn in turns), sum(turn.cached_tokens for turn in turns)
+    made, seconds = (
+        sum(turn.thinking_tokens + turn.answer_tokens for turn in turns),
+        sum(turn.total_s for turn in turns),
+    )
+    read, cached = (
+        sum(turn.prompt_tokens for turn in turns),
+        sum(turn.cached_tokens for turn in turns),
+    )
     speed = f", {made / seconds:.1f} tokens/s with the reading" if seconds else ""
     render.note(f"{_turns(len(turns))}, {made:,} tokens generated in {seconds:.1f} s{speed}")
-    render.note(f"{read:,} tokens of prompts, {cached:,} of them from the cache" + (f" ({cached / read:.0%})" if read else ""))
+    render.note(
+        f"{read:,} tokens of prompts, {cached:,} of them from the cache"
+        + (f" ({cached / read:.0%})" if read else "")
+    )
 
 
 def _clear(chat: Chat, _rest: str) -> None:
@@ -242,7 +287,10 @@ def _clear(chat: Chat, _rest: str) -> None:
 
 
 KEYS = (
-    ("Alt-Enter, or \\ then Enter", "a new line; Tab completes, the arrows bring back what was typed"),
+    (
+        "Alt-Enter, or \\ then Enter",
+        "a new line; Tab completes, the arrows bring back what was typed",
+    ),
     ("Ctrl-T", "unfold the last thought"),
     ("Ctrl-C", "while it thinks: answer now; in the answer: stop; twice on an empty line: leave"),
 )
@@ -250,9 +298,13 @@ KEYS = (
 COMMANDS: dict[str, Command] = {
     "help": Command("", "this list", _help),
     "model": Command("[NAME]", "which model; go on with another", _model),
-    "effort": Command("[none|low|medium|high]", "how long it may think; alone: as long as there is room", _effort),
+    "effort": Command(
+        "[none|low|medium|high]", "how long it may think; alone: as long as there is room", _effort
+    ),
     "budget": Command("[TOKENS]", "how many tokens it may think", _budget),
-    "thinking": Command("[fold|show|hide]", "the last thought; or how thoughts are shown", _thinking),
+    "thinking": Command(
+        "[fold|show|hide]", "the last thought; or how thoughts are shown", _thinking
+    ),
     "system": Command("[TEXT|none]", "the system prompt", _system),
     "file": Command("PATH", "put a text file into the next question", _file),
     "undo": Command("", "take the last turn back", _undo),

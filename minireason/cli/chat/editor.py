@@ -23,7 +23,12 @@ class Editor:
     `commands` maps a slash command to its help, `names` gives what may follow one. Ctrl-T calls `on_unfold`.
     """
 
-    def __init__(self, commands: dict[str, str], names: Callable[[str], Iterable[str]], on_unfold: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        commands: dict[str, str],
+        names: Callable[[str], Iterable[str]],
+        on_unfold: Callable[[], None],
+    ) -> None:
         keys = KeyBindings()
 
         @keys.add("escape", "enter")
@@ -33,7 +38,10 @@ class Editor:
         @keys.add("enter")
         def _send(event: KeyPressEvent) -> None:
             buffer = event.current_buffer
-            if buffer.document.text_before_cursor.endswith("\\") and buffer.document.is_cursor_at_the_end:
+            if (
+                buffer.document.text_before_cursor.endswith("\\")
+                and buffer.document.is_cursor_at_the_end
+            ):
                 buffer.delete_before_cursor()
                 buffer.insert_text("\n")
             else:
@@ -96,15 +104,27 @@ class _Completer(Completer):
         self._commands, self._names = commands, names
         self._paths = PathCompleter(expanduser=True)
 
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterable[Completion]:
         line = document.text_before_cursor
         command, space, rest = line.partition(" ")
         if not line.startswith("/") or "\n" in line:
             return
         if not space:
-            known = [(name, about) for name, about in self._commands.items() if f"/{name}".startswith(command)]
-            yield from (Completion(f"/{name}", -len(command), display_meta=about) for name, about in known)
+            known = [
+                (name, about)
+                for name, about in self._commands.items()
+                if f"/{name}".startswith(command)
+            ]
+            yield from (
+                Completion(f"/{name}", -len(command), display_meta=about) for name, about in known
+            )
             return
-        yield from (Completion(name, -len(rest)) for name in self._names(command) if name.startswith(rest))
-        if command in ("/file", "/load", "/export") or (command == "/model" and rest.startswith((".", "~", os.sep))):
+        yield from (
+            Completion(name, -len(rest)) for name in self._names(command) if name.startswith(rest)
+        )
+        if command in ("/file", "/load", "/export") or (
+            command == "/model" and rest.startswith((".", "~", os.sep))
+        ):
             yield from self._paths.get_completions(Document(rest), complete_event)

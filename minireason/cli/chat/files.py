@@ -21,7 +21,9 @@ def read(name: str) -> tuple[str, str]:
         if path.exists() and not path.is_file():
             raise UsageError(f"{path} is not a file of a known length; name a text file.")
         if path.stat().st_size > _MAX_BYTES:
-            raise UsageError(f"{path} has {path.stat().st_size / 2**30:.1f} GiB and does not fit into any prompt.")
+            raise UsageError(
+                f"{path} has {path.stat().st_size / 2**30:.1f} GiB and does not fit into any prompt."
+            )
         raw = path.read_bytes()
     except FileNotFoundError:
         raise UsageError(f"There is no file {path}.") from None
@@ -41,4 +43,8 @@ def read(name: str) -> tuple[str, str]:
 def count(reasoner: Reasoner, text: str) -> int:
     """How many tokens a text has, judged by its beginning where it is long."""
     sample = text[:_SAMPLE_CHARS]
-    return (reasoner.count_tokens(f"?{sample}") - reasoner.count_tokens("?")) * len(text) // len(sample)
+    return (
+        (reasoner.count_tokens(f"?{sample}") - reasoner.count_tokens("?"))
+        * len(text)
+        // len(sample)
+    )

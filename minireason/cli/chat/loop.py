@@ -84,7 +84,9 @@ class Chat:
             render.facts(reply, folded=self.thinking == "fold")
         except (ContextFull, UsageError) as error:
             self.draft = question
-            render.error_line(f"{error} /clear starts afresh." if isinstance(error, ContextFull) else str(error))
+            render.error_line(
+                f"{error} /clear starts afresh." if isinstance(error, ContextFull) else str(error)
+            )
         except EngineError as error:
             render.error_line(f"{error} /retry asks again.")
         except KeyboardInterrupt:
@@ -94,20 +96,33 @@ class Chat:
                 self.running.close()  # where the terminal is gone, nothing else may come to that
             self.running = None
         if self.session.unsaved and not unsaved:
-            render.error_line(f"{self.session.unsaved} It goes on, and is saved once that is possible.")
+            render.error_line(
+                f"{self.session.unsaved} It goes on, and is saved once that is possible."
+            )
 
     def _begin(self, question: str, again: bool) -> TurnStream:
-        turn = self.session.stream(question, again=again, on_prefill=lambda done, total: self._on_prefill(done, total), **self.settings)
+        turn = self.session.stream(
+            question,
+            again=again,
+            on_prefill=lambda done, total: self._on_prefill(done, total),
+            **self.settings,
+        )
         if (out := self.session.left_out) > self.told_left_out:
             turns = "turn no longer fits and is" if out == 1 else "turns no longer fit and are"
-            render.note(f"(the {out} oldest {turns} left out of the prompt, and kept in the session)")
+            render.note(
+                f"(the {out} oldest {turns} left out of the prompt, and kept in the session)"
+            )
         self.told_left_out = out
         return turn
 
     def _show(self, turn: TurnStream) -> Reply:
         answer = Answer(plain=Settings(**self.settings).structured)
         if can_redraw() and self.thinking in ("fold", "hide"):
-            live = LiveThinking(lambda: turn.thinking_tokens, thinks=self.reasoner.thinks, hidden=self.thinking == "hide")
+            live = LiveThinking(
+                lambda: turn.thinking_tokens,
+                thinks=self.reasoner.thinks,
+                hidden=self.thinking == "hide",
+            )
             self._on_prefill = live.prefill
             return show.show(turn, live, answer)
         progress = render.Progress()

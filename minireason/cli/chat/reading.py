@@ -18,7 +18,9 @@ class Reader(Protocol):
         ...
 
 
-def reader(commands: dict[str, str], names: Callable[[str], Iterable[str]], on_unfold: Callable[[], None]) -> Reader:
+def reader(
+    commands: dict[str, str], names: Callable[[str], Iterable[str]], on_unfold: Callable[[], None]
+) -> Reader:
     """The best reader for where this runs."""
     if not (sys.stdin.isatty() and can_redraw()):
         return Lines()
@@ -47,7 +49,9 @@ class Lines:
         while True:
             try:
                 line = input()
-                line.encode("utf-8")  # in a C locale Python lets bytes that are not UTF-8 through, as lone surrogates
+                line.encode(
+                    "utf-8"
+                )  # in a C locale Python lets bytes that are not UTF-8 through, as lone surrogates
                 return line.rstrip("\r")
             except UnicodeError:
                 render.error_line("That line is not UTF-8 text, so it was left out.")
