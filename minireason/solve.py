@@ -22,7 +22,8 @@ from minireason.chains import (
 )
 from minireason.errors import UsageError
 from minireason.events import Done, Message
-from minireason.reasoning.vote import Ballot, decided, worth_at_once
+from minireason.reasoning.stopping import NoVote, Place, decided, worth_at_once
+from minireason.reasoning.vote import Ballot
 from minireason.settings import MAX_SEED, Settings, SolveChanges, VoteSettings
 from minireason.solution import (
     Chain,
@@ -64,7 +65,8 @@ class SolveStream(Iterator[SolveEvent]):
         self._messages = with_instruction(question, instruction)
         self._notes: list[str] = []
         self._planned = deque(self._job(index) for index in range(self._samples()))
-        self._jobs = len(self._planned)
+        self._jobs = self._places = len(self._planned)
+        self._started: list[int] = []
         self._open: list[Running] = []
         self._chains: dict[int, Chain] = {}
         self._ballot = Ballot(operator.eq, canonical) if self._settings.structured else Ballot()
@@ -168,7 +170,22 @@ class SolveStream(Iterator[SolveEvent]):
         while self._planned and len(self._open) < self._parallel:
             job = self._planned.popleft()
             self._open.append(self._start(job))
+            self._take_place(job)
             yield ChainStarted(job.index, job.seed, job.replaces)
+
+    def _take_place(self, job: Job) -> None:
+        """Note who is where in the planned order; a replacement has the place of the replaced."""
+        if job.replaces is None:
+            self._started.append(job.index)
+        else:
+            self._started[self._started.index(job.replaces)] = job.index
+
+    def _place(self, index: int) -> Place:
+        chain = self._chains.get(index)
+        if chain is None or chain.replaced:
+            return NoVote.RUNNING
+        group = self._ballot.group(index)
+        return NoVote.ABSTAINED if group is None else group
 
     def _end(self, running: Running) -> Chain:
         """Close a chain's stream and keep what it came to."""
@@ -187,7 +204,8 @@ class SolveStream(Iterator[SolveEvent]):
             yield VoteChanged(self._ballot.candidates(), len(self._open) + len(self._planned))
 
     def _over(self) -> StoppedBecause | None:
-        because = decided(self._ballot.votes, len(self._open) + len(self._planned), self._vote)
+        places = [self._place(index) for index in self._started]
+        because = decided(places, self._places, self._vote)
         if because is not None:
             return because
         if self._cancelled:

@@ -35,19 +35,27 @@ def smollm2_path() -> Path:
     return next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
 
 
+def bench(name: str) -> ModuleType:
+    """A script of bench/ as a module."""
+    path = Path(minireason.__file__).parent.parent / "bench" / f"{name}.py"
+    spec = spec_from_file_location(name, path)
+    assert spec
+    assert spec.loader
+    module = sys.modules[name] = module_from_spec(spec)  # its dataclasses look for it there
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope="session")
 def shapes() -> ModuleType:
     """bench/shapes.py, which writes models with random weights."""
-    spec = spec_from_file_location(
-        "shapes", Path(minireason.__file__).parent.parent / "bench" / "shapes.py"
-    )
-    assert spec
-    assert spec.loader
-    module = sys.modules["shapes"] = module_from_spec(
-        spec
-    )  # its dataclasses look for their module there
-    spec.loader.exec_module(module)
-    return module
+    return bench("shapes")
+
+
+@pytest.fixture(scope="session")
+def vote_bias() -> ModuleType:
+    """bench/vote_bias.py, which simulates votes of short and long chains."""
+    return bench("vote_bias")
 
 
 @pytest.fixture(scope="session")

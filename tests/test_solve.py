@@ -36,7 +36,7 @@ QUESTION = "What is 47 * 86?"
 
 
 def test_a_vote_stops_as_soon_as_it_is_decided(tiny: Reasoner) -> None:
-    solution = tiny.solve(QUESTION, seed=1, parallel=4)
+    solution = tiny.solve(QUESTION, seed=1, parallel=4, stop="beta")
     assert (solution.answer, solution.stopped_because) == ("4042", "beta")
     assert solution.candidates[0].votes >= 4
     assert solution.agreement == solution.candidates[0].share
@@ -90,7 +90,7 @@ def most_open(events: list[SolveEvent]) -> int:
     return most
 
 
-@pytest.mark.parametrize(("stop", "votes"), [("lead", 9), ("beta", 4)])
+@pytest.mark.parametrize(("stop", "votes"), [("lead", 9), ("beta", 5)])
 def test_every_token_is_charged_those_of_stopped_chains_too(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, stop: StopRule, votes: int
 ) -> None:

@@ -7,7 +7,6 @@ they end, when the vote is decided, and how many tokens the ones that are stoppe
 from __future__ import annotations
 
 import heapq
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -16,7 +15,7 @@ from typing import get_args
 from minireason.evaluation import intervals
 from minireason.evaluation.intervals import Estimate
 from minireason.evaluation.score import Sample, Tally, orders
-from minireason.reasoning.vote import decided, worth_at_once
+from minireason.reasoning.stopping import NoVote, Place, decided, worth_at_once
 from minireason.settings import StopRule, VoteSettings
 from minireason.solution import StoppedBecause
 
@@ -37,23 +36,23 @@ class Outcome:
 
 def replay(chains: Sequence[Sample], settings: VoteSettings, parallel: int) -> Outcome:
     """The vote of these chains, started in this order, `parallel` at a time."""
-    tally, waiting, left = Tally(), deque(enumerate(chains)), len(chains)
+    tally = Tally()
+    started: list[Place] = []
     running: list[tuple[int, int]] = []
     now = ended = 0
     because: StoppedBecause | None = None
     while because is None:
-        while waiting and len(running) < parallel:
-            index, chain = waiting.popleft()
-            heapq.heappush(running, (now + chain.tokens, index))
+        while len(started) < len(chains) and len(running) < parallel:
+            heapq.heappush(running, (now + chains[len(started)].tokens, len(started)))
+            started.append(NoVote.RUNNING)
         now = running[0][0]
-        while (
-            running and running[0][0] == now
-        ):  # who ends in the same step votes before anybody looks
-            chain = chains[heapq.heappop(running)[1]]
-            tally.add(chain)
-            ended += chain.tokens
-            left -= 1
-        because = decided(tally.votes, left, settings)
+        while running and running[0][0] == now:  # all that end in a step vote before anybody looks
+            index = heapq.heappop(running)[1]
+            group = chains[index].group
+            started[index] = NoVote.ABSTAINED if group is None else group
+            tally.add(chains[index])
+            ended += chains[index].tokens
+        because = decided(started, len(chains), settings)
     cancelled = sum(chains[index].tokens - (end - now) for end, index in running)
     return Outcome(tally.right, ended + cancelled, cancelled, now, because)
 

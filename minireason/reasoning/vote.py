@@ -1,15 +1,12 @@
-"""Which answer leads, and may the other chains stop. One chain, one vote; confidence only breaks ties."""
+"""Which answer leads. One chain, one vote; confidence only breaks ties."""
 
 from __future__ import annotations
 
-import functools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from minireason.reasoning import answer
-from minireason.settings import VoteSettings
-from minireason.solution import Candidate, StoppedBecause
+from minireason.solution import Candidate
 
 WINDOW_TOKENS, SHORTEST_WINDOW_TOKENS = 2048, 256
 
@@ -51,6 +48,11 @@ class Ballot:
         if confidence is not None:
             found.confidences.append(confidence)
 
+    def group(self, chain: int) -> int | None:
+        """The number of the class that a chain voted for, None if it has not voted."""
+        chosen = (number for number, group in enumerate(self._classes) if chain in group.chains)
+        return next(chosen, None)
+
     @property
     def votes(self) -> list[int]:
         """Votes of each class, most first."""
@@ -77,47 +79,6 @@ class Ballot:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
-
-
-def decided(votes: Sequence[int], still_open: int, settings: VoteSettings) -> StoppedBecause | None:
-    """Why no more chains are needed, None if they are; `votes` most first, `still_open` chains may yet vote.
-
-    "lead" loses nothing: the second could not even draw level if it got all that are open. "beta" adds: from `min_votes`
-    on, the leader is the model's favourite with probability `stop_threshold`. As it looks after every vote the true
-    probability is somewhat lower, and it says nothing of the answer being right.
-    """
-    if not still_open:
-        return "all_done"
-    if settings.stop == "none" or not votes:
-        return None
-    first, second = votes[0], votes[1] if len(votes) > 1 else 0
-    if first - second > still_open:
-        return "lead"
-    if (
-        settings.stop == "beta"
-        and sum(votes) >= settings.min_votes
-        and leader_is_favourite(first, second) >= settings.stop_threshold
-    ):
-        return "beta"
-    return None
-
-
-def worth_at_once(planned: int, settings: VoteSettings) -> int:
-    """How many of the planned chains to run at a time, where memory and machine allow: half of them, since the other half may
-    never be needed, unless all are to run anyway."""
-    return (
-        planned
-        if settings.stop == "none"
-        else min(planned, max(settings.min_votes, -(-planned // 2)))
-    )
-
-
-@functools.cache
-def leader_is_favourite(first: int, second: int) -> float:
-    """P(p1 > p2) for p1 ~ Beta(first + 1, second + 1), p2 = 1 - p1 (Adaptive-Consistency, arXiv 2305.11860), in closed form."""
-    trials = first + second + 1
-    ways = sum(math.comb(trials, successes) for successes in range(first + 1))
-    return float(ways / 2**trials)
 
 
 def tail_confidence(confidences: Sequence[float]) -> float | None:

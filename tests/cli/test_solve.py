@@ -18,7 +18,7 @@ QUESTION = "What is 47 * 86?"
 
 
 def test_the_answer_alone_on_standard_output() -> None:
-    result = minireason(*TINY, "--parallel", "4", QUESTION)
+    result = minireason(*TINY, "--parallel", "4", "--stop", "beta", QUESTION)
     assert (result.code, result.out) == (0, "4042\n")
     assert "chain 1: 4042 (" in result.err
     assert "4 (100%)  4042" in result.err
@@ -31,7 +31,7 @@ def test_json_is_one_object() -> None:
     assert result.err == ""
     solution = json.loads(result.out)
     assert list(solution) == [field.name for field in fields(Solution)]
-    assert (solution["answer"], solution["stopped_because"]) == ("4042", "beta")
+    assert (solution["answer"], solution["stopped_because"]) == ("4042", "all_done")
     assert len(solution["chains"]) <= 8
     assert (
         solution["tokens"]["total"]

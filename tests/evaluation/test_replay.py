@@ -35,21 +35,11 @@ def test_a_worked_example() -> None:
     )
 
 
-def test_short_chains_vote_first() -> None:
+def test_short_chains_vote_first_and_decide_nothing() -> None:
     """The trap of every early stop: here the wrong answers are the short ones."""
-    chains = [
-        sample(1, 10),
-        sample(0, 90),
-        sample(1, 10),
-        sample(0, 90),
-        sample(1, 10),
-        sample(0, 90),
-        sample(1, 10),
-        sample(0, 90),
-        sample(0, 90),
-    ]
-    assert rules(chains, 9)["none"].right
-    assert not rules(chains, 9)["beta"].right
+    chains = [sample(1, 10), sample(0, 90)] * 4 + [sample(0, 90)]
+    for rule, outcome in rules(chains, 9).items():
+        assert outcome.right, rule
 
 
 def test_votes_of_one_step_are_counted_together() -> None:
@@ -123,7 +113,7 @@ def test_compare() -> None:
     assert found[16, "none"].tokens == pytest.approx(
         sum(chain.tokens for chains in items for chain in chains) / 50
     )
-    assert found[16, "beta"].share < 0.7
+    assert found[16, "beta"].share < 0.8
     assert {policy.parallel for policy in compare(items, parallel=2)} == {2}
 
 
