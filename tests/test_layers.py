@@ -15,15 +15,16 @@ ROOT = Path(minireason.__file__).parent
 WORDS = {"errors", "events", "settings", "solution"}
 ALLOWED = {
     **dict.fromkeys(WORDS, WORDS),
-    "models": WORDS,
-    "engine": WORDS,
-    "reasoning": WORDS,
+    "host": WORDS,
+    "models": WORDS | {"host"},
+    "engine": WORDS | {"host"},
+    "reasoning": WORDS | {"host"},
     "generation": WORDS | {"engine", "reasoning"},
     "stream": WORDS | {"engine", "generation"},
     "prefill": WORDS | {"engine", "reasoner"},
     "history": WORDS,
-    "journal": set(),
-    "transcript": WORDS | {"history", "journal", "models"},
+    "journal": {"host"},
+    "transcript": WORDS | {"history", "host", "journal", "models"},
     "reasoner": WORDS
     | {"engine", "reasoning", "models", "generation", "stream", "session", "prefill", "solve"},
     "session": WORDS | {"reasoner", "stream", "prefill", "history", "transcript"},
@@ -31,12 +32,23 @@ ALLOWED = {
     "parallel": WORDS | {"reasoner", "stream"},
     "solve": WORDS | {"reasoning", "reasoner", "stream", "parallel", "chains"},
     "evaluation": WORDS
-    | {"reasoning", "models", "reasoner", "stream", "parallel", "chains", "journal", "__version__"},
+    | {
+        "reasoning",
+        "host",
+        "models",
+        "reasoner",
+        "stream",
+        "parallel",
+        "chains",
+        "journal",
+        "__version__",
+    },
     "tiny": set(),
     "__init__": WORDS | {"reasoner", "session", "solve", "stream"},
     "__main__": {"cli"},
     "cli": WORDS
     | {
+        "host",
         "models",
         "reasoning",
         "reasoner",

@@ -6,16 +6,19 @@ models/<publisher>/<repository>/<file>.
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from minireason.host import files, state
 from minireason.models import places
 from minireason.models.catalog import Quant
 
 _OLLAMA_MODEL = "application/vnd.ollama.image.model"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_OLLAMA_MANIFEST = {"layers": [{"mediaType": str}]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +61,13 @@ def ollama() -> Iterator[Found]:
     ]
     for home in (Path(entry) for entry in homes if entry):
         for manifest in _files(home / "manifests", "*"):
-            try:
-                layers = json.loads(manifest.read_text("utf-8"))["layers"]
-                digests = [
-                    str(layer["digest"]) for layer in layers if layer["mediaType"] == _OLLAMA_MODEL
-                ]
-            except (OSError, ValueError, KeyError, TypeError):
-                continue
-            for digest in digests:
-                sha256 = digest.removeprefix("sha256:")
+            known = state.read_json(manifest, _OLLAMA_MANIFEST).value or {"layers": []}
+            for layer in known["layers"]:
+                sha256 = str(layer.get("digest", "")).removeprefix("sha256:")
+                if layer["mediaType"] != _OLLAMA_MODEL or not _SHA256.fullmatch(sha256):
+                    continue
                 blob = home / "blobs" / f"sha256-{sha256}"
-                if sha256.isalnum() and blob.is_file():
+                if blob.is_file():
                     yield Found("ollama", f"{manifest.parent.name}:{manifest.name}", blob, sha256)
 
 
@@ -98,6 +97,6 @@ def _in_hub_cache(quant: Quant) -> Path | None:
 
 def _files(folder: Path, pattern: str) -> list[Path]:
     try:
-        return sorted(path for path in folder.rglob(pattern) if path.is_file())
+        return sorted(path for path in folder.rglob(pattern) if files.is_file(path))
     except OSError:
         return []
