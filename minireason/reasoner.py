@@ -174,7 +174,9 @@ class Reasoner:
     def _plan(self, messages: list[Message], settings: Settings) -> tuple[Prompt, Settings, Budget]:
         """The prompt, the settings without anything left open, and how long the thought may be."""
         asked = settings.thinking_tokens
-        prompt = self._encoder.encode(messages, thinking=asked != 0, opened=settings.structured)
+        prompt = self._encoder.encode(
+            messages, thinking=asked != 0, opened=settings.structured, n_ctx=self._scheduler.n_ctx
+        )
         room = max(0, self._scheduler.n_ctx - len(prompt.ids))
         landing = Landing(
             self._encoder.text,
@@ -241,10 +243,13 @@ class Reasoner:
         """The most tokens that a prompt and its reply may have together."""
         return self._scheduler.n_ctx
 
-    def count_tokens(self, question: str | Sequence[Message]) -> int:
-        """How many tokens a prompt has; raises UsageError as `stream` does."""
+    def count_tokens(self, question: str | Sequence[Message], *, at_most: int | None = None) -> int:
+        """How many tokens a prompt has; raises UsageError as `stream` does.
+
+        Where it has far more than `at_most`, an estimate above that: a prompt too long for any use is not counted to its end.
+        """
         self._check_open()
-        return len(self._encoder.encode(as_messages(question)).ids)
+        return self._encoder.count(as_messages(question), at_most)
 
     def prefill(
         self, messages: Sequence[Message], stopped: Callable[[], bool] = lambda: False

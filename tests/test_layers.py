@@ -27,7 +27,7 @@ ALLOWED = {
     "transcript": WORDS | {"history", "host", "journal", "models"},
     "reasoner": WORDS
     | {"engine", "reasoning", "models", "generation", "stream", "session", "prefill", "solve"},
-    "session": WORDS | {"reasoner", "stream", "prefill", "history", "transcript"},
+    "session": WORDS | {"reasoner", "reasoning", "stream", "prefill", "history", "transcript"},
     "chains": WORDS | {"reasoning", "models", "reasoner", "stream"},
     "parallel": WORDS | {"reasoner", "stream"},
     "solve": WORDS | {"reasoning", "reasoner", "stream", "parallel", "chains"},

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from minireason import Reasoner, SessionError, journal, transcript
 from minireason.cli.chat import export, files
 from minireason.errors import UsageError
+from minireason.events import Message
 from minireason.history import History, Turn
+from minireason.session import Session
 from minireason.transcript import Lock, Transcript
 
 TURN = Turn("What is 1 + 1?", "2", "One and one.", "tiny")
@@ -125,3 +129,41 @@ def test_a_number_that_cannot_be_makes_a_damaged_line(tmp_path: Path, number: st
     found = transcript.read(path)
     assert found.history.turns == []
     assert "damaged" in found.problems[0]
+
+
+class CountingReasoner:
+    """Stands for a model of one token a character: counts what it is asked to count."""
+
+    n_ctx = 3000
+    chars = messages = 0
+
+    def count_tokens(self, messages: Sequence[Message], *, at_most: int) -> int:
+        tokens = 0
+        for message in messages:
+            tokens += len(message["content"])
+            if tokens > at_most:
+                break
+        self.chars += tokens
+        return tokens
+
+    def prefill(self, messages: Sequence[Message]) -> int:
+        self.messages = len(messages)
+        return self.count_tokens(messages, at_most=10**9)
+
+
+def test_a_session_opens_without_counting_all_that_was_ever_said(tmp_path: Path) -> None:
+    """What is counted depends on what the context holds, and not on how long the conversation is."""
+    counted, prompts = [], []
+    for turns in (500, 2000):
+        path, long, model = tmp_path / f"{turns}.jsonl", History(), CountingReasoner()
+        for _ in range(turns):
+            long.apply(Turn("What is it?", "a" * 20).step())
+        transcript.write(path, long, Lock(path))
+        with Session(cast("Reasoner", model)) as session:
+            session.load(path)
+            session.prefill()
+            assert session.left_out == turns - model.messages // 2
+        counted.append(model.chars)
+        prompts.append(model.messages)
+    assert counted[0] == counted[1] < 20 * CountingReasoner.n_ctx
+    assert prompts == [64, 64], "as many turns as a third of the context holds"
