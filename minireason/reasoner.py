@@ -18,10 +18,11 @@ from minireason.engine.scheduler import Scheduler
 from minireason.errors import BadSetting, DoesNotFit, EngineError, ModelFileError
 from minireason.events import Message, Reply, as_messages
 from minireason.generation import Generation
-from minireason.models import choose, fit, gguf, hardware, places, shape, store
+from minireason.models import catalog, choose, fit, gguf, hardware, places, shape, store
 from minireason.models.fit import FitPlan
 from minireason.models.hardware import Gpu, Hardware
 from minireason.prefill import Prefill
+from minireason.reasoning import tags
 from minireason.reasoning.answer import BOX
 from minireason.reasoning.budget import Budget, Landing, Limits
 from minireason.reasoning.constraint import Follower, Tokenizer, constraint
@@ -60,6 +61,8 @@ def load(
     wish = LoadSettings.of(changes)
     file = store.find(str(model))
     header = gguf.check(file.path)
+    if problem := tags.problem(header.chat_template or ""):
+        raise ModelFileError(file.path, problem)
     found = machine()
     try:
         plan = fit.plan(file.label, shape.of(header), found, wish)
@@ -123,7 +126,7 @@ class Reasoner:
             )
         bos = model.piece(model.bos).decode("utf-8", "replace") if model.bos is not None else ""
         eos = model.piece(min(model.eog)).decode("utf-8", "replace")
-        self._encoder = PromptEncoder(model, template, bos, eos)
+        self._encoder = PromptEncoder(model, template, bos, eos, thinks=catalog.thinks(name))
         self._scheduler = Scheduler(self._context, plan.n_ctx, plan.cache_tokens)
         self._closed = False
         self._load_s = time.perf_counter() - started

@@ -54,8 +54,9 @@ class Quant:
 class ModelSpec:
     """A named model; `dimensions` are None where nobody wrote them down, `built_in` ones come inside the package.
 
-    `bare_questions` says that it was trained on questions without an instruction for the form of the answer. `sampling` are
-    its makers' temperature, top_p and top_k, where they are others than ours; what a caller sets goes before them.
+    `bare_questions` says that it was trained on questions without an instruction for the form of the answer, `thinks` that it
+    thinks though its template does not show it. `sampling` are its makers' temperature, top_p and top_k, where they are others
+    than ours; what a caller sets goes before them.
     """
 
     name: str
@@ -71,6 +72,7 @@ class ModelSpec:
     default_quant: str
     built_in: bool = False
     bare_questions: bool = False
+    thinks: bool = False
     sampling: dict[str, float] = field(default_factory=dict)
     source: str = field(default="", compare=False)
 
@@ -141,12 +143,23 @@ def _tell_of(wanted: str) -> None:
 
 def bare_questions(label: str) -> bool:
     """Whether a loaded model, by its label (name, name:QUANT or file name), wants questions without an instruction."""
+    return any(spec.bare_questions for spec in _labelled(label))
+
+
+def thinks(label: str) -> bool:
+    """Whether a loaded model, by its label as above, is known to think, whatever its template says."""
+    return any(spec.thinks for spec in _labelled(label))
+
+
+def _labelled(label: str) -> list[ModelSpec]:
+    """The entries that a loaded model may be of."""
     name = label.partition(":")[0]
-    return any(
-        spec.bare_questions
-        and (name == spec.name or any(name in quant.files for quant in spec.quants.values()))
+    return [
+        spec
         for spec in load()
-    )
+        if name == spec.name
+        or any(Path(file).name == name for quant in spec.quants.values() for file in quant.files)
+    ]
 
 
 def from_hub(name: str) -> ModelSpec:
@@ -252,6 +265,7 @@ def _spec(table: Table) -> ModelSpec:
         default_quant=default,
         built_in=built_in,
         bare_questions=table.flag("bare_questions"),
+        thinks=table.flag("thinks"),
         sampling=_sampling(table.table("sampling", {})),
         source=table.source,
     )

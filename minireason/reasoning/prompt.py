@@ -112,10 +112,19 @@ def _content_of(message: Message) -> str:
 
 
 class PromptEncoder:
-    """Encodes conversations for one model; `template` is the model file's own."""
+    """Encodes conversations for one model; `template` is the model file's own.
+
+    `thinks` says that the model is known to think, which a template says only where it opens a thought or drops old ones.
+    """
 
     def __init__(
-        self, vocabulary: Vocabulary, template: str, bos_text: str = "", eos_text: str = ""
+        self,
+        vocabulary: Vocabulary,
+        template: str,
+        bos_text: str = "",
+        eos_text: str = "",
+        *,
+        thinks: bool = False,
     ) -> None:
         self._vocabulary, self._template = vocabulary, template
         self._variables = {"bos_token": bos_text, "eos_token": eos_text}
@@ -125,7 +134,7 @@ class PromptEncoder:
         self.tags = Tags(special.get(OPEN), special.get(CLOSE))
         known = hashlib.sha256(template.encode()).hexdigest() in R1_TEMPLATES
         self._is_r1 = known and all(literal in special for literal in (_USER, _ASSISTANT, _END))
-        self.thinks = self._is_r1 or CLOSE in template
+        self.thinks = thinks or self._is_r1 or CLOSE in template
 
     def encode(
         self,
