@@ -20,7 +20,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from minireason import journal
-from minireason.errors import SessionError
+from minireason.errors import SessionError, shortened
 from minireason.history import History, Step
 from minireason.host import files
 from minireason.models import places
@@ -30,6 +30,7 @@ SUFFIX = ".jsonl"
 MAX_BYTES = 256 * 2**20
 """A larger file is not taken for a conversation."""
 
+_MOST_OF_A_NAME = 240  # a lock's name beside it is longer, and 255 bytes are what file systems take
 _NAME = re.compile(r"\w[\w .-]{0,99}")
 
 
@@ -164,7 +165,11 @@ def sessions_dir() -> Path:
 def path_of(name: str) -> Path:
     """The file of a session by its name, or a path to one; raises SessionError for what can be neither."""
     if name.endswith(SUFFIX) or os.sep in name:
-        return places.expanded(name)
+        path = places.expanded(name)
+        if "\0" in name or len(path.name.encode("utf-8", "replace")) > _MOST_OF_A_NAME:
+            problem = f"{shortened(name)!r} cannot be a file"
+            raise SessionError(f"{problem}; its name has to be shorter and without zero bytes.")
+        return path
     if not _NAME.fullmatch(name):
         raise SessionError(
             f"{name!r} cannot be the name of a session; letters, digits, spaces, dots and dashes can."

@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TextIO
 
 from rich.cells import cell_len
@@ -30,7 +29,6 @@ from rich.text import Text
 
 from minireason.errors import UsageError
 from minireason.events import Reply
-from minireason.host import files
 from minireason.models.pull import Watch
 
 _DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -197,7 +195,7 @@ class Thinking:
         )()
         if where not in ("show", "stderr", "hide"):
             with self._told():
-                self._file = files.open_private(Path(where), devices=True)
+                self._file = open(where, "w", encoding="utf-8")  # noqa: SIM115 - closed by close()
         self._wrote = False
 
     def write(self, text: str) -> None:

@@ -90,7 +90,10 @@ def _in_hub_cache(quant: Quant) -> Path | None:
         return None
     if not Path(HF_HUB_CACHE).is_dir():
         return None
-    found = try_to_load_from_cache(quant.repo, quant.files[0], revision=quant.revision)
+    try:
+        found = try_to_load_from_cache(quant.repo, quant.files[0], revision=quant.revision)
+    except (OSError, ValueError):  # a name that the Hub does not allow
+        return None
     path = Path(found) if isinstance(found, str) else None
     return path if path and path.is_file() and places.models_dir() not in path.parents else None
 

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
-from minireason import NotInstalled, UnknownModel
+from minireason import DownloadFailed, NotInstalled, UnknownModel
 from minireason.models import catalog, places, pull, store
 from minireason.models.pull import Watch
 from minireason.models.store import Manifest, StoredFile
@@ -108,6 +109,17 @@ def test_what_another_model_uses_is_not_removed(hub: Hub) -> None:
     store.note(Manifest("mine", "", (StoredFile(str(one.path), 1, "ab" * 32),), "a test"))
     assert store.remove("mine") == ("mine", 0)
     assert store.find("one").path == one.path
+
+
+@pytest.mark.parametrize("repo", ["a--b/c", "a/-c", "a/" + "b" * 300])
+def test_a_repository_that_the_hub_does_not_allow(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repo: str
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))  # where it looks first
+    with pytest.raises(NotInstalled):
+        store.find(f"hf:{repo}/x.gguf")
+    with pytest.raises(DownloadFailed, match="not a name that the Hub allows"):
+        get(f"hf:{repo}/x.gguf")
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "x" * 5000 + ".gguf", "a/\0b", "hf:o/r/\0.gguf"])
