@@ -144,12 +144,16 @@ class EngineError(MinireasonError):
 
 
 class ContextFull(EngineError):
-    """The prompt does not fit the context; nothing was generated or lost."""
+    """The prompt does not fit the context; nothing was generated or lost.
 
-    def __init__(self, prompt_tokens: int, n_ctx: int) -> None:
-        room = f"The prompt has {prompt_tokens} tokens and the context holds {n_ctx} with the reply"
+    `estimated` says that `prompt_tokens` was judged by the prompt's beginning: one far too long is not counted to its end.
+    """
+
+    def __init__(self, prompt_tokens: int, n_ctx: int, *, estimated: bool = False) -> None:
+        size = f"{'about ' if estimated else ''}{prompt_tokens}"
+        room = f"The prompt has {size} tokens and the context holds {n_ctx} with the reply"
         super().__init__(f"{room}; shorten the prompt, or ask for a larger context.")
-        self.prompt_tokens, self.n_ctx = prompt_tokens, n_ctx
+        self.prompt_tokens, self.n_ctx, self.estimated = prompt_tokens, n_ctx, estimated
 
 
 class DecodeFailed(EngineError):

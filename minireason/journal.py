@@ -12,6 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from minireason.host import files, state
+
+MAX_LINE_BYTES = 64 * 2**20
+"""A longer line is none of ours; what follows of it is read as further lines, which make no sense either."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -21,25 +26,35 @@ class Line:
     end: int
 
 
-def read(path: Path) -> Iterator[Line]:
-    """The whole lines of a file, one at a time; a torn last one is left out. Raises OSError."""
+def read(path: Path, most_bytes: int | None = None) -> Iterator[Line]:
+    """The whole lines of a file, one at a time; a torn last one is left out. Raises OSError, see `files.open_regular`.
+
+    No more than `most_bytes` are read, and of no line more than MAX_LINE_BYTES: a longer one counts as damaged.
+    """
     end = 0
-    with path.open("rb") as file:
-        for raw in file:
-            value = _object(raw)
-            if value is None and not raw.endswith(b"\n"):
+    with files.open_regular(path, most_bytes) as file:
+        while raw := file.readline(MAX_LINE_BYTES):
+            value = None
+            if len(raw) < MAX_LINE_BYTES or raw.endswith(b"\n"):
+                value = _object(raw)
+            if value is None and not raw.endswith(b"\n") and len(raw) < MAX_LINE_BYTES:
                 return
             end += len(raw)
+            if most_bytes is not None and end > most_bytes:
+                return
             yield Line(value, end)
 
 
 class Journal:
-    """A file open for appending, made when the first lines are written."""
+    """A file open for appending, made when the first lines are written, for its owner's eyes only.
 
-    def __init__(self, path: Path, length: int | None = None) -> None:
+    An existing file that others may read becomes private too with `private`, when lines are written to it.
+    """
+
+    def __init__(self, path: Path, length: int | None = None, *, private: bool = False) -> None:
         """`length`: how many bytes of an existing file are whole lines; None for a file that is to be made."""
         self.path = path
-        self._length = length
+        self._length, self._private = length, private
         self._pending: list[bytes] = []
 
     def append(self, objects: Iterable[Mapping[str, object]]) -> None:
@@ -51,8 +66,10 @@ class Journal:
     def _write(self, data: bytes) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | (os.O_EXCL if self._length is None else 0)
-        handle = os.open(self.path, flags | getattr(os, "O_BINARY", 0), 0o600)
+        handle = os.open(self.path, flags | getattr(os, "O_BINARY", 0), files.PRIVATE)
         try:
+            if self._private:
+                files.make_private(handle)
             good = self._length or 0
             self._length = good
             os.ftruncate(handle, good)  # a line that was torn by a crash or a full disk
@@ -74,7 +91,7 @@ def line(value: Mapping[str, object]) -> bytes:
 
 def _object(raw: bytes) -> dict[str, object] | None:
     try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
+        value = state.parse_json(raw)
+    except state.Damaged:
         return None
     return value if isinstance(value, dict) else None

@@ -18,10 +18,11 @@ from minireason.engine.scheduler import Scheduler
 from minireason.errors import BadSetting, DoesNotFit, EngineError, ModelFileError
 from minireason.events import Message, Reply, as_messages
 from minireason.generation import Generation
-from minireason.models import choose, fit, gguf, hardware, places, shape, store
+from minireason.models import catalog, choose, fit, gguf, hardware, places, shape, store
 from minireason.models.fit import FitPlan
 from minireason.models.hardware import Gpu, Hardware
 from minireason.prefill import Prefill
+from minireason.reasoning import tags
 from minireason.reasoning.answer import BOX
 from minireason.reasoning.budget import Budget, Landing, Limits
 from minireason.reasoning.constraint import Follower, Tokenizer, constraint
@@ -60,6 +61,8 @@ def load(
     wish = LoadSettings.of(changes)
     file = store.find(str(model))
     header = gguf.check(file.path)
+    if problem := tags.problem(header.chat_template or ""):
+        raise ModelFileError(file.path, problem)
     found = machine()
     try:
         plan = fit.plan(file.label, shape.of(header), found, wish)
@@ -123,7 +126,7 @@ class Reasoner:
             )
         bos = model.piece(model.bos).decode("utf-8", "replace") if model.bos is not None else ""
         eos = model.piece(min(model.eog)).decode("utf-8", "replace")
-        self._encoder = PromptEncoder(model, template, bos, eos)
+        self._encoder = PromptEncoder(model, template, bos, eos, thinks=catalog.thinks(name))
         self._scheduler = Scheduler(self._context, plan.n_ctx, plan.cache_tokens)
         self._closed = False
         self._load_s = time.perf_counter() - started
@@ -174,7 +177,9 @@ class Reasoner:
     def _plan(self, messages: list[Message], settings: Settings) -> tuple[Prompt, Settings, Budget]:
         """The prompt, the settings without anything left open, and how long the thought may be."""
         asked = settings.thinking_tokens
-        prompt = self._encoder.encode(messages, thinking=asked != 0, opened=settings.structured)
+        prompt = self._encoder.encode(
+            messages, thinking=asked != 0, opened=settings.structured, n_ctx=self._scheduler.n_ctx
+        )
         room = max(0, self._scheduler.n_ctx - len(prompt.ids))
         landing = Landing(
             self._encoder.text,
@@ -241,10 +246,13 @@ class Reasoner:
         """The most tokens that a prompt and its reply may have together."""
         return self._scheduler.n_ctx
 
-    def count_tokens(self, question: str | Sequence[Message]) -> int:
-        """How many tokens a prompt has; raises UsageError as `stream` does."""
+    def count_tokens(self, question: str | Sequence[Message], *, at_most: int | None = None) -> int:
+        """How many tokens a prompt has; raises UsageError as `stream` does.
+
+        Where it has far more than `at_most`, an estimate above that: a prompt too long for any use is not counted to its end.
+        """
         self._check_open()
-        return len(self._encoder.encode(as_messages(question)).ids)
+        return self._encoder.count(as_messages(question), at_most)
 
     def prefill(
         self, messages: Sequence[Message], stopped: Callable[[], bool] = lambda: False

@@ -14,6 +14,7 @@ from minireason.errors import SessionError
 from minireason.events import AnswerDelta, Done, Event, Message, Reply, ThinkingDelta
 from minireason.history import History, Step, Turn
 from minireason.prefill import ReadAhead
+from minireason.reasoning.length import most_that_fit
 from minireason.settings import Changes
 
 if TYPE_CHECKING:
@@ -229,19 +230,21 @@ class Session:
         """The messages before a question, with as many of the oldest turns left out as has to be."""
         turns = len(self._history.turns) - replaced
         asked = Message(role="user", content=question.strip() or "?")
+        n_ctx = self.reasoner.n_ctx
 
-        def messages() -> list[Message]:
-            whole = self._history.messages(min(self.left_out, turns))
+        def messages(kept: int) -> list[Message]:
+            whole = self._history.messages(turns - kept)
             return whole[:-2] if replaced else whole
 
-        n_ctx = self.reasoner.n_ctx
-        if turns > self.left_out and self.reasoner.count_tokens([*messages(), asked]) > n_ctx // 2:
-            while (
-                turns > self.left_out
-                and self.reasoner.count_tokens([*messages(), asked]) > n_ctx // 3
-            ):
-                self.left_out += 1
-        return messages()
+        def fits(kept: int, most: int) -> bool:
+            prompt = [*messages(kept), asked]
+            return self.reasoner.count_tokens(prompt, at_most=most) <= most
+
+        kept = max(0, turns - self.left_out)
+        if kept and not fits(kept, n_ctx // 2):
+            kept = most_that_fit(lambda count: fits(count, n_ctx // 3), kept)
+            self.left_out = turns - kept
+        return messages(kept)
 
     def _stop_reading(self) -> None:
         if self._ahead:

@@ -8,6 +8,7 @@ it. A line that makes no sense is left out and counted.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterable
@@ -19,8 +20,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from minireason import journal
-from minireason.errors import SessionError
+from minireason.errors import SessionError, shortened
 from minireason.history import History, Step
+from minireason.host import files
 from minireason.models import places
 
 VERSION = 1
@@ -28,6 +30,7 @@ SUFFIX = ".jsonl"
 MAX_BYTES = 256 * 2**20
 """A larger file is not taken for a conversation."""
 
+_MOST_OF_A_NAME = 240  # a lock's name beside it is longer, and 255 bytes are what file systems take
 _NAME = re.compile(r"\w[\w .-]{0,99}")
 
 
@@ -108,7 +111,7 @@ class Transcript:
     def __init__(self, path: Path, lock: Lock, length: int | None = None) -> None:
         """`length`: how many bytes of an existing file are whole lines; None for a file that is to be made."""
         self.path, self.lock = path, lock
-        self._journal = journal.Journal(path, length)
+        self._journal = journal.Journal(path, length, private=True)
         self._head = [head()] if length is None else []
 
     def append(self, steps: Iterable[Step]) -> None:
@@ -135,19 +138,11 @@ def new() -> Transcript:
 
 def write(path: Path, history: History, lock: Lock) -> Transcript:
     """Write a whole conversation to a file, in one move; raises SessionError."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     data = b"".join(map(journal.line, (head(), *history.steps())))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(handle)
-        beside.replace(path)
+        files.write_whole(path, data, files.PRIVATE)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise SessionError(
             f"The conversation cannot be saved to {path} ({error.strerror})."
         ) from None
@@ -170,7 +165,11 @@ def sessions_dir() -> Path:
 def path_of(name: str) -> Path:
     """The file of a session by its name, or a path to one; raises SessionError for what can be neither."""
     if name.endswith(SUFFIX) or os.sep in name:
-        return places.expanded(name)
+        path = places.expanded(name)
+        if "\0" in name or len(path.name.encode("utf-8", "replace")) > _MOST_OF_A_NAME:
+            problem = f"{shortened(name)!r} cannot be a file"
+            raise SessionError(f"{problem}; its name has to be shorter and without zero bytes.")
+        return path
     if not _NAME.fullmatch(name):
         raise SessionError(
             f"{name!r} cannot be the name of a session; letters, digits, spaces, dots and dashes can."
@@ -193,12 +192,12 @@ def listed() -> list[Path]:
 def _lines(path: Path) -> tuple[list[journal.Line], bool]:
     """The lines of a session's file, and whether the last one was torn; raises SessionError."""
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise SessionError(f"{path} is too large to be a session of minireason chat.")
-        lines = list(journal.read(path))
-        return lines, size > (lines[-1].end if lines else 0)
+        lines = list(journal.read(path, MAX_BYTES))
+        return lines, path.stat().st_size > (lines[-1].end if lines else 0)
     except FileNotFoundError:
         raise SessionError(f"There is no session {path}; minireason sessions lists them.") from None
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            problem = f"{path} is too large to be a session of minireason chat."
+            raise SessionError(problem) from None
         raise SessionError(f"{path} cannot be read ({error.strerror}).") from None

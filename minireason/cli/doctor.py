@@ -148,16 +148,12 @@ def _store() -> list[Finding]:
             else ""
         )
         findings.append(Finding("data", f"{folder}, {free / 1e9:.1f} GB free on that disk", mend))
-    try:
-        catalog.load()
-    except MinireasonError as error:
-        findings.append(Finding("own models.toml", str(error), "mend that line"))
-    else:
-        files = [file.label for _, file in store.installed()]
-        files += [manifest.label for manifest in store.manifests() if manifest.label not in files]
-        findings.append(
-            Finding("installed", ", ".join(files) or "nothing yet; see minireason models")
-        )
+    findings += [
+        Finding("own models.toml", str(problem), "mend that line") for problem in catalog.problems()
+    ]
+    files = [file.label for _, file in store.installed()]
+    files += [manifest.label for manifest in store.manifests() if manifest.label not in files]
+    findings.append(Finding("installed", ", ".join(files) or "nothing yet; see minireason models"))
     findings += [
         Finding(
             "manifest", f"{path} is damaged", f"rm '{path}', then pull or import that model again"

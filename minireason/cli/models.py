@@ -27,12 +27,15 @@ def models(
 ) -> int:
     """List the models of the catalogue and what was imported: size, memory, whether it fits here, speed, scores."""
     machine = options.machine()
+    for problem in catalog.problems():
+        render.error_line(f"{problem} That model is left out.")
+    noted = store.manifests()
     rows = []
     for spec in catalog.load():
         here = {
             file.label: file.path
             for quant in spec.quants.values()
-            if (file := store.installed_file(spec, quant))
+            if (file := store.installed_file(spec, quant, noted))
         }
         chosen = list(spec.quants.values()) if every else [spec.quants[spec.default_quant]]
         chosen += [
@@ -42,7 +45,7 @@ def models(
         ]
         rows += [row(spec, quant, machine, here.get(store.label(spec, quant))) for quant in chosen]
     known = {spec.name for spec in catalog.load()}
-    imported = [manifest for manifest in store.manifests() if manifest.name not in known]
+    imported = [manifest for manifest in noted if manifest.name not in known]
     if as_json:
         extra = [
             {

@@ -15,6 +15,7 @@ import typer
 
 from minireason.errors import NotInstalled, UsageError
 from minireason.events import Message
+from minireason.host import files
 from minireason.models import catalog, gguf, places, store
 from minireason.models.hardware import Hardware
 from minireason.settings import (
@@ -28,6 +29,7 @@ from minireason.settings import (
 
 MODEL_VARIABLE = "MINIREASON_MODEL"
 _DEFAULTS = Settings()
+_MAX_SCHEMA_BYTES = 16 * 2**20
 
 # Options by the section of the help that they stand in.
 _thinking = functools.partial(typer.Option, show_default=False, rich_help_panel="Thinking")
@@ -70,7 +72,7 @@ Thinking = Annotated[
 def _read_schema(file: str) -> dict[str, Any]:
     """The JSON object in a file; raises UsageError."""
     try:
-        schema = json.loads(Path(file).read_text("utf-8-sig"))
+        schema = json.loads(files.read_bytes(Path(file), _MAX_SCHEMA_BYTES).decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(
             f"The schema {file} could not be read ({error.strerror or error}); give the path of a file."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,7 +17,6 @@ from minireason.errors import (
     DoesNotFit,
     MinireasonError,
     NotInstalled,
-    StoreError,
     UsageError,
 )
 from minireason.models import catalog, choose, download, places, reuse, store
@@ -48,6 +48,10 @@ def pull(name: options.ModelName, yes: Yes = False, as_json: AsJson = False) -> 
         return 0
     approve(spec, quant, yes)
     manifest = fetch(spec, quant)
+    if manifest is None:  # by another process, which this one waited for
+        return pull(name, yes, as_json)
+    if not manifest.vouched:
+        render.note(f"Nobody publishes a hash of {manifest.label}: it is what the server sent.")
     _say(
         as_json,
         asdict(manifest),
@@ -90,16 +94,13 @@ def approve(spec: ModelSpec, quant: Quant, yes: bool) -> None:
             raise refusal
 
 
-def fetch(spec: ModelSpec, quant: Quant) -> Manifest:
-    """Pull with a progress bar; raises StoreError or ModelFileError."""
+def fetch(spec: ModelSpec, quant: Quant) -> Manifest | None:
+    """Pull with a progress bar; None if it is there already. Raises StoreError or ModelFileError."""
     from minireason.models.pull import pull as pull_model
     from minireason.reasoner import open_once
 
     with render.Transfer() as transfer:
-        manifest = pull_model(spec, quant, open_once, transfer.watch)
-    if manifest is None:
-        raise StoreError(f"{store.label(spec, quant)} was installed by another process meanwhile.")
-    return manifest
+        return pull_model(spec, quant, open_once, transfer.watch)
 
 
 def rm(
@@ -181,7 +182,7 @@ def import_models(
 
     files: list[tuple[Path, str | None]]
     others = {"ollama": reuse.ollama, "lmstudio": reuse.lmstudio}
-    if source in others and not Path(source).exists():
+    if source in others and not os.path.exists(source):
         files = [(found.path, found.name.replace(":", "-")) for found in others[source]()]
         if not files:
             raise NotInstalled(f"No models of {source} were found on this machine.", Path.home())
@@ -220,7 +221,8 @@ def offer() -> str | None:
         default=True,
     ):
         return None
-    return fetch(spec, quant).label
+    fetch(spec, quant)
+    return label
 
 
 def _say(as_json: bool, facts: dict[str, Any], sentence: str) -> None:

@@ -15,6 +15,9 @@ from pathlib import Path
 
 from minireason.errors import UsageError
 from minireason.events import Message
+from minireason.host import files
+
+_MAX_BYTES = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class ItemSet:
 def read(path: Path) -> ItemSet:
     """Read a set; raises UsageError if the file cannot be read or no line of it can be used."""
     try:
-        raw = path.read_bytes()
+        raw = files.read_bytes(path, _MAX_BYTES)
     except OSError as error:
         raise UsageError(
             f"The set {path} cannot be read ({error.strerror}); give the path of a JSONL file."

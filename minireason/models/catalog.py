@@ -1,7 +1,8 @@
 """models.toml -> ModelSpec: which models have a name, which files belong to them, and what they cost.
 
-The package brings one; a models.toml in the config directory adds entries or replaces those of the same name. Any
-other file of the Hub is named as hf:owner/repo/file.gguf.
+The package brings one; a models.toml in the config directory adds entries or replaces those of the same name. An entry
+of it that makes no sense is left out and told by `problems`, so that it costs no other model. Any other file of the Hub
+is named as hf:owner/repo/file.gguf.
 """
 
 from __future__ import annotations
@@ -9,16 +10,15 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from minireason.errors import BadCatalog, UnknownModel
+from minireason.host import state
 from minireason.models import places
 from minireason.models.shape import Shape
+from minireason.models.tables import Table, line_of
 
 HUB_PREFIX = "hf:"
 _SHARD = re.compile(r"-\d{5}-of-\d{5}(?=\.gguf$)")
@@ -28,6 +28,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIMENSIONS = ("layers", "heads", "kv_heads", "head_dim", "hidden", "feed_forward", "vocab")
 _REPACKABLE = ("Q4_K_M", "Q4_K_S", "Q4_0", "IQ4_NL")  # see gguf.py
 _REVISION = re.compile(r"[\w][\w.-]*")
+_MOST_OF_A_SHAPE = 2**31
+_PROBLEMS_WITH_A_LINE = 20  # looking for the line of one reads the whole text
+_SAMPLING = {"temperature": 100.0, "top_p": 1.0, "top_k": 1e6}
+"""The sampling settings that an entry may have, and the largest value of each; `Settings` explains them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,9 @@ class Quant:
 class ModelSpec:
     """A named model; `dimensions` are None where nobody wrote them down, `built_in` ones come inside the package.
 
-    `bare_questions` says that it was trained on questions without an instruction for the form of the answer.
+    `bare_questions` says that it was trained on questions without an instruction for the form of the answer, `thinks` that it
+    thinks though its template does not show it. `sampling` are its makers' temperature, top_p and top_k, where they are others
+    than ours; what a caller sets goes before them.
     """
 
     name: str
@@ -66,6 +72,8 @@ class ModelSpec:
     default_quant: str
     built_in: bool = False
     bare_questions: bool = False
+    thinks: bool = False
+    sampling: dict[str, float] = field(default_factory=dict)
     source: str = field(default="", compare=False)
 
     def shape(self, quant: str) -> Shape | None:
@@ -78,26 +86,29 @@ class ModelSpec:
 
 
 def load() -> tuple[ModelSpec, ...]:
-    """Every model with a name, in the order of models.toml, the user's additions last. Raises BadCatalog."""
-    packaged, _ = _packaged()
-    own = places.config_dir() / "models.toml"
-    try:
-        text = own.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return tuple(packaged.values())
-    added, _ = parse(text, str(own))
-    return tuple((packaged | added).values())
+    """Every model with a name, in the order of models.toml, the user's additions last; see `problems` for what is left out."""
+    return tuple((_packaged().specs | _own().specs).values())
+
+
+def problems() -> tuple[BadCatalog, ...]:
+    """What is wrong with the user's models.toml, one for each entry that is left out; none where all is well."""
+    return _own().problems
+
+
+def own_path() -> Path:
+    """The user's models.toml."""
+    return places.config_dir() / "models.toml"
 
 
 def quality(quant: str) -> str:
     """A word on what a quantization costs in quality."""
-    return _packaged()[1].get(quant, "")
+    return _packaged().quality.get(quant, "")
 
 
 def find(name: str) -> tuple[ModelSpec, Quant | None]:
     """The model meant by "name", "name:QUANT" (any case) or hf:owner/repo/file.gguf, and the quant if one was named.
 
-    Raises UnknownModel with the nearest names or quants.
+    Raises UnknownModel with the nearest names or quants, or BadCatalog where the user's models.toml may have meant it.
     """
     if name.strip().startswith(HUB_PREFIX):
         spec = from_hub(name.strip())
@@ -107,6 +118,7 @@ def find(name: str) -> tuple[ModelSpec, Quant | None]:
     known = {alias: spec for spec in specs for alias in (spec.name.lower(), *spec.aliases)}
     spec_or_none = known.get(wanted)
     if spec_or_none is None:
+        _tell_of(wanted)
         raise UnknownModel(
             name,
             tuple(difflib.get_close_matches(wanted, known, 2)),
@@ -122,14 +134,32 @@ def find(name: str) -> tuple[ModelSpec, Quant | None]:
     return spec_or_none, quants.get(quant)
 
 
+def _tell_of(wanted: str) -> None:
+    """Raise the problem of the user's models.toml that keeps a model of this name from being found, if there is one."""
+    for problem in problems():
+        if not problem.field or problem.field.lower().removeprefix(wanted)[:1] in ("", "."):
+            raise problem
+
+
 def bare_questions(label: str) -> bool:
     """Whether a loaded model, by its label (name, name:QUANT or file name), wants questions without an instruction."""
+    return any(spec.bare_questions for spec in _labelled(label))
+
+
+def thinks(label: str) -> bool:
+    """Whether a loaded model, by its label as above, is known to think, whatever its template says."""
+    return any(spec.thinks for spec in _labelled(label))
+
+
+def _labelled(label: str) -> list[ModelSpec]:
+    """The entries that a loaded model may be of."""
     name = label.partition(":")[0]
-    return any(
-        spec.bare_questions
-        and (name == spec.name or any(name in quant.files for quant in spec.quants.values()))
+    return [
+        spec
         for spec in load()
-    )
+        if name == spec.name
+        or any(Path(file).name == name for quant in spec.quants.values() for file in quant.files)
+    ]
 
 
 def from_hub(name: str) -> ModelSpec:
@@ -155,8 +185,17 @@ def is_safe(file: str) -> bool:
     return bool(_FILE.fullmatch(file)) and ".." not in file
 
 
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """What a models.toml says: its models, its words on quality, and a problem for each entry that makes no sense."""
+
+    specs: dict[str, ModelSpec]
+    quality: dict[str, str]
+    problems: tuple[BadCatalog, ...]
+
+
 @functools.cache
-def _packaged() -> tuple[dict[str, ModelSpec], dict[str, str]]:
+def _packaged() -> Catalog:
     """models.toml from the package, or from the repository's root when the source tree itself is imported."""
     packaged = resources.files("minireason").joinpath("models.toml")
     text = (
@@ -167,82 +206,40 @@ def _packaged() -> tuple[dict[str, ModelSpec], dict[str, str]]:
     return parse(text, "models.toml")
 
 
-def parse(text: str, source: str) -> tuple[dict[str, ModelSpec], dict[str, str]]:
-    """The models of a models.toml and its words on quality; raises BadCatalog with the line and the field."""
+def _own() -> Catalog:
+    """The user's models.toml, read at each call, so that a change counts at once; empty where there is none."""
+    path = own_path()
+    found = state.read_text(path)
+    if found.problem:
+        return Catalog({}, {}, (BadCatalog(str(path), None, "", found.problem),))
+    return parse(found.value, str(path)) if found.value else Catalog({}, {}, ())
+
+
+@functools.lru_cache(maxsize=2)
+def parse(text: str, source: str) -> Catalog:
+    """A models.toml; the same text is parsed once."""
     try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadCatalog(source, None, "", str(error)) from None
+        tables = state.parse_toml(text)
+    except state.Damaged as error:
+        return Catalog({}, {}, (BadCatalog(source, None, "", str(error)),))
     words = tables.pop("quality", {})
-    specs = {name: _spec(_Table(name, table, text, source)) for name, table in tables.items()}
-    return specs, {str(quant): str(word) for quant, word in words.items()} if isinstance(
-        words, dict
-    ) else {}
+    specs: dict[str, ModelSpec] = {}
+    wrong: list[BadCatalog] = []
+    for name, table in tables.items():
+        searched = text if len(wrong) < _PROBLEMS_WITH_A_LINE else ""
+        try:
+            specs[name] = _spec(Table(name, table, functools.partial(line_of, searched), source))
+        except BadCatalog as error:
+            wrong.append(error)
+    quality = words if state.fits(words, dict) else {}
+    return Catalog(
+        specs,
+        {quant: word for quant, word in quality.items() if isinstance(word, str)},
+        tuple(wrong),
+    )
 
 
-class _Table:
-    """One table of the file, whose fields are taken with a check; errors name the line."""
-
-    def __init__(
-        self, name: str, table: object, text: str, source: str, line: int | None = None
-    ) -> None:
-        self.name, self._text, self.source, self._outer_line = name, text, source, line
-        if not isinstance(table, dict):
-            raise BadCatalog(
-                source, self._line(""), name, "has to be a table, [name] with its fields below"
-            )
-        self._table: Mapping[str, Any] = table
-
-    def text(self, key: str, default: str | None = None) -> str:
-        value = self._take(key, default)
-        return value if isinstance(value, str) else self.refuse(key, "has to be text in quotes")
-
-    def whole(self, key: str, default: int | None = None) -> int:
-        value = self._take(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            self.refuse(key, "has to be a whole number")
-        return int(value)
-
-    def flag(self, key: str) -> bool:
-        value = self._take(key, False)
-        return value if isinstance(value, bool) else self.refuse(key, "has to be true or false")
-
-    def texts(self, key: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        value = self._take(key, default)
-        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-            self.refuse(key, "has to be a list of texts")
-        return tuple(value)
-
-    def table(self, key: str, default: Mapping[str, Any] | None = None) -> _Table:
-        value = self._take(key, default)
-        if not isinstance(value, dict):
-            self.refuse(key, "has to be a table")
-        return _Table(f"{self.name}.{key}", value, self._text, self.source, self._line(key))
-
-    def items(self) -> Mapping[str, Any]:
-        return self._table
-
-    def refuse(self, key: str, problem: str) -> Any:
-        raise BadCatalog(self.source, self._line(key), f"{self.name}.{key}", problem)
-
-    def _take(self, key: str, default: Any) -> Any:
-        if key not in self._table and default is None:
-            self.refuse(key, "is missing")
-        return self._table.get(key, default)
-
-    def _line(self, key: str) -> int | None:
-        """The line of a field, else of its table's header; tomllib does not tell, so the text is searched."""
-        inside, found = False, self._outer_line
-        for number, line in enumerate(self._text.splitlines(), 1):
-            if header := re.fullmatch(r"\s*\[([^\[\]]+)\]\s*(#.*)?", line):
-                inside = header[1].replace('"', "").replace(" ", "") == self.name
-                found = number if inside else found
-            elif inside and key and re.match(rf"\s*\"?{re.escape(key)}\"?\s*=", line):
-                return number
-        return found
-
-
-def _spec(table: _Table) -> ModelSpec:
+def _spec(table: Table) -> ModelSpec:
     built_in = table.flag("built_in")
     quants = {}
     for name in table.table("quants").items():
@@ -252,10 +249,6 @@ def _spec(table: _Table) -> ModelSpec:
     default = table.text("default", next(iter(quants)))
     if default not in quants:
         table.refuse("default", f"has to be one of {', '.join(quants)}")
-    scores = table.table("scores", {})
-    for name, value in scores.items().items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            scores.refuse(name, "has to be a number")
     return ModelSpec(
         name=table.name,
         aliases=tuple(alias.lower() for alias in table.texts("aliases", ())),
@@ -267,16 +260,33 @@ def _spec(table: _Table) -> ModelSpec:
         else None,
         context=table.whole("context", 0),
         format=table.text("format", "template"),
-        scores={name: float(value) for name, value in scores.items().items()},
+        scores=table.table("scores", {}).numbers(),
         quants=quants,
         default_quant=default,
         built_in=built_in,
         bare_questions=table.flag("bare_questions"),
+        thinks=table.flag("thinks"),
+        sampling=_sampling(table.table("sampling", {})),
         source=table.source,
     )
 
 
-def _dimensions(table: _Table, context: int) -> Shape:
+def _sampling(table: Table) -> dict[str, float]:
+    values = table.numbers()
+    for key, value in values.items():
+        if key not in _SAMPLING:
+            table.refuse(key, f"is no sampling setting; known are {', '.join(_SAMPLING)}")
+        if not 0 <= value <= _SAMPLING[key] or (key == "top_p" and not value):
+            table.refuse(key, f"has to be from 0 to {_SAMPLING[key]:g}")
+        if key == "top_k" and value != int(value):
+            table.refuse(key, "has to be a whole number")
+    return values
+
+
+def _dimensions(table: Table, context: int) -> Shape:
+    for key in _DIMENSIONS:
+        if not 1 <= table.whole(key) <= _MOST_OF_A_SHAPE:
+            table.refuse(key, f"has to be from 1 to {_MOST_OF_A_SHAPE}")
     layers, heads, kv_heads, head_dim, hidden, feed_forward, vocab = (
         table.whole(key) for key in _DIMENSIONS
     )
@@ -295,10 +305,12 @@ def _dimensions(table: _Table, context: int) -> Shape:
     )
 
 
-def _quant(name: str, table: _Table, built_in: bool) -> Quant:
+def _quant(name: str, table: Table, built_in: bool) -> Quant:
     files, sha256 = table.texts("files"), table.texts("sha256", ())
     if not files or not all(is_safe(file) for file in files):
         table.refuse("files", "has to list .gguf files by plain names, without .. and not absolute")
+    if len({Path(file).name for file in files}) < len(files):
+        table.refuse("files", "has two files of one name")
     if len(files) > 1 and not all(_SHARD.search(file) for file in files):
         table.refuse(
             "files",

@@ -11,9 +11,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+
+from minireason.host import files, state
 
 _SIMD = "avx avx2 avx_vnni avx512f avx512_vnni avx512_bf16 amx_int8 fma f16c asimd asimddp i8mm sve"
 _WHEELS = "https://abetlen.github.io/llama-cpp-python/whl"
@@ -79,18 +82,14 @@ def unusable_gpus(usable: Sequence[Gpu]) -> tuple[tuple[str, str], ...]:
 def bandwidth(cache: Path) -> float:
     """What `measure_bandwidth` gives, measured once and kept in the JSON file `cache`, for as long as the cores stay the same."""
     cores = _cores()
-    try:
-        known = json.loads(cache.read_text("utf-8"))
-        if known["cores"] == cores and known["bytes_per_s"] > 0:
-            return float(known["bytes_per_s"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # measured again
+    known = state.read_json(cache, {"cores": int, "bytes_per_s": float}).value
+    if known and known["cores"] == cores and known["bytes_per_s"] > 0:
+        return float(known["bytes_per_s"])
     measured = measure_bandwidth()
-    try:
+    noted = json.dumps({"cores": cores, "bytes_per_s": round(measured)})
+    with suppress(OSError):  # it is measured again the next time
         cache.parent.mkdir(parents=True, exist_ok=True)
-        cache.write_text(json.dumps({"cores": cores, "bytes_per_s": round(measured)}))
-    except OSError:
-        pass  # and again the next time
+        files.write_whole(cache, noted.encode())
     return measured
 
 

@@ -6,8 +6,9 @@ a kill and never hashes what it got. It is imported late, because that takes a t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 _KEPT = "what was fetched is kept, pull again."
+_MOST_BYTES = 2**50
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
+_WHOLE = re.compile(
+    r"\d{1,18}", re.ASCII
+)  # int() and isdigit() also take ² and other scripts' digits
 _MEANINGS = {
     401: "the Hub wants a token for it: run `hf auth login` or set HF_TOKEN",
     403: "access is not granted: accept the licence on its page and use your token (`hf auth login` or HF_TOKEN)",
@@ -41,6 +48,37 @@ class RemoteFile:
     sha256: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a response says of the bytes in it: they begin at `start`, and the file has `total`.
+
+    None is what it does not say, or says in a way that makes no sense. `etag` changes with the content, "" where there is
+    none; `partial` answers hold a part of the file, others all of it.
+    """
+
+    start: int | None
+    total: int | None
+    etag: str
+    partial: bool
+
+    @classmethod
+    def of(cls, response: httpx2.Response) -> Answer:
+        """Read a response's head."""
+        said = response.headers.get("Content-Length", "")
+        length = int(said) if _WHOLE.fullmatch(said) else None
+        etag = response.headers.get("ETag", "").removeprefix("W/").strip('"')
+        if response.status_code != 206:
+            return cls(0, length, etag, partial=False)
+        part = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if not part:
+            return cls(None, None, etag, partial=True)
+        start, end = int(part[1]), int(part[2])
+        total = None if part[3] == "*" else int(part[3])
+        if length is not None and length != end - start + 1:
+            return cls(None, total, etag, partial=True)
+        return cls(start, total, etag, partial=True)
+
+
 class TryAgain(Exception):
     """The connection or the server failed in a way that may pass; `error` is what to raise if it does not."""
 
@@ -55,17 +93,17 @@ def describe(repo: str, file: str, revision: str | None) -> RemoteFile:
 
     with translated(f"{repo}/{file}"):
         url = huggingface_hub.hf_hub_url(repo, file, revision=revision)
-        found = huggingface_hub.get_hf_file_metadata(
-            url, token=huggingface_hub.get_token(), timeout=timeout_s()
-        )
-    if not found.size or not found.etag:
+        with _sane(f"{repo}/{file}"):
+            found = huggingface_hub.get_hf_file_metadata(
+                url, token=huggingface_hub.get_token(), timeout=timeout_s()
+            )
+    if not found.size or not 0 < found.size < _MOST_BYTES or not found.etag:
         raise DownloadFailed(
             f"{repo}/{file}: the server does not say how long the file is, so it can't be fetched safely."
         )
     pinned = huggingface_hub.hf_hub_url(repo, file, revision=found.commit_hash or revision)
-    return RemoteFile(
-        repo, file, pinned, found.size, found.etag, found.etag if len(found.etag) == 64 else None
-    )
+    sha256 = found.etag if _SHA256.fullmatch(found.etag) else None
+    return RemoteFile(repo, file, pinned, found.size, found.etag, sha256)
 
 
 @contextmanager
@@ -78,12 +116,26 @@ def ranged(remote: RemoteFile, start: int) -> Iterator[httpx2.Response]:
         headers["Authorization"] = f"Bearer {token}"
     if start:
         headers["Range"] = f"bytes={start}-"
-    with (
-        translated(f"{remote.repo}/{remote.file}"),
-        get_session().stream("GET", remote.url, headers=headers, timeout=timeout_s()) as response,
-    ):
+    what = f"{remote.repo}/{remote.file}"
+    with translated(what), ExitStack() as open_until_read:
+        with _sane(what):
+            asked = get_session().stream("GET", remote.url, headers=headers, timeout=timeout_s())
+            response = open_until_read.enter_context(asked)
         response.raise_for_status()
         yield response
+
+
+@contextmanager
+def _sane(what: str) -> Iterator[None]:
+    """Say so where the head of an answer cannot be understood: an address that is none, a length that is no number."""
+    import httpx2
+
+    try:
+        yield
+    except (httpx2.InvalidURL, ValueError) as error:
+        raise DownloadFailed(
+            f"{what}: the server's answer makes no sense ({_first_line(error)}); check HF_ENDPOINT and your proxy."
+        ) from None
 
 
 def timeout_s() -> float:
@@ -142,7 +194,7 @@ def _for_status(what: str, response: httpx2.Response) -> Exception:
     if status not in RETRIED_STATUS:
         return error
     wait = response.headers.get("Retry-After", "")
-    return TryAgain(error, float(wait) if wait.isdigit() else 0.0)
+    return TryAgain(error, float(wait) if _WHOLE.fullmatch(wait) else 0.0)
 
 
 def _first_line(error: Exception) -> str:

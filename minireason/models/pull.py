@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from minireason.errors import ChecksumMismatch, DiskFull, ModelFileError, NotInstalled, UsageError
+from minireason.host import files
 from minireason.models import catalog, download, gguf, places, reuse, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.hub import RemoteFile
@@ -47,27 +48,22 @@ def pull(
     incoming = places.models_dir() / ".incoming"
     try:
         incoming.mkdir(parents=True, exist_ok=True)
+        with _alone(incoming / f"{_digest(store.source(quant), *quant.files)}.lock", watch):
+            if store.installed_file(spec, quant):
+                return None
+            if found := reuse.find(quant):
+                watch.step(f"checking the file that {found.tool} has: {found.path}")
+                return _adopt(spec, quant, found, open_once, watch)
+            return _download(spec, quant, incoming, open_once, watch)
     except OSError as error:
         raise store.cannot_write(places.models_dir(), error) from None
-    with _alone(
-        incoming / f"{quant.repo.replace('/', '--')}--{Path(quant.files[0]).name}.lock", watch
-    ):
-        if store.installed_file(spec, quant):
-            return None
-        if found := reuse.find(quant):
-            watch.step(f"checking the file that {found.tool} has: {found.path}")
-            return _adopt(spec, quant, found, open_once, watch)
-        try:
-            return _download(spec, quant, incoming, open_once, watch)
-        except OSError as error:
-            raise store.cannot_write(places.models_dir(), error) from None
 
 
 def import_file(
     path: Path, name: str | None, open_once: Callable[[Path], None], watch: Watch
 ) -> Manifest:
     """Give a local GGUF a name and use it where it lies; raises NotInstalled, ModelFileError, UsageError or StoreError."""
-    if not path.is_file():
+    if not files.is_file(path):
         raise NotInstalled(f"There is no file {path}; check the path.", path.parent)
     gguf.check(path)
     chosen = (name or path.stem).lower().replace(" ", "-")
@@ -78,13 +74,13 @@ def import_file(
     if any(chosen in (spec.name, *spec.aliases) for spec in catalog.load()):
         raise UsageError(f"{chosen} is a model of the catalogue; give another name: --name NAME.")
     open_once(path)
-    files = []
+    stored = []
     for shard in gguf.shards(path):
         size = shard.stat().st_size
         watch.step(f"hashing {shard.name}")
         hashed = download.sha256(shard, watch.of(size))
-        files.append(StoredFile(str(shard.absolute()), size, hashed))
-    manifest = Manifest(chosen, "", tuple(files), f"imported from {path.absolute()}")
+        stored.append(StoredFile(str(shard.absolute()), size, hashed))
+    manifest = Manifest(chosen, "", tuple(stored), f"imported from {path.absolute()}")
     store.note(manifest)
     return manifest
 
@@ -143,26 +139,27 @@ def _download(
                 "the Hub has another file than the catalogue; nothing was fetched.",
             )
     # named after what the server says the files are, but never by the server: other content starts afresh
-    folder = (
-        incoming
-        / hashlib.sha256(" ".join(remote.etag for remote in remotes).encode()).hexdigest()[:32]
-    )
+    folder = incoming / _digest(*(remote.etag for remote in remotes))
     folder.mkdir(exist_ok=True)
     _check_space(remotes, folder)
     total, before = sum(remote.bytes for remote in remotes), 0
-    stored: list[StoredFile] = []
+    fetched: list[StoredFile] = []
     for remote, pin in zip(remotes, pins, strict=True):
         watch.step(f"fetching {Path(remote.file).name}")
-        hashed = _fetch(remote, folder, download.after(before, watch.of(total)))
-        if pin and hashed != pin:
-            (folder / Path(remote.file).name).unlink()
-            raise ChecksumMismatch(
-                Path(remote.file).name, pin, hashed, "nothing was installed; pull again."
-            )
-        stored.append(StoredFile(str(store.place(spec, quant, remote.file)), remote.bytes, hashed))
+        part = download.Part.of(folder, remote)
+        hashed = download.fetch(remote, part, download.after(before, watch.of(total)))
+        if not pin:
+            watch.step(f"no hash is published for {remote.file}; reading it again from the disk")
+        expected = pin or download.sha256(part.path, watch.of(remote.bytes))
+        if hashed != expected:
+            part.drop()
+            name = Path(remote.file).name
+            raise ChecksumMismatch(name, expected, hashed, "nothing was installed; pull again.")
+        part.finish()
+        fetched.append(StoredFile(str(part.whole), remote.bytes, hashed))
         before += remote.bytes
     watch.step("checking the model")
-    first = folder / Path(remotes[0].file).name
+    first = Path(fetched[0].path)
     try:
         gguf.check(first)
         open_once(first)
@@ -170,23 +167,26 @@ def _download(
     except ModelFileError:
         shutil.rmtree(folder)
         raise
-    for file in stored:
-        Path(file.path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / Path(file.path).name).replace(file.path)
+    stored = _moved(fetched, store.place(spec, quant, remotes[0].file))
     shutil.rmtree(folder)
     store.remember_opened(Path(stored[0].path), repack=repacked)
-    return _noted(spec, quant, stored, f"{quant.repo}@{quant.revision or 'main'}")
+    return _noted(spec, quant, stored, store.source(quant), vouched=all(pins))
 
 
-def _fetch(remote: RemoteFile, folder: Path, on_bytes: Callable[[int], None]) -> str:
-    """Complete a file in the folder and return its sha256; while it is not, its name ends in .part."""
-    whole = folder / Path(remote.file).name
-    part = whole.with_name(f"{whole.name}.part")
-    if whole.exists():
-        whole.replace(part)
-    hashed = download.fetch(remote, part, on_bytes)
-    part.replace(whole)
-    return hashed
+def _moved(fetched: Sequence[StoredFile], place: Path) -> list[StoredFile]:
+    """Move whole, checked files to where they belong: all parts of a model beside the first."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    stored = []
+    for file in fetched:
+        target = place.with_name(Path(file.path).name)
+        Path(file.path).replace(target)
+        stored.append(replace(file, path=str(target)))
+    return stored
+
+
+def _digest(*names: str) -> str:
+    """A file's name, of one length, for names of any length and origin."""
+    return hashlib.sha256(" ".join(names).encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def _check_space(remotes: list[RemoteFile], folder: Path) -> None:
@@ -197,8 +197,10 @@ def _check_space(remotes: list[RemoteFile], folder: Path) -> None:
         raise DiskFull(places.models_dir(), needed, free)
 
 
-def _noted(spec: ModelSpec, quant: Quant, files: list[StoredFile], source: str) -> Manifest:
-    name = store.label(spec, quant)
-    manifest = Manifest(spec.name, quant.name if name != spec.name else "", tuple(files), source)
+def _noted(
+    spec: ModelSpec, quant: Quant, stored: list[StoredFile], source: str, *, vouched: bool = True
+) -> Manifest:
+    name = quant.name if store.label(spec, quant) != spec.name else ""
+    manifest = Manifest(spec.name, name, tuple(stored), source, vouched=vouched)
     store.note(manifest)
     return manifest

@@ -6,16 +6,19 @@ models/<publisher>/<repository>/<file>.
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from minireason.host import files, state
 from minireason.models import places
 from minireason.models.catalog import Quant
 
 _OLLAMA_MODEL = "application/vnd.ollama.image.model"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_OLLAMA_MANIFEST = {"layers": [{"mediaType": str}]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +61,13 @@ def ollama() -> Iterator[Found]:
     ]
     for home in (Path(entry) for entry in homes if entry):
         for manifest in _files(home / "manifests", "*"):
-            try:
-                layers = json.loads(manifest.read_text("utf-8"))["layers"]
-                digests = [
-                    str(layer["digest"]) for layer in layers if layer["mediaType"] == _OLLAMA_MODEL
-                ]
-            except (OSError, ValueError, KeyError, TypeError):
-                continue
-            for digest in digests:
-                sha256 = digest.removeprefix("sha256:")
+            known = state.read_json(manifest, _OLLAMA_MANIFEST).value or {"layers": []}
+            for layer in known["layers"]:
+                sha256 = str(layer.get("digest", "")).removeprefix("sha256:")
+                if layer["mediaType"] != _OLLAMA_MODEL or not _SHA256.fullmatch(sha256):
+                    continue
                 blob = home / "blobs" / f"sha256-{sha256}"
-                if sha256.isalnum() and blob.is_file():
+                if blob.is_file():
                     yield Found("ollama", f"{manifest.parent.name}:{manifest.name}", blob, sha256)
 
 
@@ -91,13 +90,16 @@ def _in_hub_cache(quant: Quant) -> Path | None:
         return None
     if not Path(HF_HUB_CACHE).is_dir():
         return None
-    found = try_to_load_from_cache(quant.repo, quant.files[0], revision=quant.revision)
+    try:
+        found = try_to_load_from_cache(quant.repo, quant.files[0], revision=quant.revision)
+    except (OSError, ValueError):  # a name that the Hub does not allow
+        return None
     path = Path(found) if isinstance(found, str) else None
     return path if path and path.is_file() and places.models_dir() not in path.parents else None
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
     try:
-        return sorted(path for path in folder.rglob(pattern) if path.is_file())
+        return sorted(path for path in folder.rglob(pattern) if files.is_file(path))
     except OSError:
         return []

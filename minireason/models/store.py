@@ -1,7 +1,6 @@
 """What is installed: model files, and for each a manifest that says what it is and where it came from.
 
-A manifest is a small JSON file of its own, replaced in one step, so that a crash can cost one at most; a file without
-one (put there by hand) works as well. Files of other tools are used where they lie and never touched.
+A file without a manifest (put there by hand) works as well. Files of other tools are used where they lie and never touched.
 """
 
 from __future__ import annotations
@@ -10,16 +9,22 @@ import difflib
 import hashlib
 import json
 import os
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from urllib.parse import quote
 
-from minireason.errors import ChecksumMismatch, NotInstalled, StoreError, UnknownModel, UsageError
+from minireason.errors import ChecksumMismatch, NotInstalled, UnknownModel, UsageError
+from minireason.host import files, state
 from minireason.models import catalog, download, gguf, reuse
 from minireason.models.catalog import ModelSpec, Quant
+from minireason.models.manifests import Manifest as Manifest
+from minireason.models.manifests import StoredFile as StoredFile
+from minireason.models.manifests import cannot_write as cannot_write
+from minireason.models.manifests import damaged_manifests as damaged_manifests
+from minireason.models.manifests import manifest_path
+from minireason.models.manifests import manifests as manifests
+from minireason.models.manifests import note as note
 from minireason.models.places import data_dir, expanded, models_dir
 
 
@@ -32,40 +37,15 @@ class ModelFile:
     trusted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """One file of an installed model; `sha256` is what it had when it was installed."""
-
-    path: str
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """An installed model: `name` and `quant` as it is asked for, `source` where it came from, `date` in UTC."""
-
-    name: str
-    quant: str
-    files: tuple[StoredFile, ...]
-    source: str
-    date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-
-    @property
-    def label(self) -> str:
-        return f"{self.name}:{self.quant}" if self.quant else self.name
-
-    @property
-    def path(self) -> Path:
-        return Path(self.files[0].path)
-
-
 def is_path(model: str) -> bool:
     """Whether a model argument means a file: it ends in .gguf, has a separator, or names an existing file."""
     if model.startswith(catalog.HUB_PREFIX):
         return False
     return (
-        model.lower().endswith(".gguf") or "/" in model or os.sep in model or Path(model).is_file()
+        model.lower().endswith(".gguf")
+        or "/" in model
+        or os.sep in model
+        or files.is_file(Path(model))
     )
 
 
@@ -76,14 +56,14 @@ def find(model: str) -> ModelFile:
     """
     if is_path(model):
         path = expanded(model)
-        if not path.exists():
+        if not os.path.exists(path):  # False, and no error, for a path that no system allows
             raise NotInstalled(
                 f"There is no file {path}; check the path, or name a model of the catalogue such as r1-7b.",
                 path.parent,
             )
         return ModelFile(path, path.name)
     for manifest in manifests():
-        if model.lower() == manifest.label.lower() and manifest.path.is_file():
+        if model.lower() == manifest.label.lower() and files.is_file(manifest.path):
             return ModelFile(manifest.path, manifest.label)
     spec, quant = find_spec(model)
     found = installed_file(spec, quant)
@@ -93,7 +73,7 @@ def find(model: str) -> ModelFile:
             return ModelFile(other.path, label(spec, chosen))
         message = (
             f"{spec.name} is not installed; fetch it with: minireason pull {model} "
-            f"(or put {Path(chosen.files[0]).name} into {models_dir()})."
+            f"(or put {Path(chosen.files[0]).name} into {place(spec, chosen, chosen.files[0]).parent})."
         )
         raise NotInstalled(message, models_dir())
     return found
@@ -118,73 +98,101 @@ def label(spec: ModelSpec, quant: Quant) -> str:
     )
 
 
-def installed_file(spec: ModelSpec, quant: Quant | None) -> ModelFile | None:
-    """The installed file of a model: of the quant named, else of its default or any other."""
+def installed_file(
+    spec: ModelSpec, quant: Quant | None, noted: Sequence[Manifest] | None = None
+) -> ModelFile | None:
+    """The installed file of a model: of the quant named, else of its default or any other.
+
+    `noted` are the manifests, for a caller that asks for many models and has read them.
+    """
     if spec.built_in:
         name = spec.quants[spec.default_quant].files[0]
         return ModelFile(
             Path(str(resources.files("minireason.tiny").joinpath(name))), spec.name, trusted=True
         )
+    noted = manifests() if noted is None else noted
     default = spec.quants[spec.default_quant]
     order = (
         [quant]
         if quant
         else [default, *(other for other in spec.quants.values() if other is not default)]
     )
-    noted = {manifest.label: manifest.path for manifest in manifests()}
     for candidate in order:
-        path = noted.get(label(spec, candidate), place(spec, candidate, candidate.files[0]))
-        if path.is_file():
-            return ModelFile(path, label(spec, candidate))
+        for path in _candidates(spec, candidate, noted):
+            if files.is_file(path):
+                return ModelFile(path, label(spec, candidate))
     return None
 
 
-def place(spec: ModelSpec, quant: Quant, file: str) -> Path:
-    """Where a file of the catalogue is put: by its own name; one of hf:... under its repository's name."""
-    folder = (
-        models_dir() / quant.repo.replace("/", "--")
-        if spec.name.startswith(catalog.HUB_PREFIX)
-        else models_dir()
-    )
-    return folder / Path(file).name
+def _candidates(spec: ModelSpec, quant: Quant, noted: Sequence[Manifest]) -> list[Path]:
+    """Where the first file of a quant may be: as noted, else where it is put today, else where it was put before.
+
+    A file that was noted under another name is that model's, unless it came from the same place.
+    """
+    name = label(spec, quant)
+    for manifest in reversed(noted):
+        if manifest.label == name:
+            return [manifest.path]
+    own = place(spec, quant, quant.files[0], noted)
+    if spec.name.startswith(catalog.HUB_PREFIX) and files.is_file(manifest_path(name)):
+        return [own, _old_place(quant)]  # its manifest is damaged, but it was installed
+    return [own]
+
+
+def place(
+    spec: ModelSpec, quant: Quant, file: str, noted: Sequence[Manifest] | None = None
+) -> Path:
+    """Where a file is put: one of the catalogue by its own name in the models directory, one of hf:... under its repository.
+
+    The whole name counts: revision and folders are part of the place, and where another model has the place already (one of
+    the catalogue with a file of the same name, or one that minireason 0.1.0 put there), the file goes beside it.
+    """
+    folder = models_dir() / quant.repo.replace("/", "--")
+    if not spec.name.startswith(catalog.HUB_PREFIX):
+        own = models_dir() / Path(file).name
+    elif quant.revision:
+        own = folder.with_name(f"{folder.name}@{quant.revision}") / file
+    else:
+        own = folder / file
+    owner = _owners(manifests() if noted is None else noted).get(str(own.absolute()))
+    if owner is None or owner.label == label(spec, quant) or _is_same(owner, spec, quant, file):
+        return own
+    return folder.with_name(f"{folder.name}@{quant.revision or 'main'}") / file
+
+
+def _is_same(owner: Manifest, spec: ModelSpec, quant: Quant, file: str) -> bool:
+    """Whether another name's file is this very file, as far as its manifest tells: it does not say the folders."""
+    hub = catalog.HUB_PREFIX
+    named = any(name.startswith(hub) for name in (owner.name, spec.name))
+    return not named and "/" not in file and owner.source == source(quant)
+
+
+def source(quant: Quant) -> str:
+    """Where a quant comes from, as its manifest says."""
+    return f"{quant.repo}@{quant.revision or 'main'}"
+
+
+def _owners(noted: Sequence[Manifest]) -> dict[str, Manifest]:
+    """Whose each noted file is, by its absolute path."""
+    return {
+        str(Path(stored.path).absolute()): manifest
+        for manifest in noted
+        for stored in manifest.files
+    }
+
+
+def _old_place(quant: Quant) -> Path:
+    """Where a file of hf:... was put by minireason 0.1.0: without its folders and revision."""
+    return models_dir() / quant.repo.replace("/", "--") / Path(quant.files[0]).name
 
 
 def installed() -> list[tuple[ModelSpec, ModelFile]]:
     """Every named model with a file on this machine, the one with the most parameters first, built-in ones left out."""
+    noted = manifests()
     specs = sorted(
         (spec for spec in catalog.load() if not spec.built_in), key=lambda spec: -spec.params
     )
-    return [(spec, file) for spec in specs if (file := installed_file(spec, None))]
-
-
-def manifests() -> list[Manifest]:
-    """What the manifests say, oldest first; one that is damaged is left out (see `damaged_manifests`)."""
-    read = (_read_manifest(path) for path in _manifest_files())
-    return sorted((manifest for manifest in read if manifest), key=lambda manifest: manifest.date)
-
-
-def damaged_manifests() -> list[Path]:
-    """Manifests that cannot be read; pulling or importing the model again mends them."""
-    return [path for path in _manifest_files() if _read_manifest(path) is None]
-
-
-def note(manifest: Manifest) -> None:
-    """Write a manifest in one step; raises StoreError."""
-    path = _manifest_dir() / f"{quote(manifest.label, safe='')}.json"
-    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(asdict(manifest), indent=1), "utf-8")
-        draft.replace(path)
-    except OSError as error:
-        raise cannot_write(path.parent, error) from None
-
-
-def cannot_write(folder: Path, error: OSError) -> StoreError:
-    """What to say when the data directory can't be written."""
-    return StoreError(
-        f"{folder} cannot be written ({error.strerror or error}); set MINIREASON_HOME to a directory of yours."
-    )
+    return [(spec, file) for spec in specs if (file := installed_file(spec, None, noted))]
 
 
 def remove(model: str) -> tuple[str, int]:
@@ -197,15 +205,23 @@ def remove(model: str) -> tuple[str, int]:
         raise UsageError(
             f"{model} is not an installed model; built-in models and files given by a path are not removed."
         )
-    manifest = next((entry for entry in manifests() if entry.label == file.label), None)
+    noted = manifests()
+    manifest = next((entry for entry in noted if entry.label == file.label), None)
     paths = [Path(stored.path) for stored in manifest.files] if manifest else [file.path]
-    ours = [path for path in paths if models_dir().absolute() in path.absolute().parents]
-    freed = sum(path.stat().st_size for path in ours if path.is_file() and not path.is_symlink())
+    kept = _owners([entry for entry in noted if entry is not manifest])
+    ours = [
+        path
+        for path in paths
+        if models_dir().absolute() in path.absolute().parents and str(path.absolute()) not in kept
+    ]
+    freed = sum(
+        path.stat().st_size for path in ours if files.is_file(path) and not path.is_symlink()
+    )
     try:
         for path in ours:
-            path.unlink(missing_ok=True)
-        if manifest:
-            (_manifest_dir() / f"{quote(manifest.label, safe='')}.json").unlink(missing_ok=True)
+            if os.path.lexists(path):
+                path.unlink()
+        manifest_path(file.label).unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(models_dir(), error) from None
     return file.label, freed
@@ -216,7 +232,7 @@ def verify(manifest: Manifest, on_bytes: Callable[[int], None] = lambda have: No
     before = 0
     for stored in manifest.files:
         path = Path(stored.path)
-        if not path.is_file():
+        if not files.is_file(path):
             raise NotInstalled(
                 f"{path} is gone; minireason rm {manifest.label}, then get it again.", path.parent
             )
@@ -261,53 +277,13 @@ def remember_opened(path: Path, *, repack: bool = False) -> None:
         return
 
 
-def _manifest_dir() -> Path:
-    return data_dir() / "manifests"
-
-
-def _manifest_files() -> list[Path]:
-    try:
-        return sorted(_manifest_dir().glob("*.json"))
-    except OSError:
-        return []
-
-
-def _read_manifest(path: Path) -> Manifest | None:
-    try:
-        entry = json.loads(path.read_text("utf-8"))
-        files = tuple(
-            StoredFile(str(file["path"]), int(file["bytes"]), str(file["sha256"]))
-            for file in entry["files"]
-        )
-        return (
-            Manifest(
-                str(entry["name"]),
-                str(entry["quant"]),
-                files,
-                str(entry["source"]),
-                str(entry["date"]),
-            )
-            if files
-            else None
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 def _opened_file() -> Path:
     return data_dir() / "opened.json"
 
 
 def _opened() -> list[list[str | int]]:
-    try:
-        entries = json.loads(_opened_file().read_text("utf-8"))
-    except (OSError, ValueError):
-        return []
-    return (
-        [entry for entry in entries if isinstance(entry, list) and len(entry) == 4]
-        if isinstance(entries, list)
-        else []
-    )
+    entries = state.read_json(_opened_file(), [list]).value or []
+    return [entry for entry in entries if len(entry) == 4]
 
 
 def _identity(path: Path) -> list[str | int]:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from minireason.errors import UsageError
+from minireason.errors import ContextFull, UsageError
 from minireason.events import Message
+from minireason.reasoning.length import PIECE_CHARS, surely_over
 from minireason.reasoning.template import TemplateError, render_all
 from minireason.reasoning.think import CLOSE, OPEN, State, Tags
 
@@ -104,11 +105,26 @@ def without_thinking(content: str) -> str:
     return "" if answer.startswith(OPEN) else answer
 
 
+def _content_of(message: Message) -> str:
+    """A message's content as a prompt has it."""
+    content = message["content"]
+    return without_thinking(content) if message["role"] == "assistant" else content
+
+
 class PromptEncoder:
-    """Encodes conversations for one model; `template` is the model file's own."""
+    """Encodes conversations for one model; `template` is the model file's own.
+
+    `thinks` says that the model is known to think, which a template says only where it opens a thought or drops old ones.
+    """
 
     def __init__(
-        self, vocabulary: Vocabulary, template: str, bos_text: str = "", eos_text: str = ""
+        self,
+        vocabulary: Vocabulary,
+        template: str,
+        bos_text: str = "",
+        eos_text: str = "",
+        *,
+        thinks: bool = False,
     ) -> None:
         self._vocabulary, self._template = vocabulary, template
         self._variables = {"bos_token": bos_text, "eos_token": eos_text}
@@ -118,17 +134,24 @@ class PromptEncoder:
         self.tags = Tags(special.get(OPEN), special.get(CLOSE))
         known = hashlib.sha256(template.encode()).hexdigest() in R1_TEMPLATES
         self._is_r1 = known and all(literal in special for literal in (_USER, _ASSISTANT, _END))
-        self.thinks = self._is_r1 or CLOSE in template
+        self.thinks = thinks or self._is_r1 or CLOSE in template
 
     def encode(
-        self, messages: Sequence[Message], *, thinking: bool = True, opened: bool = False
+        self,
+        messages: Sequence[Message],
+        *,
+        thinking: bool = True,
+        opened: bool = False,
+        n_ctx: int | None = None,
     ) -> Prompt:
         """The whole conversation up to where the model goes on; raises UsageError.
 
         With `thinking` the thought of an R1 distill is opened, `opened` that of any thinking model; without, an empty thought is
-        written for the model.
+        written for the model. With `n_ctx` one that is surely longer raises ContextFull, before it is encoded whole.
         """
         checked = check_messages(messages)
+        if n_ctx is not None and (tokens := self._surely_over(checked, n_ctx)):
+            raise ContextFull(tokens, n_ctx, estimated=True)
         ids = list(itertools.chain(*self._parts(checked)))
         if not self.thinks:
             return Prompt(ids, State.ANSWER, False)
@@ -139,6 +162,26 @@ class PromptEncoder:
         if self._is_r1 or (opened and not is_open):
             return Prompt(ids + self._tokens(f"{OPEN}\n"), State.THINKING, True)
         return Prompt(ids, State.THINKING if is_open else State.BEFORE, True)
+
+    def count(self, messages: Sequence[Message], at_most: int | None = None) -> int:
+        """How many tokens the whole conversation has; raises UsageError.
+
+        Where that is surely more than `at_most`, an estimate above it, which costs no more than so many tokens would.
+        """
+        try:
+            return len(self.encode(messages, n_ctx=at_most).ids)
+        except ContextFull as error:
+            return error.prompt_tokens
+
+    def _surely_over(self, messages: list[Message], most: int) -> int | None:
+        def encoded(text: str) -> Sequence[int]:
+            if len(text) < PIECE_CHARS:
+                return self._content(text)
+            return encode_text(
+                self._vocabulary, text
+            )  # a piece of a text, which will not come again
+
+        return surely_over([_content_of(message) for message in messages], encoded, most)
 
     def prefix(self, messages: Sequence[Message]) -> list[int]:
         """What every prompt begins with that goes on from these messages with another question; raises UsageError."""
@@ -173,12 +216,7 @@ class PromptEncoder:
         frame = self._r1_frame(roles) if self._is_r1 else self._template_frame(roles)
         parts: list[Sequence[int]] = []
         for before, message in zip(frame, messages, strict=False):
-            content = (
-                without_thinking(message["content"])
-                if message["role"] == "assistant"
-                else message["content"]
-            )
-            parts += [before, self._content(content)]
+            parts += [before, self._content(_content_of(message))]
         parts.append(frame[-1])
         bos = self._vocabulary.bos
         return parts if bos is None or parts[0][:1] == [bos] else [[bos], *parts]

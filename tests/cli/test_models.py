@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from minireason.models import places
-from tests.cli.run import assert_one_sentence, minireason
+from tests.cli.run import COMMAND, assert_one_sentence, minireason
 from tests.models.hub import Hub
 
 
@@ -117,13 +117,29 @@ def test_bad_input(arguments: tuple[str, ...], code: int, part: str, tmp_path: P
     assert_one_sentence(result, code, part)
 
 
-def test_a_malformed_catalogue_names_the_line(hub: Hub) -> None:
-    (places.config_dir() / "models.toml").write_text(
-        '[small]\nparams = "many"\n[small.quants.Q8_0]\nrepo = "a/b"\nfiles = ["x.gguf"]\n'
-    )
-    assert_one_sentence(
-        minireason("models"), 2, "models.toml, line 2: small.params has to be a whole number"
-    )
+def test_an_entry_that_makes_no_sense_names_its_line_and_costs_no_other_model(hub: Hub) -> None:
+    entry = '[small]\nparams = "many"\n[small.quants.Q8_0]\nrepo = "a/b"\nfiles = ["x.gguf"]\n'
+    good = '[good.quants.Q8_0]\nrepo = "a/b"\nfiles = ["y.gguf"]\n'
+    (places.config_dir() / "models.toml").write_text(entry + good)
+    problem = "models.toml, line 2: small.params has to be a whole number"
+    listed = minireason("models")
+    assert (listed.code, "good:Q8_0" in listed.out, "r1-7b" in listed.out) == (0, True, True)
+    assert problem in listed.err
+    assert_one_sentence(minireason("pull", "small"), 2, problem)
+    assert problem in minireason("doctor").out
+    assert minireason("show", "good").code == 0
+
+
+def test_a_pull_that_waited_for_another_ends_well(hub: Hub) -> None:
+    hub.pause_s = 0.1
+    command = [*COMMAND, "pull", "small", "--yes"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pulls = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    ends = [(*pull.communicate(timeout=120), pull.returncode) for pull in pulls]
+    assert [code for _, _, code in ends] == [0, 0], ends
+    assert all("is installed" in out for out, _, _ in ends)
+    assert any("another process" in err for _, err, _ in ends)
+    assert hub.sent_bytes == len(hub.files["some/repo/small.gguf"])
 
 
 def test_offline_says_so_at_once(hub: Hub) -> None:

@@ -19,12 +19,16 @@ class Hub:
     """The server and its knobs. `faults` are used up one for each request of bytes, in order:
 
     "drop:N" closes the connection after N bytes, "status:N" answers that, "stall" sends half and waits, "flip" changes a
-    byte, "norange" ignores the range, "more" sends too much, "" is none.
+    byte, "norange" ignores the range, "more" sends too much, "byte" sends one and breaks off, "etag:X" says another ETag,
+    "start:N" and "total:N" say another place and length in Content-Range, "" is none. `always` is the fault of every
+    request once they are used up; `location`, `size` and `retry_after` are what the server says instead of the truth.
     """
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files = files
         self.faults: list[str] = []
+        self.always = ""
+        self.location, self.size, self.retry_after = "", "", "0"
         self.head_statuses: list[int] = []
         self.loop = False
         self.etag = ""
@@ -81,16 +85,18 @@ class Hub:
             facts = {
                 "X-Repo-Commit": COMMIT,
                 "X-Linked-Etag": f'"{etag}"',
-                "X-Linked-Size": str(len(data)),
+                "X-Linked-Size": self.size or str(len(data)),
             }
-            self._redirect(request, f"http://localhost:{self._server.server_port}/cdn/{key}", facts)
+            cdn = f"http://localhost:{self._server.server_port}/cdn/{key}"
+            self._redirect(request, self.location or cdn, facts)
 
     def _status(
         self, request: BaseHTTPRequestHandler, status: int, headers: dict[str, str] | None = None
     ) -> None:
         request.send_response(status)
         for name, value in {"Content-Length": "0", **(headers or {})}.items():
-            request.send_header(name, value)
+            # as a server may send it, in any bytes
+            request.send_header(name, value.encode("utf-8").decode("latin-1"))
         request.end_headers()
 
     def _redirect(
@@ -100,9 +106,9 @@ class Hub:
 
     def _bytes(self, request: BaseHTTPRequestHandler, data: bytes) -> None:
         self.cdn_authorizations.append(request.headers.get("Authorization"))
-        fault, _, number = (self.faults.pop(0) if self.faults else "").partition(":")
+        fault, _, number = (self.faults.pop(0) if self.faults else self.always).partition(":")
         if fault == "status":
-            self._status(request, int(number), {"Retry-After": "0"})
+            self._status(request, int(number), {"Retry-After": self.retry_after})
             return
         ranged = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range") or "")
         start = int(ranged[1]) if ranged and fault != "norange" else 0
@@ -113,10 +119,15 @@ class Hub:
             body += b"more"
         request.send_response(206 if start else 200)
         if start:
-            request.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+            first = int(number) if fault == "start" else start
+            total = number if fault == "total" else str(len(data))
+            request.send_header("Content-Range", f"bytes {first}-{first + len(body) - 1}/{total}")
+        etag = number if fault == "etag" else hashlib.sha256(data).hexdigest()
+        request.send_header("ETag", f'"{etag}"')
         request.send_header("Content-Length", str(len(body)))
         request.end_headers()
-        stop = {"drop": int(number or 0), "stall": len(body) // 2}.get(fault, len(body))
+        stops = {"stall": len(body) // 2, "byte": 1, "drop": int(number) if fault == "drop" else 0}
+        stop = stops.get(fault, len(body))
         for at in range(0, stop, 65536):
             chunk = body[at : min(at + 65536, stop)]
             try:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from minireason import UnknownModel
@@ -42,3 +44,27 @@ def test_unknown_names_say_the_nearest() -> None:
         catalog.find("gpt-99-ultra")
     with pytest.raises(UnknownModel, match="r1-7b:Q4_K_M"):
         catalog.find("r1-7b:Q9")
+
+
+@pytest.mark.parametrize(
+    ("name", "thinks", "sampling"),
+    [
+        ("vibethinker-1.5b", True, {"temperature": 1.0, "top_p": 0.95}),
+        ("vibethinker-3b", True, {"temperature": 1.0, "top_p": 0.95}),
+        ("openreasoning-1.5b", True, {}),
+        ("openreasoning-7b", True, {}),
+        ("openreasoning-14b", True, {}),
+        ("openthinker3-7b", True, {}),
+        ("qwen3-4b-thinking-2507", False, {"temperature": 0.6, "top_p": 0.95, "top_k": 20.0}),
+        ("r1-7b", False, {}),
+    ],
+)
+def test_models_of_today(name: str, thinks: bool, sampling: dict[str, float]) -> None:
+    """Those of Qwen2.5's plain template are known to think by their entry, and not by the template."""
+    spec, _ = catalog.find(name)
+    assert (spec.thinks, spec.sampling) == (thinks, sampling)
+    for quant in spec.quants.values():
+        assert catalog.thinks(f"{spec.name}:{quant.name}") is thinks
+        assert catalog.thinks(Path(quant.files[0]).name) is thinks
+        assert quant.approximate or quant.sha256, "an exact size comes with its hash"
+    assert not catalog.thinks("tiny")

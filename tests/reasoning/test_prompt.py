@@ -193,6 +193,15 @@ def test_template_of_a_model_that_opens_it() -> None:
     )
 
 
+def test_a_model_that_is_known_to_think_though_its_template_does_not_say_so() -> None:
+    encoder = PromptEncoder(Bytes(), CHATML, thinks=True)
+    asked = conversation(("user", "hi"))
+    assert encoder.thinks
+    assert encoder.encode(asked).start is State.BEFORE, "it opens its thought itself"
+    assert encoder.encode(asked, opened=True).start is State.THINKING
+    assert text_of(encoder.encode(asked, thinking=False).ids).endswith("<think>\n\n</think>\n\n")
+
+
 @pytest.mark.parametrize(
     "template",
     [

@@ -7,17 +7,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 from minireason.errors import SessionError
+from minireason.host import files
 from minireason.models import places
 from minireason.session import Session
 
 
 def write(session: Session, name: str) -> Path:
-    """Write markdown, or JSON for a name that ends in .json; never over another file. Raises SessionError."""
+    """Write markdown, or JSON for a name that ends in .json, for its owner's eyes; never over another file. Raises SessionError."""
     stem = session.path.stem if session.path else "session"
     path = places.expanded(name or f"{stem}.md")
     content = to_json(session) if path.suffix == ".json" else to_markdown(session)
     try:
-        with path.open("x", encoding="utf-8") as file:
+        with files.open_private(path) as file:
             file.write(content)
     except FileExistsError:
         raise SessionError(f"There is a file {path} already; give another name.") from None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+
 from minireason.errors import UsageError
+from minireason.host import files
 from minireason.models import places
 from minireason.reasoner import Reasoner
 
 _SAMPLE_CHARS = 100_000
-_MAX_BYTES = 2**30
+_MAX_BYTES = 64 * 2**20  # four bytes for each token of the largest context that can be asked for
 
 
 def read(name: str) -> tuple[str, str]:
@@ -16,18 +19,15 @@ def read(name: str) -> tuple[str, str]:
         raise UsageError("/file takes the path of a text file.")
     path = places.expanded(name.strip("\"'"))
     try:
-        if path.is_dir():
-            raise UsageError(f"{path} is a directory; name a file in it.")
-        if path.exists() and not path.is_file():
-            raise UsageError(f"{path} is not a file of a known length; name a text file.")
-        if path.stat().st_size > _MAX_BYTES:
-            raise UsageError(
-                f"{path} has {path.stat().st_size / 2**30:.1f} GiB and does not fit into any prompt."
-            )
-        raw = path.read_bytes()
+        raw = files.read_bytes(path, _MAX_BYTES)
     except FileNotFoundError:
         raise UsageError(f"There is no file {path}.") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path} is a directory; name a file in it.") from None
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            problem = f"{path} has more than {_MAX_BYTES // 2**20} MiB"
+            raise UsageError(f"{problem} and does not fit into any prompt.") from None
         raise UsageError(f"{path} cannot be read ({error.strerror}).") from None
     try:
         text = raw.decode("utf-8-sig")
