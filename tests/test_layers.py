@@ -15,9 +15,10 @@ ROOT = Path(minireason.__file__).parent
 WORDS = {"errors", "events", "settings", "solution"}
 ALLOWED = {
     **dict.fromkeys(WORDS, WORDS),
-    "models": WORDS,
-    "engine": WORDS,
-    "reasoning": WORDS,
+    "host": WORDS,
+    "models": WORDS | {"host"},
+    "engine": WORDS | {"host"},
+    "reasoning": WORDS | {"host"},
     "generation": WORDS | {"engine", "reasoning"},
     "stream": WORDS | {"engine", "generation"},
     "prefill": WORDS | {"engine", "reasoner"},

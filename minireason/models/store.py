@@ -20,6 +20,8 @@ from urllib.parse import quote
 from minireason.errors import ChecksumMismatch, NotInstalled, StoreError, UnknownModel, UsageError
 from minireason.models import catalog, download, gguf, reuse
 from minireason.models.catalog import ModelSpec, Quant
+from minireason.models.opened import remember_opened as remember_opened
+from minireason.models.opened import was_opened as was_opened
 from minireason.models.places import data_dir, expanded, models_dir
 
 
@@ -246,21 +248,6 @@ def fingerprint(file: ModelFile) -> str:
     return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
 
 
-def was_opened(path: Path, *, repack: bool = False) -> bool:
-    """Whether this very file (name, size and time of change) was opened without harm before, and its weights repacked if they will be."""
-    return any([*_identity(path), how] in _opened() for how in {repack, True})
-
-
-def remember_opened(path: Path, *, repack: bool = False) -> None:
-    """Note that a file was opened without harm; where nothing may be written, it is tried again next time."""
-    known = [entry for entry in _opened() if entry[0] != _identity(path)[0]]
-    try:
-        _opened_file().parent.mkdir(parents=True, exist_ok=True)
-        _opened_file().write_text(json.dumps([*known[-200:], [*_identity(path), repack]]))
-    except OSError:
-        return
-
-
 def _manifest_dir() -> Path:
     return data_dir() / "manifests"
 
@@ -292,24 +279,3 @@ def _read_manifest(path: Path) -> Manifest | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _opened_file() -> Path:
-    return data_dir() / "opened.json"
-
-
-def _opened() -> list[list[str | int]]:
-    try:
-        entries = json.loads(_opened_file().read_text("utf-8"))
-    except (OSError, ValueError):
-        return []
-    return (
-        [entry for entry in entries if isinstance(entry, list) and len(entry) == 4]
-        if isinstance(entries, list)
-        else []
-    )
-
-
-def _identity(path: Path) -> list[str | int]:
-    status = path.stat()
-    return [str(path.resolve()), status.st_size, status.st_mtime_ns]

@@ -1,0 +1,1 @@
+"""This machine: what the operating system gives and how it is used safely."""
