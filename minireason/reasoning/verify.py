@@ -81,7 +81,8 @@ class _Worker:
             self._stop()
             limits = child.Limits(DEADLINE_S, _MAX_MEMORY_BYTES)
             self._child = child.Child(__name__, limits=limits, bare=True, lasting=True)
-            self._child.line(_START_S)
+            while self._child.line(_START_S) != b"ready":
+                continue
         return self._child
 
     def _stop(self) -> None:
