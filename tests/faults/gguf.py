@@ -92,10 +92,10 @@ def use(path: Path) -> str:
         return "refused by its header"
     try:
         reasoner = minireason.load(path, n_threads=1, n_ctx=256)
-    except EngineError:
-        return "refused as not tried"
+    except EngineError as error:
+        return f"refused as not tried: {error}"
     except MinireasonError as error:
-        return f"refused by its trial ({type(error).__name__})"
+        return f"refused before or by its trial ({type(error).__name__})"
     with reasoner:
         try:
             for temperature in (0.0, 1.5):
@@ -136,10 +136,11 @@ def run(seconds: float, count: int, seed: int, kept: Path) -> Counter[str]:
             path.write_bytes(raw)
             outcome = worker.outcome(path)
             outcomes[outcome.partition(":")[0]] += 1
+            if ":" in outcome or outcome.startswith(BAD):
+                print(f"{seed}-{number} ({changed}): {outcome}", flush=True)
             if outcome.startswith(BAD):
                 kept.mkdir(parents=True, exist_ok=True)
                 (kept / f"{seed}-{number}.gguf").write_bytes(raw)
-                print(f"{outcome}: {changed}, {kept / f'{seed}-{number}.gguf'}", flush=True)
             number += 1
         worker.close()
     return outcomes
