@@ -18,7 +18,7 @@ from minireason.engine.scheduler import Scheduler
 from minireason.errors import BadSetting, DoesNotFit, EngineError, ModelFileError
 from minireason.events import Message, Reply, as_messages
 from minireason.generation import Generation
-from minireason.models import catalog, choose, fit, gguf, hardware, places, shape, store
+from minireason.models import catalog, choose, fit, gguf, hardware, opened, places, shape, store
 from minireason.models.fit import FitPlan
 from minireason.models.hardware import Gpu, Hardware
 from minireason.prefill import Prefill
@@ -83,20 +83,27 @@ def load(
 
 
 def open_once(path: Path, *, repack: bool | None = None) -> None:
-    """Open a file that was never opened before in a process of its own, where it can do no harm; raises ModelFileError.
+    """Use a file that was never used before in a process of its own, where it can do no harm.
 
-    `repack`: as it will be loaded, None: as it will be if nobody wishes otherwise.
+    `repack`: as it will be loaded, None: as it will be if nobody wishes otherwise. Raises ModelFileError, or EngineError if
+    it could not be tried.
     """
+    header = gguf.check(path)
     if repack is None:
         try:
-            repack = fit.plan(
-                path.name, shape.of(gguf.check(path)), machine(), LoadSettings()
-            ).repack
+            repack = fit.plan(path.name, shape.of(header), machine(), LoadSettings()).repack
         except DoesNotFit:
             repack = False
-    if not store.was_opened(path, repack=repack):
-        trial.run(path, repack=repack)
-        store.remember_opened(path, repack=repack)
+    identity = opened.identity(path)  # of what is tried, should it be replaced meanwhile
+    if opened.knows(identity, repack=repack):
+        return
+    trial.run(
+        path,
+        repack=repack,
+        weight_bytes=header.tensor_bytes,
+        template=header.chat_template or "",
+    )
+    opened.remember(identity, repack=repack)
 
 
 class Reasoner:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -75,7 +76,7 @@ class Model:
             vocab_only=vocab_only,
             progress_callback=callback,
         )
-        self._handle = C.llama_model_load_from_file(str(path).encode(), params)
+        self._handle = C.llama_model_load_from_file(os.fsencode(path), params)
         if interrupted:
             raise interrupted[0]
         if not self._handle:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import re
+import stat
 import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minireason.errors import ModelFileError
-
-Value = int | float | bool | str
+from minireason.models import numbers
+from minireason.models.numbers import Value
 
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
 
@@ -33,7 +35,11 @@ _SCALARS = {
     12: "d",
 }
 _STRING, _ARRAY = 8, 9
-_MAX_STRING, _MAX_ARRAY, _MAX_ENTRIES = 2**24, 2**24, 2**16
+_MAX_STRING, _MAX_ENTRIES = 2**24, 2**16
+_MAX_HEADER_BYTES = 2**26
+_MAX_TEMPLATE_CHARS = 2**20
+_MAX_ARRAY_STRINGS = 2**21
+"""In all arrays of a header: vocabularies have up to 262,000 tokens and 515,000 merges. Each takes time, even an empty one."""
 
 # ggml type -> (values in a block, bytes of a block); ggml.h and ggml-common.h
 _BLOCKS = {
@@ -85,7 +91,9 @@ class Header:
 def read(path: Path) -> Header:
     """The header of a GGUF file; raises ModelFileError for anything that is not whole and well formed."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ModelFileError(path, "this is not a file; give the path of a .gguf file")
             size = file.seek(0, 2)
             if size < 24:
                 raise ModelFileError(path, "this is not a GGUF model file")
@@ -99,10 +107,15 @@ def read(path: Path) -> Header:
         raise ModelFileError(path, f"could not be read ({error.strerror or error})") from None
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a pipe at once, and not when somebody writes into it; Windows has none among its files."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def shards(path: Path) -> list[Path]:
     """The files of a model whose first is given: itself, or all of ...-00001-of-00003.gguf and so on."""
     found = _SHARD.fullmatch(path.name)
-    if not found:
+    if not found or not int(found[3]):
         return [path]
     stem, first, count = found.groups()
     if int(first) != 1:
@@ -135,12 +148,10 @@ def check(path: Path) -> Header:
         )
     if header.number("attention.sliding_window"):
         raise ModelFileError(path, "models with sliding-window attention are not supported")
-    for key in ("block_count", "embedding_length", "attention.head_count", "context_length"):
-        if not 0 < header.number(key) < 2**24:
-            raise ModelFileError(
-                path,
-                f"the header is damaged ({architecture}.{key} is missing or impossible); download the file again",
-            )
+    if problem := numbers.impossible(architecture, header.metadata):
+        raise ModelFileError(
+            path, f"the header is damaged ({problem}, which no model has); download the file again"
+        )
     if header.metadata.get("tokenizer.ggml.model") != "gpt2" or not header.array_lengths.get(
         "tokenizer.ggml.tokens"
     ):
@@ -150,6 +161,10 @@ def check(path: Path) -> Header:
             path,
             "the file has no chat template, so it is a base model that can't hold a conversation; use its instruct or reasoning version",
         )
+    if len(header.chat_template) > _MAX_TEMPLATE_CHARS:
+        raise ModelFileError(path, "its chat template is too long to be one")
+    if not header.tensor_bytes:
+        raise ModelFileError(path, "the file has no weights; it holds a vocabulary only")
     return header
 
 
@@ -158,7 +173,7 @@ class _Reader:
 
     def __init__(self, path: Path, data: mmap.mmap, size: int) -> None:
         self._path, self._data, self._size = path, data, size
-        self._at = 0
+        self._at = self._array_strings = 0
 
     def header(self) -> Header:
         if self._data[:4] != b"GGUF":
@@ -189,7 +204,8 @@ class _Reader:
             metadata[key] = self._string()
         elif kind == _ARRAY:
             item, count = self._whole("I"), self._whole("Q")
-            if count > _MAX_ARRAY:
+            self._array_strings += count if item == _STRING else 0
+            if count > _MAX_HEADER_BYTES or self._array_strings > _MAX_ARRAY_STRINGS:
                 raise self._damaged(f"an array of {count}")
             lengths[key] = count
             self._skip_array(item, count)
@@ -260,6 +276,8 @@ class _Reader:
         self._at += count
         if self._at > self._size:
             raise self._damaged("it ends early")
+        if self._at > _MAX_HEADER_BYTES:
+            raise self._damaged(f"it is longer than {_MAX_HEADER_BYTES:,} bytes")
 
     def _damaged(self, what: str) -> ModelFileError:
         return ModelFileError(

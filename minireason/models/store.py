@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 
 from minireason.errors import ChecksumMismatch, NotInstalled, UnknownModel, UsageError
-from minireason.host import files, state
+from minireason.host import files
 from minireason.models import catalog, download, gguf, reuse
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.manifests import Manifest as Manifest
@@ -25,7 +24,9 @@ from minireason.models.manifests import damaged_manifests as damaged_manifests
 from minireason.models.manifests import manifest_path
 from minireason.models.manifests import manifests as manifests
 from minireason.models.manifests import note as note
-from minireason.models.places import data_dir, expanded, models_dir
+from minireason.models.opened import remember_opened as remember_opened
+from minireason.models.opened import was_opened as was_opened
+from minireason.models.places import expanded, models_dir
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,32 +261,3 @@ def fingerprint(file: ModelFile) -> str:
         else [download.sha256(part) for part in gguf.shards(file.path)]
     )
     return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
-
-
-def was_opened(path: Path, *, repack: bool = False) -> bool:
-    """Whether this very file (name, size and time of change) was opened without harm before, and its weights repacked if they will be."""
-    return any([*_identity(path), how] in _opened() for how in {repack, True})
-
-
-def remember_opened(path: Path, *, repack: bool = False) -> None:
-    """Note that a file was opened without harm; where nothing may be written, it is tried again next time."""
-    known = [entry for entry in _opened() if entry[0] != _identity(path)[0]]
-    try:
-        _opened_file().parent.mkdir(parents=True, exist_ok=True)
-        _opened_file().write_text(json.dumps([*known[-200:], [*_identity(path), repack]]))
-    except OSError:
-        return
-
-
-def _opened_file() -> Path:
-    return data_dir() / "opened.json"
-
-
-def _opened() -> list[list[str | int]]:
-    entries = state.read_json(_opened_file(), [list]).value or []
-    return [entry for entry in entries if len(entry) == 4]
-
-
-def _identity(path: Path) -> list[str | int]:
-    status = path.stat()
-    return [str(path.resolve()), status.st_size, status.st_mtime_ns]

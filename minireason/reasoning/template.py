@@ -7,15 +7,15 @@ template from calling things, and not from building a string of a terabyte.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from typing import Any
+
+from minireason.host import child
 
 TIMEOUT_S = 10.0
 MAX_CHARS = 1_000_000
 _MAX_MEMORY_BYTES = 512 * 2**20
-_MAX_CPU_S = 5
+_MAX_OUTPUT_BYTES = 16 * 2**20
 
 
 class TemplateError(Exception):
@@ -34,38 +34,23 @@ def render_all(
     request = json.dumps(
         {"template": template, "conversations": conversations, "variables": variables}
     )
-    environment = {
-        key: value
-        for key, value in os.environ.items()
-        if key in ("PATH", "PYTHONPATH", "SYSTEMROOT", "LD_LIBRARY_PATH")
-    }
-    out, problem = b"", ""
+    limits = child.Limits(TIMEOUT_S, _MAX_MEMORY_BYTES, _MAX_OUTPUT_BYTES)
     try:
-        child = subprocess.run(
-            [sys.executable, "-m", __name__],
-            input=request.encode(),
-            capture_output=True,
-            timeout=TIMEOUT_S,
-            check=False,
-            env=environment | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        )
-        out, reasons = child.stdout, child.stderr.decode("utf-8", "replace").strip().splitlines()
-        problem = f"failed ({reasons[-1] if reasons else f'status {child.returncode}'})"
-    except subprocess.TimeoutExpired as expired:
-        out, problem = expired.stdout or b"", f"did not finish within {TIMEOUT_S:.0f} s"
-    rendered = [str(json.loads(line)) for line in out.split(b"\n")[:-1]]
+        ended = child.run(__name__, limits=limits, request=request.encode(), bare=True)
+    except OSError as error:
+        raise TemplateError(f"the chat template could not be run ({error})") from None
+    rendered = [str(json.loads(line)) for line in ended.output.split(b"\n")[:-1]]
     if not rendered:
-        raise TemplateError(f"the chat template {problem}")
+        raise TemplateError(f"the chat template {_problem(ended)}")
     return rendered
 
 
-def _limit_this_process() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows: the time limit of the caller remains
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (_MAX_CPU_S, _MAX_CPU_S))
+def _problem(ended: child.Ended) -> str:
+    if ended.cut == "time":
+        return f"did not finish within {TIMEOUT_S:.0f} s"
+    if ended.cut == "output":
+        return f"writes more than {MAX_CHARS} characters"
+    return f"failed ({ended.reason or f'status {ended.status}'})"
 
 
 def _run(request: dict[str, Any]) -> None:
@@ -94,19 +79,19 @@ def _run(request: dict[str, Any]) -> None:
             if size > MAX_CHARS:
                 raise TemplateRuntimeError(f"more than {MAX_CHARS} characters")
             parts.append(part)
-        print(json.dumps("".join(parts)), flush=True)
+        text = "".join(parts)
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:  # '\ud800' in the template: no tokenizer takes that
+            raise TemplateRuntimeError("it writes what is not valid Unicode") from None
+        print(json.dumps(text), flush=True)
 
 
-def main() -> None:
+def main(_arguments: list[str]) -> None:
     """The child: a JSON request on standard input, each text as a line of JSON on standard output, a reason on standard error."""
-    _limit_this_process()
     try:
         _run(json.load(sys.stdin))
     except MemoryError:
         sys.exit("it wants too much memory")
     except Exception as error:  # whatever a stranger's program raises becomes one line
         sys.exit(f"{type(error).__name__}: {str(error)[:200]}".replace("\n", " "))
-
-
-if __name__ == "__main__":
-    main()

@@ -9,15 +9,18 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import subprocess
 import sys
 import threading
-from contextlib import suppress
 from importlib.util import find_spec
+
+from minireason.host import child
 
 DEADLINE_S = 3.0
 _START_S = 60.0
 """Importing sympy takes a second or two on a fast machine, and much longer on a cold, busy one."""
+
+_SPARE_S = 60.0
+"""How much later than its parent would the child ends itself, should the parent be gone."""
 
 _MAX_CHARS = 2_000
 _MAX_MEMORY_BYTES = 2 * 2**30
@@ -35,84 +38,77 @@ def equal(first: str, second: str) -> bool:
     return _worker.ask(first, second)
 
 
+def stop() -> None:
+    """End the child; the next question starts another."""
+    _worker.close()
+
+
 class _Worker:
     """The child and the lock that lets one question at a time through."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
+        self._child: child.Child | None = None
+        self._not_ours: child.Child | None = None
         self._lock = threading.Lock()
+        self._asked = 0
 
     def ask(self, first: str, second: str) -> bool:
         with self._lock:
-            process = self._running()
-            verdict = (
-                self._line(process, json.dumps([first, second]), DEADLINE_S) if process else ""
-            )
-            if not verdict:  # a child that was killed may still look alive for a moment
+            try:
+                return self._verdict(first, second)
+            except (
+                OSError,
+                EOFError,
+                ValueError,
+            ):  # late (TimeoutError), dead, or not itself any more
                 self._stop()
-            return verdict == "true"
+                return False
+            except BaseException:  # Ctrl-C: the answer to this question must not be the next one's
+                self._stop()
+                raise
 
-    def _running(self) -> subprocess.Popen[str] | None:
-        if self._process and self._process.poll() is None:
-            return self._process
-        self._stop()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            start_new_session=True,  # Ctrl-C is the parent's business
-        )
-        return self._process if self._line(self._process, None, _START_S) == "ready" else None
+    def _verdict(self, first: str, second: str) -> bool:
+        running = self._running()
+        self._asked += 1
+        running.send(json.dumps([self._asked, first, second]).encode() + b"\n")
+        while True:
+            number, verdict = json.loads(running.line(DEADLINE_S))
+            if number == self._asked:
+                return bool(verdict)
 
-    def _line(self, process: subprocess.Popen[str], line: str | None, deadline_s: float) -> str:
-        """Send a line and read one; "" after the deadline, when the child is dead."""
-        assert process.stdin
-        assert process.stdout
-        timer = threading.Timer(deadline_s, process.kill)
-        timer.daemon = True
-        timer.start()
-        try:
-            if line is not None:
-                process.stdin.write(f"{line}\n")
-                process.stdin.flush()
-            return process.stdout.readline().strip()
-        except BrokenPipeError:
-            return ""
-        finally:
-            timer.cancel()
+    def _running(self) -> child.Child:
+        if self._child is None or not self._child.alive:
+            self._stop()
+            limits = child.Limits(DEADLINE_S, _MAX_MEMORY_BYTES)
+            self._child = child.Child(__name__, limits=limits, bare=True, lasting=True)
+            while self._child.line(_START_S) != b"ready":
+                continue
+        return self._child
 
     def _stop(self) -> None:
-        process, self._process = self._process, None
-        if process and process.stdin and process.stdout:
-            process.kill()
-            with suppress(BrokenPipeError):
-                process.stdin.close()
-            process.stdout.close()
-            process.wait()
+        stopped, self._child = self._child, None
+        if stopped:
+            stopped.close()
 
     def close(self) -> None:
         with self._lock:
             self._stop()
 
+    def after_fork(self) -> None:
+        """The child and the lock are the parent process's: this one must neither use nor end them."""
+        self._not_ours, self._child = self._child, None
+        self._lock = threading.Lock()
+
 
 _worker = _Worker()
 atexit.register(_worker.close)
+if hasattr(os, "register_at_fork"):  # POSIX; elsewhere nothing forks
+    os.register_at_fork(after_in_child=_worker.after_fork)
 
 
-def _limit_this_process() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows: the deadline remains
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
-
-
-def main() -> None:
-    """The child: "ready", then for each line with two answers in JSON one line, true or false."""
-    _limit_this_process()
+def main(_arguments: list[str]) -> None:
+    """The child: "ready", then for each line with a number and two answers in JSON one line, the number and true or false."""
+    child.expire(_START_S + _SPARE_S)
     from math_verify import parse, verify
 
     def parsed(answer: str) -> list[object]:
@@ -120,20 +116,20 @@ def main() -> None:
             parse(answer, parsing_timeout=None)
         )
 
-    def verdict(line: str) -> bool:
+    def equal(first: str, second: str) -> bool:
         try:
-            one, two = (parsed(answer) for answer in json.loads(line))
+            one, two = parsed(first), parsed(second)
             return bool(verify(one, two, timeout_seconds=None)) or bool(
                 verify(two, one, timeout_seconds=None)
             )
         except Exception:  # whatever sympy raises: it could not tell
             return False
 
-    verdict('["x", "x+0"]')  # the first one is slow, whatever it is
+    equal("x", "x+0")  # the first one is slow, whatever it is
     print("ready", flush=True)
+    child.expire_not()
     for line in sys.stdin:
-        print(json.dumps(verdict(line)), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        number, first, second = json.loads(line)
+        child.expire(DEADLINE_S + _SPARE_S)
+        print(json.dumps([number, equal(first, second)]), flush=True)
+        child.expire_not()

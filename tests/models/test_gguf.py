@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import struct
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from minireason import ModelFileError
 from minireason.models import gguf
+from tests.faults import mutate
 from tests.models.build import write
 
 
@@ -75,6 +77,81 @@ def test_other_kinds_of_models(tmp_path: Path, changes: dict[str, str], problem:
     path = write(tmp_path / "other.gguf", **changes)  # type: ignore[arg-type]
     with pytest.raises(ModelFileError, match=problem):
         gguf.check(path)
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "value"),
+    [
+        ("attention.head_count_kv", 5, -2),
+        ("attention.head_count_kv", 4, 0),
+        ("attention.head_count_kv", 4, 3),
+        ("attention.head_count", 4, 128 + 1),
+        ("attention.key_length", 4, 0),
+        ("attention.key_length", 4, 33),
+        ("attention.layer_norm_rms_epsilon", 6, NAN),
+        ("attention.layer_norm_rms_epsilon", 6, -1e-6),
+        ("attention.scale", 6, NAN),
+        ("block_count", 4, 2**23),
+        ("embedding_length", 7, False),
+        ("feed_forward_length", 5, -1),
+        ("rope.dimension_count", 4, 0),
+        ("rope.dimension_count", 4, 31),
+        ("rope.dimension_count", 4, 34),
+        ("rope.freq_base", 6, 0.0),
+        ("rope.freq_base", 6, -1.0),
+        ("rope.freq_base", 6, NAN),
+        ("rope.scaling.factor", 6, INF),
+    ],
+)
+def test_numbers_that_no_model_has(
+    tiny_path: Path, tmp_path: Path, key: str, kind: int, value: float
+) -> None:
+    """They hang or abort llama.cpp, or divide by zero here."""
+    parts = mutate.parse(tiny_path.read_bytes())
+    parts.put(f"qwen2.{key}", kind, value)
+    path = tmp_path / "odd.gguf"
+    path.write_bytes(mutate.build(parts))
+    with pytest.raises(ModelFileError, match="which no model has"):
+        gguf.check(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "pipe.gguf"
+    os.mkfifo(path)
+    with pytest.raises(ModelFileError, match="not a file"):
+        gguf.check(path)
+
+
+def test_endless_arrays_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    """A file with holes takes no disk and may be as long as one likes: 600 million empty strings in 5 GB."""
+    path = tmp_path / "holes.gguf"
+    with path.open("wb") as file:
+        file.write(b"GGUF" + struct.pack("<IQQ", 3, 0, 40))
+        for number in range(2):
+            file.write(struct.pack("<Q2sIIQ", 2, b"k%d" % number, 9, 8, 2**20 + 1))
+            file.seek(8 * (2**20 + 1), 1)
+        file.truncate(5 * 2**30)
+    with pytest.raises(ModelFileError, match="an array of 1048577"):
+        gguf.check(path)
+    with path.open("r+b") as file:
+        file.write(b"GGUF" + struct.pack("<IQQQ2sIIQ", 3, 0, 40, 2, b"k0", 9, 0, 2**26 - 50))
+    with pytest.raises(ModelFileError, match="longer than 67,108,864 bytes"):
+        gguf.check(path)
+
+
+def test_a_vocabulary_alone_and_an_endless_template(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="no weights"):
+        gguf.check(write(tmp_path / "vocabulary.gguf", tensors=False))
+    with pytest.raises(ModelFileError, match="too long"):
+        gguf.check(write(tmp_path / "template.gguf", template="x" * (2**20 + 1)))
+
+
+def test_no_part_of_no_parts(tmp_path: Path) -> None:
+    path = tmp_path / "a-00001-of-00000.gguf"
+    assert gguf.shards(path) == [path]
 
 
 def test_a_directory_and_a_missing_file(tmp_path: Path) -> None:

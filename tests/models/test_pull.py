@@ -21,6 +21,7 @@ from minireason import (
     ChecksumMismatch,
     DiskFull,
     DownloadFailed,
+    EngineError,
     ModelFileError,
     NotInstalled,
     Offline,
@@ -202,6 +203,21 @@ def test_a_file_that_crashes_the_library_is_not_installed(hub: Hub) -> None:
     with pytest.raises(ModelFileError, match="crashed"):
         pull.pull(*named(), open_once=crash, watch=Watch())
     assert nothing_installed()
+
+
+@pytest.mark.parametrize("problem", ["the process for it did not start", "it took too long"])
+def test_a_file_that_could_not_be_tried_is_kept(hub: Hub, problem: str) -> None:
+    def busy(path: Path) -> None:
+        raise EngineError(problem)
+
+    with pytest.raises(EngineError):
+        pull.pull(*named(), open_once=busy, watch=Watch())
+    assert nothing_installed()
+    sent_bytes = hub.sent_bytes
+    manifest = get()
+    assert manifest
+    assert manifest.path.read_bytes() == hub.files[KEY]
+    assert hub.sent_bytes == sent_bytes, "nothing was fetched again"
 
 
 def test_no_space(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
@@ -59,30 +58,3 @@ def test_missing_path_and_unknown_name(tmp_path: Path) -> None:
         store.find(str(tmp_path / "no.gguf"))
     with pytest.raises(UnknownModel):
         store.find("nonsense")
-
-
-def test_opened_files_are_remembered_until_they_change(tmp_path: Path) -> None:
-    path = tmp_path / "a.gguf"
-    path.write_bytes(b"1")
-    assert not store.was_opened(path)
-    store.remember_opened(path)
-    assert store.was_opened(path)
-    assert not store.was_opened(path, repack=True), "only its plain weights were"
-    store.remember_opened(path, repack=True)
-    assert store.was_opened(path, repack=True)
-    assert store.was_opened(path)
-    path.write_bytes(b"22")
-    assert not store.was_opened(path)
-
-
-def test_a_home_that_cannot_be_written_or_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "file"
-    file.write_text("not a directory")
-    monkeypatch.setenv("MINIREASON_HOME", os.fspath(file))
-    store.remember_opened(file)
-    assert not store.was_opened(file)
-    monkeypatch.setenv("MINIREASON_HOME", os.fspath(tmp_path))
-    (tmp_path / "opened.json").write_text('{"not": "a list"}')
-    assert not store.was_opened(file)

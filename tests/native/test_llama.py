@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
-import subprocess
 from pathlib import Path
 from typing import get_args
 
 import pytest
 from llama_cpp import llama_cpp
 
-import minireason
 from minireason import BackendMissing, DecodeFailed, ModelFileError
-from minireason.engine import devices, library, llama, sampler, trial
+from minireason.engine import devices, library, llama, sampler
 from minireason.settings import KvType
 from tests.models.build import write
 
@@ -121,46 +119,6 @@ def test_a_file_llama_cpp_refuses(tmp_path: Path) -> None:
     path = write(tmp_path / "empty.gguf")
     with pytest.raises(ModelFileError, match=r"could not load it \(.+\)"):
         llama.Model(path)
-    with pytest.raises(ModelFileError, match="could not load it"):
-        trial.run(path)
-
-
-def test_a_crash_in_the_trial_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_path: Path
-) -> None:
-    crash = tmp_path / "llama_cpp"
-    crash.mkdir()
-    (crash / "__init__.py").write_text("import os; os.abort()")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(ModelFileError, match="crashed while opening it"):
-        trial.run(tiny_path)
-    monkeypatch.undo()
-    trial.run(tiny_path)
-
-
-@pytest.mark.parametrize("repack", [False, True])
-def test_the_trial_opens_a_file_as_it_will_be_loaded(
-    random_path: Path, monkeypatch: pytest.MonkeyPatch, repack: bool
-) -> None:
-    seen: list[bool] = []
-
-    def run(command: list[str], **_options: object) -> subprocess.CompletedProcess[bytes]:
-        with monkeypatch.context() as patched:
-            patched.setattr("sys.argv", command[2:])
-            patched.setattr(
-                "minireason.engine.llama.Model",
-                lambda path, **wanted: seen.append(wanted["repack"]) or model(path, **wanted),
-            )
-            trial.main()
-        return subprocess.CompletedProcess(command, 0)
-
-    model = llama.Model
-    trial.run(random_path, repack=repack)
-    monkeypatch.setattr("subprocess.run", run)
-    for _ in range(2):
-        with minireason.load(random_path, repack=repack, n_threads=1) as reasoner:
-            assert reasoner.plan.repack is repack
-    assert seen == [repack]
 
 
 def test_an_exception_in_the_progress_callback_comes_out(tiny_path: Path) -> None:

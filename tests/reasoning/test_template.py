@@ -26,6 +26,8 @@ def test_renders_with_its_variables() -> None:
         ("{{ 'x' * 3000000 }}", "more than"),
         ("{% for a in range(99999) %}xxxxxxxxxxxxxxxxxxxxxxxxx{% endfor %}", "more than"),
         ("{{ undefined.attribute }}", "UndefinedError"),
+        ("{{ '\\ud800' }}", "not valid Unicode"),
+        ("{{ raise_exception('\\ud800') }}", "TemplateRuntimeError"),
     ],
 )
 def test_refusals_are_one_line(text: str, problem: str) -> None:

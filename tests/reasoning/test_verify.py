@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +21,7 @@ pytestmark = pytest.mark.skipif(not verify.available(), reason="needs the extra 
 @pytest.fixture(autouse=True, scope="module")
 def _stopped() -> Iterator[None]:
     yield
-    verify._worker.close()
+    verify.stop()
 
 
 @pytest.mark.parametrize(
@@ -63,9 +67,65 @@ def test_from_many_threads() -> None:
     assert verdicts == [True] * 6
 
 
-def test_a_worker_that_died_is_started_again() -> None:
+def workers() -> list[int]:
+    """The processes with math-verify that this one started."""
+    tasks = Path("/proc/self/task").iterdir()
+    pids = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    named = b"minireason.reasoning.verify"
+    return [pid for pid in pids if named in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def worker() -> int:
+    """The worker's process, which is there after this."""
     assert same("x(x+1)", "x^2+x")
-    assert verify._worker._process
-    verify._worker._process.kill()
+    (pid,) = workers()
+    return pid
+
+
+def test_a_worker_that_died_is_started_again() -> None:
+    os.kill(worker(), signal.SIGKILL)
     time.sleep(0.05)
     assert same("x(x+2)", "x^2+2x")
+
+
+def test_after_ctrl_c_an_answer_belongs_to_its_own_question() -> None:
+    """Interrupted while the worker has not answered: what it says to that question is nobody's."""
+    stopped = worker()
+    os.kill(stopped, signal.SIGSTOP)
+    timer = threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        same("x(x+3)", "x^2+3x")
+    timer.join()
+    with suppress(ProcessLookupError):
+        os.kill(stopped, signal.SIGCONT)
+    assert [same("x^2", "x^3"), same("2^{10}", "1024"), same("x^2", "x^4")] == [False, True, False]
+
+
+def test_an_answer_to_another_question_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that says more than it was asked."""
+    verify.stop()
+    (tmp_path / "math_verify").mkdir()
+    code = "def parse(text, **_): return [text]\n"
+    code += "def verify(one, two, **_): print('[0, true]', flush=True); return one == two\n"
+    (tmp_path / "math_verify" / "__init__.py").write_text(code)
+    with monkeypatch.context() as patched:
+        patched.syspath_prepend(str(tmp_path))
+        assert [verify.equal("a", "b"), verify.equal("a", "a")] == [False, True]
+    verify.stop()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_after_a_fork_each_process_asks_its_own_worker() -> None:
+    pid = worker()
+    forked = os.fork()
+    if not forked:
+        verdicts = [same("x(x+1)", "x^2+x"), same("x^2", "x^3")]
+        own = pid not in workers()
+        verify.stop()
+        os._exit(0 if verdicts == [True, False] and own else 1)
+    assert os.waitpid(forked, 0)[1] == 0
+    assert same("x(x+1)", "x^2+x")
+    assert workers() == [pid]
