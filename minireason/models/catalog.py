@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from minireason.errors import BadCatalog, UnknownModel
 from minireason.models import places
 from minireason.models.shape import Shape
+from minireason.settings import Changes, Settings
 
 HUB_PREFIX = "hf:"
 _SHARD = re.compile(r"-\d{5}-of-\d{5}(?=\.gguf$)")
@@ -66,6 +67,7 @@ class ModelSpec:
     default_quant: str
     built_in: bool = False
     bare_questions: bool = False
+    sampling: dict[str, float] = field(default_factory=dict)
     source: str = field(default="", compare=False)
 
     def shape(self, quant: str) -> Shape | None:
@@ -130,6 +132,17 @@ def bare_questions(label: str) -> bool:
         and (name == spec.name or any(name in quant.files for quant in spec.quants.values()))
         for spec in load()
     )
+
+
+def defaults(label: str) -> Settings:
+    """The settings of a loaded model where its caller says nothing: ours, and its entry's `sampling`. By its label, as above."""
+    names = {label.partition(":")[0], label.rpartition("/")[2]}
+    for spec in load():
+        files = {Path(file).name for quant in spec.quants.values() for file in quant.files}
+        if spec.sampling and names & {spec.name, *files}:
+            whole = {"top_k": int(spec.sampling["top_k"])} if "top_k" in spec.sampling else {}
+            return Settings().changed(cast("Changes", {**spec.sampling, **whole}))
+    return Settings()
 
 
 def from_hub(name: str) -> ModelSpec:
