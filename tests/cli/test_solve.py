@@ -61,7 +61,7 @@ def test_chains_shown_on_a_terminal_stand_by_themselves() -> None:
 
 def test_no_answer_is_said() -> None:
     result = minireason(*TINY, "-n", "2", "--max-tokens", "3", QUESTION)
-    assert (result.code, result.out) == (0, "")
+    assert (result.code, result.out) == (7, "")
     assert "there was no vote" in result.err
 
 
