@@ -315,6 +315,7 @@ class Reasoner:
         Waits until it is done, in slices of some tokens, and steps aside while a stream is open. The number of tokens read.
         """
         self._check_open()
+        checked("stopped", stopped, function)
         tokens = self._encoder.prefix(as_messages(messages))
         return (
             Prefill(self._scheduler, tokens).run(stopped)

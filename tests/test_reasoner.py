@@ -279,6 +279,7 @@ def test_wrong_settings_are_refused_before_anything_runs(tiny: Reasoner) -> None
         lambda model: model.count_tokens(None),
         lambda model: model.prefill(None),
         lambda model: model.prefill([5]),
+        lambda model: model.prefill([], stopped=5),
         lambda model: model.solve(None),
         lambda model: model.solve([{"role": "user"}]),
         lambda model: model.solve([{"role": "user", "content": 5}]),

@@ -138,8 +138,10 @@ def defaults(label: str) -> Settings:
     """The settings of a loaded model where its caller says nothing: ours, and its entry's `sampling`. By its label, as above."""
     names = {label.partition(":")[0], label.rpartition("/")[2]}
     for spec in load():
+        if not spec.sampling:
+            continue
         files = {Path(file).name for quant in spec.quants.values() for file in quant.files}
-        if spec.sampling and names & {spec.name, *files}:
+        if names & {spec.name, *files}:
             whole = {"top_k": int(spec.sampling["top_k"])} if "top_k" in spec.sampling else {}
             return Settings().changed(cast("Changes", {**spec.sampling, **whole}))
     return Settings()
