@@ -1,6 +1,7 @@
-"""Checks of values from outside: each returns the value as it is kept, or raises ValueError with what it has to be.
+"""Check values from outside: a rule returns the value as it is kept, or raises ValueError.
 
-A settings class names one rule for each of its fields, and `check_fields` is the one place where they are applied.
+The message of the ValueError says what the value has to be. A settings class names one rule for
+each of its fields, and `check_fields` is the one place where they are applied.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ Rule: TypeAlias = Callable[[Any], Any]
 
 
 def check_fields(settings: Any, rules: Mapping[str, Rule]) -> None:
-    """Check every field of a frozen dataclass by its rule, None only where that is the default; raises BadSetting."""
+    """Check every field of a frozen dataclass by its rule; raises BadSetting.
+
+    None passes where it is the default.
+    """
     for field in fields(settings):
         value = getattr(settings, field.name)
         if value is None and field.default is None:
@@ -33,7 +37,7 @@ def checked(name: str, value: object, rule: Rule) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A number, truth value or text of numpy's (or torch's) as Python's own, anything else as it is."""
+    """A number, truth value or text of numpy's as Python's own, anything else as it is."""
     item = getattr(value, "item", None)
     return item() if callable(item) and getattr(value, "shape", None) == () else value
 
@@ -100,7 +104,7 @@ def text(value: Any) -> str:
 
 
 def texts(*, at_least: int) -> Rule:
-    """So many texts or more, none of them empty, as a tuple; a text alone is no list of its characters."""
+    """So many texts or more, none of them empty, as a tuple; a text alone is no list of texts."""
     problem = (
         f"has to be a list of strings, {'at least one and ' if at_least else ''}none of them empty"
     )

@@ -19,8 +19,8 @@
     │   └── BackendMissing
     └── SessionError
 
-Each message says what to do next; the facts behind it are attributes. Every error can be pickled and copied, so that it
-comes back whole from another process.
+Each message says what to do next; the facts behind it are attributes. Every error can be pickled
+and copied, so that it comes back whole from another process.
 """
 
 from __future__ import annotations

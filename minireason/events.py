@@ -23,7 +23,7 @@ ROLES = ("system", "user", "assistant")
 
 
 def as_messages(question: str | Sequence[Message]) -> list[Message]:
-    """The messages of a conversation; a question alone is the user's only message. Raises UsageError for anything else."""
+    """The messages of a conversation; a question alone is the only one. Raises UsageError."""
     if isinstance(question, str):
         question = [Message(role="user", content=question)]
     if not isinstance(question, Iterable) or isinstance(question, bytes | bytearray | Mapping):

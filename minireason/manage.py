@@ -1,4 +1,4 @@
-"""Models by name: which there are and what they would be here, and getting one onto this machine."""
+"""Models by name: which there are, what they would be here, and getting one onto this machine."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ Verdict: TypeAlias = Literal["fits", "fits with less context", "too big", "unkno
 class ModelInfo:
     """A model and what it would be on this machine; `name` is what `load` and `pull` take.
 
-    `bytes` of its files are 0 where nobody wrote them down. `n_ctx` tokens of context fit here, in `needed_bytes` of memory when
-    they are full, and `tokens_per_s` is an estimate; they are None where it does not fit or its shape is not known. `scores` are
-    those that its makers published. `path` is its (first) file where it is installed, None where it is not.
+    `bytes` of its files are 0 where nobody wrote them down. `n_ctx` tokens of context fit here, in
+    `needed_bytes` of memory when they are full, and `tokens_per_s` is an estimate; they are None
+    where that is not known. `scores` are those that its makers published. `path` is its (first)
+    file where it is installed, None where it is not.
     """
 
     name: str
@@ -50,7 +51,7 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class PullProgress:
-    """How far a pull is: what it does now, and the bytes of that step; 0 of 0 where it only begins."""
+    """How far a pull is: what it does now, and the bytes of that step; 0 of 0 where it begins."""
 
     step: str
     done_bytes: int
@@ -58,9 +59,10 @@ class PullProgress:
 
 
 def list_models(*, every_quant: bool = False) -> list[ModelInfo]:
-    """The models of the catalogue, each with its usual quant and those installed, and then what was imported.
+    """The models of the catalogue, by their usual and installed quants, and those imported.
 
-    `every_quant`: with all quants of each. The first call measures the memory's bandwidth, which takes half a second.
+    `every_quant`: with all quants of each. The first call measures the memory's bandwidth, which
+    takes half a second.
     """
     checked("every_quant", every_quant, yes_or_no)
     here, specs = machine(measured=True), catalog.load()
@@ -81,11 +83,11 @@ def pull(
     on_progress: Callable[[PullProgress], None] | None = None,
     check_fit: bool = True,
 ) -> ModelInfo:
-    """Fetch a model ("name", "name:QUANT" or hf:owner/repo/file.gguf), or find that it is there already.
+    """Fetch a model ("name", "name:QUANT" or hf:owner/repo/file.gguf), or find that it is there.
 
-    A pull that was cut off goes on where it stopped. `on_progress` is called as the bytes come. Nothing is fetched of a model that
-    does not fit this machine, unless `check_fit` is False. Raises UnknownModel, DoesNotFit, ModelFileError, StoreError and
-    its kinds, or BadSetting.
+    A pull that was cut off goes on where it stopped. `on_progress` is called as the bytes come.
+    Nothing is fetched of a model that does not fit this machine, unless `check_fit` is False.
+    Raises UnknownModel, DoesNotFit, ModelFileError, StoreError and its kinds, or BadSetting.
     """
     if not isinstance(name, str):
         raise UsageError(f"A model to pull is named by text, and not by {shown(name)}.")

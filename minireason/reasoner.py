@@ -67,9 +67,10 @@ def load(
 ) -> Reasoner:
     """Load a model by catalogue name, "name:QUANT" or path to a .gguf file.
 
-    `defaults` are settings for every reply, such as {"temperature": 0.3}; they go before the model's own of the catalogue, and
-    what a chat or a call says goes before them. `on_progress` gets the share loaded, 0 to 1; the other keywords are the fields of
-    `LoadSettings`. What is decided is said by the logger `minireason`. Raises BadSetting, UsageError, UnknownModel,
+    `defaults` are settings for every reply, such as {"temperature": 0.3}; they go before the
+    model's own of the catalogue, and what a chat or a call says goes before them. `on_progress`
+    gets the share loaded, 0 to 1; the other keywords are the fields of `LoadSettings`. What is
+    decided is said by the logger `minireason`. Raises BadSetting, UsageError, UnknownModel,
     NotInstalled, ModelFileError, DoesNotFit or EngineError.
     """
     started = time.perf_counter()
@@ -107,8 +108,8 @@ def load(
 def _log_plan(file: store.ModelFile, plan: FitPlan) -> None:
     _log.info("model %s, file %s", file.label, file.path)
     _log.info(
-        "plan: context %d tokens (the cache starts with %d and may hold %d), KV cache %s, %d threads, flash attention %s, "
-        "repack %s, %d layers on the GPU, %.2f GiB in all",
+        "plan: context %d tokens (the cache starts with %d and may hold %d), KV cache %s, "
+        "%d threads, flash attention %s, repack %s, %d layers on the GPU, %.2f GiB in all",
         plan.n_ctx,
         plan.start_n_ctx,
         plan.cache_tokens,
@@ -142,8 +143,9 @@ def open_once(path: Path, *, repack: bool | None = None) -> None:
 
 
 class Reasoner:
-    """A loaded model. Streams may be open side by side and read from any threads; they share batches. `defaults` are the settings
-    of a reply where a call says nothing.
+    """A loaded model. Streams may be open side by side and read from any threads; they share batches.
+
+    `defaults` are the settings of a reply where a call says nothing.
 
     With one stream alone, the same seed, settings and cached prefix give the same text on one build. Streams side by
     side may change the last bits of each other's arithmetic, and with that, sooner or later, a sampled token.
@@ -185,7 +187,8 @@ class Reasoner:
         kind = "thinks" if self.thinks else "does not think"
         threads = f"{self.plan.n_threads} thread{'s' if self.plan.n_threads > 1 else ''}"
         state = ", closed" if self._closed else ""
-        return f"<Reasoner {self.name}: {kind}, {self.plan.n_ctx:,} tokens of context, {threads}{state}>"
+        context = f"{self.plan.n_ctx:,} tokens of context"
+        return f"<Reasoner {self.name}: {kind}, {context}, {threads}{state}>"
 
     @property
     def thinks(self) -> bool:
@@ -201,8 +204,9 @@ class Reasoner:
     ) -> Stream:
         """Start a reply to a question or a list of messages; nothing runs until the stream is iterated.
 
-        The keywords are the fields of `Settings`, those that are not given come from `defaults`. `on_prefill` gets (tokens read,
-        tokens in all) while a prompt is read. Raises BadSetting, UsageError or ContextFull.
+        The keywords are the fields of `Settings`, those that are not given come from `defaults`.
+        `on_prefill` gets (tokens read, tokens in all) while a prompt is read. Raises BadSetting,
+        UsageError or ContextFull.
         """
         settings = self.defaults.changed(changes)
         if on_prefill is not None:
@@ -328,7 +332,8 @@ class Reasoner:
     ) -> Session:
         """Start a conversation with this model; for `read_ahead` see `Session`.
 
-        The other keywords are the settings of all its turns; what a turn says goes before them. Raises BadSetting.
+        The other keywords are the settings of all its turns; what a turn says goes before them.
+        Raises BadSetting.
         """
         from minireason.session import Session
 

@@ -38,11 +38,13 @@ SAVE_EVERY_S = 1.0
 class Session:
     """Messages so far and a model to go on with; answers stay in the prompt, thinking does not.
 
-    After `save` or `load` every turn is also appended to that file, at once and with its thinking; if that fails, the
-    conversation goes on, `unsaved` says why, and what is missing is written with the next turn. Once the prompt takes more
-    than half of the context, the oldest turns leave it until it takes a third; `left_out` says how many are out. They stay in
-    `turns` and in the file. One session at a time may have a file; `close` lets go of it. One turn at a time is under way: whatever
-    comes next ends it where it is. The keywords are the settings of all turns; what a turn says goes before them.
+    After `save` or `load` every turn is also appended to that file, at once and with its thinking;
+    if that fails, the conversation goes on, `unsaved` says why, and what is missing is written
+    with the next turn. Once the prompt takes more than half of the context, the oldest turns leave
+    it until it takes a third; `left_out` says how many are out. They stay in `turns` and in the
+    file. One session at a time may have a file; `close` lets go of it. One turn at a time is under
+    way: whatever comes next ends it where it is. The keywords are the settings of all turns; what
+    a turn says goes before them.
 
     With `read_ahead` a thread of this session reads the history, without the thought, into the cache after every reply, so
     that the next question need not wait for it; it ends when it is through or when a question comes. Without it no thread is
@@ -74,7 +76,7 @@ class Session:
 
     @property
     def settings(self) -> Settings:
-        """How a turn is generated that says nothing of it: the model's settings, and this conversation's changes to them."""
+        """How a turn is generated that says nothing of it: the model's defaults as changed here."""
         return self.reasoner.defaults.changed(self._changes)
 
     @property
@@ -227,8 +229,10 @@ class Session:
         return self.reasoner.prefill(self._fitting("", False))
 
     def close(self) -> None:
-        """End a turn that is under way, stop reading ahead and let go of the file, after a last try if something is `unsaved`; what
-        comes later is not saved."""
+        """End what is under way and let go of the file, after a last try if something is `unsaved`.
+
+        What comes later is not saved.
+        """
         self._settle()
         if self.unsaved:
             self._append()
@@ -315,10 +319,10 @@ class Session:
 
 
 class TurnStream(Iterator[Event]):
-    """A stream that writes itself into its session: while it runs into the file, when it is done into the history.
+    """A stream that writes itself into its session: first into the file, then into the history.
 
-    It is iterated once, as every stream. Closing it (also by leaving a `with` block, or by dropping it) ends the reply where it is,
-    and what there is of an answer is kept.
+    It is iterated once, as every stream. Closing it (also by leaving a `with` block, or by
+    dropping it) ends the reply where it is, and what there is of an answer is kept.
     """
 
     def __init__(self, session: Session, question: str, stream: Stream, again: bool) -> None:
@@ -415,7 +419,9 @@ class TurnStream(Iterator[Event]):
 
 
 def _system(prompt: str | None) -> str | None:
-    return checked("system", prompt, text) or None if prompt is not None else None
+    if prompt is None:
+        return None
+    return checked("system", prompt, text) or None
 
 
 def _path(path: Path | str) -> Path:

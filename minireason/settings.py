@@ -40,7 +40,7 @@ MAX_SEED = 2**32 - 2
 """llama.cpp takes the seed 2**32 - 1 to mean "draw one"."""
 
 ONE_QUESTION = (("thinking", "effort", "thinking_budget"), ("schema", "choices", "regex"))
-"""Settings that answer one question together: who says one of them takes back what was said before of the others."""
+"""Settings that answer one question together: saying one takes back what was said of others."""
 
 StopRule: TypeAlias = Literal["none", "lead", "beta"]
 
@@ -175,13 +175,13 @@ class Settings:
 
 
 def kept(changes: Changes) -> Changes:
-    """The changes as `Settings` keeps them, so that they can be used again and again; raises BadSetting."""
+    """The changes as `Settings` keeps them, to be used again and again; raises BadSetting."""
     settings = Settings().changed(changes)
     return cast("Changes", {name: getattr(settings, name) for name in changes})
 
 
 def layered(earlier: Changes, later: Changes) -> Changes:
-    """Changes one after the other: of the settings of one question (ONE_QUESTION) only those that were said last."""
+    """Changes one after the other: of the settings of ONE_QUESTION those that were said last."""
     settled = {
         name
         for question in ONE_QUESTION

@@ -146,7 +146,7 @@ def test_stop_takes_any_sequence_of_strings(kind: Any) -> None:
 
 
 def test_what_is_said_last_of_one_question_counts() -> None:
-    """An effort of now goes before a budget of before, although of both together the budget does."""
+    """An effort of now goes before a budget of before; of both together the budget does."""
     assert Settings(thinking_budget=7).changed({"effort": "low"}).thinking_tokens == 1024
     assert Settings(effort="high").changed({"thinking_budget": 7}).thinking_tokens == 7
     assert Settings(thinking=False).changed({"effort": "low"}).thinking_tokens == 1024

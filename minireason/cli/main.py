@@ -29,8 +29,10 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.StoreError, 6),
     (errors.MinireasonError, 1),
 )
-"""The first row that fits counts. Beside these: 0 done, 7 partly done and 130 interrupted (see `outcome`); a closed pipe ends
-quietly with 0, and a standard output that cannot be written is 6."""
+"""The first row that fits counts. Beside these: 0 done, 7 partly done, 130 interrupted.
+
+A closed pipe ends quietly with 0, and an output that cannot be written is 6.
+"""
 
 _OUTPUT_FAILED = {
     errno.ENOSPC,
@@ -102,7 +104,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    """Run one command line; errors of the tree, of the command line and Ctrl-C become exit codes here."""
+    """Run one command line; errors of the tree, wrong options and Ctrl-C become exit codes here."""
     from minireason.cli import render
 
     try:
@@ -118,7 +120,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _cannot(error: OSError) -> str:
-    """What to say of an error of the system's that nothing else has caught; those of open files name none."""
+    """What to say of an error of the system's; one of a standard stream names no file."""
     reason = error.strerror or str(error)
     if error.filename is not None:
         return (
@@ -130,7 +132,7 @@ def _cannot(error: OSError) -> str:
 
 
 def _open_closed_streams() -> None:
-    """Python has None for a standard stream that was closed before it began; what is written to it goes nowhere."""
+    """Let what is written to a standard stream that was closed before we began go nowhere."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -138,7 +140,7 @@ def _open_closed_streams() -> None:
 
 
 def _drop_output() -> None:
-    """Send to nowhere what a standard stream that cannot be written still holds, so that leaving Python does not try again."""
+    """Send to nowhere what a broken standard stream holds, lest Python try again at its end."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -1,6 +1,6 @@
 """How a command ends: one rule for replies that are not whole, in every command and also in a pipe.
 
-What is missing is a line on standard error and exit code 7; where the user stopped the reply, 130 goes before it.
+What is missing is a line on standard error and exit code 7; after Ctrl-C it is 130.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from minireason.solution import Solution
 PARTLY_DONE, INTERRUPTED = 7, 130
 
 NO_ANSWER = {
-    "length": "The tokens ran out before there was an answer; allow more with --max-tokens or --ctx.",
+    "length": (
+        "The tokens ran out before there was an answer; allow more with --max-tokens or --ctx."
+    ),
     "cancelled": "Stopped before there was an answer.",
     "stop": "The model ended without an answer; ask again, or with another --seed.",
 }
@@ -25,7 +27,7 @@ NO_RESULT = "The vote has no result: no chain ended in an answer that can be com
 
 
 def missing(reply: Reply, *, structured: bool) -> str | None:
-    """What a reply lacks, in one sentence; None if it is whole, or as whole as the user who stopped it let it become."""
+    """What a reply lacks, in one sentence; None if it is whole, or was stopped with some answer."""
     if not reply.answer.strip():
         return NO_ANSWER[reply.finish_reason]
     if reply.finish_reason == "length":
@@ -44,7 +46,7 @@ def of_reply(reply: Reply, *, structured: bool) -> int:
 
 
 def of_solution(solution: Solution) -> int:
-    """The exit code that a vote means: it is whole once it has a result, however it was stopped but by the user."""
+    """The exit code that a vote means; it is whole if it has a result, whatever stopped it."""
     if solution.stopped_because == "cancelled":
         return INTERRUPTED
     return PARTLY_DONE if solution.answer is None else 0

@@ -25,7 +25,10 @@ Missing = Sequence[tuple[Item, int, bool]]
 
 
 def settings_of(changes: ChainChanges, defaults: Settings) -> dict[str, object]:
-    """Every setting that decides what a chain says, but the seed, as JSON has it: for `Run.settings`. `defaults`: the model's."""
+    """Every setting that decides what a chain says but the seed, as JSON: for `Run.settings`.
+
+    `defaults` are the model's.
+    """
     settings = asdict(defaults.changed(cast("Changes", changes)))
     del settings["seed"]
     found: dict[str, object] = json.loads(json.dumps(settings))

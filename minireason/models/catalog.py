@@ -135,7 +135,10 @@ def bare_questions(label: str) -> bool:
 
 
 def defaults(label: str) -> Settings:
-    """The settings of a loaded model where its caller says nothing: ours, and its entry's `sampling`. By its label, as above."""
+    """The settings of a loaded model, by its label, where its caller says nothing.
+
+    They are ours but for the `sampling` of its entry.
+    """
     names = {label.partition(":")[0], label.rpartition("/")[2]}
     for spec in load():
         if not spec.sampling:

@@ -1,4 +1,4 @@
-"""How commands end: exit codes and lines for what is not whole, and for output that has nowhere to go."""
+"""How commands end: exit codes and lines for what is not whole, and for output without a place."""
 
 from __future__ import annotations
 

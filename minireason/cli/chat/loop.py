@@ -51,7 +51,7 @@ class Chat:
 
     @property
     def exit_code(self) -> int:
-        """What a chat in a pipe ends with: the largest code of its replies. Whoever sits at a terminal has seen them."""
+        """The largest code of its replies in a pipe; 0 at a terminal, where they were seen."""
         return 0 if sys.stdin is not None and sys.stdin.isatty() else self._code
 
     def show_thinking_as(self, thinking: str) -> None:
