@@ -8,6 +8,7 @@ for event in reasoner.stream("What is 347 + 586?"):
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from minireason.errors import (
@@ -42,7 +43,19 @@ from minireason.events import (
     Timings,
     Usage,
 )
-from minireason.settings import LoadSettings, Settings, VoteSettings
+from minireason.settings import (
+    ChainChanges,
+    Changes,
+    Effort,
+    KvType,
+    LoadChanges,
+    LoadSettings,
+    Settings,
+    SolveChanges,
+    StopRule,
+    VoteChanges,
+    VoteSettings,
+)
 from minireason.solution import (
     Candidate,
     Chain,
@@ -55,12 +68,15 @@ from minireason.solution import (
     Solved,
     SolveEvent,
     SolveTokens,
+    StoppedBecause,
     VoteChanged,
 )
 
 if TYPE_CHECKING:
+    from minireason.history import Turn
+    from minireason.manage import ModelInfo, PullProgress, list_models, pull
     from minireason.reasoner import Reasoner, load
-    from minireason.session import Session
+    from minireason.session import Session, TurnStream
     from minireason.solve import SolveStream
     from minireason.stream import Stream
 
@@ -75,8 +91,10 @@ __all__ = [
     "Chain",
     "ChainAnswered",
     "ChainCancelled",
+    "ChainChanges",
     "ChainDelta",
     "ChainStarted",
+    "Changes",
     "ChecksumMismatch",
     "ContextFull",
     "Decided",
@@ -85,45 +103,66 @@ __all__ = [
     "DoesNotFit",
     "Done",
     "DownloadFailed",
+    "Effort",
     "EngineError",
     "Event",
     "FinishReason",
+    "KvType",
+    "LoadChanges",
     "LoadSettings",
     "Message",
     "MinireasonError",
     "ModelFileError",
+    "ModelInfo",
     "NotInstalled",
     "Offline",
+    "PullProgress",
     "Reasoner",
     "Reply",
     "Session",
     "SessionError",
     "Settings",
     "Solution",
+    "SolveChanges",
     "SolveEvent",
     "SolveStream",
     "SolveTokens",
     "Solved",
+    "StopRule",
+    "StoppedBecause",
     "StoreError",
     "Stream",
     "ThinkingDelta",
     "ThinkingEnd",
     "Timings",
+    "Turn",
+    "TurnStream",
     "UnknownModel",
     "Usage",
     "UsageError",
     "VoteChanged",
+    "VoteChanges",
     "VoteSettings",
+    "list_models",
     "load",
+    "pull",
 ]
 
 _LATE = {
     "load": "reasoner",
     "Reasoner": "reasoner",
+    "list_models": "manage",
+    "ModelInfo": "manage",
+    "pull": "manage",
+    "PullProgress": "manage",
     "Session": "session",
     "SolveStream": "solve",
     "Stream": "stream",
+    "Turn": "history",
+    "TurnStream": "session",
 }
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless a program listens
 
 
 def __getattr__(name: str) -> Any:

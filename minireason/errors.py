@@ -19,13 +19,16 @@
     │   └── BackendMissing
     └── SessionError
 
-Each message says what to do next; the facts behind it are attributes.
+Each message says what to do next; the facts behind it are attributes. Every error can be pickled
+and copied, so that it comes back whole from another process.
 """
 
 from __future__ import annotations
 
+import pickle
 import reprlib
 from pathlib import Path
+from typing import Any
 
 _repr = reprlib.Repr()  # of what is nested deeply repr() makes nothing but a RecursionError
 _repr.maxlevel, _repr.maxstring, _repr.maxother = 4, 80, 80
@@ -36,8 +39,36 @@ def shortened(text: str, most: int = 80) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
+def shown(value: object) -> str:
+    """A short repr() of what somebody gave us, whatever that is."""
+    try:
+        return shortened(_repr.repr(value))
+    except Exception:  # a stranger's __repr__, or an integer of more digits than Python writes
+        return f"<{type(value).__name__}>"
+
+
 class MinireasonError(Exception):
     """Root of all errors that minireason raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Made again from its message and its facts, past the parameters of its class.
+
+        A fact that cannot be pickled, a class of the caller's for one, goes as its repr().
+        """
+        facts = {name: _portable(value) for name, value in vars(self).items()}
+        return _again, (type(self), tuple(map(_portable, self.args))), facts
+
+
+def _again(kind: type[MinireasonError], arguments: tuple[object, ...]) -> MinireasonError:
+    return kind.__new__(kind, *arguments)
+
+
+def _portable(value: object) -> object:
+    try:
+        pickle.dumps(value)
+    except Exception:  # a stranger's object may raise anything here
+        return shown(value)
+    return value
 
 
 class UsageError(MinireasonError):
@@ -63,8 +94,8 @@ class BadSetting(UsageError):
     """A setting that does not exist or a value outside its range."""
 
     def __init__(self, name: str, value: object, problem: str) -> None:
-        super().__init__(f"{name}={shortened(_repr.repr(value))}: {problem}.")
-        self.name, self.value = name, value
+        super().__init__(f"{name}={shown(value)}: {problem}.")
+        self.name, self.value, self.problem = name, value, problem
 
 
 class BadCatalog(UsageError):
@@ -73,7 +104,7 @@ class BadCatalog(UsageError):
     def __init__(self, source: str, line: int | None, field: str, problem: str) -> None:
         place = f"{source}, line {line}" if line else source
         super().__init__(f"{place}: {f'{field} ' if field else ''}{problem}.")
-        self.source, self.line, self.field = source, line, field
+        self.source, self.line, self.field, self.problem = source, line, field, problem
 
 
 class StoreError(MinireasonError):
@@ -107,7 +138,7 @@ class ChecksumMismatch(StoreError):
         super().__init__(
             f"{file} is damaged: its sha256 is {actual[:12]}... and not {expected[:12]}...; {advice}"
         )
-        self.file, self.expected, self.actual = file, expected, actual
+        self.file, self.expected, self.actual, self.advice = file, expected, actual, advice
 
 
 class DiskFull(StoreError):
@@ -118,7 +149,7 @@ class DiskFull(StoreError):
             f"{where} has {available_bytes / 1e9:.1f} GB free and {needed_bytes / 1e9:.1f} GB are needed; "
             "free some space, or set MINIREASON_HOME to a directory on another disk."
         )
-        self.needed_bytes, self.available_bytes = needed_bytes, available_bytes
+        self.where, self.needed_bytes, self.available_bytes = where, needed_bytes, available_bytes
 
 
 class ModelFileError(MinireasonError):
@@ -136,7 +167,8 @@ class DoesNotFit(MinireasonError):
         super().__init__(
             f"{model} needs {needed_bytes / 2**30:.1f} GiB of memory and {available_bytes / 2**30:.1f} GiB are free; {advice}"
         )
-        self.model, self.needed_bytes, self.available_bytes = model, needed_bytes, available_bytes
+        self.model, self.advice = model, advice
+        self.needed_bytes, self.available_bytes = needed_bytes, available_bytes
 
 
 class EngineError(MinireasonError):
@@ -163,7 +195,7 @@ class DecodeFailed(EngineError):
         super().__init__(
             f"llama.cpp could not decode (status {status}){': ' + log if log else ''}. Loading the model again may help."
         )
-        self.status = status
+        self.status, self.log = status, log
 
 
 class BackendMissing(EngineError):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypedDict
+
+from minireason.errors import UsageError, shortened, shown
 
 FinishReason: TypeAlias = Literal["stop", "length", "cancelled"]
 ThinkingEnd: TypeAlias = Literal["natural", "budget", "loop", "user", "skipped", "unclosed"]
@@ -17,9 +19,42 @@ class Message(TypedDict):
     content: str
 
 
+ROLES = ("system", "user", "assistant")
+
+
 def as_messages(question: str | Sequence[Message]) -> list[Message]:
-    """A question alone is the user's only message."""
-    return [Message(role="user", content=question)] if isinstance(question, str) else list(question)
+    """The messages of a conversation; a question alone is the only one. Raises UsageError."""
+    if isinstance(question, str):
+        question = [Message(role="user", content=question)]
+    if not isinstance(question, Iterable) or isinstance(question, bytes | bytearray | Mapping):
+        raise UsageError(f"A question is text or a list of messages, and not {shown(question)}.")
+    return [_as_message(number, message) for number, message in enumerate(question, 1)]
+
+
+def as_question(question: str) -> str:
+    """The text of one question in a conversation; raises UsageError if it is none."""
+    if not isinstance(question, str):
+        raise UsageError(f"A question in a conversation is text, and not {shown(question)}.")
+    return question
+
+
+def _as_message(number: int, message: object) -> Message:
+    if not isinstance(message, Mapping):
+        example = '{"role": "user", "content": "..."}'
+        raise UsageError(f"Message {number} has to be a dict {example}, and is {shown(message)}.")
+    role, content = message.get("role"), message.get("content")
+    if role not in ROLES or not isinstance(content, str):
+        known = ", ".join(ROLES)
+        raise UsageError(
+            f"Message {number} needs a role out of {known} and a content that is text."
+        )
+    try:
+        content.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"Message {number} holds characters that are not valid Unicode; remove them."
+        ) from None
+    return Message(role=role, content=content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +96,7 @@ class Timings:
     tokens_per_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Reply:
     """A whole reply.
 
@@ -84,6 +119,21 @@ class Reply:
     usage: Usage
     timings: Timings
     parsed: Any = None
+
+    def __repr__(self) -> str:
+        """What it says, in a line: the beginnings of answer and thinking, and how it ended."""
+        parts = [
+            f"model={self.model!r}",
+            f"answer={shortened(self.answer)!r}",
+            f"boxed={self.boxed!r}",
+            f"thinking={shortened(self.thinking)!r}",
+            f"finish_reason={self.finish_reason!r}",
+            f"thinking_end={self.thinking_end!r}",
+            f"seed={self.seed}",
+        ]
+        if self.parsed is not None:
+            parts.insert(1, f"parsed={shown(self.parsed)}")
+        return f"Reply({', '.join(parts)})"
 
     @property
     def thought_s(self) -> float:

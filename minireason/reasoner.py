@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import logging
+import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -12,10 +14,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
+from minireason.checks import checked, function
 from minireason.engine import devices, llama, sampler, trial
 from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
-from minireason.errors import BadSetting, DoesNotFit, EngineError, ModelFileError
+from minireason.errors import (
+    BadSetting,
+    DoesNotFit,
+    EngineError,
+    ModelFileError,
+    UsageError,
+    shown,
+)
 from minireason.events import Message, Reply, as_messages
 from minireason.generation import Generation
 from minireason.models import catalog, choose, fit, gguf, hardware, opened, places, shape, store
@@ -37,6 +47,7 @@ from minireason.settings import (
     LoadSettings,
     Settings,
     SolveChanges,
+    kept,
 )
 from minireason.solution import Solution
 from minireason.stream import Stream
@@ -45,21 +56,33 @@ if TYPE_CHECKING:
     from minireason.session import Session
     from minireason.solve import SolveStream
 
+_log = logging.getLogger(__name__)
+
 
 def load(
     model: str | Path,
     *,
+    defaults: Changes | None = None,
     on_progress: Callable[[float], None] | None = None,
     **changes: Unpack[LoadChanges],
 ) -> Reasoner:
     """Load a model by catalogue name, "name:QUANT" or path to a .gguf file.
 
-    `on_progress` gets the share loaded, 0 to 1; the other keywords are the fields of `LoadSettings`. Raises
-    BadSetting, UnknownModel, NotInstalled, ModelFileError, DoesNotFit or EngineError.
+    `defaults` are settings for every reply, such as {"temperature": 0.3}; they go before the
+    model's own of the catalogue, and what a chat or a call says goes before them. `on_progress`
+    gets the share loaded, 0 to 1; the other keywords are the fields of `LoadSettings`. What is
+    decided is said by the logger `minireason`. Raises BadSetting, UsageError, UnknownModel,
+    NotInstalled, ModelFileError, DoesNotFit or EngineError.
     """
     started = time.perf_counter()
     wish = LoadSettings.of(changes)
-    file = store.find(str(model))
+    if not isinstance(model, str | os.PathLike):
+        raise UsageError(f"A model is a name or the path of a .gguf file, and not {shown(model)}.")
+    if on_progress is not None:
+        checked("on_progress", on_progress, function)
+    own = kept(defaults or {})
+    file = store.find(os.fspath(model))
+    settings = catalog.defaults(file.label).changed(own)
     header = gguf.check(file.path)
     if problem := tags.problem(header.chat_template or ""):
         raise ModelFileError(file.path, problem)
@@ -70,16 +93,36 @@ def load(
         raise (
             choose.instead(error, header.tensor_bytes, found) if wish.n_ctx is None else error
         ) from None
-    if not file.trusted:
+    _log_plan(file, plan)
+    if file.trusted:
+        _log.info("no trial run: the file came with minireason")
+    else:
         open_once(file.path, repack=plan.repack)
     loaded = llama.Model(
         file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack, on_progress=on_progress
     )
     try:
-        return Reasoner(file.label, loaded, header.chat_template or "", plan, started)
+        return Reasoner(file.label, loaded, header.chat_template or "", plan, started, settings)
     except BaseException:
         loaded.close()
         raise
+
+
+def _log_plan(file: store.ModelFile, plan: FitPlan) -> None:
+    _log.info("model %s, file %s", file.label, file.path)
+    _log.info(
+        "plan: context %d tokens (the cache starts with %d and may hold %d), KV cache %s, "
+        "%d threads, flash attention %s, repack %s, %d layers on the GPU, %.2f GiB in all",
+        plan.n_ctx,
+        plan.start_n_ctx,
+        plan.cache_tokens,
+        plan.kv_type,
+        plan.n_threads,
+        "on" if plan.flash_attention else "off",
+        "on" if plan.repack else "off",
+        plan.n_gpu_layers,
+        plan.needed_bytes / 2**30,
+    )
 
 
 def open_once(path: Path, *, repack: bool | None = None) -> None:
@@ -96,7 +139,9 @@ def open_once(path: Path, *, repack: bool | None = None) -> None:
             repack = False
     identity = opened.identity(path)  # of what is tried, should it be replaced meanwhile
     if opened.knows(identity, repack=repack):
+        _log.info("no trial run: the file was used before")
         return
+    _log.info("trial run: the file is used in a process of its own first")
     trial.run(
         path,
         repack=repack,
@@ -109,14 +154,22 @@ def open_once(path: Path, *, repack: bool | None = None) -> None:
 class Reasoner:
     """A loaded model. Streams may be open side by side and read from any threads; they share batches.
 
+    `defaults` are the settings of a reply where a call says nothing.
+
     With one stream alone, the same seed, settings and cached prefix give the same text on one build. Streams side by
     side may change the last bits of each other's arithmetic, and with that, sooner or later, a sampled token.
     """
 
     def __init__(
-        self, name: str, model: llama.Model, template: str, plan: FitPlan, started: float
+        self,
+        name: str,
+        model: llama.Model,
+        template: str,
+        plan: FitPlan,
+        started: float,
+        defaults: Settings,
     ) -> None:
-        self.name, self.plan = name, plan
+        self.name, self.plan, self.defaults = name, plan, defaults
         self._model = model
         with ThreadPoolExecutor(1) as meanwhile:
             meanwhile.submit(
@@ -137,6 +190,14 @@ class Reasoner:
         self._scheduler = Scheduler(self._context, plan.n_ctx, plan.cache_tokens)
         self._closed = False
         self._load_s = time.perf_counter() - started
+        _log.info("%s is loaded, in %.2f s", name, self._load_s)
+
+    def __repr__(self) -> str:
+        kind = "thinks" if self.thinks else "does not think"
+        threads = f"{self.plan.n_threads} thread{'s' if self.plan.n_threads > 1 else ''}"
+        state = ", closed" if self._closed else ""
+        context = f"{self.plan.n_ctx:,} tokens of context"
+        return f"<Reasoner {self.name}: {kind}, {context}, {threads}{state}>"
 
     @property
     def thinks(self) -> bool:
@@ -152,10 +213,13 @@ class Reasoner:
     ) -> Stream:
         """Start a reply to a question or a list of messages; nothing runs until the stream is iterated.
 
-        The keywords are the fields of `Settings`. `on_prefill` gets (tokens read, tokens in all) while a prompt is
-        read. Raises BadSetting, UsageError or ContextFull.
+        The keywords are the fields of `Settings`, those that are not given come from `defaults`.
+        `on_prefill` gets (tokens read, tokens in all) while a prompt is read. Raises BadSetting,
+        UsageError or ContextFull.
         """
-        settings = Settings().changed(changes)
+        settings = self.defaults.changed(changes)
+        if on_prefill is not None:
+            checked("on_prefill", on_prefill, function)
         settings.check_context(self.plan.n_ctx)
         self._check_open()
         messages = as_messages(question)
@@ -269,18 +333,25 @@ class Reasoner:
         Waits until it is done, in slices of some tokens, and steps aside while a stream is open. The number of tokens read.
         """
         self._check_open()
-        tokens = self._encoder.prefix(messages)
+        checked("stopped", stopped, function)
+        tokens = self._encoder.prefix(as_messages(messages))
         return (
             Prefill(self._scheduler, tokens).run(stopped)
             if 0 < len(tokens) < self._scheduler.n_ctx - 1
             else 0
         )
 
-    def chat(self, *, system: str | None = None, read_ahead: bool = False) -> Session:
-        """Start a conversation with this model; for `read_ahead` see `Session`."""
+    def chat(
+        self, *, system: str | None = None, read_ahead: bool = False, **changes: Unpack[Changes]
+    ) -> Session:
+        """Start a conversation with this model; for `read_ahead` see `Session`.
+
+        The other keywords are the settings of all its turns; what a turn says goes before them.
+        Raises BadSetting.
+        """
         from minireason.session import Session
 
-        return Session(self, system=system, read_ahead=read_ahead)
+        return Session(self, system=system, read_ahead=read_ahead, **changes)
 
     def _check_open(self) -> None:
         if self._closed:

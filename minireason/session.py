@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import time
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
 from minireason import transcript
-from minireason.errors import SessionError
-from minireason.events import AnswerDelta, Done, Event, Message, Reply, ThinkingDelta
+from minireason.checks import checked, text, yes_or_no
+from minireason.errors import MinireasonError, SessionError, UsageError, shown
+from minireason.events import (
+    AnswerDelta,
+    Done,
+    Event,
+    Message,
+    Reply,
+    ThinkingDelta,
+    as_question,
+)
 from minireason.history import History, Step, Turn
 from minireason.prefill import ReadAhead
 from minireason.reasoning.length import most_that_fit
-from minireason.settings import Changes
+from minireason.settings import Changes, Settings, kept, layered
 
 if TYPE_CHECKING:
     from minireason.reasoner import Reasoner
@@ -28,10 +39,13 @@ SAVE_EVERY_S = 1.0
 class Session:
     """Messages so far and a model to go on with; answers stay in the prompt, thinking does not.
 
-    After `save` or `load` every turn is also appended to that file, at once and with its thinking; if that fails, the
-    conversation goes on, `unsaved` says why, and what is missing is written with the next turn. Once the prompt takes more
-    than half of the context, the oldest turns leave it until it takes a third; `left_out` says how many are out. They stay in
-    `turns` and in the file. One session at a time may have a file; `close` lets go of it.
+    After `save` or `load` every turn is also appended to that file, at once and with its thinking;
+    if that fails, the conversation goes on, `unsaved` says why, and what is missing is written
+    with the next turn. Once the prompt takes more than half of the context, the oldest turns leave
+    it until it takes a third; `left_out` says how many are out. They stay in `turns` and in the
+    file. One session at a time may have a file; `close` lets go of it. One turn at a time is under
+    way: whatever comes next ends it where it is. The keywords are the settings of all turns; what
+    a turn says goes before them.
 
     With `read_ahead` a thread of this session reads the history, without the thought, into the cache after every reply, so
     that the next question need not wait for it; it ends when it is through or when a question comes. Without it no thread is
@@ -39,14 +53,32 @@ class Session:
     """
 
     def __init__(
-        self, reasoner: Reasoner, *, system: str | None = None, read_ahead: bool = False
+        self,
+        reasoner: Reasoner,
+        *,
+        system: str | None = None,
+        read_ahead: bool = False,
+        **changes: Unpack[Changes],
     ) -> None:
         self.reasoner = reasoner
         self.left_out = 0
         self.unsaved: SessionError | None = None
-        self._history = History(system=system or None)
+        self._changes = kept(changes)
+        _ = self.settings  # what does not go with the model's defaults is told now
+        self._history = History(system=_system(system))
         self._file: transcript.Transcript | None = None
-        self._ahead = ReadAhead() if read_ahead else None
+        self._ahead = ReadAhead() if checked("read_ahead", read_ahead, yes_or_no) else None
+        self._turn: weakref.ref[TurnStream] | None = None
+
+    def __repr__(self) -> str:
+        count = len(self._history.turns)
+        file = f", saved to {self.path}" if self.path else ""
+        return f"<Session with {self.reasoner.name}: {count} turn{'' if count == 1 else 's'}{file}>"
+
+    @property
+    def settings(self) -> Settings:
+        """How a turn is generated that says nothing of it: the model's defaults as changed here."""
+        return self.reasoner.defaults.changed(self._changes)
 
     @property
     def system(self) -> str | None:
@@ -54,8 +86,8 @@ class Session:
         return self._history.system
 
     @system.setter
-    def system(self, text: str | None) -> None:
-        self._do({"system": text or None})
+    def system(self, prompt: str | None) -> None:
+        self._do({"system": _system(prompt)})
         self.left_out = 0
 
     @property
@@ -94,24 +126,29 @@ class Session:
         """Ask the next question; it and its answer join the history when the stream ends with an answer.
 
         With `again` they take the place of the last turn, once there is an answer. Settings and errors as for
-        `Reasoner.stream`.
+        `Reasoner.stream`, but that the conversation's own come first.
         """
-        self._stop_reading()
+        question = as_question(question)
+        self._settle()
         replaced = again and (self.unanswered is None or self._history.replaces)
         before = self._fitting(question, replaced)
         asked = Message(role="user", content=question)
-        stream = self.reasoner.stream([*before, asked], on_prefill=on_prefill, **changes)
-        return TurnStream(self, question, stream, replaced)
+        settings = layered(self._changes, changes)
+        stream = self.reasoner.stream([*before, asked], on_prefill=on_prefill, **settings)
+        turn = TurnStream(self, question, stream, replaced)
+        self._turn = weakref.ref(turn)
+        return turn
 
     def send(self, question: str, *, again: bool = False, **changes: Unpack[Changes]) -> Reply:
         """Ask the next question and wait for the whole reply."""
-        turn = self.stream(question, again=again, **changes)
-        for _ in turn:
-            pass
-        return turn.reply
+        with self.stream(question, again=again, **changes) as turn:
+            for _ in turn:
+                pass
+            return turn.reply
 
     def retry(self, **changes: Unpack[Changes]) -> Reply:
         """Ask the last question again, with a new seed if none is given; raises SessionError if there is none."""
+        changes.setdefault("seed", None)  # the conversation's own would only say the same again
         return self.send(self.last_question(), again=True, **changes)
 
     def edit(self, question: str, **changes: Unpack[Changes]) -> Reply:
@@ -129,6 +166,7 @@ class Session:
 
     def undo(self) -> str:
         """Take the last turn, or the unanswered question, back and return the question; raises SessionError if there is none."""
+        self._settle()
         question = self.last_question()
         self._do({"turn": {"question": "", "answer": ""}} if self.unanswered else {"undo": True})
         self.left_out = 0
@@ -136,13 +174,15 @@ class Session:
 
     def clear(self) -> None:
         """Forget everything but the system prompt."""
+        self._settle()
         self._do({"clear": True})
         self.left_out = 0
 
     def save(self, path: Path | str) -> None:
         """Write the conversation to a file and go on saving to it; raises SessionError."""
-        with self._keeping(Path(path), new=True) as lock:
-            self._keep(transcript.write(Path(path), self._history, lock))
+        file = _path(path)
+        with self._keeping(file, new=True) as lock:
+            self._keep(transcript.write(file, self._history, lock))
 
     def save_to(self, path: Path | None = None) -> None:
         """Save to a file that does not exist yet from now on, called after the time if nothing else is said; it is made with the
@@ -150,8 +190,9 @@ class Session:
         if path is None:
             self._keep(transcript.new())
         else:
-            with self._keeping(path, new=True) as lock:
-                self._keep(transcript.Transcript(path, lock))
+            file = _path(path)
+            with self._keeping(file, new=True) as lock:
+                self._keep(transcript.Transcript(file, lock))
         if self._history.turns:
             self._append(*self._history.steps())
 
@@ -160,11 +201,11 @@ class Session:
 
         Returns a sentence for each thing that was wrong with the file and was mended or left out. Raises SessionError.
         """
-        path = Path(path)
-        self._stop_reading()
-        with self._keeping(path) as lock:
-            found = transcript.read(path)
-            self._keep(transcript.Transcript(path, lock, found.length))
+        file = _path(path)
+        self._settle()
+        with self._keeping(file) as lock:
+            found = transcript.read(file)
+            self._keep(transcript.Transcript(file, lock, found.length))
         self._history, self.left_out = found.history, 0
         if found.missing:
             self._append(*found.missing)
@@ -173,18 +214,27 @@ class Session:
 
     def use(self, reasoner: Reasoner) -> None:
         """Go on with another model, which reads the conversation afresh."""
-        self._stop_reading()
+        from minireason.reasoner import Reasoner
+
+        if not isinstance(reasoner, Reasoner):
+            raise UsageError(
+                f"use() takes what minireason.load() returns, and not {shown(reasoner)}."
+            )
+        self._settle()
         self.reasoner, self.left_out = reasoner, 0
         self._read_ahead()
 
     def prefill(self) -> int:
         """Read the history into the cache now, so that the next question need not wait for it; the number of tokens read."""
-        self._stop_reading()
+        self._settle()
         return self.reasoner.prefill(self._fitting("", False))
 
     def close(self) -> None:
-        """Stop reading ahead and let go of the file, after a last try if something is `unsaved`; what comes later is not saved."""
-        self._stop_reading()
+        """End what is under way and let go of the file, after a last try if something is `unsaved`.
+
+        What comes later is not saved.
+        """
+        self._settle()
         if self.unsaved:
             self._append()
         if self._file:
@@ -246,7 +296,11 @@ class Session:
             self.left_out = turns - kept
         return messages(kept)
 
-    def _stop_reading(self) -> None:
+    def _settle(self) -> None:
+        """End what is under way: a turn that has begun, and the reading ahead."""
+        turn = self._turn() if self._turn else None
+        if turn and turn.begun:
+            turn.close()
         if self._ahead:
             self._ahead.stop()
 
@@ -267,34 +321,51 @@ class Session:
                 self.unsaved = error
 
 
-class TurnStream:
-    """A stream that writes itself into its session: while it runs into the file, when it is done into the history."""
+class TurnStream(Iterator[Event]):
+    """A stream that writes itself into its session: first into the file, then into the history.
+
+    It is iterated once, as every stream. Closing it (also by leaving a `with` block, or by
+    dropping it) ends the reply where it is, and what there is of an answer is kept.
+    """
 
     def __init__(self, session: Session, question: str, stream: Stream, again: bool) -> None:
         self._session, self._question, self._stream, self._again = session, question, stream, again
         self._unsaved = {"thinking": "", "answer": ""}
         self._ended = False
+        self._saved_at = time.monotonic()
+        self.begun = False
 
-    def __iter__(self) -> Iterator[Event]:
-        if not self._ended:
-            self._session._append(asked := {"asked": self._question, "again": self._again})
-            self._session._history.apply(asked)
-        saved_at = time.monotonic()
+    def __iter__(self) -> TurnStream:
+        iter(self._stream)
+        return self
+
+    def __next__(self) -> Event:
+        self._begin()
         try:
-            for event in self._stream:
-                match event:
-                    case ThinkingDelta(text=text):
-                        self._unsaved["thinking"] += text
-                    case AnswerDelta(text=text):
-                        self._unsaved["answer"] += text
-                    case Done(reply=reply):
-                        self._end(reply)
-                if time.monotonic() - saved_at > SAVE_EVERY_S:
-                    self.save()
-                    saved_at = time.monotonic()
-                yield event
-        finally:
-            self.close()  # left early, or failed: what there is is kept
+            event = next(self._stream)
+        except BaseException:
+            self.close()  # failed or interrupted: what there is is kept
+            raise
+        match event:
+            case ThinkingDelta(text=piece):
+                self._unsaved["thinking"] += piece
+            case AnswerDelta(text=piece):
+                self._unsaved["answer"] += piece
+            case Done(reply=reply):
+                self._end(reply)
+        if time.monotonic() - self._saved_at > SAVE_EVERY_S:
+            self.save()
+            self._saved_at = time.monotonic()
+        return event
+
+    def _begin(self) -> None:
+        """Note the question, once."""
+        if self.begun or self._ended:
+            return
+        self.begun, self._saved_at = True, time.monotonic()
+        asked = {"asked": self._question, "again": self._again}
+        self._session._append(asked)
+        self._session._history.apply(asked)
 
     def save(self) -> None:
         """Write what has come since the last time; a signal handler may call it."""
@@ -323,6 +394,22 @@ class TurnStream:
             self._stream.close()
             self._end(self._stream.reply)
 
+    def __enter__(self) -> TurnStream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "begun", False):
+            with suppress(MinireasonError):  # the model may be closed already
+                self.close()
+
     @property
     def thinking_tokens(self) -> int:
         """See `Stream.thinking_tokens`."""
@@ -332,3 +419,15 @@ class TurnStream:
     def reply(self) -> Reply:
         """See `Stream.reply`."""
         return self._stream.reply
+
+
+def _system(prompt: str | None) -> str | None:
+    if prompt is None:
+        return None
+    return checked("system", prompt, text) or None
+
+
+def _path(path: Path | str) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"A session is saved to the path of a file, and not to {shown(path)}.")
+    return Path(path)

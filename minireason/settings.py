@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypeAlias, TypedDict, get_args, get_origin
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeAlias, TypedDict, cast, get_args, get_origin
 
+from minireason.checks import (
+    Rule,
+    check_fields,
+    number,
+    one_of,
+    text,
+    texts,
+    whole,
+    yes_or_no,
+)
 from minireason.errors import BadSetting
 
 MAX_TOKENS = 32_768
@@ -30,6 +39,8 @@ LANDING = "I have to answer now, so I decide by what I have."
 MAX_SEED = 2**32 - 2
 """llama.cpp takes the seed 2**32 - 1 to mean "draw one"."""
 
+ONE_QUESTION = (("thinking", "effort", "thinking_budget"), ("schema", "choices", "regex"))
+"""Settings that answer one question together: saying one takes back what was said of others."""
 
 StopRule: TypeAlias = Literal["none", "lead", "beta"]
 
@@ -57,7 +68,7 @@ class ChainChanges(TypedDict, total=False):
 class Changes(ChainChanges, total=False):
     """The keyword arguments of `stream` and `ask`: changes to `Settings`, field by field."""
 
-    stop: tuple[str, ...]
+    stop: Sequence[str]
 
 
 class VoteChanges(TypedDict, total=False):
@@ -107,36 +118,16 @@ class Settings:
     schema: Mapping[str, Any] | type[Any] | None = None
     choices: Sequence[str] | None = None
     regex: str | None = None
-    stop: tuple[str, ...] = ()
+    stop: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        _number("temperature", self.temperature, 0.0, 100.0)
-        _number("top_p", self.top_p, 0.0, 1.0)
-        if self.top_p == 0:
-            raise BadSetting("top_p", self.top_p, "has to be above 0 and at most 1")
-        _whole("top_k", self.top_k, 0)
-        _whole("seed", self.seed, 0, MAX_SEED, optional=True)
-        _whole("max_tokens", self.max_tokens, 1, optional=True)
-        _yes_or_no("thinking", self.thinking)
-        _yes_or_no("loop_check", self.loop_check)
-        _whole("thinking_budget", self.thinking_budget, 0, optional=True)
-        if self.thinking_seconds is not None:
-            _number("thinking_seconds", self.thinking_seconds, 0.0, 1e9)
-        _whole("min_thinking", self.min_thinking, 0)
-        if self.effort is not None and self.effort not in EFFORT_TOKENS:
-            raise BadSetting("effort", self.effort, f"has to be one of {', '.join(EFFORT_TOKENS)}")
+        check_fields(self, _SETTINGS)
         if self.max_tokens is not None and (self.thinking_budget or 0) >= self.max_tokens:
             raise BadSetting(
                 "thinking_budget",
                 self.thinking_budget,
                 f"leaves no room for an answer in max_tokens={self.max_tokens}",
             )
-        _text("landing", self.landing)
-        if isinstance(self.stop, str) or not all(
-            isinstance(text, str) and text for text in self.stop
-        ):
-            raise BadSetting("stop", self.stop, "has to be a list of strings that are not empty")
-        object.__setattr__(self, "stop", tuple(self.stop))
         self._check_structure()
 
     def _check_structure(self) -> None:
@@ -147,33 +138,6 @@ class Settings:
             )
         if asked and self.stop:
             raise BadSetting("stop", self.stop, f"cannot end an answer that {asked[0]} decides")
-        if not (
-            self.schema is None
-            or isinstance(self.schema, Mapping | type)
-            or get_origin(self.schema)
-        ):
-            raise BadSetting(
-                "schema",
-                self.schema,
-                "has to be a JSON schema as a dict, a pydantic model or a dataclass",
-            )
-        if self.regex is not None:
-            _text("regex", self.regex)
-        if self.choices is not None:
-            choices = (
-                tuple(self.choices)
-                if isinstance(self.choices, Iterable) and not isinstance(self.choices, str)
-                else ()
-            )
-            if not choices or not all(isinstance(choice, str) and choice for choice in choices):
-                raise BadSetting(
-                    "choices",
-                    self.choices,
-                    "has to be a list of strings, at least one and none of them empty",
-                )
-            for choice in choices:
-                _text("choices", choice)
-            object.__setattr__(self, "choices", choices)
 
     @property
     def structured(self) -> bool:
@@ -198,10 +162,60 @@ class Settings:
             raise BadSetting("thinking_budget", self.thinking_budget, problem)
 
     def changed(self, changes: Changes) -> Settings:
-        """These settings with some fields changed; raises BadSetting for a name that does not exist."""
-        _known(changes, [field.name for field in fields(Settings)])
-        return replace(self, **changes)
+        """These settings with some fields changed; raises BadSetting.
 
+        A change goes before what these settings say on the same question, see `layered`.
+        """
+        if not isinstance(changes, Mapping):
+            problem = 'have to be a dict such as {"temperature": 0.6}'
+            raise BadSetting("settings", changes, problem)
+        _known(changes, [field.name for field in fields(Settings)])
+        own = {field.name: getattr(self, field.name) for field in fields(Settings)}
+        return Settings(**layered(cast("Changes", own), changes))
+
+
+def kept(changes: Changes) -> Changes:
+    """The changes as `Settings` keeps them, to be used again and again; raises BadSetting."""
+    settings = Settings().changed(changes)
+    return cast("Changes", {name: getattr(settings, name) for name in changes})
+
+
+def layered(earlier: Changes, later: Changes) -> Changes:
+    """Changes one after the other: of the settings of ONE_QUESTION those that were said last."""
+    settled = {
+        name
+        for question in ONE_QUESTION
+        if any(later.get(name) is not None for name in question)
+        for name in question
+    }
+    left = {name: value for name, value in earlier.items() if name not in settled}
+    return cast("Changes", {**left, **later})
+
+
+def _schema(value: Any) -> Any:
+    if not isinstance(value, Mapping | type) and not get_origin(value):
+        raise ValueError("has to be a JSON schema as a dict, a pydantic model or a dataclass")
+    return value
+
+
+_SETTINGS: dict[str, Rule] = {
+    "temperature": number(0, 100),
+    "top_p": number(0, 1, above=True),
+    "top_k": whole(0, 2**31 - 1),
+    "seed": whole(0, MAX_SEED),
+    "max_tokens": whole(1),
+    "thinking": yes_or_no,
+    "effort": one_of(EFFORT_TOKENS),
+    "thinking_budget": whole(0),
+    "thinking_seconds": number(0, 1e9),
+    "min_thinking": whole(0),
+    "loop_check": yes_or_no,
+    "landing": text,
+    "schema": _schema,
+    "choices": texts(at_least=1),
+    "regex": text,
+    "stop": texts(at_least=0),
+}
 
 KvType = Literal["f16", "q8_0", "q4_0"]
 """How the KV cache stores keys and values: two bytes each, or 34 or 18 bytes for 32 of them."""
@@ -230,18 +244,7 @@ class VoteSettings:
     instruction: str | None = None
 
     def __post_init__(self) -> None:
-        _whole("samples", self.samples, 1, 10_000)
-        if self.parallel != "auto":
-            _whole("parallel", self.parallel, 1, 256)
-        if self.stop not in get_args(StopRule):
-            raise BadSetting("stop", self.stop, f"has to be one of {', '.join(get_args(StopRule))}")
-        _whole("min_votes", self.min_votes, 1)
-        _number("stop_threshold", self.stop_threshold, 0.5, 1.0)
-        _whole("budget_tokens", self.budget_tokens, 1, optional=True)
-        if self.budget_s is not None:
-            _number("budget_s", self.budget_s, 0.0, 1e9)
-        if self.instruction is not None and not isinstance(self.instruction, str):
-            raise BadSetting("instruction", self.instruction, "has to be text")
+        check_fields(self, _VOTE_SETTINGS)
 
     @staticmethod
     def split(changes: SolveChanges) -> tuple[VoteSettings, Changes]:
@@ -250,8 +253,19 @@ class VoteSettings:
         _known(changes, [*own, *(field.name for field in fields(Settings))])
         vote: Any = {name: value for name, value in changes.items() if name in own}
         chain: Any = {name: value for name, value in changes.items() if name not in own}
-        Settings().changed(chain)
-        return VoteSettings(**vote), chain
+        return VoteSettings(**vote), kept(chain)
+
+
+_VOTE_SETTINGS: dict[str, Rule] = {
+    "samples": whole(1, 10_000),
+    "parallel": one_of(("auto",), whole(1, 256)),
+    "stop": one_of(get_args(StopRule)),
+    "min_votes": whole(1),
+    "stop_threshold": number(0.5, 1),
+    "budget_tokens": whole(1),
+    "budget_s": number(0, 1e9),
+    "instruction": text,
+}
 
 
 class LoadChanges(TypedDict, total=False):
@@ -282,16 +296,7 @@ class LoadSettings:
     repack: bool | None = None
 
     def __post_init__(self) -> None:
-        _whole("n_ctx", self.n_ctx, 64, 2**24, optional=True)
-        _whole("n_threads", self.n_threads, 1, 512, optional=True)
-        _whole("n_gpu_layers", self.n_gpu_layers, -1, 100_000, optional=True)
-        _whole("n_seq_max", self.n_seq_max, 1, 256)
-        if self.kv_type is not None and self.kv_type not in get_args(KvType):
-            raise BadSetting(
-                "kv_type", self.kv_type, f"has to be one of {', '.join(get_args(KvType))}"
-            )
-        if self.repack is not None:
-            _yes_or_no("repack", self.repack)
+        check_fields(self, _LOAD_SETTINGS)
 
     @classmethod
     def of(cls, changes: LoadChanges) -> LoadSettings:
@@ -300,44 +305,19 @@ class LoadSettings:
         return cls(**changes)
 
 
+_LOAD_SETTINGS: dict[str, Rule] = {
+    "n_ctx": whole(64, 2**24),
+    "n_threads": whole(1, 512),
+    "n_gpu_layers": whole(-1, 100_000),
+    "n_seq_max": whole(1, 256),
+    "kv_type": one_of(get_args(KvType)),
+    "repack": yes_or_no,
+}
+
+
 def _known(changes: Mapping[str, object], known: list[str]) -> None:
     for name, value in changes.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
+            near = difflib.get_close_matches(str(name), known, 1)
             hint = f"did you mean {near[0]}" if near else f"known are {', '.join(known)}"
-            raise BadSetting(name, value, f"there is no such setting; {hint}")
-
-
-def _number(name: str, value: Any, low: float, high: float) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or not low <= value <= high
-    ):
-        raise BadSetting(name, value, f"has to be a number from {low:g} to {high:g}")
-
-
-def _whole(
-    name: str, value: Any, low: int, high: int | None = None, optional: bool = False
-) -> None:
-    if value is None and optional:
-        return
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int)
-        or value < low
-        or (high is not None and value > high)
-    ):
-        span = f"from {low} to {high}" if high is not None else f"of at least {low}"
-        raise BadSetting(name, value, f"has to be a whole number {span}")
-
-
-def _yes_or_no(name: str, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise BadSetting(name, value, "has to be True or False")
-
-
-def _text(name: str, value: Any) -> None:
-    if not isinstance(value, str) or any("\ud800" <= character <= "\udfff" for character in value):
-        raise BadSetting(name, value, "has to be text, in valid Unicode")
+            raise BadSetting(str(name), value, f"there is no such setting; {hint}")

@@ -24,7 +24,7 @@ from minireason.errors import UsageError
 from minireason.events import Done, Message
 from minireason.reasoning.stopping import NoVote, Place, decided, worth_at_once
 from minireason.reasoning.vote import Ballot
-from minireason.settings import MAX_SEED, Settings, SolveChanges, VoteSettings
+from minireason.settings import MAX_SEED, SolveChanges, VoteSettings
 from minireason.solution import (
     Chain,
     ChainAnswered,
@@ -54,7 +54,7 @@ class SolveStream(Iterator[SolveEvent]):
         self, reasoner: Reasoner, question: str | Sequence[Message], changes: SolveChanges
     ) -> None:
         self._vote, self._changes = VoteSettings.split(changes)
-        self._settings = Settings().changed(self._changes)
+        self._settings = reasoner.defaults.changed(self._changes)
         self._reasoner = reasoner
         self._seed = (
             random.randrange(MAX_SEED) if self._settings.seed is None else self._settings.seed

@@ -12,7 +12,7 @@ import pytest
 import minireason
 
 ROOT = Path(minireason.__file__).parent
-WORDS = {"errors", "events", "settings", "solution"}
+WORDS = {"checks", "errors", "events", "settings", "solution"}
 ALLOWED = {
     **dict.fromkeys(WORDS, WORDS),
     "host": WORDS,
@@ -27,6 +27,7 @@ ALLOWED = {
     "transcript": WORDS | {"history", "host", "journal", "models"},
     "reasoner": WORDS
     | {"engine", "reasoning", "models", "generation", "stream", "session", "prefill", "solve"},
+    "manage": WORDS | {"models", "reasoner"},
     "session": WORDS | {"reasoner", "reasoning", "stream", "prefill", "history", "transcript"},
     "chains": WORDS | {"reasoning", "models", "reasoner", "stream"},
     "parallel": WORDS | {"reasoner", "stream"},
@@ -44,7 +45,7 @@ ALLOWED = {
         "__version__",
     },
     "tiny": set(),
-    "__init__": WORDS | {"reasoner", "session", "solve", "stream"},
+    "__init__": WORDS | {"history", "manage", "reasoner", "session", "solve", "stream"},
     "__main__": {"cli"},
     "cli": WORDS
     | {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,9 +25,11 @@ from minireason import (
     ModelFileError,
     Reasoner,
     Reply,
+    Settings,
     ThinkingDelta,
     UsageError,
 )
+from minireason.models import catalog
 
 QUESTION = "What is 347 + 586?"
 
@@ -254,6 +258,148 @@ def test_wrong_settings_are_refused_before_anything_runs(tiny: Reasoner) -> None
         minireason.load("no-such-model", n_ctx=-5)
     with pytest.raises(BadSetting, match="4096"):
         minireason.load("tiny", n_ctx=5000)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda model: model.ask(None),
+        lambda model: model.ask(5),
+        lambda model: model.ask(b"What is 5 + 8?"),
+        lambda model: model.ask([None]),
+        lambda model: model.ask(["What is 5 + 8?"]),
+        lambda model: model.ask({"role": "user", "content": "What is 5 + 8?"}),
+        lambda model: model.ask([{"role": "user"}]),
+        lambda model: model.ask([{"role": [], "content": "x"}]),
+        lambda model: model.ask(QUESTION, stop=None),
+        lambda model: model.ask(QUESTION, effort=[]),
+        lambda model: model.ask(QUESTION, temperature=10**400),
+        lambda model: model.ask(QUESTION, schema={"const": float("nan")}),
+        lambda model: model.stream(QUESTION, on_prefill=5),
+        lambda model: model.count_tokens(None),
+        lambda model: model.prefill(None),
+        lambda model: model.prefill([5]),
+        lambda model: model.prefill([], stopped=5),
+        lambda model: model.solve(None),
+        lambda model: model.solve([{"role": "user"}]),
+        lambda model: model.solve([{"role": "user", "content": 5}]),
+        lambda model: model.solve(QUESTION, samples="8"),
+        lambda model: model.chat(system=5),
+        lambda model: model.chat(read_ahead="yes"),
+        lambda model: model.chat(temperature="hot"),
+        lambda model: model.chat(temprature=1),
+        lambda model: model.chat().send(None),
+        lambda model: model.chat().send(b"x"),
+        lambda model: model.chat().send([{"role": "user", "content": "x"}]),
+        lambda model: model.chat().use("tiny"),
+        lambda model: model.chat().save(5),
+        lambda model: model.chat().load(None),
+        lambda model: model.chat().save_to(5),
+        lambda model: setattr(model.chat(), "system", b"Be kind."),
+        lambda _: minireason.load(None),
+        lambda _: minireason.load(5),
+        lambda _: minireason.load("tiny", defaults=5),
+        lambda _: minireason.load("tiny", defaults={"temperature": "hot"}),
+        lambda _: minireason.load("tiny", on_progress=5),
+        lambda _: minireason.pull(None),
+        lambda _: minireason.pull("tiny", on_progress=5),
+        lambda _: minireason.list_models(every_quant=5),
+    ],
+)
+def test_wrong_types_are_usage_errors(tiny: Reasoner, act: Callable[[Reasoner], object]) -> None:
+    with pytest.raises(UsageError) as caught:
+        act(tiny)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_settings_go_from_the_model_over_load_and_chat_to_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec = replace(
+        catalog.find("tiny")[0], sampling={"temperature": 1.0, "top_p": 0.5, "top_k": 40.0}
+    )
+    monkeypatch.setattr(catalog, "load", lambda: (spec,))
+    own = {"top_p": 0.7, "effort": "low", "stop": iter(["END"])}
+    with minireason.load("tiny", n_threads=1, defaults=own) as reasoner:
+        assert reasoner.defaults == Settings(
+            temperature=1.0, top_p=0.7, top_k=40, effort="low", stop=("END",)
+        )
+        chat = reasoner.chat(top_k=20, thinking_budget=5)
+        assert chat.settings == Settings(
+            temperature=1.0, top_p=0.7, top_k=20, thinking_budget=5, stop=("END",)
+        )
+        with pytest.raises(BadSetting, match="cannot end an answer"):
+            reasoner.chat(regex="a")
+        with pytest.raises(BadSetting, match="cannot end an answer"):
+            reasoner.ask(QUESTION, regex="a")
+        assert reasoner.ask(QUESTION, effort="none").thinking_end == "skipped"
+        assert chat.send(QUESTION, effort="none", temperature=0).thinking_end == "skipped"
+        assert 0 < chat.send(QUESTION).usage.thinking_tokens < 60
+        solution = reasoner.solve(QUESTION, samples=2, parallel=2, effort="none")
+        assert [chain.temperature for chain in solution.chains] == [1.0, 1.0]
+        cold = reasoner.solve(QUESTION, samples=2, temperature=0, effort="none")
+        assert [chain.temperature for chain in cold.chains] == [0.0], "an explicit one wins"
+
+
+def test_a_reasoner_a_session_and_a_reply_say_what_they_are(tmp_path: Path) -> None:
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        assert repr(reasoner) == "<Reasoner tiny: thinks, 4,096 tokens of context, 1 thread>"
+        chat = reasoner.chat()
+        assert repr(chat) == "<Session with tiny: 0 turns>"
+        reply = chat.send("What is 5 + 8?", temperature=0, seed=3)
+        chat.save(tmp_path / "talk.jsonl")
+        assert repr(chat) == f"<Session with tiny: 1 turn, saved to {tmp_path}/talk.jsonl>"
+    assert repr(reasoner).endswith(", closed>")
+    assert repr(reply).startswith("Reply(model='tiny', answer='The answer is \\\\boxed{13}.'")
+    assert "finish_reason='stop'" in repr(reply)
+    long = replace(reply, thinking="x" * 10_000, answer="y" * 10_000, parsed=["z" * 1000] * 1000)
+    assert len(repr(long)) < 500
+    assert "parsed=['zzz" in repr(long)
+
+
+def test_loading_says_what_was_decided(
+    smollm2_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "minireason")
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        reasoner.ask("What is 5 + 8?", temperature=0)
+    told = caplog.text
+    for part in (
+        "model tiny, file ",
+        "tiny.gguf",
+        "context 4096 tokens",
+        "starts with 1024",
+        "KV cache f16",
+        "1 threads",
+        "flash attention o",
+        "repack off",
+        "0 layers on the GPU",
+        "no trial run: the file came with minireason",
+        "tiny is loaded",
+    ):
+        assert part in told
+    for expected in ("trial run: the file is opened", "no trial run: the file was opened before"):
+        caplog.clear()
+        minireason.load(smollm2_path, n_ctx=256).close()
+        assert any(message.startswith(expected) for message in caplog.messages)
+
+
+def test_a_cache_that_grows_is_told_at_debug(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "minireason")
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        reasoner.ask("7" * 1500, max_tokens=5)
+    grown = [record for record in caplog.records if "KV cache holds" in record.message]
+    assert {record.levelno for record in grown} == {logging.DEBUG}
+    assert all(record.name.startswith("minireason.") for record in caplog.records)
+
+
+def test_a_program_that_does_not_listen_hears_nothing() -> None:
+    assert any(isinstance(h, logging.NullHandler) for h in logging.getLogger("minireason").handlers)
+
+
+def test_every_exported_name_is_there() -> None:
+    assert {name for name in minireason.__all__ if not hasattr(minireason, name)} == set()
+    assert set(dir(minireason)) == set(minireason.__all__)
 
 
 def test_a_closed_reasoner_says_so() -> None:

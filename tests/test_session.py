@@ -14,11 +14,14 @@ import minireason
 from minireason import (
     AnswerDelta,
     DecodeFailed,
+    Done,
     EngineError,
     Message,
     Reasoner,
     Session,
     SessionError,
+    ThinkingDelta,
+    UsageError,
     transcript,
 )
 from minireason.history import History
@@ -184,6 +187,70 @@ def test_a_turn_that_is_left_or_fails_is_kept_as_far_as_it_came(
             chat.send("What is 1 + 2?", temperature=0)
     assert chat.last_question() == "What is 1 + 2?", "what /retry asks"
     assert chat.retry(temperature=0).boxed == "3"
+
+
+def test_a_turn_is_a_stream_for_with_and_next(tiny: Reasoner) -> None:
+    chat = tiny.chat(temperature=0)
+    with chat.stream(FIRST) as turn:
+        assert isinstance(next(turn), ThinkingDelta)
+        events = list(turn)
+        assert events[-1] == Done(turn.reply)
+        with pytest.raises(UsageError, match="iterated already"):
+            iter(turn)
+    assert [turn.answer for turn in chat.turns] == ["The answer is \\boxed{17}."]
+    with chat.stream(SECOND) as turn:
+        while not isinstance(next(turn), AnswerDelta):
+            pass
+    assert turn.reply.finish_reason == "cancelled"
+    assert chat.turns[1].answer == turn.reply.answer
+    assert list(turn)[-1] == Done(turn.reply), "what is left, and nothing is noted twice"
+    assert len(chat.turns) == 2
+
+
+def test_one_turn_at_a_time_is_under_way(tiny: Reasoner, tmp_path: Path) -> None:
+    path = tmp_path / "talk.jsonl"
+    with tiny.chat(temperature=0) as chat:
+        chat.save(path)
+        left = chat.stream(FIRST)
+        while not isinstance(next(left), AnswerDelta):
+            pass
+        chat.send(SECOND)
+        assert [turn.question for turn in chat.turns] == [FIRST, SECOND]
+        assert left.reply.finish_reason == "cancelled"
+        left = chat.stream("What is 1 + 2?")
+        next(left)
+        assert chat.undo() == "What is 1 + 2?"
+        left = chat.stream("What is 2 + 2?")
+        while not isinstance(next(left), AnswerDelta):
+            pass
+    assert [turn.question for turn in _read(path).turns] == [FIRST, SECOND, "What is 2 + 2?"]
+
+
+def test_a_turn_that_is_dropped_is_kept_and_one_that_never_began_is_not(tiny: Reasoner) -> None:
+    chat = tiny.chat(temperature=0)
+    turn = chat.stream(FIRST)
+    del turn
+    assert chat.unanswered is None
+    turn = chat.stream(FIRST)
+    while not isinstance(next(turn), AnswerDelta):
+        pass
+    del turn
+    assert [turn.finish_reason for turn in chat.turns] == ["cancelled"]
+
+
+def test_a_retry_is_another_try_where_the_conversation_has_a_seed(tiny: Reasoner) -> None:
+    chat = tiny.chat(seed=5, temperature=3.0, top_p=1.0, max_tokens=40)
+    assert chat.send(FIRST).seed == chat.send(SECOND).seed == 5
+    assert chat.retry().seed != 5
+    assert chat.retry(seed=5).seed == 5
+
+
+def test_a_conversation_keeps_its_settings_with_another_model(tiny: Reasoner) -> None:
+    with minireason.load("tiny", n_threads=1, defaults={"top_k": 3, "top_p": 0.5}) as other:
+        chat = tiny.chat(top_p=0.9)
+        assert (chat.settings.top_k, chat.settings.top_p) == (256, 0.9)
+        chat.use(other)
+        assert (chat.settings.top_k, chat.settings.top_p) == (3, 0.9)
 
 
 def test_a_conversation_goes_on_with_another_model(tiny: Reasoner) -> None:

@@ -1,15 +1,29 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from fractions import Fraction
 from typing import Any, get_type_hints
 
+import numpy as np
 import pytest
 
-from minireason import BadSetting, LoadSettings, Settings
-from minireason.settings import Changes, LoadChanges
+from minireason import (
+    BadSetting,
+    Changes,
+    LoadChanges,
+    LoadSettings,
+    Settings,
+    VoteChanges,
+    VoteSettings,
+)
+from minireason.settings import layered
 
 
-@pytest.mark.parametrize(("values", "keywords"), [(Settings, Changes), (LoadSettings, LoadChanges)])
+@pytest.mark.parametrize(
+    ("values", "keywords"),
+    [(Settings, Changes), (LoadSettings, LoadChanges), (VoteSettings, VoteChanges)],
+)
 def test_keywords_are_the_fields(values: Any, keywords: Any) -> None:
     assert get_type_hints(values) == get_type_hints(keywords)
 
@@ -40,12 +54,119 @@ def test_keywords_are_the_fields(values: Any, keywords: Any) -> None:
         ("landing", "\ud800"),
         ("stop", "END"),
         ("stop", ("",)),
+        ("stop", None),
+        ("stop", b"END"),
+        ("stop", {"END": 1}),
+        ("stop", [None]),
+        ("stop", ["\ud800"]),
+        ("effort", []),
+        ("effort", 3),
+        ("temperature", 10**400),
+        ("temperature", 10**5000),
+        ("temperature", 1j),
+        ("temperature", None),
+        ("temperature", np.float32("nan")),
+        ("temperature", np.array([0.5, 0.6])),
+        ("temperature", np.True_),
+        ("top_p", np.float64(0)),
+        ("top_k", 2**31),
+        ("seed", np.float64(1)),
+        ("thinking", np.int64(1)),
+        ("choices", np.array([1, 2])),
+        ("regex", b"a"),
+        ("schema", 5),
     ],
+    ids=lambda value: value if isinstance(value, str) and value.isascii() else type(value).__name__,
 )
 def test_impossible_values(name: str, value: object) -> None:
     with pytest.raises(BadSetting) as caught:
         Settings().changed({name: value})  # type: ignore[misc]
     assert caught.value.name == name
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (VoteSettings, "samples", 0),
+        (VoteSettings, "samples", "8"),
+        (VoteSettings, "parallel", "many"),
+        (VoteSettings, "parallel", []),
+        (VoteSettings, "stop", []),
+        (VoteSettings, "stop", np.array(["lead"])),
+        (VoteSettings, "stop_threshold", 10**400),
+        (VoteSettings, "budget_s", b"1"),
+        (VoteSettings, "instruction", 5),
+        (LoadSettings, "n_ctx", 10**400),
+        (LoadSettings, "n_ctx", "4096"),
+        (LoadSettings, "n_seq_max", None),
+        (LoadSettings, "kv_type", []),
+        (LoadSettings, "repack", 1),
+    ],
+)
+def test_impossible_values_of_votes_and_of_loading(kind: Any, name: str, value: object) -> None:
+    with pytest.raises(BadSetting) as caught:
+        kind(**{name: value})
+    assert caught.value.name == name
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    settings = Settings(
+        temperature=np.float32(0.5),
+        top_p=np.float64(0.5),
+        top_k=np.int64(40),
+        seed=np.uint32(7),
+        max_tokens=np.array(100),
+        thinking=np.False_,
+        thinking_seconds=Fraction(1, 2),
+        stop=np.array(["END"]),
+    )
+    assert settings == Settings(
+        temperature=0.5,
+        top_p=0.5,
+        top_k=40,
+        seed=7,
+        max_tokens=100,
+        thinking=False,
+        thinking_seconds=0.5,
+        stop=("END",),
+    )
+    kinds = {type(getattr(settings, name)) for name in ("temperature", "top_p", "thinking_seconds")}
+    assert kinds == {float}, "Python's own, which JSON and ctypes know"
+    assert {type(settings.top_k), type(settings.seed), type(settings.max_tokens)} == {int}
+    assert (type(settings.thinking), type(settings.stop[0])) == (bool, str)
+    assert VoteSettings(samples=np.int64(4), parallel=np.int8(2)) == VoteSettings(
+        samples=4, parallel=2
+    )
+    assert LoadSettings(n_ctx=np.int32(512)) == LoadSettings(n_ctx=512)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, deque, iter, np.array])
+def test_stop_takes_any_sequence_of_strings(kind: Any) -> None:
+    assert Settings(stop=kind(["END", "."])).stop == ("END", ".")
+
+
+def test_what_is_said_last_of_one_question_counts() -> None:
+    """An effort of now goes before a budget of before; of both together the budget does."""
+    assert Settings(thinking_budget=7).changed({"effort": "low"}).thinking_tokens == 1024
+    assert Settings(effort="high").changed({"thinking_budget": 7}).thinking_tokens == 7
+    assert Settings(thinking=False).changed({"effort": "low"}).thinking_tokens == 1024
+    assert Settings(effort="none").changed({"thinking": True}).thinking_tokens is None
+    assert Settings(effort="high").changed({"effort": None, "top_k": 5}).thinking_tokens is None
+    held = Settings(schema={"type": "integer"}).changed({"regex": "a"})
+    assert (held.schema, held.regex) == (None, "a")
+    assert Settings(regex="a").changed({"choices": None, "temperature": 1}).regex == "a"
+    assert layered({"effort": "low", "seed": 1}, {"thinking_budget": 9}) == {
+        "thinking_budget": 9,
+        "seed": 1,
+    }
+    with pytest.raises(BadSetting, match="cannot be combined with schema"):
+        Settings().changed({"regex": "a", "schema": {}})
+
+
+@pytest.mark.parametrize("changes", [5, "temperature", [("temperature", 1)], Settings(), {5: 1}])
+def test_changes_that_are_none(changes: Any) -> None:
+    with pytest.raises(BadSetting):
+        Settings().changed(changes)
 
 
 def test_unknown_setting_names_the_nearest() -> None:

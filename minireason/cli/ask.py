@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minireason.cli import options, render
+from minireason.cli import options, outcome, render
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
 from minireason.errors import UsageError
@@ -56,17 +56,14 @@ def ask(
         print(render.json_line(asdict(reply)))
     else:
         render.facts(reply)
-    if reply.finish_reason == "length" and asked.structured:
-        render.error_line(
-            "The answer was cut off before it was whole; allow more with --max-tokens, or bound it more tightly."
-        )
-        return 7
-    return 130 if reply.finish_reason == "cancelled" else 0
+    if problem := outcome.missing(reply, structured=asked.structured):
+        render.error_line(problem)
+    return outcome.of_reply(reply, structured=asked.structured)
 
 
 def run(asked: Asked, text: str, thinking: render.Thinking, answer: Answer | None) -> Reply:
     """Load the model, stream the reply, show it."""
-    from minireason.cli.show import NO_ANSWER, show
+    from minireason.cli.show import show
     from minireason.reasoner import load
 
     progress = render.Progress()
@@ -78,10 +75,7 @@ def run(asked: Asked, text: str, thinking: render.Thinking, answer: Answer | Non
                 asked.messages(text), on_prefill=progress.prefill, **asked.settings
             )
             progress.say("thinking ...")
-            reply = show(stream, thinking, answer, progress.clear)
-            if answer and not reply.answer:
-                render.error_line(NO_ANSWER[reply.finish_reason])
-            return reply
+            return show(stream, thinking, answer, progress.clear)
     finally:
         progress.clear()
 

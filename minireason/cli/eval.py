@@ -15,7 +15,7 @@ from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
 from minireason.cli.solve import Batch, room_for
 from minireason.errors import UsageError
-from minireason.models import store
+from minireason.models import catalog, store
 from minireason.settings import VoteSettings
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def identity(name: str, found: ItemSet, how: Evaluation, asked: Asked) -> Run:
             seed=asked.seed,
             system=asked.system,
             instruction=instruction_for(file.label, how.instruction, structured=asked.structured),
-            settings=settings_of(asked.settings),
+            settings=settings_of(asked.settings, catalog.defaults(file.label)),
         )
     finally:
         progress.clear()

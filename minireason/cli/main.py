@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated, cast
 
 import typer
@@ -15,6 +17,7 @@ from minireason.cli.doctor import doctor
 from minireason.cli.eval import evaluate
 from minireason.cli.grouped import Sectioned
 from minireason.cli.models import models, show
+from minireason.cli.outcome import INTERRUPTED
 from minireason.cli.pull import import_models, pull, rm, verify
 from minireason.cli.solve import solve
 
@@ -26,7 +29,19 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.StoreError, 6),
     (errors.MinireasonError, 1),
 )
-"""The first row that fits counts. Beside these: 0 done, 130 interrupted; a closed pipe ends quietly with 0."""
+"""The first row that fits counts. Beside these: 0 done, 7 partly done, 130 interrupted.
+
+A closed pipe ends quietly with 0, and an output that cannot be written is 6.
+"""
+
+_OUTPUT_FAILED = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EBADF,
+    errno.EROFS,
+}
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
 for command in (ask, chat):
@@ -67,23 +82,67 @@ def main(arguments: list[str]) -> int:
     """Run one command line and return its exit code; whatever goes wrong is one sentence on standard error."""
     from minireason.cli import render
 
+    _open_closed_streams()
     render.forgiving_streams()
     try:
-        code = app(arguments, standalone_mode=False)
-        sys.stdout.flush()
-        return int(code or 0)
-    except (KeyboardInterrupt, typer.Abort):
-        return 130
-    except _BadCommandLine as error:
-        render.error_line(f"{error.format_message().rstrip('.')}. See minireason --help.")
-        return 2
+        code = _run(arguments)
+        sys.stdout.flush()  # what is still buffered may not find room
+        return code
     except (BrokenPipeError, SystemExit) as leaving:
         if not isinstance(leaving, BrokenPipeError) and not isinstance(
             leaving.__context__, BrokenPipeError
         ):  # typer turns one into the other
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:
+        _drop_output()
+        with suppress(OSError):  # where standard error is what cannot be written
+            render.error_line(_cannot(error))
+        _drop_output()
+        return 6
+
+
+def _run(arguments: list[str]) -> int:
+    """Run one command line; errors of the tree, wrong options and Ctrl-C become exit codes here."""
+    from minireason.cli import render
+
+    try:
+        return int(app(arguments, standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except _BadCommandLine as error:
+        render.error_line(f"{error.format_message().rstrip('.')}. See minireason --help.")
+        return 2
     except errors.MinireasonError as error:
         render.error_line(str(error))
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+
+
+def _cannot(error: OSError) -> str:
+    """What to say of an error of the system's; one of a standard stream names no file."""
+    reason = error.strerror or str(error)
+    if error.filename is not None:
+        return (
+            f"{os.fsdecode(error.filename)} cannot be used ({reason}); mend that, or name another."
+        )
+    if error.errno in _OUTPUT_FAILED:
+        return f"The output cannot be written ({reason}); make room there, or send it elsewhere."
+    return f"Something failed that minireason did not expect ({reason}); try again."
+
+
+def _open_closed_streams() -> None:
+    """Let what is written to a standard stream that was closed before we began go nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            setattr(sys, name, os.fdopen(nowhere, "w", encoding="utf-8"))
+
+
+def _drop_output() -> None:
+    """Send to nowhere what a broken standard stream holds, lest Python try again at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

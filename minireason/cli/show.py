@@ -12,12 +12,6 @@ from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta
 if TYPE_CHECKING:
     from minireason.cli.markdown import Answer
 
-NO_ANSWER = {
-    "length": "The tokens ran out before there was an answer; allow more with --max-tokens or --ctx.",
-    "cancelled": "Stopped before there was an answer.",
-    "stop": "The model ended without an answer; ask again, or with another --seed.",
-}
-
 
 class Running(Protocol):
     """A stream or a session's turn."""

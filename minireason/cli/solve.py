@@ -8,7 +8,7 @@ from typing import Annotated, Literal, cast
 
 import typer
 
-from minireason.cli import options, render, render_vote
+from minireason.cli import options, outcome, render, render_vote
 from minireason.cli.ask import whole_question
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
@@ -116,9 +116,11 @@ def solve(
     solution = run(asked, changes, text, board)
     if as_json:
         print(to_json(solution))
+        if solution.answer is None:
+            render.error_line(outcome.NO_RESULT)
     else:
         board.verdict(solution)
-    return 130 if solution.stopped_because == "cancelled" else 0
+    return outcome.of_solution(solution)
 
 
 def run(asked: Asked, changes: SolveChanges, text: str, board: render_vote.Board) -> Solution:

@@ -7,6 +7,7 @@ a prompt is always decoded alone, and asking again with the prompt in the cache 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from typing import Any, Protocol
 from minireason.engine.sequence import Sequence, Slot, common_prefix
 from minireason.errors import ContextFull
 from minireason.settings import LAST_GROWTH
+
+_log = logging.getLogger(__name__)
 
 WORTH_WAITING_TOKENS = 32
 """A sequence waits for another one that is reading a prompt with more than this in common."""
@@ -300,6 +303,7 @@ class Scheduler:
             self.n_ctx = min(self.n_ctx, self.cache_tokens)
             for sequence in self.sequences:
                 sequence.sink.limited_to(self.n_ctx)
+        _log.debug("the KV cache holds %d tokens now, %d wanted", self._backend.n_ctx, size)
 
     def _resync(self) -> None:
         """After an interruption or a failed decode: make the cache hold what our token lists say, with a token left to decode."""

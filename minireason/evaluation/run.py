@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from minireason import parallel
 from minireason.chains import HOTTER, Job, Running, chain_seed, with_instruction
@@ -15,7 +15,7 @@ from minireason.errors import BadSetting, ContextFull, UsageError
 from minireason.evaluation.items import Item
 from minireason.evaluation.traces import Run
 from minireason.events import Done
-from minireason.settings import ChainChanges, Settings
+from minireason.settings import ChainChanges, Changes, Settings
 from minireason.solution import Chain
 
 if TYPE_CHECKING:
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 Missing = Sequence[tuple[Item, int, bool]]
 
 
-def settings_of(changes: ChainChanges) -> dict[str, object]:
-    """Every setting that decides what a chain says, but the seed, as JSON has it: for `Run.settings`."""
-    settings = asdict(Settings(**changes))
+def settings_of(changes: ChainChanges, defaults: Settings) -> dict[str, object]:
+    """Every setting that decides what a chain says but the seed, as JSON: for `Run.settings`.
+
+    `defaults` are the model's.
+    """
+    settings = asdict(defaults.changed(cast("Changes", changes)))
     del settings["seed"]
     found: dict[str, object] = json.loads(json.dumps(settings))
     return found
@@ -41,7 +44,7 @@ class Runner:
 
     def __init__(self, reasoner: Reasoner, run: Run, changes: ChainChanges, *, vote: bool) -> None:
         self._reasoner, self._run, self._changes, self.vote = reasoner, run, changes, vote
-        self._settings = Settings(**changes)
+        self._settings = reasoner.defaults.changed(cast("Changes", changes))
         self._open: list[tuple[Item, Running]] = []
         self._ended_tokens = 0
         self._prompt_tokens = 0
@@ -100,9 +103,7 @@ class Runner:
                 yield None
 
     def _choose_parallel(self, missing: Missing, wished: int | Literal["auto"]) -> int:
-        fitting = parallel.fitting(
-            self._reasoner, self._prompt_tokens, self._changes.get("max_tokens")
-        )
+        fitting = parallel.fitting(self._reasoner, self._prompt_tokens, self._settings.max_tokens)
         most = max(1, min(len(missing), fitting))
         return parallel.choose(
             self._reasoner,

@@ -13,12 +13,14 @@ import re
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
+from typing import cast
 
 from minireason.errors import BadCatalog, UnknownModel
 from minireason.host import state
 from minireason.models import places
 from minireason.models.shape import Shape
 from minireason.models.tables import Table, line_of
+from minireason.settings import Changes, Settings
 
 HUB_PREFIX = "hf:"
 _SHARD = re.compile(r"-\d{5}-of-\d{5}(?=\.gguf$)")
@@ -153,13 +155,22 @@ def thinks(label: str) -> bool:
 
 def _labelled(label: str) -> list[ModelSpec]:
     """The entries that a loaded model may be of."""
-    name = label.partition(":")[0]
+    names = {label.partition(":")[0], label.rpartition("/")[2]}
     return [
         spec
         for spec in load()
-        if name == spec.name
-        or any(Path(file).name == name for quant in spec.quants.values() for file in quant.files)
+        if names & {spec.name, *(Path(file).name for q in spec.quants.values() for file in q.files)}
     ]
+
+
+def defaults(label: str) -> Settings:
+    """The settings of a loaded model, by its label, where its caller says nothing.
+
+    They are ours but for the `sampling` of its entry.
+    """
+    sampling = next((spec.sampling for spec in _labelled(label) if spec.sampling), {})
+    whole = {"top_k": int(sampling["top_k"])} if "top_k" in sampling else {}
+    return Settings().changed(cast("Changes", {**sampling, **whole}))
 
 
 def from_hub(name: str) -> ModelSpec:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
+from minireason.checks import plain
 from minireason.errors import BadSetting, UsageError, shortened
 from minireason.reasoning import prompt
 from minireason.reasoning.schema import closed, ends
@@ -75,7 +76,8 @@ def _by_schema(schema: Mapping[str, Any] | type[Any]) -> Constraint:
     from llguidance import LLMatcher
 
     def grammar_of(wanted: Mapping[str, Any]) -> str:
-        return LLMatcher.grammar_from_json_schema(json.dumps(wanted), overrides=_JSON_STYLE)
+        text = json.dumps(wanted, allow_nan=False)
+        return LLMatcher.grammar_from_json_schema(text, overrides=_JSON_STYLE)
 
     try:
         wanted, parse = _of_dict(schema) if isinstance(schema, Mapping) else _of_type(schema)
@@ -87,15 +89,26 @@ def _by_schema(schema: Mapping[str, Any] | type[Any]) -> Constraint:
         return Constraint(grammar_of(closed(wanted)), parse)
     except RecursionError:
         raise BadSetting("schema", schema, "is nested too deeply; make it flatter") from None
+    except ValueError as error:  # a number that is none, or larger than llguidance reads
+        reason = shortened(str(error), _MOST_REASON)
+        raise BadSetting("schema", schema, f"cannot be used ({reason})") from None
 
 
 def _of_dict(schema: Mapping[str, Any]) -> tuple[dict[str, Any], Callable[[str], Any]]:
     """A JSON schema and its validator."""
     try:
-        text = json.dumps(schema)
+        text = json.dumps(schema, allow_nan=False, default=_plain)
     except (TypeError, ValueError) as error:
         raise BadSetting("schema", schema, f"is not JSON ({error})") from None
     return _of_json(text)
+
+
+def _plain(value: object) -> object:
+    """A number of numpy's as JSON has it; raises TypeError."""
+    found = plain(value)
+    if found is value:
+        raise TypeError(f"{type(value).__name__} is not JSON")
+    return found
 
 
 @functools.lru_cache(maxsize=_KEPT)

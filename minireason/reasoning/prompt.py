@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from minireason.errors import ContextFull, UsageError
-from minireason.events import Message
+from minireason.events import Message, as_messages
 from minireason.reasoning.length import PIECE_CHARS, surely_over
 from minireason.reasoning.template import TemplateError, render_all
 from minireason.reasoning.think import CLOSE, OPEN, State, Tags
@@ -26,7 +26,6 @@ R1_TEMPLATES = (
     "56a1447ad31926fdc21fb07e56e5642bd9c850c4f52d8c8af7bbe5f079a84f5f",
 )
 _USER, _ASSISTANT, _END = "<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>"
-_ROLES = ("system", "user", "assistant")
 _TURNS_AHEAD = 16
 
 
@@ -78,20 +77,7 @@ def encode_text(vocabulary: Vocabulary, text: str) -> list[int]:
 
 def check_messages(messages: Sequence[Message]) -> list[Message]:
     """The messages if they make a conversation that ends with a question; raises UsageError."""
-    checked = []
-    for index, message in enumerate(messages):
-        role, content = message.get("role"), message.get("content")
-        if role not in _ROLES or not isinstance(content, str):
-            raise UsageError(
-                f"Message {index + 1} needs a role out of {', '.join(_ROLES)} and a content that is text."
-            )
-        try:
-            content.encode("utf-8")
-        except UnicodeEncodeError:
-            raise UsageError(
-                f"Message {index + 1} holds characters that are not valid Unicode; remove them."
-            ) from None
-        checked.append(Message(role=role, content=content))
+    checked = as_messages(messages)
     if not checked or checked[-1]["role"] != "user" or not checked[-1]["content"].strip():
         raise UsageError(
             "There is no question; the last message has to be the user's and must not be empty."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 
 
 class Utf8:
@@ -36,8 +37,8 @@ def held_back(text: str, literals: tuple[str, ...]) -> int:
 class StopStrings:
     """Passes text through up to the first stop string; what may become one waits until it is decided."""
 
-    def __init__(self, strings: tuple[str, ...]) -> None:
-        self._strings = strings
+    def __init__(self, strings: Sequence[str]) -> None:
+        self._strings = tuple(strings)
         self._held = ""
         self.stopped = False
 

@@ -139,7 +139,8 @@ def test_no_write_permission_anywhere_is_no_obstacle(tmp_path: Path, smollm2_pat
         "hi",
         env={"MINIREASON_HOME": str(file)},
     )
-    assert result.code == 0, result.err
+    assert (result.code, result.err.count("\n")) == (7, 1), result.err
+    assert "cut off" in result.err, "the three tokens, and nothing else"
 
 
 def test_a_closed_pipe_ends_quietly() -> None:

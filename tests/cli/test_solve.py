@@ -4,12 +4,14 @@ import json
 import os
 import signal
 import subprocess
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from minireason import Solution
+from minireason.cli.main import main
+from minireason.models import catalog
 from tests.cli.run import COMMAND, assert_one_sentence, minireason
 from tests.cli.terminal import Terminal
 
@@ -39,6 +41,18 @@ def test_json_is_one_object() -> None:
     )
 
 
+def test_a_models_own_settings_hold_unless_the_user_types_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = replace(catalog.find("tiny")[0], sampling={"temperature": 1.0})
+    monkeypatch.setattr(catalog, "load", lambda: (spec,))
+    command = [*TINY, "-n", "2", "--stop", "none", "--json", "What is 5 + 8?"]
+    for typed, temperature in (([], 1.0), (["--temperature", "0.5"], 0.5)):
+        assert main([*command, *typed]) == 0
+        chains = json.loads(capsys.readouterr().out)["chains"]
+        assert [chain["temperature"] for chain in chains] == [temperature] * 2
+
+
 def test_show_chains() -> None:
     result = minireason(*TINY, "--show-chains", "-n", "2", "What is 5 + 8?")
     assert result.out == "13\n"
@@ -61,7 +75,7 @@ def test_chains_shown_on_a_terminal_stand_by_themselves() -> None:
 
 def test_no_answer_is_said() -> None:
     result = minireason(*TINY, "-n", "2", "--max-tokens", "3", QUESTION)
-    assert (result.code, result.out) == (0, "")
+    assert (result.code, result.out) == (7, "")
     assert "there was no vote" in result.err
 
 

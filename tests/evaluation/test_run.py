@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 import minireason
-from minireason import Chain, ContextFull, FinishReason, Reasoner, Reply, UsageError
+from minireason import Chain, ContextFull, FinishReason, Reasoner, Reply, Settings, UsageError
 from minireason.evaluation.items import Item
 from minireason.evaluation.run import Missing, Runner, settings_of
 from minireason.evaluation.traces import Run
@@ -114,13 +114,25 @@ def test_items_that_cannot_be_asked_are_named(tiny: Reasoner) -> None:
     assert list(runner.refused([long], others=True)) == [9]
 
 
+def test_the_models_own_settings_are_those_of_its_chains(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiny, "defaults", Settings(temperature=1.2, max_tokens=20))
+    found = chains(Runner(tiny, RUN, {"max_tokens": 30}, vote=False), 1, 2)
+    chosen = [chain for tries in found.values() for chain in tries]
+    assert {chain.temperature for chain in chosen} == {1.2}
+    assert 20 < max(chain.tokens for chain in chosen) <= 30, "what is said goes before"
+
+
 def test_settings_are_all_that_decides_what_a_chain_says() -> None:
-    settings = settings_of({"seed": 5, "temperature": 1.0, "choices": ["a", "b"]})
+    settings = settings_of({"seed": 5, "temperature": 1.0, "choices": ["a", "b"]}, Settings())
     assert "seed" not in settings
     assert (settings["temperature"], settings["top_p"], settings["choices"]) == (
         1.0,
         0.95,
         ["a", "b"],
     )
+    models_own = settings_of({"top_p": 0.5}, Settings(temperature=1.0, top_p=0.9))
+    assert (models_own["temperature"], models_own["top_p"]) == (1.0, 0.5)
     with pytest.raises(UsageError):
-        settings_of({"temperature": -1})
+        settings_of({"temperature": -1}, Settings())

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from minireason import UnknownModel
+from minireason import Settings, UnknownModel
 from minireason.models import catalog
 
 
@@ -68,3 +69,16 @@ def test_models_of_today(name: str, thinks: bool, sampling: dict[str, float]) ->
         assert catalog.thinks(Path(quant.files[0]).name) is thinks
         assert quant.approximate or quant.sha256, "an exact size comes with its hash"
     assert not catalog.thinks("tiny")
+
+
+def test_sampling_of_an_entry_is_that_of_its_files_however_they_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec = replace(catalog.find("r1-7b")[0], sampling={"temperature": 1.0, "top_k": 40.0})
+    tiny = catalog.find("tiny")[0]
+    monkeypatch.setattr(catalog, "load", lambda: (tiny, spec))
+    file = spec.quants["Q4_K_M"].files[0]
+    for label in ("r1-7b", "r1-7b:Q4_K_M", file, f"hf:some/repo/{file}"):
+        assert catalog.defaults(label) == Settings(temperature=1.0, top_k=40)
+    for label in ("tiny", "r1-8b:Q4_K_M", "hf:some/repo/other.gguf"):
+        assert catalog.defaults(label) == Settings()

@@ -174,7 +174,7 @@ def test_commands_go_on_beside_damaged_files(tiny_path: Path) -> None:
     for name in ("opened.json", "machine.json", "models.toml"):
         write(home / name, DEEP)
     for command in (
-        ["ask", "--model", "mine", "--max-tokens", "1", "What is 1 + 2?"],
+        ["ask", "--model", "mine", "--seed", "1", "What is 1 + 2?"],
         ["models"],
         ["verify"],
         ["show", "tiny"],

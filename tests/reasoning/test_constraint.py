@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,13 @@ from minireason import BadSetting, UsageError
 from minireason.reasoning import constraint as module
 from minireason.reasoning.constraint import Constraint, Follower, Tokenizer, constraint
 from minireason.settings import Settings
+
+
+class WithoutNumber(BaseModel):
+    """Its default is nothing that JSON has."""
+
+    value: float = math.nan
+
 
 LITERALS = ("</think>", "<|end|>")
 
@@ -163,6 +172,11 @@ def test_recursion_that_ends_is_allowed() -> None:
     assert accepts(wanted, '{"kids": [{"kids": []}, {"kids": [{"kids": []}]}]}')
 
 
+def test_numbers_of_numpy_in_a_schema() -> None:
+    wanted = made(schema={"type": "integer", "minimum": np.int64(3), "maximum": np.float32(5)})
+    assert [accepts(wanted, str(number)) for number in (2, 3, 5, 6)] == [False, True, True, False]
+
+
 def test_endless_recursion_is_refused() -> None:
     with pytest.raises(BadSetting, match="no value fits"):
         made(schema={"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]})
@@ -177,6 +191,10 @@ def test_endless_recursion_is_refused() -> None:
         ({"schema": {"enum": []}}, "is not a JSON schema|Unsatisfiable"),
         ({"schema": {"$ref": "#/nowhere"}}, "cannot be used"),
         ({"schema": {"const": {1, 2}}}, "not JSON"),
+        ({"schema": {"const": math.nan}}, "not JSON"),
+        ({"schema": {"type": "number", "maximum": -math.inf}}, "not JSON"),
+        ({"schema": {"type": "integer", "maximum": 10**400}}, "out of range"),
+        ({"schema": WithoutNumber}, "cannot be used"),
         ({"schema": {"type": "string", "pattern": r"\p{L}"}}, "is not a 'regex'"),
         ({"schema": {"$ref": "https://example.com/schema.json"}}, "cannot be used"),
         ({"schema": type("Odd", (), {})}, "pydantic model or a dataclass"),

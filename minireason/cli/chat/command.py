@@ -66,7 +66,7 @@ def chat(
         if state.session.unsaved:
             render.error_line(f"{state.session.unsaved} What was said last is lost.")
         state.sink.close()
-    return 0
+    return state.exit_code
 
 
 def opened(asked: Asked, thinking: str) -> Chat:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from minireason.cli import render, show
+from minireason.cli import outcome, render, show
 from minireason.cli.chat import terminal
 from minireason.cli.chat.reading import Reader
 from minireason.cli.live import LiveThinking
@@ -42,10 +43,16 @@ class Chat:
     running: TurnStream | None = None
     sink: render.Thinking = field(init=False)
     told_left_out: int = field(init=False, default=0)
+    _code: int = field(init=False, default=0)
     _on_prefill: Callable[[int, int], None] = field(init=False, default=lambda _done, _total: None)
 
     def __post_init__(self) -> None:
         self.sink = _sink(self.thinking)
+
+    @property
+    def exit_code(self) -> int:
+        """The largest code of its replies in a pipe; 0 at a terminal, where they were seen."""
+        return 0 if sys.stdin is not None and sys.stdin.isatty() else self._code
 
     def show_thinking_as(self, thinking: str) -> None:
         """Show the thoughts to come in another way; raises UsageError."""
@@ -65,6 +72,7 @@ class Chat:
                 return
             except KeyboardInterrupt:
                 if time.monotonic() - interrupted_at < LEAVE_WITHIN_S:
+                    self._code = outcome.INTERRUPTED
                     return
                 interrupted_at = time.monotonic()
                 render.note("(Ctrl-C once more, /exit or Ctrl-D leaves)")
@@ -79,17 +87,19 @@ class Chat:
             files.clear()
             with terminal.keys_unseen():
                 reply = self._show(self.running)
-            if not reply.answer:
-                render.error_line(f"{show.NO_ANSWER[reply.finish_reason]} /retry asks again.")
             render.facts(reply, folded=self.thinking == "fold")
+            self._judge(reply)
         except (ContextFull, UsageError) as error:
+            self._ended_with(outcome.PARTLY_DONE)
             self.draft = question
             render.error_line(
                 f"{error} /clear starts afresh." if isinstance(error, ContextFull) else str(error)
             )
         except EngineError as error:
+            self._ended_with(outcome.PARTLY_DONE)
             render.error_line(f"{error} /retry asks again.")
         except KeyboardInterrupt:
+            self._ended_with(outcome.INTERRUPTED)
             render.note("(stopped; /retry asks again)")
         finally:
             if self.running:
@@ -99,6 +109,16 @@ class Chat:
             render.error_line(
                 f"{self.session.unsaved} It goes on, and is saved once that is possible."
             )
+
+    def _judge(self, reply: Reply) -> None:
+        """Say what a reply lacks, and keep it for the exit code."""
+        structured = Settings(**self.settings).structured
+        if problem := outcome.missing(reply, structured=structured):
+            render.error_line(f"{problem} /retry asks again.")
+        self._ended_with(outcome.of_reply(reply, structured=structured))
+
+    def _ended_with(self, code: int) -> None:
+        self._code = max(self._code, code)
 
     def _begin(self, question: str, again: bool) -> TurnStream:
         turn = self.session.stream(
