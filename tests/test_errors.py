@@ -17,6 +17,7 @@ import pytest
 from minireason import BadSetting, MinireasonError
 
 SAMPLES: dict[Any, object] = {
+    bool: True,
     str: "words",
     int: 7,
     object: {"a": [1, 2]},

@@ -378,7 +378,7 @@ def test_loading_says_what_was_decided(
         "tiny is loaded",
     ):
         assert part in told
-    for expected in ("trial run: the file is opened", "no trial run: the file was opened before"):
+    for expected in ("trial run: the file is used", "no trial run: the file was used before"):
         caplog.clear()
         minireason.load(smollm2_path, n_ctx=256).close()
         assert any(message.startswith(expected) for message in caplog.messages)

@@ -256,6 +256,11 @@ def test_a_thought_that_only_the_model_would_open_is_opened(
 ) -> None:
     monkeypatch.setattr(answers_only._encoder, "tags", Tags())
     monkeypatch.setattr(answers_only._encoder, "thinks", True)
+    words, end = (
+        answers_only._model.tokenize(text, parse_special=False)
+        for text in ("Let me see. " * 8, "\n")
+    )
+    Scripted(answers_only, monkeypatch, words[:20] + end)
     reply = answers_only.ask(QUESTION, schema=SCHEMA, temperature=1.0, seed=1, thinking_budget=20)
     assert_valid(reply)
     assert reply.thinking

@@ -304,9 +304,10 @@ def test_a_tag_of_several_tokens_is_refused_once(
     monkeypatch.setattr(encoder, "thinks", True)
     opened, tag = (model.tokenize(text, parse_special=False) for text in (opening, close))
     assert len(tag) > 1
+    words = model.tokenize("Let me see. " * 8, parse_special=False)
     ends = []
     for script, least in ((tag, 4), (tag + tag, 4), (tag, 0)):
-        Scripted(answers_only, monkeypatch, opened + script)
+        Scripted(answers_only, monkeypatch, opened + script + words)
         stream = answers_only.stream(
             QUESTION, seed=1, min_thinking=least, thinking_budget=16, max_tokens=60
         )
