@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from minireason.reasoning import answer
+from minireason import answers
 from minireason.settings import VoteSettings
 from minireason.solution import Candidate, StoppedBecause
 
@@ -31,7 +31,9 @@ class Ballot:
     """
 
     def __init__(
-        self, same: Callable[[str, str], bool] = answer.same, key: Callable[[str], str] = answer.key
+        self,
+        same: Callable[[str, str], bool] = answers.same,
+        key: Callable[[str], str] = answers.key,
     ) -> None:
         self._same, self._key = same, key
         self._classes: list[_Class] = []

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from minireason.answers import same
 from minireason.reasoning import verify
-from minireason.reasoning.answer import same
 
 pytestmark = pytest.mark.skipif(not verify.available(), reason="needs the extra math")
 
