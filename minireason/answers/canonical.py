@@ -42,7 +42,7 @@ def items(text: str) -> list[str]:
 
 
 def kind(form: str) -> str:
-    """ "list", or the brackets of a tuple, interval or set of several items; "" for anything else."""
+    """The brackets around several items, "list" for a bare list of them, "" for anything else."""
     bracketed = structure.brackets(form)
     if bracketed:
         opening, content, closing = bracketed
@@ -51,8 +51,11 @@ def kind(form: str) -> str:
 
 
 def is_decided(form: str) -> bool:
-    """Whether a form with another key is another answer: numbers, with units or not, and words, which
-    are never multiplied letters; and lists, tuples and sets of them."""
+    """Whether any other form is another answer.
+
+    So it is with numbers, with units or not, with words, which are never multiplied letters, and
+    with lists, tuples and sets of them.
+    """
     if values.split_unit(form)[0] is not None or _WORDS.fullmatch(form):
         return True
     bracketed = structure.brackets(form)
@@ -160,8 +163,10 @@ def _both_signs(pieces: Sequence[str]) -> list[str]:
 
 
 def _list(forms: list[str]) -> str:
-    """The items of a bare list in order; a name goes to the values behind it, and values of different
-    names are one tuple."""
+    """The items of a bare list, sorted.
+
+    A name goes to the values behind it, and values of different names are one tuple.
+    """
     carried: list[str] = []
     name = ""
     for item in forms:
@@ -212,7 +217,7 @@ def _related(sides: list[str], signs: str, depth: int) -> str:
 
 
 def _equal(sides: list[str], signs: str) -> str:
-    """A chain of equal sides: of "x = 2 + 3 = 5 ≈ 5.0" stays "x=5", what is only near is left out."""
+    """A chain of equal sides: of "x = 2 + 3 = 5 ≈ 5.0" stays "x=5"; what is only near goes."""
     exact = signs.find("≈")
     if exact > 0 or (exact == 0 and not structure.is_name(sides[0]) and sides[0]):
         sides = sides[: exact + 1]

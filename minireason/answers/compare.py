@@ -1,4 +1,4 @@
-"""Whether two answers are the same: an exact key for each, and math-verify where keys do not decide.
+"""Whether two answers are the same: by an exact key, and where keys leave it open by math-verify.
 
 A key reads the notation (`notation.plain`), then the structure: a list, tuple, interval or set of
 items, names with their values, inequalities. Numbers are exact. Keys that differ are still the same
@@ -8,7 +8,8 @@ answer where one says more than the other: a unit, or the name of the value.
 from __future__ import annotations
 
 from minireason.answers import canonical, structure, values
-from minireason.answers.notation import latex, plain
+from minireason.answers.notation import plain
+from minireason.answers.symbols import latex
 from minireason.reasoning import verify
 
 _MAX_READ_CHARS = 4_000
@@ -38,8 +39,7 @@ def _read(text: str) -> str:
 
 
 def same(first: str, second: str) -> bool:
-    """Whether two answers are equal: by their keys, else by math-verify within its deadline, if the
-    extra `math` is there.
+    """Whether two answers are equal: by their keys, else by math-verify, if `math` is installed.
 
     A number equals the same number with a unit, and a value the equation that names it, if all of
     the equation's left side is a name. A tuple, a set and a bare list are three answers. Symmetric,

@@ -1,4 +1,4 @@
-"""The final answer in a text: what is boxed, else what is stated, else the value of the last sentence.
+"""The final answer in a text: what is boxed, else stated, else the last sentence's value.
 
 All of it is read in time linear in the text, and no answer is longer than `MAX_CHARS`.
 """
@@ -20,7 +20,7 @@ _CODE = re.compile(r"^[ \t]*(```+|~~~+).*?(?:^[ \t]*\1|\Z)", re.DOTALL | re.MULT
 
 
 def boxed(text: str) -> str | None:
-    """The content of the last complete \\boxed{...}, with balanced braces; None if there is none."""
+    """The content of the last complete \\boxed{...}, its braces balanced; None without one."""
     start, end = max(_boxes(text), default=(-1, -1))
     return text[start:end].strip() if start >= 0 else None
 
@@ -74,14 +74,15 @@ def _outer_boxes(text: str) -> list[tuple[int, int]]:
 
 
 _BREAK = re.compile(
-    r"\n\s*\n|[.!?]\s|(?i:\b(?:answer|so|thus|hence|therefore|then|but|wait|actually|instead|no|not|wrong)\b)"
+    r"\n\s*\n|[.!?]\s|(?i:\b(?:answer|so|thus|hence|therefore|then|but|wait|actually|instead"
+    r"|no|not|wrong)\b)"
 )
 _JOINT = re.compile(r"(?i)[,;&\n]|\\q?quad|(?<![a-z])(?:and|or)(?![a-z])")
 _LETTERS = re.compile(r"[^\W\d_]")
 
 
 def _last_boxes(text: str) -> str | None:
-    """The last box, with those before it that say it together with it: "\\boxed{1} and \\boxed{2}"."""
+    """The last box, and those before it that belong to it: "\\boxed{1} and \\boxed{2}"."""
     boxes = _outer_boxes(text)
     together: list[str] = []
     for place in range(len(boxes) - 1, -1, -1):
@@ -220,11 +221,13 @@ _COMES_TO = re.compile(
     (?P<value> {_VALUE} ) (?: \s+ [^\W\d_]+ ){{0,3}} \s* $"""
 )
 _ONE_OF_SEVERAL = re.compile(
-    rf"(?:{_PLACE}|\d)[^\s,]*?(?:\s*\\+text\{{)?\s*(?:,|(?<![a-zA-Z])(?:and|or)(?![a-z]))[\s}}]*\S{{0,12}}\s*$"
+    rf"(?:{_PLACE}|\d)[^\s,]*?(?:\s*\\+text\{{)?\s*"
+    r"(?:,|(?<![a-zA-Z])(?:and|or)(?![a-z]))[\s}]*\S{0,12}\s*$"
 )
 _TIGHT_UNIT = re.compile(r"(?<=\d)(?=[a-zµ]{1,3}[²³]$)")
 _SINGLE = re.compile(
-    rf"{_PLACE}|[(\[][^()\[\]]*\d[^()\[\]]*[)\]]|(?<![\w.])[-.]?[$€£¥]?\d+(?:[.,/]\d+)*%?(?![^\W\d_])"
+    rf"{_PLACE}|[(\[][^()\[\]]*\d[^()\[\]]*[)\]]"
+    r"|(?<![\w.])[-.]?[$€£¥]?\d+(?:[.,/]\d+)*%?(?![^\W\d_])"
 )
 _MEANS_NOTHING = re.compile(r"[\\${}()\[\]\s]*[a-zA-Z]*(?:\([^()\d]*\))?[\\${}()\[\]\s]*")
 _CONCLUDES = re.compile(

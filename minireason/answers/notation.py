@@ -1,100 +1,16 @@
-"""LaTeX and Unicode -> one plain line: what only sets the text is taken off, what means something stays.
+"""LaTeX and Unicode -> one plain line: what only sets the text goes, what means something stays.
 
-Fractions become ((a)/(b)), roots √x, scripts ^2 and _(max), sets \\{1, 2\\}, symbols one character.
+Fractions become ((a)/(b)), roots √x, scripts ^2 and _(max), sets \\{1, 2\\}, symbols a character.
 Everything is one pass over the text, however deep its braces are nested.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 
-_SUPERSCRIPT = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni", strict=True))
-_SUBSCRIPT = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙᵢ", "0123456789+-()ni", strict=True))
-_RAISED = re.compile(f"[{''.join(_SUPERSCRIPT)}]+")
-_LOWERED = re.compile(f"[{''.join(_SUBSCRIPT)}]+")
-_VULGAR = re.compile("[¼½¾⅐-⅞]")
-_BEFORE = str.maketrans(
-    {"｛": "\\{", "｝": "\\}", "。": ".", "、": ",", "…": "...", "º": "°", "№": ""}
-)
-_AFTER = str.maketrans(
-    {
-        **dict.fromkeys("€£¥\u200b\u200c\u200d\u2060\ufeff\u00ad\u2061\u2062"),
-        **dict.fromkeys("−–‒‐‑", "-"),
-        **dict.fromkeys("⁄∕÷", "/"),
-        **dict.fromkeys("⋅·∙∗×", "*"),
-        **dict.fromkeys("⩽≦", "≤"),
-        **dict.fromkeys("⩾≧", "≥"),
-        **dict.fromkeys("≃≅", "≈"),
-        "ϕ": "φ",
-        "ϵ": "ε",
-        "′": "'",
-    }
-)
+from minireason.answers.symbols import SYMBOLS, one_form
 
-_NAMES = {
-    "∞": "infty",
-    "≤": "le leq leqslant",
-    "≥": "ge geq geqslant",
-    "≠": "ne neq",
-    "<": "lt",
-    ">": "gt",
-    "≈": "approx simeq cong",
-    "∈": "in",
-    "∪": "cup",
-    "∩": "cap",
-    "∖": "setminus backslash",
-    "±": "pm",
-    "∓": "mp",
-    "*": "times cdot ast",
-    "/": "div",
-    "°": "degree",
-    "∅": "emptyset varnothing",
-    "∠": "angle",
-    "△": "triangle",
-    "→": "to rightarrow",
-    "⌊": "lfloor",
-    "⌋": "rfloor",
-    "⌈": "lceil",
-    "⌉": "rceil",
-    "|": "mid vert lvert rvert",
-    ":": "colon",
-    "...": "ldots dots cdots dotsc dotsb",
-    "\\{": "lbrace",
-    "\\}": "rbrace",
-    "¬": "neg lnot",
-    "∧": "wedge land",
-    "∨": "vee lor",
-    **{
-        unicodedata.lookup(f"GREEK SMALL LETTER {name.upper()}"): name
-        for name in "alpha beta gamma delta zeta eta theta iota kappa nu xi pi rho sigma tau"
-        " upsilon chi psi omega".split()
-    },
-    "ε": "epsilon varepsilon",
-    "λ": "lambda",
-    "μ": "mu",
-    "φ": "phi varphi",
-    "Γ": "Gamma",
-    "Δ": "Delta",
-    "Θ": "Theta",
-    "Λ": "Lambda",
-    "Ξ": "Xi",
-    "Π": "Pi",
-    "Σ": "Sigma",
-    "Φ": "Phi",
-    "Ψ": "Psi",
-    "Ω": "Omega",
-}
-_SYMBOLS = {f"\\{name}": symbol for symbol, names in _NAMES.items() for name in names.split()}
-_MACROS = str.maketrans(
-    {
-        symbol: f"\\{names.split()[0]} "
-        for symbol, names in _NAMES.items()
-        if len(symbol) == 1 and not symbol.isascii()
-    }
-    | {"°": "^\\circ "}
-)
 _SPACES = frozenset(
     "\\quad \\qquad \\, \\; \\: \\> \\space \\thinspace ~ $ \\( \\) \\[ \\]".split()
 ) | {
@@ -120,60 +36,12 @@ _TOKEN = re.compile(
 )
 _ATOM = re.compile(r"\d+|[^\W\d_]|\W", re.DOTALL)
 _LOWER_ATOM = re.compile(r"\w+", re.DOTALL)
-_DIGIT_GROUP = re.compile(
-    r"(?<=\d)(?<!\b0)(?:\\[,;: ]|,?\s*\\!|\s*\{\s*,\s*\}|[\u2009\u202f\u00a0])\s*(?=\d{3}(?!\d))"
-)
-_DECIMAL_COMMA = re.compile(r"(?<=\d)\{,\}(?=\d)")
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))")
-
-
-def ascii_digits(text: str) -> str:
-    """The text with raised, lowered and full-width characters, and signs with several forms, in the
-    form that LaTeX has; no currency signs but the dollar."""
-    text = _RAISED.sub(lambda run: "^{" + "".join(_SUPERSCRIPT[c] for c in run[0]) + "}", text)
-    text = _LOWERED.sub(lambda run: "_{" + "".join(_SUBSCRIPT[c] for c in run[0]) + "}", text)
-    text = _VULGAR.sub(_vulgar_fraction, text)
-    text = _DIGIT_GROUP.sub("", text.translate(_BEFORE))
-    text = unicodedata.normalize("NFKC", text).translate(_AFTER)
-    return text if text.isascii() else _without_lone_marks(text)
-
-
-def _without_lone_marks(text: str) -> str:
-    """Without accents that stand over a space, as NFKC makes them of a spacing accent."""
-    return "".join(
-        character
-        for before, character in zip(" " + text, text, strict=False)
-        if not (before.isspace() and unicodedata.combining(character))
-    )
-
-
-def _vulgar_fraction(character: re.Match[str]) -> str:
-    above, _, below = unicodedata.normalize("NFKC", character[0]).partition("⁄")
-    return f"\\frac{{{above}}}{{{below}}}"
-
-
-_ROOT = re.compile(r"√\s*(\d+|[a-zA-Z])?")
-
-
-_ONE_LETTER = re.compile(r"\\(?:math|text)[a-z]+\s*\{\s*([a-zA-Z])\s*\}")
-"""math-verify takes these for units, and reads 1 - 1/\\mathrm{e} as 1, and 3x - 2m as 3x - 2."""
-_LAST_LETTER = re.compile(r"(?<=[\d}\s])([a-zA-Z])$")
-_VARIABLE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])")
-
-
-def latex(text: str) -> str:
-    """The text in LaTeX alone, for a reader who knows no Unicode."""
-    text = _DECIMAL_COMMA.sub(".", ascii_digits(text))
-    text = _ONE_LETTER.sub(r"{\1}", text)
-    if len(set(_VARIABLE.findall(text))) > 1:
-        text = _LAST_LETTER.sub(r"{\1}", text)
-    text = _ROOT.sub(lambda root: f"\\sqrt{{{root[1]}}}" if root[1] else "\\sqrt ", text)
-    return text.translate(_MACROS)
 
 
 def plain(text: str) -> str:
     """The text without LaTeX that only sets it, in a form that stays as it is when read again."""
-    text = _DEGREES.sub("°", _DECIMAL_COMMA.sub(".", ascii_digits(text)))
+    text = _DEGREES.sub("°", one_form(text))
     rows = "\\begin" in text
     if not rows:
         text = _DOUBLED.sub(r"\\", text)
@@ -193,7 +61,10 @@ class _Open:
 
 
 class _Reader:
-    """Reads tokens, writes pieces. An argument is a group or a single token; its macro writes around it."""
+    """Reads tokens and writes pieces.
+
+    An argument is a group or a single token; its macro writes around it.
+    """
 
     def __init__(self, *, rows: bool) -> None:
         self._newline = "\\\\" if rows else " "
@@ -212,8 +83,8 @@ class _Reader:
         waits = self._waiting()
         token = self._newline if token == "\\\\" else _SCRIPTS.get(token, token)
         if token in _NOTHING or token.startswith(("\\left", "\\right", "\\middle")):
-            if _SYMBOLS.get(token):
-                self._item(_SYMBOLS[token])
+            if SYMBOLS.get(token):
+                self._item(SYMBOLS[token])
         elif token.isspace() or token in _SPACES:
             if not waits:
                 self._out.append(" ")
@@ -283,7 +154,7 @@ class _Reader:
             self._out.append(piece)
 
     def _symbol(self, token: str) -> None:
-        """A token that is written as it is or as its symbol; of a run an argument takes what it needs."""
+        """A token, or its symbol; of a run of letters or digits an argument takes what it needs."""
         waits = self._waiting()
         while waits and len(token) > 1 and token.isalnum() and not self._takes_run(waits, token):
             self._item(token[0])
@@ -303,8 +174,8 @@ class _Reader:
 
     @staticmethod
     def _macro(token: str) -> str:
-        if token in _SYMBOLS:
-            return _SYMBOLS[token]
+        if token in SYMBOLS:
+            return SYMBOLS[token]
         if token.startswith(("\\begin", "\\end")):
             return "".join(token.split())
         if token[1].isalpha():
@@ -316,7 +187,7 @@ class _Reader:
         self._done()
 
     def _done(self) -> None:
-        """An argument is complete: its macro goes on, or is complete itself and may be an argument."""
+        """An argument is complete; its macro goes on, or is complete and may be an argument too."""
         while waits := self._waiting():
             waits.left -= 1
             if waits.left:

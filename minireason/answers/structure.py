@@ -1,4 +1,4 @@
-"""What stands at the top level of a plain text: brackets, separators, relations, and names of values."""
+"""What stands at the top level of a plain text: brackets, separators, relations, names."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def cut(text: str, signs: Sequence[Sign]) -> list[str]:
 
 
 def relation(text: str) -> tuple[list[str], str] | None:
-    """The sides of a chain of relations and the signs between them; None if there is no relation."""
+    """The sides of a chain of relations and the signs between them; None without a relation."""
     signs = [sign for sign in top_level(text) if sign.text in RELATIONS]
     return (cut(text, signs), "".join(sign.text for sign in signs)) if signs else None
 

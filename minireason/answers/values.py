@@ -36,7 +36,7 @@ _NOT_UNITS = frozenset(
 
 
 def value(text: str) -> Fraction | None:
-    """The exact value of a number, quotient, mixed number or power of ten; None if it is none of these.
+    """The exact value of a number, quotient, mixed number or power of ten; None of anything else.
 
     "0,111", "3,05" and "3,1416" are decimals; where a comma may also stand between two numbers
     the text is no number, see `comma_value`.

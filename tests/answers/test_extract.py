@@ -153,7 +153,7 @@ def test_the_last_sentence_says_nothing_outright() -> None:
 
 _PARTS = st.sampled_from(
     [
-        *r"\boxed{|}|{|answer| is |Final |:|**|12|$|\[|\]|. |and|, |```|答案|(A)|\|option B|=|x".split(
+        *r"\boxed{|}|{|answer| is |Final |:|**|12|$|\[|\]|. |and|, |```|答案|(A)|\|option B|=".split(
             "|"
         ),
         "\n",
