@@ -238,7 +238,10 @@ _CONCLUDES = re.compile(
 def _closing(text: str) -> str | None:
     """The value that the last sentence comes to, if it draws a conclusion or is no more than it."""
     prose = _FORMULA.sub(_on_one_line, _CODE.sub("```", text)[-_TAIL:])
-    sentences = [part for part in _FULL_STOP.split(_POLITE.sub(" ", prose)) if part.strip()]
+    prose = _POLITE.sub(" ", prose).rstrip(" \t\r\n*_\"'")
+    if prose.endswith(("?", "？")):
+        return None
+    sentences = [part for part in _FULL_STOP.split(prose) if part.strip()]
     if len(text) > _TAIL and len(sentences) < 2:  # its beginning was cut off
         return None
     if not sentences or _LIST_ITEM.match(sentences[-1]):

@@ -137,6 +137,7 @@ def test_a_later_final_answer_goes_before_a_box(text: str, wanted: str) -> None:
         ("The roots are $x = 1$ and $x = 2$.", None),
         ("The roots are x = 1 and x = 2.", None),
         ("- x = 5\n- y = 6", None),
+        ("I can do sums. Try: What is 12 + 30?", None),
         ("Heat the oven to 200 degrees.", None),
         ("We have 3 apples and 4 pears.", None),
         ("He was born in 1952 in Bonn.", None),
