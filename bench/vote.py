@@ -12,9 +12,8 @@ from pathlib import Path
 from statistics import fmean
 
 import minireason
-from minireason import Reasoner, Solution
+from minireason import Reasoner, Solution, answers
 from minireason.evaluation import intervals, items, replay, score
-from minireason.reasoning import answer
 from minireason.settings import StopRule, VoteSettings
 
 Measured = dict[str, dict[str, float]]
@@ -37,7 +36,7 @@ def solve(
 
 
 def right(item: items.Item, solution: Solution) -> bool:
-    return solution.answer is not None and answer.same(solution.answer, item.answer)
+    return solution.answer is not None and answers.same(solution.answer, item.answer)
 
 
 def measure(reasoner: Reasoner, item: items.Item, arguments: argparse.Namespace) -> Measured:

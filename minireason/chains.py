@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from minireason import answers
 from minireason.events import Message, as_messages
 from minireason.models import catalog
-from minireason.reasoning import answer
 from minireason.reasoning.vote import tail_confidence
 from minireason.settings import MAX_SEED, ChainChanges
 from minireason.solution import Chain
@@ -100,9 +100,10 @@ class Running:
         job, reply = self.job, self.stream.reply
         ended = reply.finish_reason != "cancelled"
         whole = reply.parsed is not None if structured else ended
-        found = (
-            (reply.answer if structured else answer.final_answer(reply.answer)) if whole else None
-        )
+        # where the answer was cut off, its last sentence need not be its conclusion
+        cut_off = reply.finish_reason == "length"
+        read = answers.outright_answer if cut_off else answers.final_answer
+        found = (reply.answer if structured else read(reply.answer)) if whole else None
         return Chain(
             index=job.index,
             seed=job.seed,
@@ -110,7 +111,7 @@ class Running:
             thinking=reply.thinking,
             text=reply.answer,
             answer=found,
-            key=None if found is None else canonical(found) if structured else answer.key(found),
+            key=None if found is None else canonical(found) if structured else answers.key(found),
             finish=reply.finish_reason,
             thinking_end=reply.thinking_end,
             tokens=self.stream.tokens,

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from minireason import answers
 from minireason.engine import sequence as engine
 from minireason.events import (
     AnswerDelta,
@@ -20,7 +21,6 @@ from minireason.events import (
     Timings,
     Usage,
 )
-from minireason.reasoning import answer
 from minireason.reasoning.budget import Budget, Cut
 from minireason.reasoning.constraint import Follower
 from minireason.reasoning.prompt import Prompt
@@ -229,7 +229,7 @@ class Generation:
         return (
             self._landed is not None
             and self._budget.landing.box
-            and answer.final_answer(text) is None
+            and answers.outright_answer(text) is None
         )
 
     def _again(self, token: int, back: int = 0) -> list[int]:
@@ -292,7 +292,7 @@ class Generation:
             model=self._model,
             thinking="".join(self._parts[Label.THINKING]),
             answer=text,
-            boxed=answer.boxed(text),
+            boxed=answers.boxed(text),
             finish_reason=reason,
             thinking_end=self._thinking_end(),
             seed=self._settings.seed or 0,

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
+from minireason.answers import BOX
 from minireason.checks import checked, function
 from minireason.engine import devices, llama, sampler, trial
 from minireason.engine import sequence as engine
@@ -33,7 +34,6 @@ from minireason.models.fit import FitPlan
 from minireason.models.hardware import Gpu, Hardware
 from minireason.prefill import Prefill
 from minireason.reasoning import tags
-from minireason.reasoning.answer import BOX
 from minireason.reasoning.budget import Budget, Landing, Limits
 from minireason.reasoning.constraint import Follower, Tokenizer, constraint
 from minireason.reasoning.loops import LoopDetector

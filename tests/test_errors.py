@@ -44,7 +44,7 @@ def made(kind: type[MinireasonError]) -> MinireasonError:
     if not facts(kind):
         return kind("something went wrong")
     hints = get_type_hints(kind.__init__)
-    return kind(*(SAMPLES[hints[name]] for name in facts(kind)))
+    return kind(**{name: SAMPLES[hints[name]] for name in facts(kind)})
 
 
 def pickled(error: MinireasonError) -> Any:

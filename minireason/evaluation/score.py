@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from minireason import answers
 from minireason.chains import canonical
 from minireason.evaluation.items import Item
-from minireason.reasoning import answer
 from minireason.reasoning.vote import Ballot
 from minireason.solution import Chain
 
@@ -55,7 +55,7 @@ def samples(
         for index in candidate.chains
     }
     known: dict[str | None, bool] = {None: False}
-    same = _same_json if structured else answer.same
+    same = _same_json if structured else answers.same
 
     def right(chain: Chain) -> bool:
         if chain.key not in known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from minireason.reasoning import answer
+from minireason import answers
 from minireason.solution import Candidate
 
 WINDOW_TOKENS, SHORTEST_WINDOW_TOKENS = 2048, 256
@@ -28,7 +28,9 @@ class Ballot:
     """
 
     def __init__(
-        self, same: Callable[[str, str], bool] = answer.same, key: Callable[[str], str] = answer.key
+        self,
+        same: Callable[[str, str], bool] = answers.same,
+        key: Callable[[str], str] = answers.key,
     ) -> None:
         self._same, self._key = same, key
         self._classes: list[_Class] = []

@@ -64,7 +64,7 @@ def test_ask_and_solve(folder: Path, smollm2_path: Path) -> None:
 
 
 def test_math_verify(folder: Path) -> None:
-    code = "from minireason.reasoning.answer import same; print(same('x(x+1)', 'x^2+x'))"
+    code = "from minireason.answers import same; print(same('x(x+1)', 'x^2+x'))"
     done = run(folder, [sys.executable, "-P", "-c", code])
     assert done.stdout == "True\n", done
     assert marks(folder) == []

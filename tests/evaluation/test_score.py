@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minireason import Chain
+from minireason import Chain, answers
 from minireason.evaluation.items import Item
 from minireason.evaluation.score import Sample, Tally, majority, orders, reliability, samples
-from minireason.reasoning import answer
 from minireason.reasoning.vote import Ballot
 from tests.evaluation.draw import CHAINS, sample
 
@@ -75,7 +74,7 @@ def test_majority_has_no_bias() -> None:
 
 
 def chain(index: int, text: str | None, *, tokens: int = 10, replaced: bool = False) -> Chain:
-    key = None if text is None else answer.key(text)
+    key = None if text is None else answers.key(text)
     return Chain(
         index, 1, 0.6, "", "", text, key, "stop", "natural", tokens, 1.0, 0.1, replaced=replaced
     )

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from minireason import answers
 from minireason.evaluation.items import read
-from minireason.reasoning import answer
 
 SCRIPTS = Path(__file__).parents[2] / "bench" / "eval_sets"
 
@@ -32,7 +32,7 @@ def test_sums_are_different_can_be_checked_and_come_again(tmp_path: Path) -> Non
     assert (len(found.items), found.broken) == (40, {})
     assert len({item.question for item in found.items}) == 40
     assert all(
-        answer.key(item.answer) == item.answer and int(item.answer) >= 0 for item in found.items
+        answers.key(item.answer) == item.answer and int(item.answer) >= 0 for item in found.items
     )
     assert len({item.further["family"] for item in found.items}) == 8
 

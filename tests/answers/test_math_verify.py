@@ -12,16 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from minireason.reasoning import verify
-from minireason.reasoning.answer import same
+from minireason.answers import math_verify, same
 
-pytestmark = pytest.mark.skipif(not verify.available(), reason="needs the extra math")
+pytestmark = pytest.mark.skipif(not math_verify.available(), reason="needs the extra math")
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _stopped() -> Iterator[None]:
     yield
-    verify.stop()
+    math_verify.stop()
 
 
 @pytest.mark.parametrize(
@@ -47,9 +46,11 @@ def test_too_long_a_computation_is_cut_off_and_the_next_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as short:
-        short.setattr(verify, "DEADLINE_S", 1.0)
+        short.setattr(math_verify, "DEADLINE_S", 1.0)
         assert not same("9^{9^{9^9}}", "3^x")
-    monkeypatch.setattr(verify, "DEADLINE_S", 60.0)  # a busy machine is not what is tested here
+    monkeypatch.setattr(
+        math_verify, "DEADLINE_S", 60.0
+    )  # a busy machine is not what is tested here
     assert same("x(x+1)", "x^2+x")
 
 
@@ -71,7 +72,7 @@ def workers() -> list[int]:
     """The processes with math-verify that this one started."""
     tasks = Path("/proc/self/task").iterdir()
     pids = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
-    named = b"minireason.reasoning.verify"
+    named = b"minireason.answers.math_verify"
     return [pid for pid in pids if named in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
@@ -106,15 +107,15 @@ def test_an_answer_to_another_question_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that says more than it was asked."""
-    verify.stop()
+    math_verify.stop()
     (tmp_path / "math_verify").mkdir()
     code = "def parse(text, **_): return [text]\n"
     code += "def verify(one, two, **_): print('[0, true]', flush=True); return one == two\n"
     (tmp_path / "math_verify" / "__init__.py").write_text(code)
     with monkeypatch.context() as patched:
         patched.syspath_prepend(str(tmp_path))
-        assert [verify.equal("a", "b"), verify.equal("a", "a")] == [False, True]
-    verify.stop()
+        assert [math_verify.equal("a", "b"), math_verify.equal("a", "a")] == [False, True]
+    math_verify.stop()
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -124,7 +125,7 @@ def test_after_a_fork_each_process_asks_its_own_worker() -> None:
     if not forked:
         verdicts = [same("x(x+1)", "x^2+x"), same("x^2", "x^3")]
         own = pid not in workers()
-        verify.stop()
+        math_verify.stop()
         os._exit(0 if verdicts == [True, False] and own else 1)
     assert os.waitpid(forked, 0)[1] == 0
     assert same("x(x+1)", "x^2+x")
