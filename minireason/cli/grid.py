@@ -26,7 +26,7 @@ def cells_of(line: str) -> list[str]:
 def table_length(lines: list[str], at: int) -> int:
     """How many lines the table takes that begins here; 0 if there is none."""
     header, ruler = lines[at], lines[at + 1] if at + 1 < len(lines) else ""
-    if "|" not in header or not _RULER.fullmatch(ruler):
+    if "|" not in header or "|" not in ruler or not _RULER.fullmatch(ruler):
         return 0
     if len(cells_of(header)) != len(cells_of(ruler)):
         return 0

@@ -158,6 +158,8 @@ def shown(text: str, columns: int = 60) -> str:
         "escape \\( and \\), \\[ or \\]",
         "a ` b, ``like this''",
         "| a | b |\n| 1 | 2 |",
+        "|x|\n---\ny",
+        "P(A|B)\n---\ny",
         "\\(\\frac{1\\) and $x^{2$ and \\boxed{1",
     ],
 )
