@@ -6,56 +6,67 @@ import sys
 import time
 
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.theme import Theme
 
-from minireason.cli.latex import in_markdown
+from minireason.cli.blocks import Markdown
+from minireason.cli.fences import Blocks
 from minireason.cli.region import Region, can_redraw
 from minireason.cli.render import harmless
 
 _REFRESH_S, _MOST_OF_THE_TIME = 0.1, 0.1
-_STYLES = {"markdown.code": "bold cyan", "markdown.list": "none"}
-_CODE_THEME = "ansi_dark"
-"""Of the terminal's own colours, without a background, which would fill lines to their end."""
+_STYLES = {"markdown.code": "bold cyan"}
 
 
 class Answer:
-    """The answer on standard output, as it comes into a pipe or if it is `plain`, else block by block.
+    """The answer on standard output: as it comes into a pipe or if it is `plain`, else by blocks.
 
-    The block being written is drawn again in place; a finished one stays. A block is finished by a blank line outside a code
-    fence and a line that is not indented, as the further lines of a list's entry are.
+    The block being written is drawn again in place; a finished one stays.
     """
 
     def __init__(self, *, plain: bool = False) -> None:
         self._console = Console(theme=Theme(_STYLES))
         self._region = Region(self._console) if can_redraw() and not plain else None
-        self._block, self._spaced = "", False
+        self._blocks = Blocks()
+        self._spaced = False
+        self._held = ""
         self._next_draw = 0.0
 
     def write(self, text: str) -> None:
+        """Show what comes next of it."""
+        text = harmless(self._whole(text))
         if self._region is None:
-            sys.stdout.write(harmless(text))
+            sys.stdout.write(text)
             sys.stdout.flush()
             return
-        self._block += harmless(text)
-        while (end := block_end(self._block)) is not None:
-            self._finish(self._region, self._block[:end])
-            self._block = self._block[end:]
-        if self._block.strip() and time.monotonic() > self._next_draw:
-            self._draw(self._region)
+        for block in self._blocks.feed(text):
+            self._finish(self._region, block)
+        if time.monotonic() > self._next_draw:
+            self.draw()
+
+    def _whole(self, text: str) -> str:
+        """The text but a carriage return at its end, which waits for a newline that may follow."""
+        text = self._held + text
+        self._held = "\r" if text.endswith("\r") else ""
+        return text.removesuffix("\r")
 
     def end(self) -> None:
         """The answer is over."""
+        rest, self._held = harmless(self._held), ""
         if self._region is None:
-            sys.stdout.write("\n")
+            sys.stdout.write(f"{rest}\n")
             sys.stdout.flush()
-        else:
-            self._finish(self._region, self._block)
-        self._block, self._spaced = "", False
+            return
+        for block in [*self._blocks.feed(rest), self._blocks.end()]:
+            self._finish(self._region, block)
+        self._spaced = False
 
-    def _draw(self, region: Region) -> None:
+    def draw(self) -> None:
+        """Draw the block that is being written, as far as there is one."""
+        block = self._blocks.unfinished
+        if self._region is None or not block.strip():
+            return
         began = time.monotonic()
-        region.draw(_rendered(self._block), spaced=self._spaced)
+        self._region.draw(Markdown(block), spaced=self._spaced)
         now = time.monotonic()
         self._next_draw = now + max(
             _REFRESH_S, (now - began) / _MOST_OF_THE_TIME
@@ -65,24 +76,5 @@ class Answer:
         if not block.strip():
             region.clear()
             return
-        region.leave(_rendered(block), spaced=self._spaced)
+        region.leave(Markdown(block), spaced=self._spaced)
         self._spaced = True
-
-
-def _rendered(block: str) -> Markdown:
-    """Markdown with formulas made readable and nothing that a click could follow elsewhere than it says."""
-    return Markdown(in_markdown(block), code_theme=_CODE_THEME, hyperlinks=False)
-
-
-def block_end(text: str) -> int | None:
-    """Where the first finished block of markdown ends."""
-    fenced = begun = blank = False
-    start = 0
-    for line in text.split("\n"):
-        if blank and line and not line[0].isspace():
-            return start
-        fenced ^= line.lstrip().startswith(("```", "~~~"))
-        begun = begun or bool(line.strip())
-        blank = begun and not fenced and not line.strip()
-        start += len(line) + 1
-    return None
