@@ -78,7 +78,7 @@ def find(model: str) -> ModelFile:
     """
     if is_path(model):
         path = expanded(model)
-        if not path.exists():
+        if not os.path.exists(path):  # False, and no error, for a path that no system allows
             raise NotInstalled(
                 f"There is no file {path}; check the path, or name a model of the catalogue such as r1-7b.",
                 path.parent,
