@@ -4,9 +4,10 @@ A child imports what its parent would import, but nothing from the folder where 
 lies there is not code that he asked to run, and his own random.py is no reason for a good model to fail. It has a
 deadline, a limit on memory and on what it writes, and a process group, with which its own children die.
 
-`minireason` itself comes from where the parent has it, and nothing else from that folder. So in a checkout the children
-start, and a json.py or jinja2.py beside the package is not seen. What holds no longer there is trust in the package: who
-stands in a stranger's folder and imports `minireason` out of it has run the stranger's code before any child is made.
+`minireason` itself comes from where the parent has it, wherever that is. The folder it lies in comes last, after Python's own
+start: in a checkout the children start, libraries put beside the package are found, and a json.py or jinja2.py there is
+not seen as long as there is an installed one. More does not hold for that folder, and need not: who stands in a
+stranger's folder and imports `minireason` out of it has run the stranger's code before any child is made.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import queue
 import signal
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import TracebackType
 from typing import Literal
+
+from minireason.host import search_path
 
 _IMPORT_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """The folder, or the zip file, that minireason was imported from."""
@@ -38,6 +40,7 @@ from importlib.util import module_from_spec
 spec = PathFinder.find_spec("minireason", [sys.argv[1]])
 package = sys.modules["minireason"] = module_from_spec(spec)
 spec.loader.exec_module(package)
+sys.path.append(sys.argv[1])
 from minireason.host.child import main
 main(sys.argv[2:])
 """
@@ -131,8 +134,13 @@ class Child:
             threading.Thread(target=work, daemon=True)
             for work in (self._read_output, self._read_errors)
         ]
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError as error:  # the system has no more of them
+            self._kill()
+            self._process.wait()
+            raise OSError(str(error)) from None
 
     def finish(self, request: bytes) -> Ended:
         """Send a request, and wait for the end or the deadline."""
@@ -249,42 +257,6 @@ class Child:
                 del self._errors[:-_KEPT_ERRORS_BYTES]
 
 
-def import_path() -> list[str]:
-    """The folders and zip files that a child imports from: the parent's, without those that only chance put there.
-
-    Left out are the folder where the user stands, and stood when this program started, however they are spelt, and the
-    script's. The Python installation stays, even if he stands in it. All that is left comes in the parent's order, so the
-    standard library goes before whatever the parent has behind it.
-    """
-    script = getattr(sys.modules.get("__main__"), "__file__", None)
-    standing = {_STARTED_IN, _real(os.curdir), _real(os.environ.get("PWD") or os.curdir)}
-    folders = standing | ({_real(os.path.dirname(script))} if script else set())
-    chance = {folder for folder in folders if os.path.isdir(folder)} - _installed()
-    path = []
-    for entry in sys.path:
-        if not isinstance(entry, str) or not entry or os.pathsep in entry:
-            continue  # "" is where the user stands; an entry with a separator would become two others
-        whole = os.path.abspath(entry)
-        if os.path.exists(whole) and _real(whole) not in chance:
-            path.append(whole)
-    return path
-
-
-def _real(path: str) -> str:
-    try:
-        return os.path.normcase(os.path.realpath(path))
-    except OSError:  # where he stands was removed
-        return ""
-
-
-_STARTED_IN = _real(os.curdir)
-
-
-def _installed() -> set[str]:
-    kinds = ("stdlib", "platstdlib", "purelib", "platlib")
-    return {_real(sysconfig.get_path(kind)) for kind in kinds}
-
-
 def _environment(bare: bool) -> dict[str, str]:
     if bare:
         passed = {name: value for name, value in os.environ.items() if name in _PASSED_ON}
@@ -294,7 +266,7 @@ def _environment(bare: bool) -> dict[str, str]:
             for name, value in os.environ.items()
             if not name.startswith("PYTHON") or name in _OF_PYTHON
         }
-    return passed | {"PYTHONPATH": os.pathsep.join(import_path())}
+    return passed | {"PYTHONPATH": os.pathsep.join(search_path.inherited())}
 
 
 def main(arguments: list[str]) -> None:

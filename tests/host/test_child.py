@@ -16,7 +16,7 @@ import numpy
 import pytest
 
 import minireason
-from minireason.host import child
+from minireason.host import child, search_path
 from minireason.host.child import Child, Ended, Limits
 
 LIMITS = Limits(deadline_s=60.0, memory_bytes=2**30)
@@ -77,13 +77,24 @@ def test_where_the_program_was_started_and_the_scripts_folder_are_not_on_the_pat
         (mark / "own.py").write_text("")
     script.write_text(
         f"import os, sys\nown = [sys.path.pop(0), {str(here)!r}]\n"
-        "from minireason.engine import trial\nfrom minireason.host import child\n"
+        "from minireason.engine import trial\nfrom minireason.host import search_path\n"
         f"os.chdir('/')\nsys.path[:0] = own\n"
         f"from pathlib import Path\ntrial.run(Path({str(PACKAGE / 'tiny' / 'tiny.gguf')!r}))\n"
-        "assert not set(own) & set(child.import_path()), child.import_path()\n"
+        "assert not set(own) & set(search_path.inherited()), search_path.inherited()\n"
     )
     subprocess.run([sys.executable, str(script)], cwd=here, check=True)
     assert [list(mark.iterdir()) for mark in marks] == [[], []]
+
+
+def test_where_the_user_stands_may_be_gone(
+    probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setattr(sys, "path", ["", ".", "relative", *sys.path])
+    assert ran(probe, "pass").status == 0
 
 
 def test_an_entry_that_would_become_two_is_left_out(
@@ -92,7 +103,7 @@ def test_an_entry_that_would_become_two_is_left_out(
     odd = tmp_path / f"a{os.pathsep}b"
     odd.mkdir()
     monkeypatch.syspath_prepend(str(odd))
-    assert all(os.pathsep not in entry for entry in child.import_path())
+    assert all(os.pathsep not in entry for entry in search_path.inherited())
 
 
 USES = """

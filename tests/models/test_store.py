@@ -56,5 +56,7 @@ def test_a_fingerprint_is_the_hash_of_the_bytes_or_what_was_noted(
 def test_missing_path_and_unknown_name(tmp_path: Path) -> None:
     with pytest.raises(NotInstalled, match="There is no file"):
         store.find(str(tmp_path / "no.gguf"))
+    with pytest.raises(NotInstalled, match="There is no file"):
+        store.find("x" * 300 + ".gguf")
     with pytest.raises(UnknownModel):
         store.find("nonsense")

@@ -50,7 +50,7 @@ def test_a_file_llama_cpp_refuses(tmp_path: Path) -> None:
 def test_values_that_are_no_numbers(tiny_path: Path, tmp_path: Path, value: float) -> None:
     """One value of a norm is enough to make the logits NaN or infinite, with which a sampler aborts."""
     path = changed(tiny_path, tmp_path / "a.gguf", first_value("output_norm.weight", value))
-    with pytest.raises(ModelFileError, match="no numbers"):
+    with pytest.raises(ModelFileError, match="numbers"):
         minireason.load(path)
 
 
@@ -151,7 +151,7 @@ def test_a_file_replaced_with_the_same_size_and_time_is_tried_again(
     changed(tiny_path, path, first_value("output_norm.weight", float("inf")))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size
-    with pytest.raises(ModelFileError, match="no numbers"):
+    with pytest.raises(ModelFileError, match="numbers"):
         minireason.load(path)
 
 
