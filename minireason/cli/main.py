@@ -9,6 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from minireason import __version__, errors
+from minireason.cli import output
 from minireason.cli.ask import ask
 from minireason.cli.chat.command import chat, sessions
 from minireason.cli.doctor import doctor
@@ -60,6 +61,7 @@ def _main(
 
 def run() -> None:
     """The `minireason` program."""
+    output.guard()
     sys.exit(main(sys.argv[1:]))
 
 

@@ -27,7 +27,8 @@ class Screen(pyte.Screen):  # type: ignore[misc]
 
     def draw(self, data: str) -> None:
         for character in data:
-            row, wraps = self.cursor.y, self.cursor.x >= self.columns
+            wraps = self.cursor.x >= self.columns and pyte.modes.DECAWM in self.mode
+            row = self.cursor.y
             super().draw(character)
             if wraps:
                 self.wrapped.add(row if self.cursor.y > row else row - 1)

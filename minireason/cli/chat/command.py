@@ -13,6 +13,7 @@ from minireason import transcript
 from minireason.cli import render
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
+from minireason.cli.table import Columns
 from minireason.errors import SessionError, UsageError
 
 if TYPE_CHECKING:
@@ -145,7 +146,8 @@ def sessions() -> int:
         first = " ".join(turns[0].question.split()) if turns else ""
         rows.append([path.stem, str(len(turns)), _local(turns[-1].at) if turns else "", first[:60]])
     if rows:
-        render.table(["session", "turns", "last", "begins with"], rows)
+        columns = Columns(left=(0, 2, 3), drop=(2, 1), cut=3)
+        render.table(["session", "turns", "last", "begins with"], rows, columns)
     else:
         render.note("There are no sessions yet; minireason chat begins one.")
     return 0

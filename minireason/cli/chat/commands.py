@@ -88,11 +88,13 @@ def load_session(chat: Chat, path: Path) -> None:
 
 
 def show_thinking(chat: Chat) -> None:
-    """The last thought, unfolded."""
+    """The last thought, unfolded, also of a reply that was stopped."""
+    render.faint(chat.thought or "(there is no thought to show)")
+
+
+def _last_thought(chat: Chat) -> str:
     turns = chat.session.turns
-    render.faint(
-        turns[-1].thinking if turns and turns[-1].thinking else "(there is no thought to show)"
-    )
+    return turns[-1].thinking if turns else ""
 
 
 def _installed() -> list[str]:
@@ -188,6 +190,7 @@ def _file(chat: Chat, rest: str) -> None:
 
 def _undo(chat: Chat, _rest: str) -> None:
     chat.draft = chat.session.undo()
+    chat.thought = _last_thought(chat)
     render.note("(taken back)")
 
 
@@ -282,6 +285,7 @@ def _stats(chat: Chat, _rest: str) -> None:
 
 def _clear(chat: Chat, _rest: str) -> None:
     chat.session.clear()
+    chat.thought = ""
     chat.files.clear()
     render.note("(forgotten; it stays in the session's file)")
 

@@ -28,7 +28,8 @@ class Chat:
     """Everything that a command may look at or change.
 
     `open` loads a model by the name that `model` is for the one in use. `thinking` is "fold" (a few live lines, then one), "hide",
-    or what `render.Thinking` takes; `draft` is what the next input line begins with; `files` go with the next question.
+    or what `render.Thinking` takes; `draft` is what the next input line begins with; `files` go with the next question;
+    `thought` is that of the last reply, also of one that was stopped.
     """
 
     reasoner: Reasoner
@@ -42,6 +43,7 @@ class Chat:
     running: TurnStream | None = None
     sink: render.Thinking = field(init=False)
     told_left_out: int = field(init=False, default=0)
+    thought: str = field(init=False, default="")
     _on_prefill: Callable[[int, int], None] = field(init=False, default=lambda _done, _total: None)
 
     def __post_init__(self) -> None:
@@ -94,6 +96,7 @@ class Chat:
         finally:
             if self.running:
                 self.running.close()  # where the terminal is gone, nothing else may come to that
+                self.thought = self.running.reply.thinking
             self.running = None
         if self.session.unsaved and not unsaved:
             render.error_line(
@@ -134,4 +137,5 @@ class Chat:
 
 
 def _sink(thinking: str) -> render.Thinking:
-    return render.Thinking("stderr" if thinking == "fold" else thinking)
+    where = "stderr" if thinking == "fold" else thinking
+    return render.Thinking(where, ("fold", *render.THINKING))
