@@ -60,11 +60,11 @@ class UnknownModel(UsageError):
 
 
 class BadSetting(UsageError):
-    """A setting that does not exist or a value outside its range."""
+    """A setting that does not exist or a value outside its range; `problem` says what is wrong with it."""
 
     def __init__(self, name: str, value: object, problem: str) -> None:
         super().__init__(f"{name}={shortened(_repr.repr(value))}: {problem}.")
-        self.name, self.value = name, value
+        self.name, self.value, self.problem = name, value, problem
 
 
 class BadCatalog(UsageError):

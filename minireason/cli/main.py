@@ -9,15 +9,18 @@ from typing import Annotated, cast
 import typer
 
 from minireason import __version__, errors
-from minireason.cli import output
+from minireason.cli import output, wording
 from minireason.cli.ask import ask
 from minireason.cli.chat.command import chat, sessions
 from minireason.cli.doctor import doctor
-from minireason.cli.eval import evaluate
+from minireason.cli.eval import Evaluation, evaluate
 from minireason.cli.grouped import Sectioned
 from minireason.cli.models import models, show
+from minireason.cli.options import Asked
 from minireason.cli.pull import import_models, pull, rm, verify
-from minireason.cli.solve import solve
+from minireason.cli.solve import Vote, solve
+
+PROGRAM = "minireason"
 
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.UsageError, 2),
@@ -29,7 +32,11 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
 )
 """The first row that fits counts. Beside these: 0 done, 130 interrupted; a closed pipe ends quietly with 0."""
 
-app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 for command in (ask, chat):
     app.command(cls=Sectioned)(command)
 for command in (sessions, models, show, pull, rm, verify, doctor):
@@ -71,13 +78,16 @@ def main(arguments: list[str]) -> int:
 
     render.forgiving_streams()
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
         return int(code or 0)
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except _BadCommandLine as error:
-        render.error_line(f"{error.format_message().rstrip('.')}. See minireason --help.")
+        command = error.ctx.command_path if error.ctx else PROGRAM
+        message = error.format_message().rstrip(".")
+        end = "" if message.endswith("?") else "."
+        render.error_line(f"{message}{end} See {command} --help.")
         return 2
     except (BrokenPipeError, SystemExit) as leaving:
         if not isinstance(leaving, BrokenPipeError) and not isinstance(
@@ -87,5 +97,6 @@ def main(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except errors.MinireasonError as error:
-        render.error_line(str(error))
+        names = wording.option_names(Asked, Vote, Evaluation)
+        render.error_line(wording.as_typed(error, names))
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))

@@ -262,13 +262,13 @@ def _opened_for_thinking(where: str, words: tuple[str, ...]) -> TextIO:
             f"--thinking {where}: {hint}It takes {', '.join(words)}, or a file: a path with a / in it, "
             "or a name with a suffix such as thought.txt."
         )
-    stream = "/dev/" in where  # /dev/stdout is a regular file where the shell sends it to one
-    if path.is_file() and not stream:
+    if path.is_file():
         raise UsageError(
             f"There is a file {where} already, and it is not written over; name another with --thinking."
         )
     flags = os.O_APPEND if path.exists() else os.O_CREAT | os.O_EXCL
-    return os.fdopen(os.open(path, os.O_WRONLY | flags, 0o600), "w", encoding="utf-8")
+    handle = os.open(path, os.O_WRONLY | flags, 0o600)
+    return os.fdopen(handle, "w", buffering=1, encoding="utf-8")
 
 
 def facts(reply: Reply, *, folded: bool = False) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minireason import transcript
-from minireason.cli import render
+from minireason.cli import idle, render
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
 from minireason.cli.table import Columns
@@ -87,6 +87,7 @@ def opened(asked: Asked, thinking: str) -> Chat:
     name = asked.model_name()
     reasoner = open_model(name)
     try:
+        idle.say(asked, reasoner, name)
         session = reasoner.chat(system=asked.system, read_ahead=True)
         return loop.Chat(reasoner, session, dict(asked.settings), open_model, name, thinking)
     except BaseException:

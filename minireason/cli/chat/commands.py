@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import get_args
 
 from minireason import transcript
-from minireason.cli import options, render
+from minireason.cli import idle, options, render
 from minireason.cli.chat import clipboard, export, files
-from minireason.cli.chat.loop import Chat
+from minireason.cli.chat.loop import SET_BY, Chat
 from minireason.errors import MinireasonError, SessionError, UsageError
 from minireason.models import catalog, store
 from minireason.settings import Effort, Settings
+
+MOST = "max"
+"""Said to /effort and /budget: as much as there is room for."""
 
 _COMMAND = re.compile(r"/([a-zA-Z]+)(?:\s+(.*))?", re.DOTALL)
 
@@ -49,7 +52,7 @@ def handle(chat: Chat, line: str) -> bool:
         OSError,
         ValueError,
     ) as error:  # ValueError: a zero byte in a path, a number of 5,000 digits
-        render.error_line(str(error))
+        render.error_line(chat.in_words(error))
         return False
 
 
@@ -64,7 +67,7 @@ def names(command: str) -> Iterable[str]:
         case "/model":
             return _installed()
         case "/effort":
-            return get_args(Effort)
+            return (*get_args(Effort), MOST)
         case "/thinking":
             return ("fold", "show", "hide")
         case "/load":
@@ -137,27 +140,44 @@ def _model(chat: Chat, name: str) -> None:
         render.error_line(f"{str(error) or 'Interrupted.'} It goes on with {chat.reasoner.name}.")
     chat.session.use(chat.reasoner)
     render.note(f"({chat.reasoner.name})")
-
-
-def _set(chat: Chat, name: str, value: object) -> None:
-    wanted = {key: kept for key, kept in {**chat.settings, name: value}.items() if kept is not None}
-    Settings(**wanted)
-    chat.settings = wanted
-    render.note(
-        f"({name.replace('_', ' ')}: {value if value is not None else 'as much as there is room for'})"
-    )
+    _say_idle(chat)
 
 
 def _effort(chat: Chat, rest: str) -> None:
-    if chat.settings.get("thinking_budget"):
-        _set(chat, "thinking_budget", None)
-    _set(chat, "effort", rest or None)
+    if rest:
+        _set_thinking(chat, effort=None if rest == MOST else rest)
+    _say_thinking(chat)
 
 
 def _budget(chat: Chat, rest: str) -> None:
-    if rest and not rest.isdecimal():
-        raise UsageError("/budget takes a number of tokens; alone it sets none.")
-    _set(chat, "thinking_budget", int(rest) if rest else None)
+    if rest and rest != MOST and not (rest.isascii() and rest.isdecimal()):
+        raise UsageError(
+            f"/budget takes a number of tokens, or {MOST} for as many as there is room for."
+        )
+    if rest:
+        _set_thinking(chat, thinking_budget=None if rest == MOST else int(rest))
+    _say_thinking(chat)
+
+
+def _set_thinking(chat: Chat, **changed: object) -> None:
+    """Set effort or budget, which take each other's place; raises BadSetting, and then nothing has changed."""
+    kept = {key: value for key, value in chat.settings.items() if key not in SET_BY}
+    wanted = kept | {key: value for key, value in changed.items() if value is not None}
+    Settings(**wanted)
+    chat.settings = wanted
+
+
+def _say_thinking(chat: Chat) -> None:
+    said = [
+        f"{name[1:]} {chat.settings[key]}" for key, name in SET_BY.items() if key in chat.settings
+    ]
+    render.note(f"(thinking: {', '.join(said) or 'as much as there is room for'})")
+    _say_idle(chat)
+
+
+def _say_idle(chat: Chat) -> None:
+    for line in idle.of_thinking(chat.settings, chat.reasoner, chat.names):
+        render.note(f"({line})")
 
 
 def _thinking(chat: Chat, rest: str) -> None:
@@ -303,9 +323,11 @@ COMMANDS: dict[str, Command] = {
     "help": Command("", "this list", _help),
     "model": Command("[NAME]", "which model; go on with another", _model),
     "effort": Command(
-        "[none|low|medium|high]", "how long it may think; alone: as long as there is room", _effort
+        "[none|low|medium|high|max]",
+        "how long it may think; max: as long as there is room",
+        _effort,
     ),
-    "budget": Command("[TOKENS]", "how many tokens it may think", _budget),
+    "budget": Command("[TOKENS|max]", "how many tokens it may think", _budget),
     "thinking": Command(
         "[fold|show|hide]", "the last thought; or how thoughts are shown", _thinking
     ),

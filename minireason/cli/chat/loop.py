@@ -7,17 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from minireason.cli import render, show
+from minireason.cli import render, show, wording
 from minireason.cli.chat import terminal
 from minireason.cli.chat.reading import Reader
 from minireason.cli.live import LiveThinking
 from minireason.cli.markdown import Answer
+from minireason.cli.options import Asked
 from minireason.cli.region import can_redraw
-from minireason.errors import ContextFull, EngineError, UsageError
+from minireason.errors import ContextFull, EngineError, MinireasonError, UsageError
 from minireason.events import Reply
 from minireason.reasoner import Reasoner
 from minireason.session import Session, TurnStream
 from minireason.settings import Settings
+
+SET_BY = {"effort": "/effort", "thinking_budget": "/budget"}
+"""Settings by the command that changes them, instead of the option."""
 
 LEAVE_WITHIN_S = 3.0
 """Two Ctrl-C on an empty prompt this close together leave."""
@@ -86,9 +90,8 @@ class Chat:
             render.facts(reply, folded=self.thinking == "fold")
         except (ContextFull, UsageError) as error:
             self.draft = question
-            render.error_line(
-                f"{error} /clear starts afresh." if isinstance(error, ContextFull) else str(error)
-            )
+            clear = " /clear starts afresh." if isinstance(error, ContextFull) else ""
+            render.error_line(f"{self.in_words(error)}{clear}")
         except EngineError as error:
             render.error_line(f"{error} /retry asks again.")
         except KeyboardInterrupt:
@@ -102,6 +105,17 @@ class Chat:
             render.error_line(
                 f"{self.session.unsaved} It goes on, and is saved once that is possible."
             )
+
+    def in_words(self, error: Exception) -> str:
+        """What an error says, with a setting called as it is changed here."""
+        if not isinstance(error, MinireasonError):
+            return str(error)
+        return wording.as_typed(error, self.names)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Settings by what the user types to change them."""
+        return wording.option_names(Asked) | SET_BY
 
     def _begin(self, question: str, again: bool) -> TurnStream:
         turn = self.session.stream(
