@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Unpack
 from minireason.engine import devices, llama, sampler, trial
 from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
-from minireason.errors import BadSetting, DoesNotFit, EngineError, ModelFileError
+from minireason.errors import BadSetting, DoesNotFit, EngineError
 from minireason.events import Message, Reply, as_messages
 from minireason.generation import Generation
 from minireason.models import choose, fit, gguf, hardware, places, shape, store
@@ -324,12 +324,5 @@ def engine_info() -> str:
 
 
 def default_model() -> str | None:
-    """The installed R1 distill with the most parameters that fits this machine, None if there is none."""
-    found = machine()
-    for spec, file in store.installed():
-        try:
-            fit.plan(file.label, shape.of(gguf.check(file.path)), found, LoadSettings())
-        except (DoesNotFit, ModelFileError):
-            continue
-        return spec.name
-    return None
+    """The installed model to take if none is named, see `choose.installed`; None if there is none."""
+    return choose.installed(machine())
