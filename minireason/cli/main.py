@@ -9,9 +9,9 @@ from typing import Annotated, cast
 import typer
 
 from minireason import __version__, errors
-from minireason.cli import output, wording
+from minireason.cli import output, sessions, wording
 from minireason.cli.ask import ask
-from minireason.cli.chat.command import chat, sessions
+from minireason.cli.chat.command import chat
 from minireason.cli.doctor import doctor
 from minireason.cli.eval import Evaluation, evaluate
 from minireason.cli.grouped import Sectioned
@@ -39,8 +39,9 @@ app = typer.Typer(
 )
 for command in (ask, chat):
     app.command(cls=Sectioned)(command)
-for command in (sessions, models, show, pull, rm, verify, doctor):
+for command in (models, show, pull, rm, verify, doctor):
     app.command()(command)
+app.add_typer(sessions.app, name="sessions")
 app.command("import")(import_models)
 app.command(cls=Sectioned)(solve)
 app.command("eval", cls=Sectioned)(evaluate)

@@ -36,6 +36,12 @@ from minireason.events import Reply
 from minireason.models import places
 from minireason.models.pull import Watch
 
+ENDED: dict[str, str] = {
+    "cancelled": "stopped by you",
+    "length": "cut off: the token limit or the context is used up",
+}
+"""What is said of a reply that did not come to its end."""
+
 LANDING = "landing … · Ctrl-C: stop"
 """Said once a thought was asked to come to its end."""
 
@@ -65,6 +71,11 @@ def faint(text: str) -> None:
     output.console(errors=True).print(
         Padding(Text(harmless(text), style="dim"), (0, 0, 0, 2), expand=False)
     )
+
+
+def dim(text: str, *, style: str = "dim") -> None:
+    """A line beside the answer, on standard error."""
+    output.console(errors=True).print(Text(harmless(text), style=style))
 
 
 def definitions(rows: list[tuple[str, str]]) -> None:
@@ -282,10 +293,8 @@ def facts(reply: Reply, *, folded: bool = False) -> None:
     parts.append(f"answered {reply.usage.answer_tokens:,} tokens")
     if reply.timings.tokens_per_s:
         parts.append(f"{reply.timings.tokens_per_s:,.1f} tokens/s")
-    if reply.finish_reason == "cancelled":
-        parts.append("stopped by you")
-    elif reply.finish_reason == "length":
-        parts.append("cut off: the token limit or the context is used up")
+    if reply.finish_reason in ENDED:
+        parts.append(ENDED[reply.finish_reason])
     console.print(" · ".join(parts), style="dim italic", highlight=False)
 
 

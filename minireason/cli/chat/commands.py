@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import get_args
 
 from minireason import transcript
-from minireason.cli import idle, options, render
-from minireason.cli.chat import clipboard, export, files
+from minireason.cli import idle, options, output, render, sessions
+from minireason.cli.chat import clipboard, export, files, replay
 from minireason.cli.chat.loop import SET_BY, Chat
 from minireason.errors import MinireasonError, SessionError, UsageError
 from minireason.models import catalog, store
@@ -77,15 +77,18 @@ def names(command: str) -> Iterable[str]:
 
 
 def load_session(chat: Chat, path: Path) -> None:
-    """Go on with a session and say what was found."""
+    """Go on with a session, say what was found, and on a terminal show it as it was shown when it was held."""
     problems = chat.session.load(path)
     chat.told_left_out = 0
     for problem in problems:
         render.note(f"({path.stem}: {problem})")
     turns = chat.session.turns
+    chat.thought = _last_thought(chat)
     render.note(f"({path.stem}: {_turns(len(turns))})")
-    if turns:
-        render.note(f"> {_short(turns[-1].question)}\n{_short(turns[-1].answer, 300)}")
+    if output.console().is_terminal:
+        if earlier := len(turns[: -replay.SHOWN_TURNS]):
+            render.note(f"({_turns(earlier)} before these; minireason sessions show prints all)")
+        replay.show(turns[-replay.SHOWN_TURNS :], chat.thinking)
     if chat.session.unanswered:
         render.note(f"(not answered yet, /retry asks it again: {_short(chat.session.unanswered)})")
 
@@ -240,7 +243,8 @@ def _copy(chat: Chat, rest: str) -> None:
 
 def _save(chat: Chat, rest: str) -> None:
     if not rest:
-        raise UsageError("/save takes a name for this session; every turn is saved anyway.")
+        saved = "every turn is saved anyway" if chat.session.path else "nothing is saved until then"
+        raise UsageError(f"/save takes a name for this session; {saved}.")
     path = transcript.path_of(rest)
     if path.exists() and path != chat.session.path:
         raise SessionError(f"There is a session {path.stem} already; take another name.")
@@ -262,9 +266,7 @@ def _export(chat: Chat, rest: str) -> None:
 
 
 def _sessions(_chat: Chat, _rest: str) -> None:
-    from minireason.cli.chat.command import sessions
-
-    sessions()
+    sessions.print_list()
 
 
 def _context(chat: Chat, _rest: str) -> None:
@@ -307,7 +309,8 @@ def _clear(chat: Chat, _rest: str) -> None:
     chat.session.clear()
     chat.thought = ""
     chat.files.clear()
-    render.note("(forgotten; it stays in the session's file)")
+    kept = "; it stays in the session's file" if chat.session.path else ""
+    render.note(f"(forgotten{kept})")
 
 
 KEYS = (
@@ -323,8 +326,8 @@ COMMANDS: dict[str, Command] = {
     "help": Command("", "this list", _help),
     "model": Command("[NAME]", "which model; go on with another", _model),
     "effort": Command(
-        "[none|low|medium|high|max]",
-        "how long it may think; max: as long as there is room",
+        "[LEVEL]",
+        "how much it may think: none, low, medium, high; max: all there is room for",
         _effort,
     ),
     "budget": Command("[TOKENS|max]", "how many tokens it may think", _budget),
