@@ -5,8 +5,8 @@ import inspect
 import pytest
 
 from minireason import __version__, errors
-from minireason.cli.main import EXIT_CODES
-from tests.cli.run import assert_one_sentence, minireason
+from minireason.cli.main import EXIT_CODES, main
+from tests.cli.run import Result, assert_one_sentence, minireason
 
 
 def test_every_error_has_its_exit_code() -> None:
@@ -78,6 +78,13 @@ def test_a_poor_terminal_encoding_loses_characters_not_the_answer(encoding: str)
     assert "boxed{" in result.out
 
 
+def within(line: str, capsys: pytest.CaptureFixture[str]) -> Result:
+    """A command line in this very process, where none is needed of its own."""
+    code = main(line.split())
+    captured = capsys.readouterr()
+    return Result(code, captured.out, captured.err)
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -92,8 +99,10 @@ def test_a_poor_terminal_encoding_loses_characters_not_the_answer(encoding: str)
         ("eval --parallel x set.jsonl", "--parallel x: has to be"),
     ],
 )
-def test_errors_name_the_option_as_it_is_typed(line: str, said: str) -> None:
-    assert_one_sentence(minireason(*line.split()), 2, said)
+def test_errors_name_the_option_as_it_is_typed(
+    line: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert_one_sentence(within(line, capsys), 2, said)
 
 
 @pytest.mark.parametrize(
@@ -105,11 +114,14 @@ def test_errors_name_the_option_as_it_is_typed(line: str, said: str) -> None:
         ("aks hi", "Did you mean 'ask'? See minireason --help."),
     ],
 )
-def test_a_wrong_command_line_says_which_help_to_read(line: str, hint: str) -> None:
-    assert_one_sentence(minireason(*line.split()), 2, hint)
+def test_a_wrong_command_line_says_which_help_to_read(
+    line: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert_one_sentence(within(line, capsys), 2, hint)
 
 
-def test_h_is_help() -> None:
-    for command in ((), ("ask",), ("sessions",), ("models",)):
-        assert minireason(*command, "-h").out == minireason(*command, "--help").out
-        assert minireason(*command, "-h").out.startswith("Usage: minireason")
+def test_h_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("", "ask", "sessions", "models"):
+        short = within(f"{command} -h", capsys)
+        assert short == within(f"{command} --help", capsys)
+        assert short.out.startswith(f"Usage: minireason {command}")

@@ -231,7 +231,7 @@ def test_the_table_of_models_on_a_terminal(columns: int, tiny_path: Path) -> Non
     assert long in "".join(lines)
 
 
-@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("columns", [60, 80])
 def test_the_doctor_on_a_terminal(columns: int, tmp_path: Path) -> None:
     home = tmp_path / "a-folder-with-a-name-of-more-than-sixty-characters-as-some-have"
     home.mkdir()
