@@ -11,6 +11,8 @@ from typing import ClassVar
 from rich.console import Console, RenderableType
 from rich.segment import Segment, Segments
 
+from minireason.cli.output import harmless
+
 _CUTS_LINES = "XTERM_VERSION", "STY"
 """xterm and GNU screen set these."""
 
@@ -114,8 +116,13 @@ class Region:
 
 
 def _trimmed(line: list[Segment]) -> list[Segment]:
-    """Without the blanks at its end, which a narrower terminal would wrap to a line of their own, and with nothing that steers it."""
-    line = [segment for segment in line if not segment.control]
+    """Without the blanks at its end, which a narrower terminal would wrap to a line of their own, and with nothing that steers it.
+
+    A region may be given any console, also one that does not make text harmless.
+    """
+    line = [
+        Segment(harmless(segment.text), segment.style) for segment in line if not segment.control
+    ]
     while line:
         text, style, _ = line.pop()
         if style and style.bgcolor:
