@@ -324,5 +324,5 @@ def engine_info() -> str:
 
 
 def default_model() -> str | None:
-    """The installed model to take if none is named, see `choose.installed`; None if there is none."""
+    """The installed model to take if none is named (`choose.installed`); None if there is none."""
     return choose.installed(machine())

@@ -108,7 +108,7 @@ class Transcript:
     def __init__(
         self, path: Path, lock: Lock, length: int | None = None, first: Iterable[Step] = ()
     ) -> None:
-        """`length`: how many bytes of an existing file are whole lines; None for a file that is to be made.
+        """`length`: how many bytes of an existing file are whole lines; None for a new one.
 
         `first` are steps that wait for the next one, and are written before it.
         """

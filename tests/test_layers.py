@@ -83,7 +83,8 @@ def test_imports_only_go_down(path: Path) -> None:
             "rich",
             {
                 f"cli/{name}.py"
-                for name in "live markdown output region render render_eval render_vote table".split()
+                for name in "live markdown output region render render_eval render_vote "
+                "table".split()
             },
         ),
         ("matplotlib", {"evaluation/plot.py"}),

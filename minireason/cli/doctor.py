@@ -58,8 +58,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 def _show(finding: Finding) -> None:
     """Print a finding on standard output.
 
-    On a terminal the words are wrapped beside the term, or below it where it is narrow; what is to be done stands whole
-    on a line of its own, so that it can be copied.
+    On a terminal the words are wrapped beside the term, or below it where it is narrow; what is to
+    be done stands whole on a line of its own, so that it can be copied.
     """
     console = output.console()
     head = f"{'!' if finding.mend else ' '} {finding.what:{_TERM_CELLS}} "

@@ -1,4 +1,4 @@
-"""Options that change nothing for this model or this build of llama.cpp: they are not refused, but said."""
+"""Options that change nothing for this model or this build of llama.cpp: not refused, but said."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OF_THINKING = ("effort", "thinking_budget", "thinking_seconds", "loop_check")
 
 
 def say(asked: Asked, reasoner: Reasoner, model: str) -> None:
-    """Say on standard error which options of a command change nothing; `model` is the name it was loaded by."""
+    """Say on standard error which options change nothing; `model` is what it was loaded by."""
     names = wording.option_names(Asked)
     lines = [*of_thinking(asked.settings, reasoner, names), *_of_loading(asked, reasoner, model)]
     for line in lines:
@@ -35,8 +35,8 @@ def of_thinking(
 def _of_loading(asked: Asked, reasoner: Reasoner, model: str) -> Iterable[str]:
     if asked.n_gpu_layers and not reasoner.plan.n_gpu_layers:
         yield (
-            "This llama.cpp finds no GPU that it was built for, so that --gpu-layers changes nothing; "
-            "minireason doctor says what there is."
+            "This llama.cpp finds no GPU that it was built for, so that --gpu-layers changes "
+            "nothing; minireason doctor says what there is."
         )
     if asked.repack is None:
         return

@@ -84,7 +84,7 @@ def row(spec: ModelSpec, quant: Quant, machine: Hardware, installed: Path | None
 
 
 def imported_row(entry: Imported, machine: Hardware) -> dict[str, Any]:
-    """The same of a model beside the catalogue, by its file's header; one whose file is gone is not installed."""
+    """The same of a model beside the catalogue; not installed if its file is gone."""
     shape = entry.shape
     longest = choose.judge_shape(entry.label, shape, machine) if shape else None
     usual = choose.judge_shape(entry.label, shape, machine, MEMORY_AT) if shape else None

@@ -112,7 +112,8 @@ class Asked:
             "--model",
             "-m",
             autocompletion=complete_model,
-            help=f"Name of a model, or path of a .gguf file. Default: ${MODEL_VARIABLE}, else the best installed model that fits.",
+            help=f"Name of a model, or path of a .gguf file. Default: ${MODEL_VARIABLE}, "
+            "else the best installed model that fits.",
             show_default=False,
         ),
     ] = None

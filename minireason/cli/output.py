@@ -1,8 +1,9 @@
 """The one way to the user's terminal: no control character of anybody else's passes.
 
-`guard` puts a stream in the place of standard output and of standard error that makes harmless whatever is printed, by us,
-by a library or by Python itself. What draws steers the terminal on purpose, and asks for it: `console` for rich, whose
-pieces of text are made harmless one by one, and `direct` for the few sequences that are written by hand.
+`guard` puts a stream in the place of standard output and of standard error that makes harmless
+whatever is printed, by us, by a library or by Python itself. What draws steers the terminal on
+purpose, and asks for it: `console` for rich, whose pieces of text are made harmless one by one,
+and `direct` for the few sequences that are written by hand.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _VISIBLE |= dict.fromkeys(range(0x80, 0xA0), "\ufffd")
 
 
 def harmless(text: str) -> str:
-    """Make every control character but newline and tab visible, so that a text cannot steer a terminal."""
+    """Make every control character but newline and tab visible, so that it steers no terminal."""
     if text.isprintable():
         return text
     return _FORMATTING.sub("\ufffd", text.replace("\r\n", "\n")).translate(_VISIBLE)
@@ -59,7 +60,7 @@ class Guarded:
 
 
 def guard() -> None:
-    """Guard standard output and standard error from here on, which is done once for the whole program."""
+    """Guard standard output and standard error from here on, once for the whole program."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, Guarded):
@@ -67,12 +68,12 @@ def guard() -> None:
 
 
 def direct(stream: TextIO) -> TextIO:
-    """The stream behind a guarded one, also while rich has put its own in front; for sequences that are meant."""
+    """The stream behind a guarded one, also while rich has put its own in front."""
     return cast("TextIO", getattr(stream, "direct", stream))
 
 
 def console(*, errors: bool = False, theme: Theme | None = None) -> Console:
-    """Rich's console on standard output, or on standard error for `errors`; all text in it is made harmless."""
+    """Rich's console on standard output, or standard error for `errors`; text is made harmless."""
     stream = direct(sys.stderr if errors else sys.stdout)
     return _HarmlessConsole(file=stream, stderr=errors, theme=theme)
 

@@ -32,8 +32,8 @@ class Region:
     """What was drawn last stands right above and before the cursor; how many rows that takes is worked out anew each time.
 
     For a terminal that became narrower has wrapped the lines again, all but the few kinds that cut them off instead.
-    Lines that are drawn again are drawn with autowrap off: a terminal that takes a character for wider than we do cuts the
-    line, where a row that nobody counted would stay behind.
+    Lines that are drawn again are drawn with autowrap off: a terminal that takes a character for
+    wider than we do cuts the line, where a row that nobody counted would stay behind.
     """
 
     _all: ClassVar[weakref.WeakSet[Region]] = weakref.WeakSet()
@@ -44,7 +44,7 @@ class Region:
         self._all.add(self)
 
     def draw(self, what: RenderableType, *, spaced: bool = False) -> None:
-        """Put this in the place of what was drawn last; of what is too tall for the terminal the end alone.
+        """Put this in the place of what was drawn last; of what is too tall the end alone.
 
         Blank lines around it are left out; `spaced` puts one before it.
         """
@@ -81,7 +81,7 @@ class Region:
         self._widths = [Segment.get_line_length(line) for line in lines]
 
     def _that_fit(self, lines: list[list[Segment]]) -> int:
-        """How many of the last lines stay on the screen also if the terminal becomes half as wide, at least one.
+        """How many of the last lines, at least one, stay on the screen if it becomes half as wide.
 
         What is pushed off the screen can never be drawn over again, and would stand there twice.
         """

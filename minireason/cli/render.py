@@ -199,7 +199,10 @@ class Progress:
 
 
 class Thinking:
-    """Where the thinking goes: "show" (standard output), "stderr", "hide", or the path of a file. Raises UsageError."""
+    """Where the thinking goes: "show" (standard output), "stderr", "hide", or a file.
+
+    Raises UsageError.
+    """
 
     def __init__(self, where: str, words: tuple[str, ...] = THINKING) -> None:
         """`words`: what else but a path may be said here, for the error."""
@@ -227,7 +230,7 @@ class Thinking:
         self._wrote = True
 
     def landing(self) -> None:
-        """Say with the next piece that the thought was asked to come to its end; a signal handler may call this."""
+        """Say with the next piece that the thought was asked to end; for signal handlers too."""
         self._landing = True
 
     def end(self) -> None:
@@ -260,22 +263,23 @@ class Thinking:
 
 
 def _opened_for_thinking(where: str, words: tuple[str, ...]) -> TextIO:
-    """A file that is made for the thinking, for the user's eyes only; a device or a pipe that is there.
+    """A file made for the thinking, for the user's eyes only, or a device or pipe that is there.
 
-    Nothing that lies there is written over, and a word that was mistyped makes no file. Raises UsageError, OSError or
-    ValueError.
+    Nothing that lies there is written over, and a word that was mistyped makes no file. Raises
+    UsageError, OSError or ValueError.
     """
     path = places.expanded(where)
     if not (path.suffix or os.sep in where or "/" in where):
         near = difflib.get_close_matches(where, words, 1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UsageError(
-            f"--thinking {where}: {hint}It takes {', '.join(words)}, or a file: a path with a / in it, "
-            "or a name with a suffix such as thought.txt."
+            f"--thinking {where}: {hint}It takes {', '.join(words)}, or a file: a path with a / "
+            "in it, or a name with a suffix such as thought.txt."
         )
     if path.is_file():
         raise UsageError(
-            f"There is a file {where} already, and it is not written over; name another with --thinking."
+            f"There is a file {where} already, and it is not written over; "
+            "name another with --thinking."
         )
     flags = os.O_APPEND if path.exists() else os.O_CREAT | os.O_EXCL
     handle = os.open(path, os.O_WRONLY | flags, 0o600)

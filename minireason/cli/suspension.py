@@ -1,4 +1,4 @@
-"""Ctrl-Z while a reply runs: the shell gets its terminal back as it was, and after fg all is drawn afresh below what it wrote."""
+"""Ctrl-Z while a reply runs: the shell gets its terminal back, and after fg all is drawn below."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _around: list[tuple[Callable[[], None], Callable[[], None]]] = []
 def suspendable(
     leave: Callable[[], None] = lambda: None, enter: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
-    """Within the block Ctrl-Z takes away what is drawn before the process stops; blocks may lie in each other.
+    """Within the block Ctrl-Z takes away what is drawn before the process stops; blocks may nest.
 
-    `leave` is called before it stops and `enter` once it goes on. Where there is no Ctrl-Z (Windows), and outside of the main
-    thread, this does nothing.
+    `leave` is called before it stops and `enter` once it goes on. Where there is no Ctrl-Z
+    (Windows), and outside of the main thread, this does nothing.
     """
     if not hasattr(signal, "SIGTSTP") or threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""Tables of text: a name is never broken; where the terminal is narrow, whole columns are left out, and that is said."""
+"""Tables of text: a name is never broken; on a narrow terminal whole columns are left out."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _LEAST_CUT = 8
 class Columns:
     """How the columns of a table are treated, by their numbers.
 
-    `left`: those of words, which start at the left. `drop`: those that may be left out, the first of them first. `cut`: one
-    that is cut short before any is left out.
+    `left`: those of words, which start at the left. `drop`: those that may be left out, the first
+    of them first. `cut`: one that is cut short before any is left out.
     """
 
     left: Sequence[int] = (0,)
@@ -27,7 +27,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The lines of a table, the headers first, and the headers of the columns that were left out."""
+    """The lines of a table, headers first, and the headers of the columns that were left out."""
 
     lines: list[str]
     left_out: list[str] = field(default_factory=list)
@@ -38,7 +38,7 @@ def laid_out(
 ) -> Layout:
     """Lay a table out for a terminal of so many columns.
 
-    A name, which is what the first column holds, of more than half of the width stands on a line of its own.
+    A name (the first column) of more than half of the width stands on a line of its own.
     """
     longest = max(width // 2, cell_len(headers[0]))
     wide = [cell_len(row[0]) > longest for row in rows]

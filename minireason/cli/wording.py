@@ -1,4 +1,4 @@
-"""Errors in the command line's own words: an option as it is typed, where a library would name the argument."""
+"""Errors in the command line's own words: an option as it is typed, not an argument's name."""
 
 from __future__ import annotations
 

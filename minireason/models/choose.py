@@ -88,7 +88,7 @@ def best(hardware: Hardware, below_bytes: int | None = None) -> tuple[ModelSpec,
 def installed(hardware: Hardware) -> str | None:
     """The name of the installed model to take if none is named; None if there is none that fits.
 
-    Models that think come first, those of the catalogue among them, then those with more parameters.
+    Models that think come first, as those of the catalogue do, then those with more parameters.
     """
     found = [(True, spec.params, spec.name, file.path) for spec, file in store.installed()]
     for entry in imported.listed():

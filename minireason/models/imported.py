@@ -1,4 +1,4 @@
-"""Models that the catalogue does not know, imported or fetched by their address: what it says of others, their file says of them."""
+"""Models beside the catalogue, imported or fetched by address: their file says what it would."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _THOUGHT_ENDS = "</think>"
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """An installed model beside the catalogue; `header` is None where its file is gone or cannot be run."""
+    """An installed model beside the catalogue; `header` is None where its file cannot be run."""
 
     manifest: Manifest
     header: Header | None

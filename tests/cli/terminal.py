@@ -89,7 +89,7 @@ class Screen(pyte.Screen):  # type: ignore[misc]
 
 
 class Terminal:
-    """minireason in a terminal of this size; `wraps_again` after a resize; `in_shell` starts it by typing it into bash."""
+    """minireason in a terminal of this size; `wraps_again` after a resize; `in_shell`: in bash."""
 
     def __init__(
         self,

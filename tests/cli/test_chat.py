@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,10 @@ def end_noise(terminal: Terminal) -> None:
     terminal.until(lambda: len(terminal.text.partition("thought for")[2]) > 200)
     terminal.type(CTRL_C)
     terminal.see("answered")
+
+
+def shows_more_often(terminal: Terminal, text: str, times: int) -> bool:
+    return terminal.text.count(text) > times
 
 
 def saved() -> list[dict[str, Any]]:
@@ -179,8 +184,9 @@ def test_ctrl_z_in_a_reply_gives_the_shell_its_terminal(slow_path: Path) -> None
     terminal.type("Think.\r")
     terminal.see("thinking")
     for number in range(2):
+        stopped = partial(shows_more_often, terminal, "Stopped", number)
         terminal.type(CTRL_Z)
-        terminal.until(lambda number=number: terminal.text.count("Stopped") > number)  # type: ignore[misc]
+        terminal.until(stopped)
         assert not SPINNER.search(terminal.text), "taken away before the shell went on"
         terminal.type(f"echo here-{number}{number}\r")
         terminal.see(f"\nhere-{number}{number}\n")
@@ -205,7 +211,7 @@ class Presses(render.Thinking):
 
 
 class PressesTwice(render.Thinking):
-    """Somebody who presses Ctrl-C at each of the first two pieces of a thought, and with it stops the reply."""
+    """Somebody who presses Ctrl-C at each of the first two pieces, and so stops the reply."""
 
     presses = 2
 

@@ -160,7 +160,7 @@ def test_empty_files_and_links_to_nowhere_are_no_sessions(tmp_path: Path) -> Non
 
 
 def shown_turns(terminal: Terminal) -> list[str]:
-    """The lines of the turns on the screen, without the speed and the keys, of which a file knows nothing."""
+    """The turns on the screen, without the speed and the keys, of which a file knows nothing."""
     lines = terminal.ready().splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("> What"))
     return [re.sub(r" · (Ctrl-T .*|[0-9,.]+ tokens/s)$", "", line) for line in lines[start:]]
@@ -252,7 +252,6 @@ def test_sessions_are_shown_and_removed(tmp_path: Path) -> None:
     assert (removed.code, removed.out) == (0, "one is removed.\ntwo words is removed.\n")
     assert [path.stem for path in transcript.listed()] == ["open"]
     assert_one_sentence(minireason("sessions", "rm", "one"), 1, "There is no session")
-    assert_one_sentence(minireason("sessions", "show", "one"), 1, "There is no session")
     elsewhere = tmp_path / "mine.jsonl"
     elsewhere.write_bytes(transcript.path_of("open").read_bytes())
     assert_one_sentence(minireason("sessions", "rm", str(elsewhere)), 1, "remove the file yourself")

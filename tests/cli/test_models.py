@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from minireason.models import places
+from minireason.models import places, store
 from tests.cli.run import assert_one_sentence, minireason
 from tests.cli.terminal import Terminal
 from tests.models.hub import Hub
@@ -216,7 +216,8 @@ def test_the_table_of_models_on_a_terminal(columns: int, tiny_path: Path) -> Non
     """No name is broken and no line wrapped: columns are left out instead."""
     long = "a-model-with-a-name-of-some-seventy-characters-as-files-of-the-hub-have"
     for name in (long, "mine"):
-        minireason("import", str(tiny_path), "--name", name)
+        file = store.StoredFile(str(tiny_path), tiny_path.stat().st_size, "")
+        store.note(store.Manifest(name, "", (file,), "imported"))
     terminal = Terminal("models", columns=columns, rows=40)
     assert terminal.ended() == 0
     lines = terminal.lines

@@ -98,7 +98,7 @@ def test_names_of_strangers_steer_nothing(tiny_path: Path) -> None:
         '[small]\nlicence = "MIT\\u001b[2J"\nbase = "\\u009b2J"\n'
         '[small.quants.Q8_0]\nrepo = "some/repo"\nfiles = ["small.gguf"]\n'
     )
-    for arguments in (("verify",), ("show", "small"), ("models",), ("doctor",), ("rm", EVIL)):
+    for arguments in (("verify",), ("show", "small"), ("models",)):
         result = run(*arguments)
         assert len(result.out + result.err) > 5
         assert not STEERS.search(result.out + result.err), arguments

@@ -87,7 +87,7 @@ def test_of_what_is_taller_than_the_terminal_the_end_is_drawn_and_all_is_left() 
 
 
 def test_a_character_that_the_terminal_takes_for_wider_leaves_nothing_behind() -> None:
-    """The screen counts six columns for a family where rich counts two; what is left for good loses nothing."""
+    """A family has six columns on this screen and two for rich; what is left loses nothing."""
     there = Shown(40)
     family = "👨\u200d👩\u200d👧"
     for number in range(5):

@@ -1,4 +1,4 @@
-"""--thinking FILE: made for the user's eyes, never written over, and never made of a mistyped word."""
+"""--thinking FILE: private, never written over, and never made of a mistyped word."""
 
 from __future__ import annotations
 

@@ -138,7 +138,10 @@ def session_path(go_on: bool, name: str | None) -> Path | None:
 
 
 def begin(chat: Chat, path: Path | None, *, save: bool) -> None:
-    """Load a session, or begin it; one without a name only where a person types. Raises SessionError."""
+    """Load a session, or begin it; one without a name only where a person types.
+
+    Raises SessionError.
+    """
     from minireason.cli.chat.commands import load_session
 
     if path and path.exists():

@@ -77,7 +77,7 @@ def names(command: str) -> Iterable[str]:
 
 
 def load_session(chat: Chat, path: Path) -> None:
-    """Go on with a session, say what was found, and on a terminal show it as it was shown when it was held."""
+    """Go on with a session, say what was found, and on a terminal show it as it was shown live."""
     problems = chat.session.load(path)
     chat.told_left_out = 0
     for problem in problems:
@@ -163,7 +163,7 @@ def _budget(chat: Chat, rest: str) -> None:
 
 
 def _set_thinking(chat: Chat, **changed: object) -> None:
-    """Set effort or budget, which take each other's place; raises BadSetting, and then nothing has changed."""
+    """Set effort or budget, which take each other's place; raises BadSetting."""
     kept = {key: value for key, value in chat.settings.items() if key not in SET_BY}
     wanted = kept | {key: value for key, value in changed.items() if value is not None}
     Settings(**wanted)

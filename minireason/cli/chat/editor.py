@@ -38,7 +38,7 @@ class Editor:
         def _newline(event: KeyPressEvent) -> None:
             event.current_buffer.insert_text("\n")
 
-        # while Ctrl-R searches, Enter and Ctrl-C are the search's own: they take what it shows, and leave it
+        # while Ctrl-R searches, Enter and Ctrl-C are the search's own: take what it shows, leave it
         @keys.add("enter", filter=~is_searching)
         def _send(event: KeyPressEvent) -> None:
             buffer = event.current_buffer

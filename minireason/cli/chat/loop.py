@@ -32,8 +32,8 @@ class Chat:
     """Everything that a command may look at or change.
 
     `open` loads a model by the name that `model` is for the one in use. `thinking` is "fold" (a few live lines, then one), "hide",
-    or what `render.Thinking` takes; `draft` is what the next input line begins with; `files` go with the next question;
-    `thought` is that of the last reply, also of one that was stopped.
+    or what `render.Thinking` takes; `draft` is what the next input line begins with; `files` go
+    with the next question; `thought` is that of the last reply, also of one that was stopped.
     """
 
     reasoner: Reasoner

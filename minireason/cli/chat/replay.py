@@ -16,7 +16,7 @@ _ENDED = render.ENDED | {"interrupted": "cut off with the program"}
 
 
 def show(turns: Sequence[Turn], thinking: str) -> None:
-    """Show turns with their thoughts folded ("fold"), left out ("hide") or written out (anything else)."""
+    """Show turns with their thoughts folded ("fold"), left out ("hide") or written out (else)."""
     for turn in turns:
         _question(turn.question)
         if turn.thinking and thinking == "fold":
