@@ -91,7 +91,7 @@ class UnknownModel(UsageError):
 
 
 class BadSetting(UsageError):
-    """A setting that does not exist or a value outside its range."""
+    """A setting that does not exist or a value outside its range; `problem` says what is wrong."""
 
     def __init__(self, name: str, value: object, problem: str) -> None:
         super().__init__(f"{name}={shown(value)}: {problem}.")

@@ -410,12 +410,5 @@ def engine_info() -> str:
 
 
 def default_model() -> str | None:
-    """The installed R1 distill with the most parameters that fits this machine, None if there is none."""
-    found = machine()
-    for spec, file in store.installed():
-        try:
-            fit.plan(file.label, shape.of(gguf.check(file.path)), found, LoadSettings())
-        except (DoesNotFit, ModelFileError):
-            continue
-        return spec.name
-    return None
+    """The installed model to take if none is named (`choose.installed`); None if there is none."""
+    return choose.installed(machine())

@@ -187,14 +187,15 @@ class Session:
     def save_to(self, path: Path | None = None) -> None:
         """Save to a file that does not exist yet from now on, called after the time if nothing else is said; it is made with the
         next step. Raises SessionError."""
+        before = self._history.steps()  # of an empty conversation the system prompt alone
         if path is None:
-            self._keep(transcript.new())
+            self._keep(transcript.new(before))
         else:
             file = _path(path)
             with self._keeping(file, new=True) as lock:
-                self._keep(transcript.Transcript(file, lock))
+                self._keep(transcript.Transcript(file, lock, first=before))
         if self._history.turns:
-            self._append(*self._history.steps())
+            self._append()
 
     def load(self, path: Path | str) -> tuple[str, ...]:
         """Go on with a saved conversation, of whatever model, and go on saving to its file.

@@ -108,11 +108,16 @@ class Lock:
 class Transcript:
     """A session's file, open for appending; made with the first step, so that an empty conversation leaves none."""
 
-    def __init__(self, path: Path, lock: Lock, length: int | None = None) -> None:
-        """`length`: how many bytes of an existing file are whole lines; None for a file that is to be made."""
+    def __init__(
+        self, path: Path, lock: Lock, length: int | None = None, first: Iterable[Step] = ()
+    ) -> None:
+        """`length`: how many bytes of an existing file are whole lines; None for a new one.
+
+        `first` are steps that wait for the next one, and are written before it.
+        """
         self.path, self.lock = path, lock
         self._journal = journal.Journal(path, length, private=True)
-        self._head = [head()] if length is None else []
+        self._head = [*([head()] if length is None else ()), *first]
 
     def append(self, steps: Iterable[Step]) -> None:
         """Write steps and all that could not be written before; raises SessionError and keeps them for the next time."""
@@ -125,14 +130,14 @@ class Transcript:
             ) from None
 
 
-def new() -> Transcript:
-    """A session without a name, in a file called after the time."""
+def new(first: Iterable[Step] = ()) -> Transcript:
+    """A session without a name, in a file called after the time; for `first` see `Transcript`."""
     stem = datetime.now().strftime("%Y-%m-%d %H.%M.%S")
     for number in range(1, 1000):
         path = sessions_dir() / f"{stem}{'' if number == 1 else f' {number}'}{SUFFIX}"
         if not path.exists():
             with suppress(SessionError):  # begun in another chat, a moment ago
-                return Transcript(path, Lock(path, new=True))
+                return Transcript(path, Lock(path, new=True), first=first)
     raise SessionError(f"There are too many sessions of {stem}; name one with --session NAME.")
 
 

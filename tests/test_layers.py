@@ -109,8 +109,8 @@ def test_imports_only_go_down(path: Path) -> None:
             {
                 f"cli/{name}.py"
                 for name in (
-                    "blocks code formula grid inline live markdown matrix region render"
-                    " render_eval render_vote"
+                    "blocks code formula grid inline live markdown matrix output region render"
+                    " render_eval render_vote table"
                 ).split()
             },
         ),

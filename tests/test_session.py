@@ -167,6 +167,19 @@ def test_sessions_begun_in_one_second_have_files_of_their_own(tiny: Reasoner) ->
     assert len({chat.path for chat in chats}) == len(transcript.listed()) == 3
 
 
+def test_a_session_begun_with_a_system_prompt_keeps_it_and_leaves_no_empty_file(
+    tiny: Reasoner,
+) -> None:
+    chat = tiny.chat(system="Be brief.")
+    chat.save_to()
+    assert transcript.listed() == []
+    chat.send(FIRST, temperature=0)
+    assert chat.path
+    found = transcript.read(chat.path).history
+    assert (found.system, len(found.turns)) == ("Be brief.", 1)
+    chat.close()
+
+
 def test_a_turn_that_is_left_or_fails_is_kept_as_far_as_it_came(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minireason.cli import options, outcome, render
+from minireason.cli import idle, options, outcome, render
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
 from minireason.errors import UsageError
@@ -71,6 +71,7 @@ def run(asked: Asked, text: str, thinking: render.Thinking, answer: Answer | Non
         name = asked.model_name()
         progress.loading(name)
         with load(name, on_progress=progress.loaded_share, **asked.load) as reasoner:
+            idle.say(asked, reasoner, name)
             stream = reasoner.stream(
                 asked.messages(text), on_prefill=progress.prefill, **asked.settings
             )

@@ -19,7 +19,7 @@ from minireason.cli.code import Code
 from minireason.cli.fences import Fence, Fences, Place
 from minireason.cli.grid import Grid, cells_of, table_length
 from minireason.cli.inline import DISPLAY, Formula, Piece, styled, taken_out
-from minireason.cli.render import harmless
+from minireason.cli.output import harmless
 
 _HEADING = re.compile(r" {0,3}(?P<level>#{1,6})[ \t]+(?P<title>\S.*)")
 _HEADING_STYLES = ("bold underline", "bold underline", "bold")

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shutil
+import textwrap
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Annotated
@@ -13,13 +14,17 @@ from typing import Annotated
 import typer
 
 from minireason import __version__
-from minireason.cli import options, render
+from minireason.cli import options, output
 from minireason.errors import MinireasonError
 from minireason.models import catalog, choose, hardware, places, store
 from minireason.models.hardware import Hardware
 
 LOW_DISK_BYTES = 6 * 10**9
 """Less than this is too little for the 7B model."""
+
+_TERM_CELLS = 16
+_WIDE = 80
+"""Columns from which a finding stands beside its term."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,32 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         print(json.dumps([asdict(finding) for finding in findings]))
     else:
         for finding in findings:
-            print(
-                render.harmless(f"{'!' if finding.mend else ' '} {finding.what:16} {finding.found}")
-            )
-            if finding.mend:
-                print(render.harmless(f"  {'':16} -> {finding.mend}"))
+            _show(finding)
     return 1 if any(finding.mend for finding in findings) else 0
+
+
+def _show(finding: Finding) -> None:
+    """Print a finding on standard output.
+
+    On a terminal the words are wrapped beside the term, or below it where it is narrow; what is to
+    be done stands whole on a line of its own, so that it can be copied.
+    """
+    console = output.console()
+    head = f"{'!' if finding.mend else ' '} {finding.what:{_TERM_CELLS}} "
+    if not console.is_terminal:
+        print(f"{head}{finding.found}")
+        if finding.mend:
+            print(f"  {'':{_TERM_CELLS}} -> {finding.mend}")
+        return
+    beside = console.width >= _WIDE
+    indent = " " * len(head) if beside else "    "
+    room = max(20, console.width - 1 - len(indent))
+    lines = textwrap.wrap(finding.found, room, break_long_words=False, break_on_hyphens=False)
+    if not beside:
+        lines.insert(0, "")
+    print("\n".join([f"{head}{lines[0]}".rstrip(), *(indent + line for line in lines[1:])]))
+    if finding.mend:
+        print(f"{indent}-> {finding.mend}")
 
 
 def _engine() -> list[Finding]:

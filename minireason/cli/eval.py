@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minireason.cli import render
+from minireason.cli import idle, render
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
 from minireason.cli.solve import Batch, room_for
@@ -270,6 +270,7 @@ def generate(
         reasoner = stack.enter_context(
             load(name, on_progress=progress.loaded_share, **room_for(parallel, asked.load))
         )
+        idle.say(asked, reasoner, name)
         runner = Runner(reasoner, traces.run, asked.settings, vote=(how.samples or 1) > 1)
         refused = runner.refused(
             list({item.number: item for item, _, _ in missing}.values()), others=others

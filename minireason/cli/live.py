@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 
 from rich.cells import cell_len, chop_cells
-from rich.console import Console
 from rich.text import Text
 
+from minireason.cli import output
+from minireason.cli.output import harmless
 from minireason.cli.region import Region
-from minireason.cli.render import harmless
+from minireason.cli.render import LANDING
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _EVERY_S = 0.1
@@ -28,11 +29,12 @@ class LiveThinking:
     """
 
     def __init__(self, tokens: Callable[[], int], *, thinks: bool, hidden: bool = False) -> None:
-        self._console = Console(stderr=True)
+        self._console = output.console(errors=True)
         self._region = Region(self._console)
         self._tokens, self._hidden = tokens, hidden
         self._hint = "Ctrl-C: answer now" if thinks else "Ctrl-C: stop"
         self._text, self._state, self._began = "", "reading", time.monotonic()
+        self._landing = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = threading.Thread(target=self._animate, daemon=True)
         self._thread.start()
@@ -46,6 +48,10 @@ class LiveThinking:
         if not self._text:
             self._state, self._began = "thinking", time.monotonic()
         self._text = (self._text + text)[-_TAIL_CHARS:]
+
+    def landing(self) -> None:
+        """Say that the thought was asked to come to its end; a signal handler may call this."""
+        self._landing = True
 
     def end(self) -> None:
         """Leave one line where there was a thought, else nothing."""
@@ -75,8 +81,6 @@ class LiveThinking:
 
     def _drawn(self, spinner: str) -> Text:
         width = max(2, self._console.width - 1)
-        tokens = f", {self._tokens():,} tokens" if self._text else ""
-        facts = f"{spinner} {self._state} {self._seconds} s{tokens}"
         text = (
             harmless(self._text).expandtabs(4).split("\n")
             if self._text and not self._hidden
@@ -87,8 +91,14 @@ class LiveThinking:
             for line in text
             for piece in chop_cells(line, max(2, width - len(_INDENT))) or [""]
         ][-_TAIL_LINES:]
-        lines = [
-            *tail,
-            f"{facts} · {self._hint}" if cell_len(f"{facts} · {self._hint}") <= width else facts,
-        ]
+        lines = [*tail, f"{spinner} {self._facts(width - 2)}"]
         return Text("\n".join(lines), style="dim", no_wrap=True, overflow="crop")
+
+    def _facts(self, width: int) -> str:
+        """What goes on, and where there is room what Ctrl-C would do."""
+        if self._landing:
+            return LANDING
+        tokens = f", {self._tokens():,} tokens" if self._text else ""
+        facts = f"{self._state} {self._seconds} s{tokens}"
+        with_hint = f"{facts} · {self._hint}"
+        return with_hint if cell_len(with_hint) <= width else facts

@@ -11,15 +11,19 @@ from typing import Annotated, cast
 import typer
 
 from minireason import __version__, errors
+from minireason.cli import output, sessions, wording
 from minireason.cli.ask import ask
-from minireason.cli.chat.command import chat, sessions
+from minireason.cli.chat.command import chat
 from minireason.cli.doctor import doctor
-from minireason.cli.eval import evaluate
+from minireason.cli.eval import Evaluation, evaluate
 from minireason.cli.grouped import Sectioned
 from minireason.cli.models import models, show
+from minireason.cli.options import Asked
 from minireason.cli.outcome import INTERRUPTED
 from minireason.cli.pull import import_models, pull, rm, verify
-from minireason.cli.solve import solve
+from minireason.cli.solve import Vote, solve
+
+PROGRAM = "minireason"
 
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.UsageError, 2),
@@ -43,11 +47,16 @@ _OUTPUT_FAILED = {
     errno.EROFS,
 }
 
-app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 for command in (ask, chat):
     app.command(cls=Sectioned)(command)
-for command in (sessions, models, show, pull, rm, verify, doctor):
+for command in (models, show, pull, rm, verify, doctor):
     app.command()(command)
+app.add_typer(sessions.app, name="sessions")
 app.command("import")(import_models)
 app.command(cls=Sectioned)(solve)
 app.command("eval", cls=Sectioned)(evaluate)
@@ -75,6 +84,7 @@ def _main(
 
 def run() -> None:
     """The `minireason` program."""
+    output.guard()
     sys.exit(main(sys.argv[1:]))
 
 
@@ -108,14 +118,18 @@ def _run(arguments: list[str]) -> int:
     from minireason.cli import render
 
     try:
-        return int(app(arguments, standalone_mode=False) or 0)
+        return int(app(arguments, prog_name=PROGRAM, standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except _BadCommandLine as error:
-        render.error_line(f"{error.format_message().rstrip('.')}. See minireason --help.")
+        command = error.ctx.command_path if error.ctx else PROGRAM
+        message = error.format_message().rstrip(".")
+        end = "" if message.endswith("?") else "."
+        render.error_line(f"{message}{end} See {command} --help.")
         return 2
     except errors.MinireasonError as error:
-        render.error_line(str(error))
+        names = wording.option_names(Asked, Vote, Evaluation)
+        render.error_line(wording.as_typed(error, names))
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import time
 
-from rich.console import Console
 from rich.theme import Theme
 
+from minireason.cli import output
 from minireason.cli.blocks import Markdown
 from minireason.cli.fences import Blocks
+from minireason.cli.output import harmless
 from minireason.cli.region import Region, can_redraw
-from minireason.cli.render import harmless
 
 _REFRESH_S, _MOST_OF_THE_TIME = 0.1, 0.1
 _STYLES = {"markdown.code": "bold cyan"}
@@ -24,7 +24,7 @@ class Answer:
     """
 
     def __init__(self, *, plain: bool = False) -> None:
-        self._console = Console(theme=Theme(_STYLES))
+        self._console = output.console(theme=Theme(_STYLES))
         self._region = Region(self._console) if can_redraw() and not plain else None
         self._blocks = Blocks()
         self._spaced = False

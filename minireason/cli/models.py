@@ -9,14 +9,28 @@ from typing import Annotated, Any
 import typer
 
 from minireason.cli import options, render
+from minireason.cli.table import Columns
 from minireason.errors import DoesNotFit
-from minireason.models import catalog, choose, store
+from minireason.models import catalog, choose, imported, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.fit import FitPlan
 from minireason.models.hardware import Hardware
+from minireason.models.imported import Imported
 
 MEMORY_AT = 8192
 """Tokens of context for which the table gives the memory needed."""
+
+_HEADERS = [
+    "model",
+    "GB",
+    f"GiB at {MEMORY_AT // 1024}k",
+    "here",
+    "tokens/s",
+    "AIME 24",
+    "MATH-500",
+    "installed",
+]
+_COLUMNS = Columns(left=(0, 3), drop=(6, 5, 2, 4, 1))
 
 
 def models(
@@ -44,59 +58,60 @@ def models(
             if quant not in chosen and store.label(spec, quant) in here
         ]
         rows += [row(spec, quant, machine, here.get(store.label(spec, quant))) for quant in chosen]
-    known = {spec.name for spec in catalog.load()}
-    imported = [manifest for manifest in noted if manifest.name not in known]
+    rows += [imported_row(entry, machine) for entry in imported.listed()]
     if as_json:
-        extra = [
-            {
-                "model": entry.label,
-                "bytes": sum(file.bytes for file in entry.files),
-                "installed": True,
-                "path": str(entry.path),
-            }
-            for entry in imported
-        ]
-        print(json.dumps(rows + extra))
+        print(json.dumps(rows))
         return 0
-    free = f"{machine.free_bytes / 2**30:.1f} GiB of memory free"
+    render.table(_HEADERS, [_cells(entry) for entry in rows], _COLUMNS)
     gpus = "".join(
         f", {gpu.free_bytes / 2**30:.1f} GiB on {gpu.description}" for gpu in machine.gpus
     )
-    render.table(
-        [
-            "model",
-            "GB",
-            f"GiB at {MEMORY_AT // 1024}k",
-            f"here ({free}{gpus})",
-            "tokens/s",
-            "AIME 24",
-            "MATH-500",
-            "installed",
-        ],
-        [_cells(entry) for entry in rows]
-        + [_imported_cells(entry.label, entry.files[0].bytes) for entry in imported],
-    )
+    render.note(f"Here {machine.free_bytes / 2**30:.1f} GiB of memory are free{gpus}.")
     return 0
 
 
 def row(spec: ModelSpec, quant: Quant, machine: Hardware, installed: Path | None) -> dict[str, Any]:
     """What the table says of a quant, as data; bytes, tokens and percent."""
-    longest, usual = (
-        choose.judge(spec, quant, machine),
-        choose.judge(spec, quant, machine, MEMORY_AT),
-    )
+    longest = choose.judge(spec, quant, machine)
+    usual = choose.judge(spec, quant, machine, MEMORY_AT)
     return {
         "model": store.label(spec, quant),
         "params": spec.params,
         "bytes": quant.bytes,
         "approximate": quant.approximate,
-        "needed_bytes": usual.needed_bytes if usual else None,
-        "verdict": verdict(longest, spec.context),
-        "n_ctx": longest.n_ctx if isinstance(longest, FitPlan) else None,
-        "tokens_per_s": longest.tokens_per_s if isinstance(longest, FitPlan) else None,
+        **_judged(longest, usual, spec.context),
         "scores": spec.scores,
         "installed": installed is not None,
         "path": str(installed) if installed else None,
+    }
+
+
+def imported_row(entry: Imported, machine: Hardware) -> dict[str, Any]:
+    """The same of a model beside the catalogue; not installed if its file is gone."""
+    shape = entry.shape
+    longest = choose.judge_shape(entry.label, shape, machine) if shape else None
+    usual = choose.judge_shape(entry.label, shape, machine, MEMORY_AT) if shape else None
+    return {
+        "model": entry.label,
+        "params": imported.parameters(shape) if shape else 0,
+        "bytes": entry.bytes,
+        "approximate": False,
+        **_judged(longest, usual, shape.context if shape else 0),
+        "scores": {},
+        "installed": entry.manifest.path.is_file(),
+        "path": str(entry.manifest.path),
+    }
+
+
+def _judged(
+    longest: FitPlan | DoesNotFit | None, usual: FitPlan | DoesNotFit | None, trained: int
+) -> dict[str, Any]:
+    """Whether a model fits here, by its plan with the longest context and with the usual one."""
+    return {
+        "needed_bytes": usual.needed_bytes if usual else None,
+        "verdict": verdict(longest, trained),
+        "n_ctx": longest.n_ctx if isinstance(longest, FitPlan) else None,
+        "tokens_per_s": longest.tokens_per_s if isinstance(longest, FitPlan) else None,
     }
 
 
@@ -116,8 +131,11 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Everything known about a model: licence, files, hashes, scores, and how it would run here."""
-    spec, named = catalog.find(name)
     machine = options.machine()
+    if entry := imported.find(name):
+        _print_facts(_imported_facts(entry, machine), as_json=as_json)
+        return 0
+    spec, named = store.find_spec(name)
     quants = [named] if named else list(spec.quants.values())
     details = [_details(spec, quant, machine) for quant in quants]
     facts = {
@@ -130,39 +148,61 @@ def show(
         "scores": spec.scores,
         "quants": details,
     }
+    _print_facts(facts, as_json=as_json)
+    return 0
+
+
+def _imported_facts(entry: Imported, machine: Hardware) -> dict[str, Any]:
+    details = imported_row(entry, machine) | {
+        "repo": None,
+        "files": [Path(file.path).name for file in entry.manifest.files],
+        "revision": None,
+        "sha256": [file.sha256 for file in entry.manifest.files],
+        "quality": "",
+        "source": entry.manifest.source,
+    }
+    return {
+        "model": entry.label,
+        "aliases": (),
+        "params": details["params"],
+        "licence": entry.text("general.license"),
+        "base": entry.text("general.base_model.0.name") or entry.text("general.name"),
+        "context": entry.shape.context if entry.shape else 0,
+        "scores": {},
+        "quants": [details],
+    }
+
+
+def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(facts))
-        return 0
-    known = [f"{spec.params / 1e9:.1f} billion parameters"] if spec.params > 1e8 else []
-    known += [f"{spec.context:,} tokens of context"] if spec.context else []
-    print(
-        "  ".join([spec.name, ", ".join([*known, *([f"from {spec.base}"] if spec.base else [])])])
-    )
-    print(f"licence: {spec.licence or 'see its page'}")
-    if spec.aliases:
-        print(f"also called: {', '.join(spec.aliases)}")
-    if spec.scores:
-        print("scores: " + ", ".join(f"{key} {value:g}" for key, value in spec.scores.items()))
-    for quant, entry in zip(quants, details, strict=True):
-        size = (
-            f"{quant.bytes / 1e9:.2f} GB{' (about)' if quant.approximate else ''}"
-            if quant.bytes
-            else ""
-        )
-        print(f"\n{entry['model']}  {size}  {entry['quality']}".rstrip())
-        print(
-            f"  {', '.join(quant.files)} of {quant.repo}@{quant.revision or 'main'}"
-            if quant.repo
-            else "  inside the package"
-        )
-        for value in quant.sha256:
-            print(f"  sha256 {value}")
-        longest = f", up to {entry['n_ctx']:,} tokens of context" if entry["n_ctx"] else ""
-        print(
-            f"  here: {entry['verdict']}{longest}"
-            + (f"; installed: {entry['path']}" if entry["installed"] else "")
-        )
-    return 0
+        return
+    known = [f"{facts['params'] / 1e9:.1f} billion parameters"] if facts["params"] > 1e8 else []
+    known += [f"{facts['context']:,} tokens of context"] if facts["context"] else []
+    known += [f"from {facts['base']}"] if facts["base"] else []
+    print("  ".join([facts["model"], ", ".join(known)]))
+    print(f"licence: {facts['licence'] or 'see its page'}")
+    if facts["aliases"]:
+        print(f"also called: {', '.join(facts['aliases'])}")
+    if facts["scores"]:
+        print("scores: " + ", ".join(f"{key} {value:g}" for key, value in facts["scores"].items()))
+    for entry in facts["quants"]:
+        _print_quant(entry)
+
+
+def _print_quant(entry: dict[str, Any]) -> None:
+    about = " (about)" if entry["approximate"] else ""
+    size = f"{entry['bytes'] / 1e9:.2f} GB{about}" if entry["bytes"] else ""
+    print(f"\n{entry['model']}  {size}  {entry['quality']}".rstrip())
+    if entry["repo"]:
+        print(f"  {', '.join(entry['files'])} of {entry['repo']}@{entry['revision'] or 'main'}")
+    else:
+        print(f"  {entry.get('source', 'inside the package')}")
+    for value in entry["sha256"]:
+        print(f"  sha256 {value}")
+    longest = f", up to {entry['n_ctx']:,} tokens of context" if entry["n_ctx"] else ""
+    installed = f"; installed: {entry['path']}" if entry["installed"] else ""
+    print(f"  here: {entry['verdict']}{longest}{installed}")
 
 
 def _details(spec: ModelSpec, quant: Quant, machine: Hardware) -> dict[str, Any]:
@@ -183,14 +223,9 @@ def _details(spec: ModelSpec, quant: Quant, machine: Hardware) -> dict[str, Any]
 def _cells(entry: dict[str, Any]) -> list[str]:
     scores, gigabytes = entry["scores"], entry["bytes"] / 1e9
     size = f"{gigabytes:.{1 if gigabytes >= 0.1 else 3}f}" if gigabytes else ""
-    here = entry["verdict"] + (
-        f" ({entry['n_ctx']:,})" if entry["verdict"] == "fits with less context" else ""
-    )
+    less = entry["verdict"] == "fits with less context"
+    here = f"fits up to {entry['n_ctx']:,}" if less else entry["verdict"]
     speed = f"~{entry['tokens_per_s']:.1f}" if entry["tokens_per_s"] else ""
     needed = f"{entry['needed_bytes'] / 2**30:.1f}" if entry["needed_bytes"] else ""
     marks = [f"{scores[key]:g}" if key in scores else "" for key in ("aime24", "math500")]
     return [entry["model"], size, needed, here, speed, *marks, "yes" if entry["installed"] else ""]
-
-
-def _imported_cells(label: str, size: int) -> list[str]:
-    return [label, f"{size / 1e9:.1f}", "", "", "", "", "", "yes"]

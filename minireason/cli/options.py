@@ -39,11 +39,11 @@ _loading = functools.partial(typer.Option, show_default=False, rich_help_panel="
 
 
 def complete_installed(start: str) -> Iterator[str]:
-    """Names of installed models for the shell's completion."""
+    """Names of installed models for the shell's completion, but for those that nobody can type."""
     names = [manifest.label for manifest in store.manifests()] + [
         file.label for _, file in store.installed()
     ]
-    yield from sorted({name for name in names if name.startswith(start)})
+    yield from sorted({name for name in names if name.startswith(start) and name.isprintable()})
 
 
 def complete_model(start: str) -> Iterator[str]:
@@ -114,7 +114,8 @@ class Asked:
             "--model",
             "-m",
             autocompletion=complete_model,
-            help=f"Name of a model, or path of a .gguf file. Default: ${MODEL_VARIABLE}, else the best installed R1 distill that fits.",
+            help=f"Name of a model, or path of a .gguf file. Default: ${MODEL_VARIABLE}, "
+            "else the best installed model that fits.",
             show_default=False,
         ),
     ] = None

@@ -5,7 +5,9 @@ Thinking and facts go to standard error and the answer to standard output, on a 
 
 from __future__ import annotations
 
+import difflib
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -13,7 +15,6 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.padding import Padding
 from rich.progress import (
     BarColumn,
@@ -27,21 +28,28 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from minireason.cli import output
+from minireason.cli.output import harmless
+from minireason.cli.table import Columns, laid_out
 from minireason.errors import UsageError
 from minireason.events import Reply
+from minireason.models import places
 from minireason.models.pull import Watch
 
-_DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_FORMATTING, _STEERING = re.compile(f"[{_DIRECTIONS}]"), re.compile(f"[{_DIRECTIONS}\x7f-\x9f]")
-_VISIBLE = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"} | {
-    0x7F: "\u2421"
+ENDED: dict[str, str] = {
+    "cancelled": "stopped by you",
+    "length": "cut off: the token limit or the context is used up",
 }
-_VISIBLE |= dict.fromkeys(range(0x80, 0xA0), "\ufffd")
+"""What is said of a reply that did not come to its end."""
 
+LANDING = "landing … · Ctrl-C: stop"
+"""Said once a thought was asked to come to its end."""
 
-def harmless(text: str) -> str:
-    """The text with every control character but newline and tab made visible, so that it can't steer a terminal."""
-    return _FORMATTING.sub("\ufffd", text.replace("\r\n", "\n")).translate(_VISIBLE)
+THINKING = ("show", "stderr", "hide")
+"""Where the thinking may go, beside a file."""
+
+_PLAIN_COLUMNS = Columns()
+_STEERING = re.compile(f"[{output.DIRECTIONS}\x7f-\x9f]")
 
 
 def error_line(message: str) -> None:
@@ -51,7 +59,7 @@ def error_line(message: str) -> None:
 
 def note(message: str) -> None:
     """Lines that are no error, on standard error; wrapped at words on a terminal."""
-    console = Console(stderr=True)
+    console = output.console(errors=True)
     if console.is_terminal and not console.is_dumb_terminal:
         console.print(Text(harmless(message)))
     else:
@@ -60,14 +68,19 @@ def note(message: str) -> None:
 
 def faint(text: str) -> None:
     """Text of the model's that is no answer, on standard error, set in from the rest."""
-    Console(stderr=True).print(
+    output.console(errors=True).print(
         Padding(Text(harmless(text), style="dim"), (0, 0, 0, 2), expand=False)
     )
 
 
+def dim(text: str, *, style: str = "dim") -> None:
+    """A line beside the answer, on standard error."""
+    output.console(errors=True).print(Text(harmless(text), style=style))
+
+
 def definitions(rows: list[tuple[str, str]]) -> None:
     """Terms and what they mean on standard error: beside each other, or below where the terminal is narrow."""
-    console = Console(stderr=True)
+    console = output.console(errors=True)
     widest = max(cell_len(term) for term, _ in rows)
     if console.width < 2 * widest:
         for term, meaning in rows:
@@ -87,7 +100,7 @@ def definitions(rows: list[tuple[str, str]]) -> None:
 
 def bar(parts: list[tuple[str, int]], whole: int) -> None:
     """Shares of a whole on standard error: one bar, and a line that says which is which."""
-    width = max(10, min(60, Console(stderr=True).width - 2))
+    width = max(10, min(60, output.console(errors=True).width - 2))
     shares = list(zip("█▓░", parts, strict=False))
     filled = "".join(
         sign * max(size > 0, round(size / whole * width)) for sign, (_, size) in shares
@@ -101,30 +114,31 @@ def bar(parts: list[tuple[str, int]], whole: int) -> None:
 
 def confirmed(question: str, *, default: bool) -> bool:
     """What a person on a terminal says to a question; Enter alone means the default."""
-    reply = input(f"{harmless(question)} [{'Y/n' if default else 'y/N'}] ").strip().lower()
+    print(f"{harmless(question)} [{'Y/n' if default else 'y/N'}] ", end="", flush=True)
+    reply = input().strip().lower()
     return reply.startswith("y") if reply else default
 
 
-def table(headers: list[str], rows: list[list[str]], left: tuple[int, ...] = (0, 3)) -> None:
-    """A table on standard output: drawn on a terminal, tab-separated in a pipe; `left` are the columns of words."""
-    console = Console()
+def table(headers: list[str], rows: list[list[str]], columns: Columns = _PLAIN_COLUMNS) -> None:
+    """Print a table on standard output: laid out for a terminal, tab-separated in a pipe."""
+    console = output.console()
     if not console.is_terminal:
         for row in [headers, *rows]:
             print("\t".join(harmless(cell) for cell in row))
         return
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for index, header in enumerate(headers):
-        drawn.add_column(header, justify="left" if index in left else "right", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text(harmless(cell)) for cell in row))
-    console.print(drawn)
+    whole = [[harmless(cell) for cell in row] for row in rows]
+    layout = laid_out(headers, whole, columns, console.width)
+    for number, line in enumerate(layout.lines):
+        console.print(Text(line, style="" if number else "bold"), soft_wrap=True)
+    if layout.left_out:
+        note(f"(not shown for want of width: {', '.join(layout.left_out)})")
 
 
 class Transfer:
     """Progress of bytes read or fetched, with speed and time left on a terminal; in a pipe only what each step is."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
+        console = output.console(errors=True)
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -157,7 +171,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._status: Status | None = None
-        self._console = Console(stderr=True)
+        self._console = output.console(errors=True)
 
     def say(self, text: str) -> None:
         if not self._console.is_terminal:
@@ -185,20 +199,28 @@ class Progress:
 
 
 class Thinking:
-    """Where the thinking goes: "show" (standard output), "stderr", "hide", or the name of a file. Raises UsageError."""
+    """Where the thinking goes: "show" (standard output), "stderr", "hide", or a file.
 
-    def __init__(self, where: str) -> None:
+    Raises UsageError.
+    """
+
+    def __init__(self, where: str, words: tuple[str, ...] = THINKING) -> None:
+        """`words`: what else but a path may be said here, for the error."""
         self._where = where
         self._file: TextIO | None = None
-        self._console = {"show": Console, "stderr": lambda: Console(stderr=True)}.get(
+        self._console = {"show": output.console, "stderr": lambda: output.console(errors=True)}.get(
             where, lambda: None
         )()
-        if where not in ("show", "stderr", "hide"):
+        if where not in THINKING:
             with self._told():
-                self._file = open(where, "w", encoding="utf-8")  # noqa: SIM115 - closed by close()
+                self._file = _opened_for_thinking(where, words)
         self._wrote = False
+        self._landing = False
 
     def write(self, text: str) -> None:
+        if self._landing:
+            self._landing = False
+            self._say_landing()
         if self._file:
             with self._told():
                 self._file.write(text)
@@ -207,30 +229,66 @@ class Thinking:
             self._console.file.flush()
         self._wrote = True
 
+    def landing(self) -> None:
+        """Say with the next piece that the thought was asked to end; for signal handlers too."""
+        self._landing = True
+
     def end(self) -> None:
         """The thinking is over: a blank line before what follows."""
         if self._wrote and self._console:
             self._console.out("\n")
-        self._wrote = False
+        self._wrote = self._landing = False
 
     def close(self) -> None:
         if self._file:
             with self._told():
                 self._file.close()
 
+    def _say_landing(self) -> None:
+        console = output.console(errors=True)
+        if console.is_terminal:
+            line = f"\n({LANDING})\n" if self._wrote and self._console else f"({LANDING})\n"
+            console.out(line, style="dim italic", end="", highlight=False)
+
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+            problem = getattr(error, "strerror", None) or error
             raise UsageError(
-                f"The thinking cannot be written to {self._where} ({error.strerror}); name another file, or show, stderr or hide."
+                f"The thinking cannot be written to {self._where} ({problem}); name another file, "
+                "or show, stderr or hide."
             ) from None
+
+
+def _opened_for_thinking(where: str, words: tuple[str, ...]) -> TextIO:
+    """A file made for the thinking, for the user's eyes only, or a device or pipe that is there.
+
+    Nothing that lies there is written over, and a word that was mistyped makes no file. Raises
+    UsageError, OSError or ValueError.
+    """
+    path = places.expanded(where)
+    if not (path.suffix or os.sep in where or "/" in where):
+        near = difflib.get_close_matches(where, words, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(
+            f"--thinking {where}: {hint}It takes {', '.join(words)}, or a file: a path with a / "
+            "in it, or a name with a suffix such as thought.txt."
+        )
+    if path.is_file():
+        raise UsageError(
+            f"There is a file {where} already, and it is not written over; "
+            "name another with --thinking."
+        )
+    flags = os.O_APPEND if path.exists() else os.O_CREAT | os.O_EXCL
+    handle = os.open(path, os.O_WRONLY | flags, 0o600)
+    return os.fdopen(handle, "w", buffering=1, encoding="utf-8")
 
 
 def facts(reply: Reply, *, folded: bool = False) -> None:
     """One line about the reply, on a terminal only; of a thought that was folded to a line nothing more."""
-    console = Console(stderr=True)
+    console = output.console(errors=True)
     if not console.is_terminal:
         return
     parts = []
@@ -239,10 +297,8 @@ def facts(reply: Reply, *, folded: bool = False) -> None:
     parts.append(f"answered {reply.usage.answer_tokens:,} tokens")
     if reply.timings.tokens_per_s:
         parts.append(f"{reply.timings.tokens_per_s:,.1f} tokens/s")
-    if reply.finish_reason == "cancelled":
-        parts.append("stopped by you")
-    elif reply.finish_reason == "length":
-        parts.append("cut off: the token limit or the context is used up")
+    if reply.finish_reason in ENDED:
+        parts.append(ENDED[reply.finish_reason])
     console.print(" · ".join(parts), style="dim italic", highlight=False)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -14,7 +13,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from minireason.cli import render
+from minireason.cli import output, render
+from minireason.cli.table import Columns
 from minireason.evaluation.intervals import Estimate
 from minireason.evaluation.report import Report
 
@@ -28,7 +28,7 @@ class Meter:
     """How far a run is; `quiet` leaves the lines in a pipe out, not the bar on a terminal."""
 
     def __init__(self, total: int, *, quiet: bool) -> None:
-        console = Console(stderr=True)
+        console = output.console(errors=True)
         columns = (
             TextColumn("chains"),
             BarColumn(),
@@ -78,6 +78,7 @@ def scores(report: Report) -> None:
             [name, _percent(found.value), _interval(found), METHODS[found.method]]
             for name, found in rows
         ],
+        Columns(left=(0, 3), drop=(3,)),
     )
     chains = report.items * report.samples
     facts = [
@@ -126,7 +127,7 @@ def policies(report: Report) -> None:
             "steps",
         ],
         rows,
-        (0,),
+        Columns(drop=(9, 2, 8, 6, 5, 7)),
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from minireason.cli import output
+from minireason.cli.output import harmless
 from minireason.cli.region import Region, can_redraw
-from minireason.cli.render import error_line, harmless
+from minireason.cli.render import error_line
 from minireason.events import ThinkingDelta
 from minireason.solution import (
     Candidate,
@@ -55,7 +57,7 @@ class Board:
 
     def __init__(self, quiet: bool, show_chains: bool) -> None:
         self._quiet, self._show_chains = quiet, show_chains
-        self._console = Console(stderr=True)
+        self._console = output.console(errors=True)
         self._region = Region(self._console)
         self._live = can_redraw(errors_only=True) and not quiet
         self._drawn = 0.0

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from minireason.cli.suspension import suspendable
 from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class ThinkingShown(Protocol):
     """Where the thinking is shown; see `render.Thinking` and `live.LiveThinking`."""
 
     def write(self, text: str) -> None: ...
+    def landing(self) -> None: ...
     def end(self) -> None: ...
 
 
@@ -59,7 +61,14 @@ def show(
     Ctrl-C in the thinking asks for the answer now, else it ends the reply; `before` is called before anything is shown.
     """
     answering = False
-    with interrupts(stream.finish_thinking, stream.cancel):
+
+    def land() -> bool:
+        if not stream.finish_thinking():
+            return False
+        thinking.landing()
+        return True
+
+    with suspendable(), interrupts(land, stream.cancel):
         try:
             for event in stream:
                 before()

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, cast
 
 import typer
 
-from minireason.cli import options, outcome, render, render_vote
+from minireason.cli import idle, options, outcome, render, render_vote
 from minireason.cli.ask import whole_question
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
@@ -140,6 +140,7 @@ def run(asked: Asked, changes: SolveChanges, text: str, board: render_vote.Board
                 **room_for(changes.get("parallel"), asked.load),
             )
         )
+        idle.say(asked, reasoner, name)
         stream = stack.enter_context(reasoner.solve_stream(asked.messages(text), **changes))
         progress.say("thinking ...")
         stack.enter_context(interrupts(stream.cancel))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from minireason.errors import DoesNotFit
-from minireason.models import catalog, fit
+from minireason.errors import DoesNotFit, ModelFileError
+from minireason.models import catalog, fit, gguf, imported, store
+from minireason.models import shape as shapes
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.fit import FitPlan
 from minireason.models.hardware import Hardware
+from minireason.models.shape import Shape
 from minireason.settings import LoadSettings
 
 ENOUGH_CONTEXT = 4096
@@ -26,15 +28,16 @@ def judge(
 ) -> FitPlan | DoesNotFit | None:
     """How a model would be loaded here, with the longest context or the one given, or why not; None where its shape is unknown."""
     shape = spec.shape(quant.name)
-    if shape is None:
-        return None
+    return judge_shape(f"{spec.name}:{quant.name}", shape, hardware, n_ctx) if shape else None
+
+
+def judge_shape(
+    label: str, shape: Shape, hardware: Hardware, n_ctx: int | None = None
+) -> FitPlan | DoesNotFit:
+    """The same for a model of known shape."""
+    wanted = LoadSettings(n_ctx=min(n_ctx, shape.context) if n_ctx else None)
     try:
-        return fit.plan(
-            f"{spec.name}:{quant.name}",
-            shape,
-            hardware,
-            LoadSettings(n_ctx=min(n_ctx, shape.context) if n_ctx else None),
-        )
+        return fit.plan(label, shape, hardware, wanted)
     except DoesNotFit as error:
         return error
 
@@ -80,6 +83,26 @@ def best(hardware: Hardware, below_bytes: int | None = None) -> tuple[ModelSpec,
                     return spec, quant
                 slow = spec, quant
     return slow
+
+
+def installed(hardware: Hardware) -> str | None:
+    """The name of the installed model to take if none is named; None if there is none that fits.
+
+    Models that think come first, as those of the catalogue do, then those with more parameters.
+    """
+    found = [(True, spec.params, spec.name, file.path) for spec, file in store.installed()]
+    for entry in imported.listed():
+        if shape := entry.shape:
+            params = imported.parameters(shape)
+            found.append((entry.thinks, params, entry.label, entry.manifest.path))
+    for _, _, name, path in sorted(found, key=lambda model: model[:2], reverse=True):
+        try:
+            shape = shapes.of(gguf.check(path))
+        except ModelFileError:
+            continue
+        if isinstance(judge_shape(name, shape, hardware), FitPlan):
+            return name
+    return None
 
 
 def instead(error: DoesNotFit, weight_bytes: int, hardware: Hardware) -> DoesNotFit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import time
@@ -15,6 +16,7 @@ pexpect = pytest.importorskip("pexpect")
 pyte = pytest.importorskip("pyte")
 
 CTRL_C, CTRL_D, CTRL_T, CTRL_U, ALT_ENTER = "\x03", "\x04", "\x14", "\x15", "\x1b\r"
+CTRL_R, CTRL_Z = "\x12", "\x1a"
 PATIENCE_S = 20
 
 
@@ -23,17 +25,20 @@ class Screen(pyte.Screen):  # type: ignore[misc]
 
     def __init__(self, columns: int, lines: int) -> None:
         self.wrapped: set[int] = set()  # rows that go on in the next one
+        self.gone: list[str] = []  # rows that were pushed off at the top
         super().__init__(columns, lines)
 
     def draw(self, data: str) -> None:
         for character in data:
-            row, wraps = self.cursor.y, self.cursor.x >= self.columns
+            wraps = self.cursor.x >= self.columns and pyte.modes.DECAWM in self.mode
+            row = self.cursor.y
             super().draw(character)
             if wraps:
                 self.wrapped.add(row if self.cursor.y > row else row - 1)
 
     def index(self) -> None:
         if self.cursor.y == self.lines - 1:
+            self.gone.append(self.display[0])
             self.wrapped = {row - 1 for row in self.wrapped if row}
         super().index()
 
@@ -74,6 +79,7 @@ class Screen(pyte.Screen):  # type: ignore[misc]
         while rows and not rows[-1] and len(rows) - 1 > at[0]:
             rows.pop()
         gone = max(0, len(rows) - lines)
+        self.gone += ["".join(cell.data for cell in row) for row in rows[:gone]]
         self.wrapped = {row - gone for row in self.wrapped if row >= gone}
         self.buffer.clear()
         super().resize(lines, columns)
@@ -83,7 +89,7 @@ class Screen(pyte.Screen):  # type: ignore[misc]
 
 
 class Terminal:
-    """minireason in a terminal of this size; `wraps_again` after a resize."""
+    """minireason in a terminal of this size; `wraps_again` after a resize; `in_shell`: in bash."""
 
     def __init__(
         self,
@@ -91,6 +97,7 @@ class Terminal:
         columns: int = 80,
         rows: int = 30,
         wraps_again: bool = True,
+        in_shell: bool = False,
         **spawned: Any,
     ) -> None:
         self.screen = (Screen if wraps_again else pyte.Screen)(columns, rows)
@@ -101,11 +108,16 @@ class Terminal:
             "TERM": "xterm-256color"
         }
         environment |= spawned.pop("env", {})
-        command = ["-m", "minireason", *arguments]
+        program, command = sys.executable, ["-m", "minireason", *arguments]
+        typed = f"{shlex.join([program, *command])}\r" if in_shell else ""
+        if in_shell:
+            program, command = "bash", ["--norc", "--noprofile", "-i"]
+            environment |= {"PS1": "$ ", "HISTFILE": ""}
         size = (rows, columns)
         self.child = pexpect.spawn(
-            sys.executable, command, encoding="utf-8", dimensions=size, env=environment, **spawned
+            program, command, encoding="utf-8", dimensions=size, env=environment, **spawned
         )
+        self.child.send(typed)
 
     def until(self, there: Callable[[], object]) -> str:
         """Read on until something is so; the screen."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,18 @@ import pytest
 from minireason import Reasoner, transcript
 from minireason import load as minireason_load
 from minireason.cli import render
+from minireason.cli.chat import commands
 from minireason.cli.chat.loop import Chat
-from tests.cli.terminal import ALT_ENTER, CTRL_C, CTRL_D, CTRL_T, CTRL_U, Terminal
+from tests.cli.terminal import (
+    ALT_ENTER,
+    CTRL_C,
+    CTRL_D,
+    CTRL_R,
+    CTRL_T,
+    CTRL_U,
+    CTRL_Z,
+    Terminal,
+)
 
 TINY = ("chat", "--model", "tiny", "--threads", "1", "--temperature", "0")
 STORY = "Tell a long story of a fox."
@@ -34,6 +45,18 @@ def writing(terminal: Terminal) -> None:
         return len(shown) > 20 and "Ctrl-C" not in shown
 
     terminal.until(begun)
+
+
+def end_noise(terminal: Terminal) -> None:
+    """Land an endless thought of noise, and stop the answer, which has no end either."""
+    terminal.type(CTRL_C)
+    terminal.until(lambda: len(terminal.text.partition("thought for")[2]) > 200)
+    terminal.type(CTRL_C)
+    terminal.see("answered")
+
+
+def shows_more_often(terminal: Terminal, text: str, times: int) -> bool:
+    return terminal.text.count(text) > times
 
 
 def saved() -> list[dict[str, Any]]:
@@ -135,6 +158,47 @@ def test_ctrl_c_clears_a_line_and_leaves_twice_on_an_empty_one() -> None:
     assert terminal.ended() == 0
 
 
+def test_ctrl_r_searches_and_its_ctrl_c_and_enter_are_its_own() -> None:
+    terminal = Terminal(*TINY)
+    terminal.enter("What is 5 + 8?")
+    terminal.type(f"{CTRL_R}is 5")
+    terminal.see("I-search")
+    terminal.type(CTRL_C)
+    terminal.until(lambda: "I-search" not in terminal.text)
+    assert "once more" not in terminal.text
+    assert terminal.ready()
+    terminal.type(f"{CTRL_R}is 5")
+    terminal.see("I-search backward: is 5")
+    terminal.type("\r")
+    terminal.until(lambda: terminal.lines[-1] == "> What is 5 + 8?")
+    terminal.type("\r")
+    terminal.until(lambda: terminal.text.count("answered") == 2)
+    assert [turn["question"] for turn in saved()] == ["What is 5 + 8?"] * 2
+
+
+def test_ctrl_z_in_a_reply_gives_the_shell_its_terminal(slow_path: Path) -> None:
+    options = ("--seed", "1", "--threads", "1", *NOISE)
+    terminal = Terminal("chat", "--model", str(slow_path), *options, in_shell=True)
+    terminal.see("/help")
+    terminal.ready()
+    terminal.type("Think.\r")
+    terminal.see("thinking")
+    for number in range(2):
+        stopped = partial(shows_more_often, terminal, "Stopped", number)
+        terminal.type(CTRL_Z)
+        terminal.until(stopped)
+        assert not SPINNER.search(terminal.text), "taken away before the shell went on"
+        terminal.type(f"echo here-{number}{number}\r")
+        terminal.see(f"\nhere-{number}{number}\n")
+        before = terminal.lines
+        terminal.type("fg\r")
+        terminal.until(lambda: SPINNER.search(terminal.text))
+        assert terminal.lines[: len(before) - 1] == before[:-1], "nothing was written over"
+    end_noise(terminal)
+    terminal.type("/exit\r")
+    terminal.until(lambda: terminal.lines[-1:] == ["$"])
+
+
 class Presses(render.Thinking):
     """Somebody who presses Ctrl-C as soon as there is a thought."""
 
@@ -144,6 +208,39 @@ class Presses(render.Thinking):
         if text and not self.pressed:
             self.pressed = True
             signal.raise_signal(signal.SIGINT)
+
+
+class PressesTwice(render.Thinking):
+    """Somebody who presses Ctrl-C at each of the first two pieces, and so stops the reply."""
+
+    presses = 2
+
+    def write(self, text: str) -> None:
+        super().write(text)
+        if self.presses:
+            self.presses -= 1
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_the_thought_of_a_stopped_reply_can_be_seen(
+    tiny: Reasoner, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = Chat(tiny, tiny.chat(), {"temperature": 0}, minireason_load, "tiny", "hide")
+    state.ask("What is 5 + 8?")
+    state.sink = PressesTwice("hide")
+    state.ask("What is 347 + 586?")
+    capsys.readouterr()
+    commands.show_thinking(state)
+    stopped = capsys.readouterr().err
+    assert "I have to answer now" in stopped
+    assert "5 + 8" not in stopped
+    commands.handle(state, "/undo")
+    capsys.readouterr()
+    commands.show_thinking(state)
+    assert "5 + 8" in capsys.readouterr().err, "that of the turn which is the last again"
+    commands.handle(state, "/clear")
+    commands.show_thinking(state)
+    assert "no thought" in capsys.readouterr().err
 
 
 def test_ctrl_c_in_a_thought_asks_for_the_answer(tiny: Reasoner) -> None:
@@ -170,9 +267,9 @@ def test_a_long_thought_survives_resizes_and_is_ended_by_ctrl_c(slow_path: Path)
             "three lines of the thought and one of facts, and nothing stale"
         )
         assert len(SPINNER.findall(terminal.text)) == 1
-    terminal.type(CTRL_C)
-    terminal.see("answered")
-    lines = terminal.ready().splitlines()
+    end_noise(terminal)
+    assert re.search("[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] landing … · Ctrl-C: stop", terminal.raw), "it was heard"
+    terminal.ready()
     [turn] = saved()
     assert turn["thinking_end"] == "user"
     assert turn["answer"]

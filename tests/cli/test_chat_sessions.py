@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from minireason import transcript
 from tests.cli.run import assert_one_sentence, minireason
-from tests.cli.terminal import PATIENCE_S, Terminal
+from tests.cli.terminal import CTRL_T, PATIENCE_S, Terminal
 from tests.cli.test_chat import STORY, TINY, writing
 
 resource, termios = pytest.importorskip("resource"), pytest.importorskip("termios")
@@ -156,3 +157,102 @@ def test_empty_files_and_links_to_nowhere_are_no_sessions(tmp_path: Path) -> Non
     terminal = Terminal("sessions")
     terminal.see("[/INST]")
     assert terminal.ended() == 0
+
+
+def shown_turns(terminal: Terminal) -> list[str]:
+    """The turns on the screen, without the speed and the keys, of which a file knows nothing."""
+    lines = terminal.ready().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("> What"))
+    return [re.sub(r" · (Ctrl-T .*|[0-9,.]+ tokens/s)$", "", line) for line in lines[start:]]
+
+
+def test_what_is_gone_on_with_looks_as_it_looked() -> None:
+    terminal = Terminal(*TINY, "--session", "talk", columns=60, rows=40)
+    terminal.enter("What is 5 + 8?")
+    terminal.enter("What is 347 + 586?")
+    live = shown_turns(terminal)
+    assert "The answer is ▌ 933 ▐." in live
+    terminal.type("/exit\r")
+    assert terminal.ended() == 0
+    again = Terminal(*TINY, "--continue", columns=60, rows=40)
+    assert shown_turns(again) == live
+    again.type("/exit\r")
+    assert again.ended() == 0
+    loaded = Terminal(*TINY, "--no-save", columns=60, rows=40)
+    loaded.enter("/load talk")
+    assert shown_turns(loaded) == live
+    loaded.type(CTRL_T)
+    loaded.see("hundreds 3+5+1=9, so 933")
+    loaded.type("/exit\r")
+    assert loaded.ended() == 0
+    shown = Terminal("sessions", "show", "talk", columns=60, rows=40)
+    assert shown.ended() == 0
+    assert shown.lines[1:] == live[:-2]
+
+
+def test_of_a_long_conversation_the_end_is_shown() -> None:
+    steps = [{"turn": {"question": f"q{number}", "answer": f"a{number}"}} for number in range(60)]
+    path = transcript.path_of("long")
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(f"{json.dumps(s)}\n" for s in [{"minireason_session": 1}, *steps]))
+    terminal = Terminal(*TINY, "--continue", rows=300)
+    terminal.see("(10 turns before these; minireason sessions show prints all)")
+    lines = terminal.ready().splitlines()
+    assert ("> q9" in lines, "> q10" in lines, "a59" in lines) == (False, True, True)
+    whole = Terminal("sessions", "show", "long", rows=300)
+    assert whole.ended() == 0
+    assert whole.lines.count("> q0") == 1
+
+
+def test_a_chat_in_a_pipe_leaves_no_session_but_one_with_a_name() -> None:
+    question = b"What is 5 + 8?\n"
+    first = minireason(*TINY, stdin=question + b"/save\n/clear\n")
+    assert first.out == "The answer is \\boxed{13}.\n"
+    assert "nothing is saved until then" in first.err
+    assert "(forgotten)" in first.err
+    assert transcript.listed() == []
+    assert minireason(*TINY, stdin=question + b"/save kept\n").code == 0
+    assert minireason(*TINY, "--session", "named", stdin=question).code == 0
+    assert sorted(path.stem for path in transcript.listed()) == ["kept", "named"]
+
+
+def test_what_a_person_types_is_saved_unless_it_is_not_wanted() -> None:
+    for options in (("--no-save",), ()):
+        assert transcript.listed() == []
+        terminal = Terminal(*TINY, *options)
+        terminal.enter("What is 5 + 8?")
+        terminal.type("/exit\r")
+        assert terminal.ended() == 0
+    assert len(transcript.listed()) == 1
+    for option in (("--continue",), ("--session", "x")):
+        refused = minireason(*TINY, "--no-save", *option, stdin=b"hi\n")
+        assert_one_sentence(refused, 2, "Give --no-save, or a session to save to, not both.")
+
+
+def test_the_system_prompt_is_saved_with_the_session() -> None:
+    options = (*TINY, "--session", "brief")
+    assert minireason(*options, "--system", "Be brief.", stdin=b"What is 5 + 8?\n").code == 0
+    assert transcript.read(transcript.path_of("brief")).history.system == "Be brief."
+    assert "(system prompt: Be brief.)" in minireason(*options, stdin=b"/system\n").err
+
+
+def test_sessions_are_shown_and_removed(tmp_path: Path) -> None:
+    question = b"What is 5 + 8?\n"
+    script = question + b"/save one\n/save two words\n/save open\n"
+    assert minireason(*TINY, stdin=script).code == 0
+    shown = minireason("sessions", "show", "two words")
+    assert "## Question\n\nWhat is 5 + 8?" in shown.out
+    [turn] = json.loads(minireason("sessions", "show", "one", "--json").out)["turns"]
+    assert turn["answer"] == "The answer is \\boxed{13}."
+    lock = transcript.Lock(transcript.path_of("open"))
+    refused = minireason("sessions", "rm", "open")
+    assert_one_sentence(refused, 1, "The session open is open in another chat")
+    lock.release()
+    removed = minireason("sessions", "rm", "one", "two words")
+    assert (removed.code, removed.out) == (0, "one is removed.\ntwo words is removed.\n")
+    assert [path.stem for path in transcript.listed()] == ["open"]
+    assert_one_sentence(minireason("sessions", "rm", "one"), 1, "There is no session")
+    elsewhere = tmp_path / "mine.jsonl"
+    elsewhere.write_bytes(transcript.path_of("open").read_bytes())
+    assert_one_sentence(minireason("sessions", "rm", str(elsewhere)), 1, "remove the file yourself")
+    assert elsewhere.exists()

@@ -183,9 +183,9 @@ def test_replay_and_plot(item_set: Path, tmp_path: Path) -> None:
     [
         ((), "There is no set"),
         (("missing.jsonl",), "cannot be read"),
-        (("set.jsonl", "-n", "0"), "samples=0"),
+        (("set.jsonl", "-n", "0"), "--samples 0"),
         (("set.jsonl", "--limit", "0"), "--limit 0"),
-        (("set.jsonl", "--temperature", "-1"), "temperature=-1"),
+        (("set.jsonl", "--temperature", "-1"), "--temperature -1"),
         (("set.jsonl", "-n", "4", "--plot", "vote.doc"), ".png, .svg, .pdf"),
         (("set.jsonl", "-n", "4", "--plot", "nowhere/vote.png"), "no directory nowhere"),
         (("set.jsonl", "--plot", "vote.png"), "only one chain"),

@@ -5,8 +5,8 @@ import inspect
 import pytest
 
 from minireason import __version__, errors
-from minireason.cli.main import EXIT_CODES
-from tests.cli.run import minireason
+from minireason.cli.main import EXIT_CODES, main
+from tests.cli.run import Result, assert_one_sentence, minireason
 
 
 def test_every_error_has_its_exit_code() -> None:
@@ -76,3 +76,52 @@ def test_a_poor_terminal_encoding_loses_characters_not_the_answer(encoding: str)
     )
     assert result.code == 0
     assert "boxed{" in result.out
+
+
+def within(line: str, capsys: pytest.CaptureFixture[str]) -> Result:
+    """A command line in this very process, where none is needed of its own."""
+    code = main(line.split())
+    captured = capsys.readouterr()
+    return Result(code, captured.out, captured.err)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("ask --thinking-budget -5 hi", "--thinking-budget -5: has to be a whole number"),
+        ("ask --ctx 512 --thinking-budget 600 hi", "--thinking-budget 600: the context holds 512"),
+        ("ask --max-tokens 9 --thinking-budget 9 hi", "no room for an answer in --max-tokens 9."),
+        ("ask --regex a --choice b hi", "--regex a: cannot be combined with --choice."),
+        ("ask --model tiny --ctx 9999 hi", "--ctx 9999: the model was trained"),
+        ("ask --effort most hi", "--effort most: has to be one of none"),
+        ("solve --samples 0 hi", "--samples 0: has to be"),
+        ("solve --budget-seconds -3 hi", "--budget-seconds -3.0: has to be"),
+        ("eval --parallel x set.jsonl", "--parallel x: has to be"),
+    ],
+)
+def test_errors_name_the_option_as_it_is_typed(
+    line: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert_one_sentence(within(line, capsys), 2, said)
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("ask --thinking-budgt 5 hi", "See minireason ask --help."),
+        ("solve -n many hi", "See minireason solve --help."),
+        ("sessions show", "See minireason sessions show --help."),
+        ("aks hi", "Did you mean 'ask'? See minireason --help."),
+    ],
+)
+def test_a_wrong_command_line_says_which_help_to_read(
+    line: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert_one_sentence(within(line, capsys), 2, hint)
+
+
+def test_h_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("", "ask", "sessions", "models"):
+        short = within(f"{command} -h", capsys)
+        assert short == within(f"{command} --help", capsys)
+        assert short.out.startswith(f"Usage: minireason {command}")

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from minireason.models import places
+from minireason.models import places, store
 from tests.cli.run import COMMAND, assert_one_sentence, minireason
+from tests.cli.terminal import Terminal
 from tests.models.hub import Hub
 
 
@@ -162,6 +163,40 @@ def test_an_import_is_a_model_like_any_other(tiny_path: Path) -> None:
     assert tiny_path.exists()
 
 
+def test_an_import_is_a_model_everywhere(smollm2_path: Path, tiny_path: Path) -> None:
+    """In the table with fit and speed, in show, and as what is taken where no model is named."""
+    assert minireason("import", str(smollm2_path), "--name", "Small").code == 0
+    entries = {entry["model"]: entry for entry in json.loads(minireason("models", "--json").out)}
+    assert entries["small"]["verdict"] == "fits"
+    assert entries["small"]["tokens_per_s"] > 0
+    assert entries["small"]["needed_bytes"] > entries["small"]["bytes"] > 90e6
+    shown = json.loads(minireason("show", "SMALL", "--json").out)
+    assert shown.keys() == json.loads(minireason("show", "r1-7b", "--json").out).keys()
+    assert 120e6 < shown["params"] < 150e6
+    assert (shown["licence"], shown["context"]) == ("apache-2.0", 8192)
+    assert shown["quants"][0]["path"] == str(smollm2_path)
+    said = minireason("show", "small").out
+    assert "0.1 billion parameters, 8,192 tokens of context" in said
+    assert f"imported from {smollm2_path}" in said
+    alone = minireason("ask", "--max-tokens", "2", "--json", "hi")
+    assert json.loads(alone.out)["model"] == "small"
+    assert minireason("import", str(tiny_path), "--name", "thinker").code == 0
+    asked = minireason("ask", "--json", "What is 5 + 8?")
+    assert json.loads(asked.out)["model"] == "thinker", "one that thinks goes before"
+    assert_one_sentence(minireason("show", "smal"), 2, "did you mean small?")
+
+
+def test_an_import_whose_file_is_gone_is_listed_and_shown(tiny_path: Path, tmp_path: Path) -> None:
+    file = tmp_path / "gone.gguf"
+    file.write_bytes(tiny_path.read_bytes())
+    minireason("import", str(file))
+    file.unlink()
+    entry = json.loads(minireason("models", "--json").out)[-1]
+    assert (entry["model"], entry["installed"], entry["verdict"]) == ("gone", False, "unknown")
+    assert minireason("show", "gone").code == 0
+    assert_one_sentence(minireason("ask", "hi"), 3, "No model is installed")
+
+
 def test_installed_models_load_without_a_network(tiny_path: Path) -> None:
     """Every socket is refused in that process."""
     minireason("import", str(tiny_path), "--name", "mine")
@@ -190,6 +225,42 @@ def test_no_network_is_one_sentence() -> None:
     result = minireason("pull", "r1-1.5b", "--yes", env={"HF_ENDPOINT": f"http://127.0.0.1:{port}"})
     assert result.code == 6
     assert "can't be reached" in result.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_the_table_of_models_on_a_terminal(columns: int, tiny_path: Path) -> None:
+    """No name is broken and no line wrapped: columns are left out instead."""
+    long = "a-model-with-a-name-of-some-seventy-characters-as-files-of-the-hub-have"
+    for name in (long, "mine"):
+        file = store.StoredFile(str(tiny_path), tiny_path.stat().st_size, "")
+        store.note(store.Manifest(name, "", (file,), "imported"))
+    terminal = Terminal("models", columns=columns, rows=40)
+    assert terminal.ended() == 0
+    lines = terminal.lines
+    for name in ("tiny", "r1-7b:Q4_K_M", "deepscaler-1.5b:Q4_K_M", "mine"):
+        assert sum(line.split()[0] == name for line in lines) == 1
+    head = lines[0].split()
+    assert (head[0], head[-1]) == ("model", "installed")
+    assert ("tokens/s" in lines[0], "MATH-500" in lines[0]) == (columns > 60, columns > 80)
+    assert ("not shown for want of width" in terminal.text) == (columns < 120)
+    [row] = [line for line in lines if line.startswith("r1-32b")]
+    assert row.split()[1] != "fits" or len(row) <= columns
+    assert long in "".join(lines)
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_doctor_on_a_terminal(columns: int, tmp_path: Path) -> None:
+    home = tmp_path / "a-folder-with-a-name-of-more-than-sixty-characters-as-some-have"
+    home.mkdir()
+    terminal = Terminal("doctor", columns=columns, rows=60, env={"MINIREASON_HOME": str(home)})
+    assert terminal.ended() == 0
+    lines = terminal.lines
+    assert str(home) in terminal.text.replace("\n", "").replace(" ", ""), "a path is not broken"
+    [at] = [number for number, line in enumerate(lines) if line.startswith("  best that fits")]
+    following = lines[at + 1 if columns < 80 else at].split()
+    assert ":Q" in following[-1] or "minireason" in following
+    words = "the built-in model adds 2 and 3"
+    assert sum(words in line for line in lines) == 1
 
 
 def test_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,11 @@ def test_shared_options_reach_the_model(command: str) -> None:
     result = minireason(*arguments, stdin=b"What is 2 + 2?\n")
     assert result.code == 0, result
     assert "2 + 2\n" not in result.out + result.err, "a thought begins by copying the sum"
-    assert_one_sentence(minireason(*arguments, "--seed", "-1", stdin=b"hi\n"), 2, "seed=-1")
+    assert_one_sentence(
+        minireason(*arguments, "--seed", "-1", stdin=b"hi\n"),
+        2,
+        "--seed -1: has to be a whole number",
+    )
 
 
 def test_a_group_is_one_value_for_its_command() -> None:

@@ -86,6 +86,32 @@ def test_of_what_is_taller_than_the_terminal_the_end_is_drawn_and_all_is_left() 
     assert there.lines() == numbers[-11:]
 
 
+def test_a_character_that_the_terminal_takes_for_wider_leaves_nothing_behind() -> None:
+    """A family has six columns on this screen and two for rich; what is left loses nothing."""
+    there = Shown(40)
+    family = "👨\u200d👩\u200d👧"
+    for number in range(5):
+        shown = there.draw(lines(f"{number} {family * 15}", "spinner"))
+        assert len(shown) == 3
+        assert [shown[0], shown[2]] == ["before", "spinner"]
+    there.region.leave(lines(f"{family * 15} end"))
+    assert "".join(there.lines()).endswith(" end")
+    assert "".join(there.lines()).count("👨") == 15
+
+
+def test_a_tall_block_that_becomes_narrower_repeats_nothing() -> None:
+    there = Shown(40)
+    code = [f"{number:02} {'x' * 30}" for number in range(30)]
+    there.draw(lines(*code[:20]))
+    there.resize(20)
+    there.draw(lines(*code))
+    there.region.leave(lines(*code))
+    there.lines()
+    whole = [*there.screen.gone, *there.screen.display]
+    numbers = [line[:2] for line in whole if line[:2].isdigit()]
+    assert numbers == [line[:2] for line in code]
+
+
 def test_blanks_at_the_end_of_a_line_are_not_drawn() -> None:
     there = Shown(40)
     there.region.leave(Text("word", justify="left"))

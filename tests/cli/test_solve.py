@@ -82,11 +82,11 @@ def test_no_answer_is_said() -> None:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (("-n", "0", "hi"), "samples=0"),
-        (("--parallel", "0", "hi"), "parallel=0"),
+        (("-n", "0", "hi"), "--samples 0"),
+        (("--parallel", "0", "hi"), "--parallel 0"),
         (("--parallel", "many", "hi"), "whole number or auto"),
         (("--stop", "never", "hi"), "none, lead, beta"),
-        (("--budget-tokens", "0", "hi"), "budget_tokens=0"),
+        (("--budget-tokens", "0", "hi"), "--budget-tokens 0"),
         ((), "no question"),
     ],
 )

@@ -32,6 +32,7 @@ class Hub:
         self.head_statuses: list[int] = []
         self.loop = False
         self.etag = ""
+        self.warning = ""
         self.pause_s = 0.0
         self.sent_bytes = 0
         self.requests: list[str] = []
@@ -83,6 +84,7 @@ class Hub:
             data = self.files[key]
             etag = self.etag or hashlib.sha256(data).hexdigest()
             facts = {
+                **({"X-HF-Warning": self.warning} if self.warning else {}),
                 "X-Repo-Commit": COMMIT,
                 "X-Linked-Etag": f'"{etag}"',
                 "X-Linked-Size": self.size or str(len(data)),

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 
+from minireason.cli import output
 from minireason.cli.region import can_redraw
 from minireason.errors import UsageError
 
@@ -39,8 +40,9 @@ def copy(text: str) -> str:
     raw = text.encode()
     ways = []
     if can_redraw() and len(raw) <= _MAX_OSC_BYTES:
-        sys.stdout.write(f"\x1b]52;c;{base64.b64encode(raw).decode()}\x07")
-        sys.stdout.flush()
+        terminal = output.direct(sys.stdout)
+        terminal.write(f"\x1b]52;c;{base64.b64encode(raw).decode()}\x07")
+        terminal.flush()
         ways.append("the terminal's clipboard, where it allows that")
     for command in _PROGRAMS:
         if shutil.which(command[0]):

@@ -1,16 +1,16 @@
-"""minireason chat and minireason sessions."""
+"""minireason chat."""
 
 from __future__ import annotations
 
 import os
-from datetime import datetime
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from minireason import transcript
-from minireason.cli import render
+from minireason.cli import idle, render, sessions
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
 from minireason.errors import SessionError, UsageError
@@ -37,9 +37,20 @@ def chat(
     session: Annotated[
         str | None,
         typer.Option(
-            "--session", "-s", help="Go on with this session, or begin it.", show_default=False
+            "--session",
+            "-s",
+            help="Go on with this session, or begin it.",
+            autocompletion=sessions.complete,
+            show_default=False,
         ),
     ] = None,
+    no_save: Annotated[
+        bool,
+        typer.Option(
+            "--no-save",
+            help="Keep nothing of this conversation. In a pipe only a session with a name is kept.",
+        ),
+    ] = False,
     plain: Annotated[
         bool, typer.Option("--plain", help="No line editing, no live lines, no formatting.")
     ] = False,
@@ -49,13 +60,15 @@ def chat(
 
     if go_on and session:
         raise UsageError("Give --continue or --session NAME, not both.")
+    if no_save and (go_on or session):
+        raise UsageError("Give --no-save, or a session to save to, not both.")
     if plain:
         os.environ["TERM"] = "dumb"
     path = session_path(go_on, session)
     state = opened(asked, thinking or "fold")
     try:
         lines = reader(state)
-        begin(state, path)
+        begin(state, path, save=not no_save)
         if asked.system and asked.system != state.session.system:
             state.session.system = asked.system
         terminal.when_closed(lambda: state.running.save() if state.running else None)
@@ -86,6 +99,7 @@ def opened(asked: Asked, thinking: str) -> Chat:
     name = asked.model_name()
     reasoner = open_model(name)
     try:
+        idle.say(asked, reasoner, name)
         session = reasoner.chat(system=asked.system, read_ahead=True)
         return loop.Chat(reasoner, session, dict(asked.settings), open_model, name, thinking)
     except BaseException:
@@ -123,37 +137,14 @@ def session_path(go_on: bool, name: str | None) -> Path | None:
     return path
 
 
-def begin(chat: Chat, path: Path | None) -> None:
-    """Load a session, or begin it; raises SessionError."""
+def begin(chat: Chat, path: Path | None, *, save: bool) -> None:
+    """Load a session, or begin it; one without a name only where a person types.
+
+    Raises SessionError.
+    """
     from minireason.cli.chat.commands import load_session
 
     if path and path.exists():
         load_session(chat, path)
-    else:
+    elif path or (save and sys.stdin is not None and sys.stdin.isatty()):
         chat.session.save_to(path)
-
-
-def sessions() -> int:
-    """List the sessions that minireason chat has kept, the last used first."""
-    rows = []
-    for path in transcript.listed():
-        try:
-            turns = transcript.read(path).history.turns
-        except SessionError as error:
-            render.error_line(str(error))
-            continue
-        first = " ".join(turns[0].question.split()) if turns else ""
-        rows.append([path.stem, str(len(turns)), _local(turns[-1].at) if turns else "", first[:60]])
-    if rows:
-        render.table(["session", "turns", "last", "begins with"], rows)
-    else:
-        render.note("There are no sessions yet; minireason chat begins one.")
-    return 0
-
-
-def _local(at: str) -> str:
-    """A turn's time as the clock here shows it; nothing for what is none."""
-    try:
-        return f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M}"
-    except (ValueError, OverflowError, OSError):
-        return ""

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import get_args
 
 from minireason import transcript
-from minireason.cli import options, render
-from minireason.cli.chat import clipboard, export, files
-from minireason.cli.chat.loop import Chat
+from minireason.cli import idle, options, output, render, sessions
+from minireason.cli.chat import clipboard, export, files, replay
+from minireason.cli.chat.loop import SET_BY, Chat
 from minireason.errors import MinireasonError, SessionError, UsageError
 from minireason.models import catalog, store
 from minireason.settings import Effort, Settings
+
+MOST = "max"
+"""Said to /effort and /budget: as much as there is room for."""
 
 _COMMAND = re.compile(r"/([a-zA-Z]+)(?:\s+(.*))?", re.DOTALL)
 
@@ -49,7 +52,7 @@ def handle(chat: Chat, line: str) -> bool:
         OSError,
         ValueError,
     ) as error:  # ValueError: a zero byte in a path, a number of 5,000 digits
-        render.error_line(str(error))
+        render.error_line(chat.in_words(error))
         return False
 
 
@@ -64,7 +67,7 @@ def names(command: str) -> Iterable[str]:
         case "/model":
             return _installed()
         case "/effort":
-            return get_args(Effort)
+            return (*get_args(Effort), MOST)
         case "/thinking":
             return ("fold", "show", "hide")
         case "/load":
@@ -74,25 +77,30 @@ def names(command: str) -> Iterable[str]:
 
 
 def load_session(chat: Chat, path: Path) -> None:
-    """Go on with a session and say what was found."""
+    """Go on with a session, say what was found, and on a terminal show it as it was shown live."""
     problems = chat.session.load(path)
     chat.told_left_out = 0
     for problem in problems:
         render.note(f"({path.stem}: {problem})")
     turns = chat.session.turns
+    chat.thought = _last_thought(chat)
     render.note(f"({path.stem}: {_turns(len(turns))})")
-    if turns:
-        render.note(f"> {_short(turns[-1].question)}\n{_short(turns[-1].answer, 300)}")
+    if output.console().is_terminal:
+        if earlier := len(turns[: -replay.SHOWN_TURNS]):
+            render.note(f"({_turns(earlier)} before these; minireason sessions show prints all)")
+        replay.show(turns[-replay.SHOWN_TURNS :], chat.thinking)
     if chat.session.unanswered:
         render.note(f"(not answered yet, /retry asks it again: {_short(chat.session.unanswered)})")
 
 
 def show_thinking(chat: Chat) -> None:
-    """The last thought, unfolded."""
+    """The last thought, unfolded, also of a reply that was stopped."""
+    render.faint(chat.thought or "(there is no thought to show)")
+
+
+def _last_thought(chat: Chat) -> str:
     turns = chat.session.turns
-    render.faint(
-        turns[-1].thinking if turns and turns[-1].thinking else "(there is no thought to show)"
-    )
+    return turns[-1].thinking if turns else ""
 
 
 def _installed() -> list[str]:
@@ -135,27 +143,44 @@ def _model(chat: Chat, name: str) -> None:
         render.error_line(f"{str(error) or 'Interrupted.'} It goes on with {chat.reasoner.name}.")
     chat.session.use(chat.reasoner)
     render.note(f"({chat.reasoner.name})")
-
-
-def _set(chat: Chat, name: str, value: object) -> None:
-    wanted = {key: kept for key, kept in {**chat.settings, name: value}.items() if kept is not None}
-    Settings(**wanted)
-    chat.settings = wanted
-    render.note(
-        f"({name.replace('_', ' ')}: {value if value is not None else 'as much as there is room for'})"
-    )
+    _say_idle(chat)
 
 
 def _effort(chat: Chat, rest: str) -> None:
-    if chat.settings.get("thinking_budget"):
-        _set(chat, "thinking_budget", None)
-    _set(chat, "effort", rest or None)
+    if rest:
+        _set_thinking(chat, effort=None if rest == MOST else rest)
+    _say_thinking(chat)
 
 
 def _budget(chat: Chat, rest: str) -> None:
-    if rest and not rest.isdecimal():
-        raise UsageError("/budget takes a number of tokens; alone it sets none.")
-    _set(chat, "thinking_budget", int(rest) if rest else None)
+    if rest and rest != MOST and not (rest.isascii() and rest.isdecimal()):
+        raise UsageError(
+            f"/budget takes a number of tokens, or {MOST} for as many as there is room for."
+        )
+    if rest:
+        _set_thinking(chat, thinking_budget=None if rest == MOST else int(rest))
+    _say_thinking(chat)
+
+
+def _set_thinking(chat: Chat, **changed: object) -> None:
+    """Set effort or budget, which take each other's place; raises BadSetting."""
+    kept = {key: value for key, value in chat.settings.items() if key not in SET_BY}
+    wanted = kept | {key: value for key, value in changed.items() if value is not None}
+    Settings(**wanted)
+    chat.settings = wanted
+
+
+def _say_thinking(chat: Chat) -> None:
+    said = [
+        f"{name[1:]} {chat.settings[key]}" for key, name in SET_BY.items() if key in chat.settings
+    ]
+    render.note(f"(thinking: {', '.join(said) or 'as much as there is room for'})")
+    _say_idle(chat)
+
+
+def _say_idle(chat: Chat) -> None:
+    for line in idle.of_thinking(chat.settings, chat.reasoner, chat.names):
+        render.note(f"({line})")
 
 
 def _thinking(chat: Chat, rest: str) -> None:
@@ -188,6 +213,7 @@ def _file(chat: Chat, rest: str) -> None:
 
 def _undo(chat: Chat, _rest: str) -> None:
     chat.draft = chat.session.undo()
+    chat.thought = _last_thought(chat)
     render.note("(taken back)")
 
 
@@ -217,7 +243,8 @@ def _copy(chat: Chat, rest: str) -> None:
 
 def _save(chat: Chat, rest: str) -> None:
     if not rest:
-        raise UsageError("/save takes a name for this session; every turn is saved anyway.")
+        saved = "every turn is saved anyway" if chat.session.path else "nothing is saved until then"
+        raise UsageError(f"/save takes a name for this session; {saved}.")
     path = transcript.path_of(rest)
     if path.exists() and path != chat.session.path:
         raise SessionError(f"There is a session {path.stem} already; take another name.")
@@ -239,9 +266,7 @@ def _export(chat: Chat, rest: str) -> None:
 
 
 def _sessions(_chat: Chat, _rest: str) -> None:
-    from minireason.cli.chat.command import sessions
-
-    sessions()
+    sessions.print_list()
 
 
 def _context(chat: Chat, _rest: str) -> None:
@@ -282,8 +307,10 @@ def _stats(chat: Chat, _rest: str) -> None:
 
 def _clear(chat: Chat, _rest: str) -> None:
     chat.session.clear()
+    chat.thought = ""
     chat.files.clear()
-    render.note("(forgotten; it stays in the session's file)")
+    kept = "; it stays in the session's file" if chat.session.path else ""
+    render.note(f"(forgotten{kept})")
 
 
 KEYS = (
@@ -299,9 +326,11 @@ COMMANDS: dict[str, Command] = {
     "help": Command("", "this list", _help),
     "model": Command("[NAME]", "which model; go on with another", _model),
     "effort": Command(
-        "[none|low|medium|high]", "how long it may think; alone: as long as there is room", _effort
+        "[LEVEL]",
+        "how much it may think: none, low, medium, high; max: all there is room for",
+        _effort,
     ),
-    "budget": Command("[TOKENS]", "how many tokens it may think", _budget),
+    "budget": Command("[TOKENS|max]", "how many tokens it may think", _budget),
     "thinking": Command(
         "[fold|show|hide]", "the last thought; or how thoughts are shown", _thinking
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
@@ -10,10 +11,12 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app, run_in_terminal
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
-from prompt_toolkit.filters import Condition
+from prompt_toolkit.filters import Condition, is_searching
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.output import create_output
 
+from minireason.cli import output
 from minireason.models import places
 
 
@@ -35,7 +38,8 @@ class Editor:
         def _newline(event: KeyPressEvent) -> None:
             event.current_buffer.insert_text("\n")
 
-        @keys.add("enter")
+        # while Ctrl-R searches, Enter and Ctrl-C are the search's own: take what it shows, leave it
+        @keys.add("enter", filter=~is_searching)
         def _send(event: KeyPressEvent) -> None:
             buffer = event.current_buffer
             if (
@@ -47,7 +51,7 @@ class Editor:
             else:
                 buffer.validate_and_handle()
 
-        @keys.add("c-c")
+        @keys.add("c-c", filter=~is_searching)
         def _clear(event: KeyPressEvent) -> None:
             buffer = event.current_buffer
             if not buffer.text:
@@ -68,6 +72,7 @@ class Editor:
             prompt_continuation="  ",
             enable_open_in_editor=True,
             enable_suspend=True,
+            output=create_output(output.direct(sys.stdout)),
         )
 
     def read(self, default: str = "") -> str:

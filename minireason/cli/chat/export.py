@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Protocol
 
 from minireason.errors import SessionError
+from minireason.history import Turn
 from minireason.host import files
 from minireason.models import places
 from minireason.session import Session
@@ -27,7 +30,16 @@ def write(session: Session, name: str) -> Path:
     return path
 
 
-def to_markdown(session: Session) -> str:
+class Conversation(Protocol):
+    """What is written: a session, or what its file holds."""
+
+    @property
+    def system(self) -> str | None: ...
+    @property
+    def turns(self) -> Sequence[Turn]: ...
+
+
+def to_markdown(session: Conversation) -> str:
     """Questions as headings' text, thoughts folded away, answers as they are."""
     parts = [f"*System prompt: {session.system}*"] if session.system else []
     for turn in session.turns:
@@ -40,7 +52,7 @@ def to_markdown(session: Session) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def to_json(session: Session) -> str:
+def to_json(session: Conversation) -> str:
     """Everything that is known, as one object."""
     return (
         json.dumps(

@@ -8,17 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from minireason.cli import outcome, render, show
+from minireason.cli import outcome, render, show, wording
 from minireason.cli.chat import terminal
 from minireason.cli.chat.reading import Reader
 from minireason.cli.live import LiveThinking
 from minireason.cli.markdown import Answer
+from minireason.cli.options import Asked
 from minireason.cli.region import can_redraw
-from minireason.errors import ContextFull, EngineError, UsageError
+from minireason.errors import ContextFull, EngineError, MinireasonError, UsageError
 from minireason.events import Reply
 from minireason.reasoner import Reasoner
 from minireason.session import Session, TurnStream
 from minireason.settings import Settings
+
+SET_BY = {"effort": "/effort", "thinking_budget": "/budget"}
+"""Settings by the command that changes them, instead of the option."""
 
 LEAVE_WITHIN_S = 3.0
 """Two Ctrl-C on an empty prompt this close together leave."""
@@ -29,7 +33,8 @@ class Chat:
     """Everything that a command may look at or change.
 
     `open` loads a model by the name that `model` is for the one in use. `thinking` is "fold" (a few live lines, then one), "hide",
-    or what `render.Thinking` takes; `draft` is what the next input line begins with; `files` go with the next question.
+    or what `render.Thinking` takes; `draft` is what the next input line begins with; `files` go
+    with the next question; `thought` is that of the last reply, also of one that was stopped.
     """
 
     reasoner: Reasoner
@@ -44,6 +49,7 @@ class Chat:
     sink: render.Thinking = field(init=False)
     told_left_out: int = field(init=False, default=0)
     _code: int = field(init=False, default=0)
+    thought: str = field(init=False, default="")
     _on_prefill: Callable[[int, int], None] = field(init=False, default=lambda _done, _total: None)
 
     def __post_init__(self) -> None:
@@ -92,9 +98,8 @@ class Chat:
         except (ContextFull, UsageError) as error:
             self._ended_with(outcome.PARTLY_DONE)
             self.draft = question
-            render.error_line(
-                f"{error} /clear starts afresh." if isinstance(error, ContextFull) else str(error)
-            )
+            clear = " /clear starts afresh." if isinstance(error, ContextFull) else ""
+            render.error_line(f"{self.in_words(error)}{clear}")
         except EngineError as error:
             self._ended_with(outcome.PARTLY_DONE)
             render.error_line(f"{error} /retry asks again.")
@@ -104,6 +109,7 @@ class Chat:
         finally:
             if self.running:
                 self.running.close()  # where the terminal is gone, nothing else may come to that
+                self.thought = self.running.reply.thinking
             self.running = None
         if self.session.unsaved and not unsaved:
             render.error_line(
@@ -119,6 +125,17 @@ class Chat:
 
     def _ended_with(self, code: int) -> None:
         self._code = max(self._code, code)
+
+    def in_words(self, error: Exception) -> str:
+        """What an error says, with a setting called as it is changed here."""
+        if not isinstance(error, MinireasonError):
+            return str(error)
+        return wording.as_typed(error, self.names)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Settings by what the user types to change them."""
+        return wording.option_names(Asked) | SET_BY
 
     def _begin(self, question: str, again: bool) -> TurnStream:
         turn = self.session.stream(
@@ -154,4 +171,5 @@ class Chat:
 
 
 def _sink(thinking: str) -> render.Thinking:
-    return render.Thinking("stderr" if thinking == "fold" else thinking)
+    where = "stderr" if thinking == "fold" else thinking
+    return render.Thinking(where, ("fold", *render.THINKING))

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from minireason.cli.suspension import suspendable
+
 _HUNG_UP, _TERMINATED = 129, 143
-_PASTES_UNMARKED = b"\x1b[?2004l"
+_PASTES_UNMARKED, _WRAP_ON = b"\x1b[?2004l", b"\x1b[?7h"
 
 
 @contextmanager
@@ -19,7 +21,8 @@ def keys_unseen() -> Iterator[None]:
     before = _modes()
     try:
         _set(before, quiet=True)
-        yield
+        with suspendable(lambda: _set(before), lambda: _set(before, quiet=True)):
+            yield
     finally:
         _set(before)
 
@@ -33,7 +36,7 @@ def when_closed(save: Callable[[], None]) -> None:
         if before:
             _set(before)
             with suppress(OSError):
-                os.write(sys.stdout.fileno(), _PASTES_UNMARKED + b"\r\n")
+                os.write(sys.stdout.fileno(), _PASTES_UNMARKED + _WRAP_ON + b"\r\n")
         os._exit(_TERMINATED if number == signal.SIGTERM else _HUNG_UP)
 
     for name in ("SIGHUP", "SIGTERM"):

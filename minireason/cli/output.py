@@ -1,0 +1,94 @@
+"""The one way to the user's terminal: no control character of anybody else's passes.
+
+`guard` puts a stream in the place of standard output and of standard error that makes harmless
+whatever is printed, by us, by a library or by Python itself. What draws steers the terminal on
+purpose, and asks for it: `console` for rich, whose pieces of text are made harmless one by one,
+and `direct` for the few sequences that are written by hand.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO, cast
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.theme import Theme
+
+DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+"""Characters that turn the direction of text, for a regular expression's set."""
+
+_FORMATTING = re.compile(f"[{DIRECTIONS}]")
+_VISIBLE = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"} | {
+    0x7F: "\u2421"
+}
+_VISIBLE |= dict.fromkeys(range(0x80, 0xA0), "\ufffd")
+
+
+def harmless(text: str) -> str:
+    """Make every control character but newline and tab visible, so that it steers no terminal."""
+    if text.isprintable():
+        return text
+    return _FORMATTING.sub("\ufffd", text.replace("\r\n", "\n")).translate(_VISIBLE)
+
+
+class Guarded:
+    """A text stream that makes harmless what is written to it; `direct` is the stream itself.
+
+    It has no `buffer`, since bytes would go past it.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.direct = stream
+
+    def write(self, text: str) -> int:
+        """Write a text, made harmless; the number of its characters."""
+        self.direct.write(harmless(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write texts one after the other."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "buffer":
+            raise AttributeError(name)
+        return getattr(self.direct, name)
+
+
+def guard() -> None:
+    """Guard standard output and standard error from here on, once for the whole program."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, Guarded):
+            setattr(sys, name, cast("TextIO", Guarded(stream)))
+
+
+def direct(stream: TextIO) -> TextIO:
+    """The stream behind a guarded one, also while rich has put its own in front."""
+    return cast("TextIO", getattr(stream, "direct", stream))
+
+
+def console(*, errors: bool = False, theme: Theme | None = None) -> Console:
+    """Rich's console on standard output, or standard error for `errors`; text is made harmless."""
+    stream = direct(sys.stderr if errors else sys.stdout)
+    return _HarmlessConsole(file=stream, stderr=errors, theme=theme)
+
+
+class _HarmlessConsole(Console):
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else _harmless_segment(segment)
+
+
+def _harmless_segment(segment: Segment) -> Segment:
+    """A piece of text that steers nothing, and that no click follows elsewhere than it says."""
+    style = segment.style
+    if style and style.link:
+        style = style.update_link(None)
+    return Segment(harmless(segment.text), style)

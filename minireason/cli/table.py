@@ -1,0 +1,74 @@
+"""Tables of text: a name is never broken; on a narrow terminal whole columns are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.cells import cell_len, set_cell_size
+
+_GAP = "  "
+_LEAST_CUT = 8
+"""Cells below which a text that may be cut is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """How the columns of a table are treated, by their numbers.
+
+    `left`: those of words, which start at the left. `drop`: those that may be left out, the first
+    of them first. `cut`: one that is cut short before any is left out.
+    """
+
+    left: Sequence[int] = (0,)
+    drop: Sequence[int] = ()
+    cut: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The lines of a table, headers first, and the headers of the columns that were left out."""
+
+    lines: list[str]
+    left_out: list[str] = field(default_factory=list)
+
+
+def laid_out(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], columns: Columns, width: int
+) -> Layout:
+    """Lay a table out for a terminal of so many columns.
+
+    A name (the first column) of more than half of the width stands on a line of its own.
+    """
+    longest = max(width // 2, cell_len(headers[0]))
+    wide = [cell_len(row[0]) > longest for row in rows]
+    table = [list(headers), *([""] * w + list(row[w:]) for w, row in zip(wide, rows, strict=True))]
+    shown = list(range(len(headers)))
+    sizes = [max(cell_len(row[column]) for row in table) for column in shown]
+
+    def missing() -> int:
+        return sum(sizes[column] + len(_GAP) for column in shown) - len(_GAP) - width
+
+    if columns.cut is not None and missing() > 0:
+        sizes[columns.cut] -= missing()
+        if sizes[columns.cut] < _LEAST_CUT:
+            shown.remove(columns.cut)
+    for column in columns.drop:
+        if missing() > 0 and column in shown:
+            shown.remove(column)
+    lines = []
+    for number, row in enumerate(table):
+        if number and wide[number - 1]:
+            lines.append(rows[number - 1][0])
+        cells = [_cell(row[column], sizes[column], column in columns.left) for column in shown]
+        lines.append(_GAP.join(cells).rstrip())
+    left_out = [header for column, header in enumerate(headers) if column not in shown]
+    return Layout([line for line in lines if line], left_out)
+
+
+def _cell(text: str, size: int, left: bool) -> str:
+    length = cell_len(text)
+    if length > size:
+        return set_cell_size(text, size - 1) + "…"
+    blanks = " " * (size - length)
+    return text + blanks if left else blanks + text

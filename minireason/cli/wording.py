@@ -1,0 +1,58 @@
+"""Errors in the command line's own words: an option as it is typed, not an argument's name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import get_type_hints
+
+from typer.models import OptionInfo
+
+from minireason.errors import BadSetting, DoesNotFit, MinireasonError, shortened
+
+
+def option_names(*groups: type) -> dict[str, str]:
+    """The option of each setting that these dataclasses of options have a field for."""
+    names: dict[str, str] = {}
+    for group in groups:
+        for name, hint in get_type_hints(group, include_extras=True).items():
+            info = next(
+                (
+                    part
+                    for part in getattr(hint, "__metadata__", ())
+                    if isinstance(part, OptionInfo)
+                ),
+                None,
+            )
+            if info:
+                said = [
+                    info.default,
+                    *(info.param_decls or ()),
+                ]  # typer takes the first for a default
+                typed = [part for part in said if isinstance(part, str) and part.startswith("--")]
+                names[name] = typed[0].split("/")[0] if typed else f"--{name.replace('_', '-')}"
+    return names
+
+
+def as_typed(error: MinireasonError, names: Mapping[str, str]) -> str:
+    """What an error says, with each of these names of settings as the user types it."""
+    if isinstance(error, BadSetting):
+        value = error.value if isinstance(error.value, str) else repr(error.value)
+        named = names.get(error.name)
+        if named is None:
+            return str(error)
+        return f"{named} {shortened(value)}: {_in_words(error.problem, names)}."
+    return _in_words(str(error), names) if isinstance(error, DoesNotFit) else str(error)
+
+
+def _in_words(text: str, names: Mapping[str, str]) -> str:
+    """The text with "name=3" as "--name 3", and whatever else can only be the name of a setting.
+
+    A single word such as "stop" can be one, or just a word; only after "combined with" it is one.
+    """
+    for name, option in names.items():
+        text = re.sub(rf"\b{name}=", f"{option} ", text)
+        text = re.sub(rf"(?<=combined with ){name}\b", option, text)
+        if "_" in name:
+            text = re.sub(rf"(?<![\w-]){name}\b", option, text)
+    return text
