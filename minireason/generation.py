@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from minireason.engine import sequence as engine
+from minireason.errors import EngineError
 from minireason.events import (
     AnswerDelta,
     Done,
@@ -55,6 +56,7 @@ class Generation:
         self.follower: Follower | None = None
         self.events: deque[Event] = deque()
         self.reply: Reply | None = None
+        self.error: EngineError | None = None
         self.cancelled = False
         self.sequence: engine.Sequence | None = None
         self.rewind: Callable[[int], None] = lambda _tokens: None
@@ -130,6 +132,10 @@ class Generation:
     def out_of_room(self) -> None:
         """See `engine.sequence.Sink`."""
         self.finish("length")
+
+    def failed(self, error: EngineError) -> None:
+        """See `engine.sequence.Sink`: the stream raises it to its reader, after the events that are there."""
+        self.error = error
 
     def _think(self, token: int) -> list[int]:
         """A token sampled while thinking: it goes in, or the thought ends before it."""

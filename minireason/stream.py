@@ -64,6 +64,10 @@ class Stream(Iterator[Event]):
         return [self._pop() for _ in range(len(self._generation.events))]
 
     def _advance(self) -> None:
+        if self._generation.error:
+            self.close()
+            self._generation.events.clear()  # the error is the end
+            raise self._generation.error
         if self._generation.cancelled:
             self.close()
         elif self._scheduler.step():

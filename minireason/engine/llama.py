@@ -16,7 +16,7 @@ from minireason.engine import devices, mapping
 from minireason.engine.confidence import token_confidence
 from minireason.engine.library import C, clear_log, fill, init, log_tail
 from minireason.engine.sampler import likeliest
-from minireason.errors import DecodeFailed, EngineError, ModelFileError
+from minireason.errors import DecodeFailed, EngineError, LogitsNotFinite, ModelFileError
 from minireason.settings import KvType
 
 Logits: TypeAlias = npt.NDArray[np.float32]
@@ -337,7 +337,15 @@ class Context:
         return token_confidence(self._logits(row))
 
     def _logits(self, row: int) -> Logits:
-        return np.ctypeslib.as_array(C.llama_get_logits_ith(self._ctx, row), (self._model.n_vocab,))
+        """The logits of a row, all of them finite; raises LogitsNotFinite."""
+        pointer = C.llama_get_logits_ith(self._ctx, row)
+        logits = np.ctypeslib.as_array(pointer, (self._model.n_vocab,))
+        if not np.isfinite(logits).all():  # 0.024 ms for 152k tokens
+            raise LogitsNotFinite(
+                "The model gives numbers that are not finite, so no token can be drawn from them; "
+                "its file is damaged: download it again."
+            )
+        return logits
 
     def trim(self, slot: int, keep: int) -> None:
         """Forget a slot's positions from `keep` on."""
@@ -345,6 +353,10 @@ class Context:
             raise EngineError(
                 "llama.cpp could not forget part of a sequence; this kind of model is not supported."
             )
+
+    def clear(self) -> None:
+        """Forget all slots and what their cells hold, which `trim` leaves in memory."""
+        C.llama_memory_clear(self._memory, True)
 
     def copy(self, source: int, target: int, count: int) -> None:
         """Let an empty slot share the first `count` positions of another."""
