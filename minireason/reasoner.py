@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 import random
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Unpack
 from minireason.engine import devices, llama, sampler, trial
 from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
-from minireason.errors import BadSetting, DoesNotFit, EngineError, ModelFileError
+from minireason.errors import BadSetting, DoesNotFit, ModelFileError
 from minireason.events import Message, Reply, as_messages
 from minireason.generation import Generation
 from minireason.models import choose, fit, gguf, hardware, places, shape, store
@@ -125,8 +127,8 @@ class Reasoner:
         eos = model.piece(min(model.eog)).decode("utf-8", "replace")
         self._encoder = PromptEncoder(model, template, bos, eos)
         self._scheduler = Scheduler(self._context, plan.n_ctx, plan.cache_tokens)
-        self._closed = False
         self._load_s = time.perf_counter() - started
+        _loaded.add(self)
 
     @property
     def thinks(self) -> bool:
@@ -268,15 +270,19 @@ class Reasoner:
         return Session(self, system=system, read_ahead=read_ahead)
 
     def _check_open(self) -> None:
-        if self._closed:
-            raise EngineError("This model is closed; load it again.")
+        self._model.check_open()
 
     def close(self) -> None:
-        """Free the model's memory; open streams cannot go on."""
+        """Free the model's memory, after what other threads run in it; open streams cannot go on.
+
+        In a process that was forked it does nothing, and everything else raises EngineError.
+        """
         with self._scheduler.lock:
-            self._closed = True
             self._context.close()
             self._model.close()
+
+    def _forked(self) -> None:
+        self._scheduler.lock = type(self._scheduler.lock)()
 
     def __enter__(self) -> Reasoner:
         return self
@@ -288,6 +294,19 @@ class Reasoner:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+_loaded: weakref.WeakSet[Reasoner] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    """After a fork: what is loaded cannot be used here, and must say so, so nobody may wait for a lock of the parent's threads."""
+    for reasoner in list(_loaded):
+        reasoner._forked()
+
+
+if hasattr(os, "register_at_fork"):  # POSIX only; Windows has no fork
+    os.register_at_fork(after_in_child=_in_child)
 
 
 def machine(*, measured: bool = False) -> Hardware:
