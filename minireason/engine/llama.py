@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from minireason.engine import devices, mapping
+from minireason.engine import cuts, devices, mapping
 from minireason.engine.confidence import token_confidence
 from minireason.engine.handle import Handle, Owner, is_leaving, starts_threads
 from minireason.engine.library import C, clear_log, fill, init, log_tail
@@ -138,12 +138,15 @@ class Model:
 
     def tokenize(self, text: str, *, parse_special: bool) -> list[int]:
         """Token ids of a text without added bos; with `parse_special` literals of control tokens become those tokens."""
-        raw = text.encode("utf-8")
-        room = len(raw) + 8
-        ids, count = self._tokenize(raw, room, parse_special)
-        if count < 0:
-            ids, count = self._tokenize(raw, -count, parse_special)
-        return list(ids[:count])
+        whole = self.special if parse_special and len(text) > cuts.LONGEST else ()
+        ids: list[int] = []
+        for piece in cuts.pieces(text, whole):
+            raw = piece.encode("utf-8")
+            found, count = self._tokenize(raw, len(raw) + 8, parse_special)
+            if count < 0:
+                found, count = self._tokenize(raw, -count, parse_special)
+            ids += found[:count]
+        return ids
 
     def _tokenize(self, raw: bytes, room: int, parse_special: bool) -> tuple[Any, int]:
         """Ids in an array, and how many they are or, below 0, would be."""
