@@ -85,6 +85,7 @@ class Stream(Iterator[Event]):
         event = self._generation.events.popleft()
         if isinstance(event, Done):
             self.close()
+            return Done(self.reply)
         return event
 
     def _report_prefill(self) -> None:
@@ -127,7 +128,11 @@ class Stream(Iterator[Event]):
 
     @property
     def reply(self) -> Reply:
-        """The whole reply, or as much as there was when the stream was closed; raises UsageError before that."""
+        """The whole reply, or as much as there was when the stream was closed; raises UsageError before that.
+
+        Where a structured answer makes the code of its own schema fail, that is raised once, as UsageError.
+        """
+        self._generation.parse()
         if self._generation.reply is None:
             raise UsageError("This stream has not ended; iterate it to the end or close it first.")
         return self._generation.reply
