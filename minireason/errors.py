@@ -164,7 +164,8 @@ class DecodeFailed(EngineError):
 
 
 class LogitsNotFinite(EngineError):
-    """No next token can be drawn for a sequence, since the model's output is not finite; other sequences go on."""
+    """No next token can be drawn for a sequence, since the model's output is not finite; other
+    sequences go on."""
 
 
 class BackendMissing(EngineError):

@@ -135,7 +135,8 @@ class Generation:
         self.finish("length")
 
     def failed(self, error: EngineError) -> None:
-        """See `engine.sequence.Sink`: the stream raises it to its reader, after the events that are there."""
+        """See `engine.sequence.Sink`: the stream raises it to its reader, after the events that are
+        there."""
         self.error = error
 
     def _think(self, token: int) -> list[int]:
@@ -274,8 +275,9 @@ class Generation:
         return []
 
     def parse(self) -> None:
-        """Put the typed value of a structured answer into the reply, once. The caller's own code makes it, which may fail, so it
-        is called by the stream that asked, and never under the scheduler's lock. Raises UsageError."""
+        """Put the typed value of a structured answer into the reply, once. The caller's own code
+        makes it, which may fail, so it is called by the stream that asked, and never under the
+        scheduler's lock. Raises UsageError."""
         if self.reply and self.follower and self._unparsed:
             self._unparsed = False
             self.reply = replace(self.reply, parsed=self.follower.parsed())

@@ -300,7 +300,8 @@ _loaded: weakref.WeakSet[Reasoner] = weakref.WeakSet()
 
 
 def _in_child() -> None:
-    """After a fork: what is loaded cannot be used here, and must say so, so nobody may wait for a lock of the parent's threads."""
+    """After a fork: what is loaded cannot be used here, and must say so, so nobody may wait for a
+    lock of the parent's threads."""
     for reasoner in list(_loaded):
         reasoner._forked()
 

@@ -128,9 +128,11 @@ class Stream(Iterator[Event]):
 
     @property
     def reply(self) -> Reply:
-        """The whole reply, or as much as there was when the stream was closed; raises UsageError before that.
+        """The whole reply, or as much as there was when the stream was closed; raises UsageError
+        before that.
 
-        Where a structured answer makes the code of its own schema fail, that is raised once, as UsageError.
+        Where a structured answer makes the code of its own schema fail, that is raised once, as
+        UsageError.
         """
         self._generation.parse()
         if self._generation.reply is None:

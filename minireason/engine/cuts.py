@@ -1,8 +1,10 @@
-"""Where a text is cut before llama.cpp splits it into words, so that no word is long enough to crash it.
+"""Where a text is cut before llama.cpp splits it into words, so that no word is long enough to
+crash it.
 
-For 32 of its 91 kinds of vocabulary llama.cpp uses std::regex, whose recursion is as deep as a match is long: 27,000
-characters in one end 8 MB of stack, and a thread may have an eighth of that. What one match of any of these expressions can
-run over is in `_RUNS`. Text that people write has no such run of more than LONGEST, and is never cut.
+For 32 of its 91 kinds of vocabulary llama.cpp uses std::regex, whose recursion is as deep as a
+match is long: 27,000 characters in one end 8 MB of stack, and a thread may have an eighth of that.
+What one match of any of these expressions can run over is in `_RUNS`. Text that people write has no
+such run of more than LONGEST, and is never cut.
 """
 
 from __future__ import annotations
@@ -21,11 +23,13 @@ _RUNS = (
 )
 
 _BOUNDARY = re.compile(r"(?<=[^\W\d_])(?=[.,!?()。，、]|\d)|(?<=[^\s])(?= [^\W\d_])")
-"""Where every expression but those of superwords ends a word: a letter before punctuation or a digit, a space before a word."""
+"""Where every expression but those of superwords ends a word: a letter before punctuation or a
+digit, a space before a word."""
 
 
 def pieces(text: str, whole: Collection[str] = ()) -> list[str]:
-    """The text in pieces, which is the text itself where no run is too long; none of the strings in `whole` is cut."""
+    """The text in pieces, which is the text itself where no run is too long; none of the strings in
+    `whole` is cut."""
     if len(text) <= LONGEST:
         return [text]
     cuts: set[int] = set()

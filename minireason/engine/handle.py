@@ -1,8 +1,10 @@
-"""The only way to an object of the C library: it is there until `close`, and never in a process that was forked.
+"""The only way to an object of the C library: it is there until `close`, and never in a process
+that was forked.
 
-A call after `close`, a `close` in the middle of a call and the end of Python, when daemon threads still run, would all use
-what is freed. So a call holds the handle's lock and keeps what `get` gives in a local variable. Then `close` waits for the
-calls of other threads, and one that a signal handler makes inside a call frees when that call is over.
+A call after `close`, a `close` in the middle of a call and the end of Python, when daemon threads
+still run, would all use what is freed. So a call holds the handle's lock and keeps what `get` gives
+in a local variable. Then `close` waits for the calls of other threads, and one that a signal
+handler makes inside a call frees when that call is over.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from minireason.errors import EngineError
 
 _CLOSED = "This model is closed; load it again."
 _FORKED = (
-    "This model was loaded before this process was forked, and works in the parent only; load it again here, "
-    "or start processes with the method spawn."
+    "This model was loaded before this process was forked, and works in the parent only; "
+    "load it again here, or start processes with the method spawn."
 )
 
 
@@ -32,11 +34,13 @@ class _Process:
     has_threads = False
     """Whether llama.cpp has started threads of its own here."""
     lost_threads = False
-    """Whether it had started some before this process was forked; it would wait for them for ever."""
+    """Whether it had started some before this process was forked; it would wait for them for
+    ever."""
 
 
 class Owner:
-    """A C pointer. The object is freed when nobody holds this any more, and before what it `needs`."""
+    """A C pointer. The object is freed when nobody holds this any more, and before what it
+    `needs`."""
 
     __slots__ = ("__weakref__", "pointer")
 
@@ -52,7 +56,8 @@ def _free(free: Callable[[Any], None], pointer: Any, _needs: Owner | None, forks
 
 
 class Handle:
-    """A C object that `make` makes and `free` frees; it `needs` another to live as long, as a context needs its model.
+    """A C object that `make` makes and `free` frees; it `needs` another to live as long, as a
+    context needs its model.
 
     Closed from the beginning if `make` gives NULL.
     """
@@ -84,7 +89,8 @@ class Handle:
         return owner
 
     def close(self) -> None:
-        """Free the object, after the calls of other threads that run; every later call raises EngineError."""
+        """Free the object, after the calls of other threads that run; every later call raises
+        EngineError."""
         with self.lock:
             self._owner = None
 
@@ -101,7 +107,8 @@ class Handle:
 
 _numbers = itertools.count()
 _handles: dict[int, weakref.ref[Handle]] = {}
-"""All handles, oldest first; a dict, since a list of its values is made in one go while other threads add to it."""
+"""All handles, oldest first; a dict, since a list of its values is made in one go while other
+threads add to it."""
 
 
 def _alive() -> list[Handle]:
@@ -111,11 +118,13 @@ def _alive() -> list[Handle]:
 
 
 def starts_threads() -> None:
-    """To be called before llama.cpp computes on more than one thread; raises EngineError where that would hang."""
+    """To be called before llama.cpp computes on more than one thread; raises EngineError where that
+    would hang."""
     if _Process.lost_threads:
         raise EngineError(
-            "This process was forked from one that ran a model on several threads, for which llama.cpp would wait here "
-            "for ever; start processes with the method spawn, or load with n_threads=1."
+            "This process was forked from one that ran a model on several threads, for which "
+            "llama.cpp would wait here for ever; start processes with the method spawn, or load "
+            "with n_threads=1."
         )
     _Process.has_threads = True
 
@@ -126,7 +135,8 @@ def is_leaving() -> bool:
 
 
 def _leave() -> None:
-    """At the end of Python: wait for what daemon threads run in the library, and let them begin nothing more."""
+    """At the end of Python: wait for what daemon threads run in the library, and let them begin
+    nothing more."""
     _Process.leaving = True
     for handle in _alive():
         handle.close()

@@ -106,7 +106,8 @@ class Model:
         self._handle.get()
 
     def close(self) -> None:
-        """Free the weights, after calls in other threads and once no context needs them any more."""
+        """Free the weights, after calls in other threads and once no context needs them any
+        more."""
         self._handle.close()
 
     @functools.cached_property
@@ -325,7 +326,8 @@ class Context:
         return self._handle.get()
 
     def close(self) -> None:
-        """Free the cache, after a call in another thread; every later call raises EngineError, but `trim` does nothing."""
+        """Free the cache, after a call in another thread; every later call raises EngineError, but
+        `trim` does nothing."""
         while self._handle.is_open:  # what waited for `grow` finds another one
             self._handle.close()
 
@@ -373,7 +375,8 @@ class Context:
             return token_confidence(self._logits(owner, row))
 
     def _logits(self, owner: Owner, row: int) -> Logits:
-        """The logits of a row, all of them finite, in the memory of `owner`; raises LogitsNotFinite."""
+        """The logits of a row, all of them finite, in the memory of `owner`; raises
+        LogitsNotFinite."""
         pointer = C.llama_get_logits_ith(owner.pointer, row)
         logits = np.ctypeslib.as_array(pointer, (self._model.n_vocab,))
         if not np.isfinite(logits).all():  # 0.024 ms for 152k tokens

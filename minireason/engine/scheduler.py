@@ -176,7 +176,8 @@ class Scheduler:
             self._isolate(*broken[0])
 
     def _isolate(self, sequence: Sequence, error: LogitsNotFinite) -> None:
-        """A sequence without finite logits has failed if it was alone; else all are read again, each alone: see `quarantine`."""
+        """A sequence without finite logits has failed if it was alone; else all are read again,
+        each alone: see `quarantine`."""
         others = [slot for slot in self._slots if slot.owner is not sequence]
         if self._quarantine.holds(sequence) or not any(slot.cached for slot in others):
             self._quarantine.release(sequence)

@@ -286,9 +286,11 @@ class Follower:
         return not self._matcher.is_error() and self._matcher.is_accepting()
 
     def parsed(self) -> Any:
-        """The typed value of a whole answer; None if it fails what no grammar can say, such as a check of a pydantic model's own.
+        """The typed value of a whole answer; None if it fails what no grammar can say, such as a
+        check of a pydantic model's own.
 
-        Runs the caller's own code, so not under a lock; raises UsageError if that fails with anything but ValueError.
+        Runs the caller's own code, so not under a lock; raises UsageError if that fails with
+        anything but ValueError.
         """
         try:
             return self._parse(self.text)
@@ -296,6 +298,7 @@ class Follower:
             return None
         except Exception as error:  # the caller's own code may raise anything
             raise UsageError(
-                f"The schema's own code failed on the answer ({_summary(error)}); a check that an answer does not pass "
-                "has to raise ValueError. The answer itself is in the stream's reply."
+                f"The schema's own code failed on the answer ({_summary(error)}); "
+                "a check that an answer does not pass has to raise ValueError. The answer itself "
+                "is in the stream's reply."
             ) from error

@@ -21,7 +21,8 @@ class FakeBackend:
         self.fail_sample: BaseException | None = None
         self.most = 1_000_000
         self.damaged: set[int] = set()
-        """Tokens whose cells make the logits of all sequences not finite, until the cache is cleared."""
+        """Tokens whose cells make the logits of all sequences not finite, until the cache is
+        cleared."""
         self.poisoned = False
 
     def used(self) -> int:

@@ -26,7 +26,7 @@ def test_every_run_is_bounded_and_nothing_is_lost(runs: list[tuple[str, int]]) -
 
 
 def test_ordinary_text_is_not_cut() -> None:
-    line = "A line of prose, with digits (3.14), dots ... and     spaces; then https://example.org/a/b?c=d"
+    line = "Prose with digits (3.14), dots ... and     spaces; then https://example.org/a/b?c=d"
     text = f"{line}\n\n" * 500 + "=" * 200 + "\n" * 50
     assert pieces(text) == [text]
 

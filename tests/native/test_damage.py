@@ -1,4 +1,5 @@
-"""Damaged weights, whose logits are not finite: the stream that meets them ends, and nothing else."""
+"""Damaged weights, whose logits are not finite: the stream that meets them ends, and nothing
+else."""
 
 from __future__ import annotations
 

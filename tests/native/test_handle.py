@@ -1,4 +1,5 @@
-"""The end of a model, of Python and of a process: nothing uses what was freed, and nothing hangs."""
+"""The end of a model, of Python and of a process: nothing uses what was freed, and nothing
+hangs."""
 
 from __future__ import annotations
 
@@ -123,7 +124,8 @@ def test_using_a_reasoner_after_close() -> None:
 
 
 def end_of(acts: list[Callable[[], object]], close: Callable[[], None]) -> list[BaseException]:
-    """What ends each of some acts, done again and again in threads of their own, when it closes in the midst of them."""
+    """What ends each of some acts, done again and again in threads of their own, when it closes in
+    the midst of them."""
     begun = [threading.Event() for _ in acts]
     errors: list[BaseException] = []
 

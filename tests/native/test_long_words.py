@@ -1,4 +1,5 @@
-"""Runs of characters that make llama.cpp's std::regex overflow the stack, in vocabularies that fall back on it."""
+"""Runs of characters that make llama.cpp's std::regex overflow the stack, in vocabularies that fall
+back on it."""
 
 from __future__ import annotations
 
@@ -12,15 +13,19 @@ import pytest
 from minireason.engine import cuts
 from minireason.engine.llama import Model
 
-# Of the 32 kinds of vocabulary (tokenizer.ggml.pre) that crashed on one of RUNS with llama.cpp 0.3.36 those that differ.
-FALLING_BACK = """afmoe bailingmoe bloom cohere2moe deepseek-coder deepseek-llm deepseek-v3 default exaone-moe falcon
-gpt-4o granite-embed-multi-97m jais-2 minicpm5 seed-coder spark2_5 superbpe tekken tiny_aya ufakzeka viking
-youtu""".split()
+# Of the 32 kinds of vocabulary (tokenizer.ggml.pre) that crashed on one of RUNS with llama.cpp
+# 0.3.36 those that differ.
+FALLING_BACK = """
+afmoe bailingmoe bloom cohere2moe deepseek-coder deepseek-llm deepseek-v3 default exaone-moe
+falcon gpt-4o granite-embed-multi-97m jais-2 minicpm5 seed-coder spark2_5 superbpe tekken
+tiny_aya ufakzeka viking youtu
+""".split()
 RUNS = ["a", "A", "aB", " ", "\n", "!", "1", "a1", "漢", "/\n", " \u3000", "word ", "é\u0301"]
 
 
 def with_kind(source: Path, path: Path, kind: str) -> Path:
-    """A copy of a model file that names another kind of vocabulary, as long as it was; of its weights there are only holes."""
+    """A copy of a model file that names another kind of vocabulary, as long as it was; of its
+    weights there are only holes."""
     content = source.read_bytes()[: 4 * 2**20]
     size = {}
     for key in (b"tokenizer.ggml.pre", b"tokenizer.chat_template"):
