@@ -16,6 +16,7 @@
     ├── EngineError           something went wrong while generating
     │   ├── ContextFull
     │   ├── DecodeFailed
+    │   ├── LogitsNotFinite
     │   └── BackendMissing
     └── SessionError
 
@@ -196,6 +197,11 @@ class DecodeFailed(EngineError):
             f"llama.cpp could not decode (status {status}){': ' + log if log else ''}. Loading the model again may help."
         )
         self.status, self.log = status, log
+
+
+class LogitsNotFinite(EngineError):
+    """No next token can be drawn for a sequence, since the model's output is not finite; other
+    sequences go on."""
 
 
 class BackendMissing(EngineError):

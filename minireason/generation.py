@@ -6,10 +6,12 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from minireason import answers
 from minireason.engine import sequence as engine
+from minireason.errors import EngineError
 from minireason.events import (
     AnswerDelta,
     Done,
@@ -55,6 +57,7 @@ class Generation:
         self.follower: Follower | None = None
         self.events: deque[Event] = deque()
         self.reply: Reply | None = None
+        self.error: EngineError | None = None
         self.cancelled = False
         self.sequence: engine.Sequence | None = None
         self.rewind: Callable[[int], None] = lambda _tokens: None
@@ -68,7 +71,7 @@ class Generation:
         self._machine, self._budget = machine, budget
         self._thinks = prompt.start is not State.ANSWER
         self._landed: ThinkingEnd | None = None
-        self._reopened = False
+        self._reopened = self._unparsed = False
         self._banned: int | None = None
         self._kept: dict[int, int] = {}
         self._stops = StopStrings(settings.stop)
@@ -130,6 +133,11 @@ class Generation:
     def out_of_room(self) -> None:
         """See `engine.sequence.Sink`."""
         self.finish("length")
+
+    def failed(self, error: EngineError) -> None:
+        """See `engine.sequence.Sink`: the stream raises it to its reader, after the events that are
+        there."""
+        self.error = error
 
     def _think(self, token: int) -> list[int]:
         """A token sampled while thinking: it goes in, or the thought ends before it."""
@@ -262,8 +270,17 @@ class Generation:
             if rest := self._stops.flush():
                 self._show(Label.ANSWER, rest)
             self.reply = self._make_reply(reason)
+            self._unparsed = reason == "stop"
             self.events.append(Done(self.reply))
         return []
+
+    def parse(self) -> None:
+        """Put the typed value of a structured answer into the reply, once. The caller's own code
+        makes it, which may fail, so it is called by the stream that asked, and never under the
+        scheduler's lock. Raises UsageError."""
+        if self.reply and self.follower and self._unparsed:
+            self._unparsed = False
+            self.reply = replace(self.reply, parsed=self.follower.parsed())
 
     def _feed(self, token: int) -> None:
         self._times["last"] = time.perf_counter()
@@ -304,7 +321,6 @@ class Generation:
                 forced_tokens=self._forced_tokens,
             ),
             timings=self._timings(),
-            parsed=self.follower.parsed() if self.follower and reason == "stop" else None,
         )
 
     def _thinking_end(self) -> ThinkingEnd | None:

@@ -80,6 +80,9 @@ class Prefill:
     def out_of_room(self) -> None:
         """See `engine.sequence.Sink`."""
 
+    def failed(self, _error: EngineError) -> None:
+        """See `engine.sequence.Sink`."""
+
 
 class ReadAhead:
     """One thread at a time that reads the beginning of the next prompt into a model's cache; see `Reasoner.prefill`."""

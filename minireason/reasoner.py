@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,7 +23,6 @@ from minireason.engine.scheduler import Scheduler
 from minireason.errors import (
     BadSetting,
     DoesNotFit,
-    EngineError,
     ModelFileError,
     UsageError,
     shown,
@@ -188,14 +188,14 @@ class Reasoner:
         eos = model.piece(min(model.eog)).decode("utf-8", "replace")
         self._encoder = PromptEncoder(model, template, bos, eos, thinks=catalog.thinks(name))
         self._scheduler = Scheduler(self._context, plan.n_ctx, plan.cache_tokens)
-        self._closed = False
         self._load_s = time.perf_counter() - started
         _log.info("%s is loaded, in %.2f s", name, self._load_s)
+        _loaded.add(self)
 
     def __repr__(self) -> str:
         kind = "thinks" if self.thinks else "does not think"
         threads = f"{self.plan.n_threads} thread{'s' if self.plan.n_threads > 1 else ''}"
-        state = ", closed" if self._closed else ""
+        state = "" if self._model.is_open else ", closed"
         context = f"{self.plan.n_ctx:,} tokens of context"
         return f"<Reasoner {self.name}: {kind}, {context}, {threads}{state}>"
 
@@ -354,15 +354,19 @@ class Reasoner:
         return Session(self, system=system, read_ahead=read_ahead, **changes)
 
     def _check_open(self) -> None:
-        if self._closed:
-            raise EngineError("This model is closed; load it again.")
+        self._model.check_open()
 
     def close(self) -> None:
-        """Free the model's memory; open streams cannot go on."""
+        """Free the model's memory, after what other threads run in it; open streams cannot go on.
+
+        In a process that was forked it does nothing, and everything else raises EngineError.
+        """
         with self._scheduler.lock:
-            self._closed = True
             self._context.close()
             self._model.close()
+
+    def _forked(self) -> None:
+        self._scheduler.lock = type(self._scheduler.lock)()
 
     def __enter__(self) -> Reasoner:
         return self
@@ -374,6 +378,20 @@ class Reasoner:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+_loaded: weakref.WeakSet[Reasoner] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    """After a fork: what is loaded cannot be used here, and must say so, so nobody may wait for a
+    lock of the parent's threads."""
+    for reasoner in list(_loaded):
+        reasoner._forked()
+
+
+if hasattr(os, "register_at_fork"):  # POSIX only; Windows has no fork
+    os.register_at_fork(after_in_child=_in_child)
 
 
 def machine(*, measured: bool = False) -> Hardware:

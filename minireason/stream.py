@@ -64,6 +64,10 @@ class Stream(Iterator[Event]):
         return [self._pop() for _ in range(len(self._generation.events))]
 
     def _advance(self) -> None:
+        if self._generation.error:
+            self.close()
+            self._generation.events.clear()  # the error is the end
+            raise self._generation.error
         if self._generation.cancelled:
             self.close()
         elif self._scheduler.step():
@@ -81,6 +85,7 @@ class Stream(Iterator[Event]):
         event = self._generation.events.popleft()
         if isinstance(event, Done):
             self.close()
+            return Done(self.reply)
         return event
 
     def _report_prefill(self) -> None:
@@ -123,7 +128,13 @@ class Stream(Iterator[Event]):
 
     @property
     def reply(self) -> Reply:
-        """The whole reply, or as much as there was when the stream was closed; raises UsageError before that."""
+        """The whole reply, or as much as there was when the stream was closed; raises UsageError
+        before that.
+
+        Where a structured answer makes the code of its own schema fail, that is raised once, as
+        UsageError.
+        """
+        self._generation.parse()
         if self._generation.reply is None:
             raise UsageError("This stream has not ended; iterate it to the end or close it first.")
         return self._generation.reply

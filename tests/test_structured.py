@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import threading
 import weakref
 from dataclasses import dataclass
 from enum import Enum
@@ -12,10 +13,10 @@ from typing import Annotated, Any
 
 import jsonschema
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 import minireason
-from minireason import BadSetting, Reasoner, Reply, Stream
+from minireason import BadSetting, Reasoner, Reply, Stream, UsageError
 from minireason.reasoning.think import Tags
 from tests.scripted import Scripted
 
@@ -314,3 +315,71 @@ def test_structured_answers_vote(tiny: Reasoner) -> None:
     assert solution.parsed == solution.answer
     assert sum(len(candidate.chains) for candidate in solution.candidates) == 4
     assert {chain.parsed for chain in solution.chains} <= {"odd", "even"}
+
+
+class Failing(BaseModel):
+    answer: int
+
+    @model_validator(mode="after")
+    def check(self) -> Failing:
+        raise KeyError("no such answer")
+
+
+def test_an_error_of_ones_own_code_is_ones_own(tiny: Reasoner) -> None:
+    alone = tiny.ask(QUESTION, temperature=0).answer
+    with (
+        tiny.stream(QUESTION, temperature=0) as free,
+        tiny.stream(QUESTION, schema=Failing, effort="none") as held,
+    ):
+        list(free)  # which reads the other one to its end too
+        assert free.reply.answer == alone
+        with pytest.raises(UsageError, match="KeyError: 'no such answer'") as raised:
+            list(held)
+        assert isinstance(raised.value.__cause__, KeyError)
+        assert held.reply.parsed is None
+        assert json.loads(held.reply.answer)
+        assert held.reply.finish_reason == "stop"
+    with pytest.raises(UsageError, match="no such answer"):
+        tiny.solve(QUESTION, schema=Failing, samples=2, effort="none")
+    assert tiny.ask(QUESTION, temperature=0).answer == alone
+
+
+def test_ones_own_code_runs_outside_the_lock(tiny: Reasoner) -> None:
+    class Asking(BaseModel):
+        answer: int
+
+        @model_validator(mode="after")
+        def check(self) -> Asking:
+            thread = threading.Thread(target=tiny.ask, args=("x",), kwargs={"max_tokens": 2})
+            thread.start()
+            thread.join(20)
+            if thread.is_alive():
+                raise KeyError("nobody else could use the model")
+            return self
+
+    assert isinstance(tiny.ask(QUESTION, schema=Asking, effort="none").parsed, Asking)
+
+
+def test_an_error_of_a_callback_is_of_its_own_stream(anything: Reasoner) -> None:
+    def fail(_read: int, _tokens: int) -> None:
+        raise KeyError("in the callback")
+
+    text = "Words to read. " * 200
+    other = anything.stream("x", thinking_budget=4, max_tokens=30)
+    with (
+        anything.stream(text, on_prefill=fail) as stream,
+        pytest.raises(KeyError, match="in the callback"),
+    ):
+        list(stream)
+    list(other)
+    assert other.reply.usage.answer_tokens
+
+
+def test_a_type_whose_code_fails_is_refused(tiny: Reasoner) -> None:
+    class Broken:
+        @classmethod
+        def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> object:
+            raise KeyError("while it was made")
+
+    with pytest.raises(BadSetting, match="KeyError: 'while it was made'"):
+        tiny.stream(QUESTION, schema=Broken)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
-import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,11 +12,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from minireason.engine import devices, mapping
+from minireason.engine import cuts, devices, mapping
 from minireason.engine.confidence import token_confidence
+from minireason.engine.handle import Handle, Owner, is_leaving, starts_threads
 from minireason.engine.library import C, clear_log, fill, init, log_tail
 from minireason.engine.sampler import likeliest
-from minireason.errors import DecodeFailed, EngineError, ModelFileError
+from minireason.errors import DecodeFailed, EngineError, LogitsNotFinite, ModelFileError
 from minireason.settings import KvType
 
 Logits: TypeAlias = npt.NDArray[np.float32]
@@ -65,7 +65,7 @@ class Model:
                 BaseException
             ) as raised:  # ctypes would print and drop it; it is raised again below
                 interrupted.append(raised)
-            return not interrupted
+            return not interrupted and not is_leaving()
 
         callback = C.llama_progress_callback(progress)
         clear_log()
@@ -76,107 +76,132 @@ class Model:
             vocab_only=vocab_only,
             progress_callback=callback,
         )
-        self._handle = C.llama_model_load_from_file(os.fsencode(path), params)
+        self._handle = Handle(
+            lambda: C.llama_model_load_from_file(os.fsencode(path), params), C.llama_model_free
+        )
         if interrupted:
             raise interrupted[0]
-        if not self._handle:
+        if is_leaving():
+            self.check_open()
+        if not self._handle.is_open:
             raise ModelFileError(
                 path, f"llama.cpp could not load it ({log_tail() or 'no reason given'})"
             )
-        self._free = weakref.finalize(self, C.llama_model_free, self._handle)
-        self._vocab = C.llama_model_get_vocab(self._handle)
         self._pieces: dict[int, bytes] = {}
-        problem = self._unsupported()
-        if problem:
+        owner = self.owner
+        vocab = C.llama_model_get_vocab(owner.pointer)
+        self.n_vocab = int(C.llama_vocab_n_tokens(vocab))
+        self.bos = int(C.llama_vocab_bos(vocab)) if C.llama_vocab_get_add_bos(vocab) else None
+        """The id that starts a text, if this vocabulary wants one."""
+        if problem := _unsupported(owner.pointer):
             self.close()
             raise ModelFileError(path, problem)
 
-    def _unsupported(self) -> str | None:
-        if (
-            C.llama_model_has_encoder(self._handle)
-            or not C.llama_model_has_decoder(self._handle)
-            or C.llama_model_is_diffusion(self._handle)
-        ):
-            return "it is an encoder or diffusion model, and minireason runs decoders only"
-        if (
-            C.llama_model_is_recurrent(self._handle)
-            or C.llama_model_is_hybrid(self._handle)
-            or C.llama_model_n_swa(self._handle)
-        ):
-            return "models with recurrent or sliding-window layers are not supported"
-        return (
-            None
-            if C.llama_vocab_type(self._vocab) == _BPE
-            else "only byte-level BPE vocabularies are supported"
-        )
+    @property
+    def owner(self) -> Owner:
+        """What contexts need; raises EngineError after close()."""
+        return self._handle.get()
 
     @property
-    def handle(self) -> Any:
-        """The C pointer; raises EngineError after close()."""
-        if not self._handle:
-            raise EngineError("This model is closed; load it again.")
-        return self._handle
+    def is_open(self) -> bool:
+        """Whether it has not been closed."""
+        return self._handle.is_open
+
+    def check_open(self) -> None:
+        """Raise EngineError after close(), and in a process that was forked."""
+        self._handle.get()
 
     def close(self) -> None:
-        """Free the weights; contexts must be closed before."""
-        self._free()
-        self._handle = None
-
-    @functools.cached_property
-    def n_vocab(self) -> int:
-        return int(C.llama_vocab_n_tokens(self._vocab))
-
-    @property
-    def bos(self) -> int | None:
-        """The id that starts a text, if this vocabulary wants one."""
-        return (
-            int(C.llama_vocab_bos(self._vocab)) if C.llama_vocab_get_add_bos(self._vocab) else None
-        )
+        """Free the weights, after calls in other threads and once no context needs them any
+        more."""
+        self._handle.close()
 
     @functools.cached_property
     def special(self) -> dict[str, int]:
         """Literal text -> id of every control, user-defined and unknown token."""
-        vocab = self._vocab
-        ids = (
-            token
-            for token in range(self.n_vocab)
-            if C.llama_vocab_get_attr(vocab, token) & _SPECIAL
-        )
+        with self._handle.lock:
+            owner = self._handle.get()
+            vocab = C.llama_model_get_vocab(owner.pointer)
+            ids = [
+                token
+                for token in range(self.n_vocab)
+                if C.llama_vocab_get_attr(vocab, token) & _SPECIAL
+            ]
+            texts = [C.llama_vocab_get_text(vocab, token) for token in ids]
         return {
-            C.llama_vocab_get_text(vocab, token).decode("utf-8", "replace"): token for token in ids
+            text.decode("utf-8", "replace"): token for text, token in zip(texts, ids, strict=True)
         }
 
     @functools.cached_property
     def eog(self) -> frozenset[int]:
         """Ids that end a generation."""
-        ends = {
-            token for token in self.special.values() if C.llama_vocab_is_eog(self._vocab, token)
-        }
-        return frozenset(ends | {int(C.llama_vocab_eos(self._vocab))})
+        special = self.special.values()
+        with self._handle.lock:
+            owner = self._handle.get()
+            vocab = C.llama_model_get_vocab(owner.pointer)
+            ends = {token for token in special if C.llama_vocab_is_eog(vocab, token)}
+            ends.add(int(C.llama_vocab_eos(vocab)))
+        return frozenset(ends)
 
     def tokenize(self, text: str, *, parse_special: bool) -> list[int]:
         """Token ids of a text without added bos; with `parse_special` literals of control tokens become those tokens."""
-        raw = text.encode("utf-8")
-        room = len(raw) + 8
+        whole = self.special if parse_special and len(text) > cuts.LONGEST else ()
+        ids: list[int] = []
+        for piece in cuts.pieces(text, whole):
+            raw = piece.encode("utf-8")
+            found, count = self._tokenize(raw, len(raw) + 8, parse_special)
+            if count < 0:
+                found, count = self._tokenize(raw, -count, parse_special)
+            ids += found[:count]
+        return ids
+
+    def _tokenize(self, raw: bytes, room: int, parse_special: bool) -> tuple[Any, int]:
+        """Ids in an array, and how many they are or, below 0, would be."""
         ids = (C.llama_token * room)()
-        count = C.llama_tokenize(self._vocab, raw, len(raw), ids, room, False, parse_special)
-        if count < 0:
-            room = -count
-            ids = (C.llama_token * room)()
-            count = C.llama_tokenize(self._vocab, raw, len(raw), ids, room, False, parse_special)
-        return list(ids[:count])
+        with self._handle.lock:
+            owner = self._handle.get()
+            vocab = C.llama_model_get_vocab(owner.pointer)
+            count = C.llama_tokenize(vocab, raw, len(raw), ids, room, False, parse_special)
+        return ids, int(count)
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for, special tokens as their literal."""
         known = self._pieces.get(token)
         if known is None:
-            buffer = ctypes.create_string_buffer(32)
-            size = C.llama_token_to_piece(self._vocab, token, buffer, 32, 0, True)
+            buffer, size = self._piece(token, 32)
             if size < 0:  # minus the size that it needs
-                buffer = ctypes.create_string_buffer(-size)
-                size = C.llama_token_to_piece(self._vocab, token, buffer, -size, 0, True)
+                buffer, size = self._piece(token, -size)
             known = self._pieces[token] = buffer.raw[: max(0, size)]
         return known
+
+    def _piece(self, token: int, room: int) -> tuple[Any, int]:
+        buffer = ctypes.create_string_buffer(room)
+        with self._handle.lock:
+            owner = self._handle.get()
+            vocab = C.llama_model_get_vocab(owner.pointer)
+            size = C.llama_token_to_piece(vocab, token, buffer, room, 0, True)
+        return buffer, int(size)
+
+
+def _unsupported(model: Any) -> str | None:
+    """Why minireason does not run a model, if it does not."""
+    if (
+        C.llama_model_has_encoder(model)
+        or not C.llama_model_has_decoder(model)
+        or C.llama_model_is_diffusion(model)
+    ):
+        return "it is an encoder or diffusion model, and minireason runs decoders only"
+    if (
+        C.llama_model_is_recurrent(model)
+        or C.llama_model_is_hybrid(model)
+        or C.llama_model_n_swa(model)
+    ):
+        return "models with recurrent or sliding-window layers are not supported"
+    return (
+        None
+        if C.llama_vocab_type(C.llama_model_get_vocab(model)) == _BPE
+        else "only byte-level BPE vocabularies are supported"
+    )
 
 
 class SamplerChain:
@@ -192,22 +217,31 @@ class SamplerChain:
     ) -> None:
         self.mask = mask
         self.looks_at = _looks_at(links[0])
-        self._handle = C.llama_sampler_chain_init(
-            fill(C.llama_sampler_chain_default_params(), no_perf=True)
-        )
-        self._free = weakref.finalize(self, C.llama_sampler_free, self._handle)
-        for name, *arguments in links:
-            C.llama_sampler_chain_add(
-                self._handle, getattr(C, f"llama_sampler_init_{name}")(*arguments)
-            )
+        params = fill(C.llama_sampler_chain_default_params(), no_perf=True)
+        self._handle = Handle(lambda: C.llama_sampler_chain_init(params), C.llama_sampler_free)
+        with self._handle.lock:
+            owner = self._handle.get()
+            for name, *arguments in links:
+                link = getattr(C, f"llama_sampler_init_{name}")(*arguments)
+                C.llama_sampler_chain_add(owner.pointer, link)
 
     @property
-    def handle(self) -> Any:
-        return self._handle
+    def owner(self) -> Owner:
+        """The C object; raises EngineError after close()."""
+        return self._handle.get()
+
+    def draw(self, candidates: Any) -> int:
+        """One token out of a llama_token_data_array; raises EngineError after close()."""
+        with self._handle.lock:
+            owner = self._handle.get()
+            C.llama_sampler_apply(owner.pointer, ctypes.byref(candidates))
+            token = int(candidates.data[candidates.selected].id)
+            C.llama_sampler_accept(owner.pointer, token)
+        return token
 
     def close(self) -> None:
-        self._free()
-        self._handle = None
+        """Free the samplers."""
+        self._handle.close()
 
 
 def _looks_at(first: tuple[Any, ...]) -> int:
@@ -242,8 +276,9 @@ class Context:
         self._model, self._n_threads, self._kv_type = model, n_threads, kv_type
         self._flash = flash_attention or kv_type != "f16"  # quantized values need it
         self.wide_tokens = _FLASH_WIDE_TOKENS if self._flash else 0
-        self._ctx: Any = None
-        self._open(n_ctx)
+        if n_threads > 1:
+            starts_threads()
+        self._handle = self._open(n_ctx)
         self._token, self._pos = (C.llama_token * n_batch)(), (C.llama_pos * n_batch)()
         self._seq, self._output = (C.llama_seq_id * n_batch)(), (ctypes.c_int8 * n_batch)()
         self._n_seq = (ctypes.c_int32 * n_batch)(*[1] * n_batch)
@@ -262,8 +297,9 @@ class Context:
             logits=ctypes.cast(self._output, ctypes.POINTER(ctypes.c_int8)),
         )
 
-    def _open(self, n_ctx: int) -> None:
+    def _open(self, n_ctx: int) -> Handle:
         clear_log()
+        model = self._model.owner
         kv_type = getattr(C, f"GGML_TYPE_{self._kv_type.upper()}")
         params = fill(
             C.llama_context_default_params(),
@@ -282,18 +318,24 @@ class Context:
             kv_unified=True,
             no_perf=True,
         )
-        self._ctx = C.llama_init_from_model(self._model.handle, params)
-        if not self._ctx:
+        handle = Handle(lambda: C.llama_init_from_model(model.pointer, params), C.llama_free, model)
+        if not handle.is_open:
             raise EngineError(
                 f"llama.cpp could not make a context of {n_ctx} tokens ({log_tail() or 'not enough memory?'}); ask for a smaller one."
             )
-        self._free = weakref.finalize(self, C.llama_free, self._ctx)
-        self._memory = C.llama_get_memory(self._ctx)
-        self.n_ctx = int(C.llama_n_ctx(self._ctx))
+        self.n_ctx = int(C.llama_n_ctx(handle.get().pointer))
+        return handle
+
+    @property
+    def owner(self) -> Owner:
+        """The C object; raises EngineError after close()."""
+        return self._handle.get()
 
     def close(self) -> None:
-        self._free()
-        self._ctx = None
+        """Free the cache, after a call in another thread; every later call raises EngineError, but
+        `trim` does nothing."""
+        while self._handle.is_open:  # what waited for `grow` finds another one
+            self._handle.close()
 
     def decode(
         self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
@@ -306,64 +348,101 @@ class Context:
             or not all(0 <= slot < self.n_seq_max for slot in slots)
         ):
             raise ValueError("a batch that would abort inside llama.cpp")
-        if not self._ctx:
-            raise EngineError("This model is closed; load it again.")
         self._token[:count], self._pos[:count], self._seq[:count] = tokens, positions, slots
         self._output[:count] = [int(output) for output in outputs]
         self._batch.n_tokens = count
-        status = C.llama_decode(self._ctx, self._batch)
+        with self._handle.lock:
+            owner = self._handle.get()
+            status = C.llama_decode(owner.pointer, self._batch)
         if status not in (0, 1):
             raise DecodeFailed(status, log_tail())
         return bool(status == 0)
 
     def sample(self, sampler: SamplerChain, row: int) -> int:
         """One token from the logits of a row of the last batch that had `outputs` set."""
-        logits = self._logits(row)
-        change = sampler.mask() if sampler.mask else None
-        if change:
-            change(logits)
-        ids = likeliest(logits, sampler.looks_at)
-        rows = np.zeros(len(ids), _TOKEN_DATA)
-        rows["id"], rows["logit"] = ids, logits[ids]
+        with self._handle.lock:
+            owner = self._handle.get()
+            logits = self._logits(owner, row)
+            change = sampler.mask() if sampler.mask else None
+            if change:
+                change(logits)
+            ids = likeliest(logits, sampler.looks_at)
+            rows = np.zeros(len(ids), _TOKEN_DATA)
+            rows["id"], rows["logit"] = ids, logits[ids]
         candidates = C.llama_token_data_array(
             rows.ctypes.data_as(C.llama_token_data_p), len(ids), -1, False
         )
-        C.llama_sampler_apply(sampler.handle, ctypes.byref(candidates))
-        token = int(candidates.data[candidates.selected].id)
-        C.llama_sampler_accept(sampler.handle, token)
-        return token
+        return sampler.draw(candidates)
 
     def confidence(self, row: int) -> float:
         """How sure the model is of the token after a row of the last batch that had `outputs` set; see `engine.confidence`."""
-        return token_confidence(self._logits(row))
+        with self._handle.lock:
+            owner = self._handle.get()
+            return token_confidence(self._logits(owner, row))
 
-    def _logits(self, row: int) -> Logits:
-        return np.ctypeslib.as_array(C.llama_get_logits_ith(self._ctx, row), (self._model.n_vocab,))
+    def _logits(self, owner: Owner, row: int) -> Logits:
+        """The logits of a row, all of them finite, in the memory of `owner`; raises
+        LogitsNotFinite."""
+        pointer = C.llama_get_logits_ith(owner.pointer, row)
+        logits = np.ctypeslib.as_array(pointer, (self._model.n_vocab,))
+        if not np.isfinite(logits).all():  # 0.024 ms for 152k tokens
+            raise LogitsNotFinite(
+                "The model gives numbers that are not finite, so no token can be drawn from them; "
+                "its file is damaged: download it again."
+            )
+        return logits
 
     def trim(self, slot: int, keep: int) -> None:
         """Forget a slot's positions from `keep` on."""
-        if self._ctx and not C.llama_memory_seq_rm(self._memory, slot, keep, -1):
+        with self._handle.lock:
+            if not self._handle.is_open:
+                return  # a stream may be closed after its model
+            owner = self._handle.get()
+            memory = C.llama_get_memory(owner.pointer)
+            done = C.llama_memory_seq_rm(memory, slot, keep, -1)
+        if not done:
             raise EngineError(
                 "llama.cpp could not forget part of a sequence; this kind of model is not supported."
             )
 
+    def clear(self) -> None:
+        """Forget all slots and what their cells hold, which `trim` leaves in memory."""
+        with self._handle.lock:
+            owner = self._handle.get()
+            C.llama_memory_clear(C.llama_get_memory(owner.pointer), True)
+
     def copy(self, source: int, target: int, count: int) -> None:
         """Let an empty slot share the first `count` positions of another."""
-        C.llama_memory_seq_cp(self._memory, source, target, 0, count)
+        with self._handle.lock:
+            owner = self._handle.get()
+            memory = C.llama_get_memory(owner.pointer)
+            C.llama_memory_seq_cp(memory, source, target, 0, count)
 
     def grow(self, n_ctx: int) -> bool:
         """Move everything into a cache of `n_ctx` tokens; False if there is no memory for it (nothing changed). Raises EngineError."""
-        size, before = C.llama_state_get_size(self._ctx), self.n_ctx
-        state = (ctypes.c_uint8 * size)()
-        written = C.llama_state_get_data(self._ctx, state, size)
-        self.close()  # before the new one is made, so that there are never two
-        try:
-            self._open(n_ctx)
-        except EngineError:
-            self._open(before)
-        if C.llama_state_set_data(self._ctx, state, written) != written:
+        with self._handle.lock:
+            before = self.n_ctx
+            state, written = self._saved_state()
+            self.close()  # before the new one is made, so that there are never two
+            try:
+                self._handle = self._open(n_ctx)
+            except EngineError:
+                self._handle = self._open(before)
+            restored = self._restore(state, written)
+        if not restored:
             self.close()
             raise EngineError(
                 f"llama.cpp could not move its state into a context of {n_ctx} tokens; load the model again."
             )
         return self.n_ctx > before
+
+    def _saved_state(self) -> tuple[Any, int]:
+        """What all slots hold, and its size in bytes."""
+        owner = self._handle.get()
+        size = C.llama_state_get_size(owner.pointer)
+        state = (ctypes.c_uint8 * size)()
+        return state, int(C.llama_state_get_data(owner.pointer, state, size))
+
+    def _restore(self, state: Any, size: int) -> bool:
+        owner = self._handle.get()
+        return bool(C.llama_state_set_data(owner.pointer, state, size) == size)

@@ -13,8 +13,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from minireason.engine.quarantine import Quarantine
 from minireason.engine.sequence import Sequence, Slot, common_prefix
-from minireason.errors import ContextFull
+from minireason.errors import ContextFull, LogitsNotFinite
 from minireason.settings import LAST_GROWTH
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ WIDE_OVER_TOKENS = 256
 class Backend(Protocol):
     """What the loop needs of llama.cpp; see `llama.Context`, and the scripted one in tests/engine.
 
+    `confidence` and `sample` raise LogitsNotFinite.
+
     `wide_tokens`: from so many tokens in a batch on, attention over a long prefix takes a faster way; 0: it never does.
     """
 
@@ -50,6 +53,7 @@ class Backend(Protocol):
     def trim(self, slot: int, keep: int) -> None: ...
     def copy(self, source: int, target: int, count: int) -> None: ...
     def grow(self, n_ctx: int) -> bool: ...
+    def clear(self) -> None: ...
 
 
 class Scheduler:
@@ -67,6 +71,7 @@ class Scheduler:
         self._deferred: deque[Callable[[], None]] = deque()
         self._clock = 0
         self._crowded = False
+        self._quarantine = Quarantine()
         self.lock = threading.RLock()
 
     def add(self, sequence: Sequence) -> None:
@@ -131,6 +136,7 @@ class Scheduler:
             live = [slot for slot in self._slots if slot.owner and not slot.owner.sink.full]
             if not live:
                 return False
+            live = self._quarantine.runnable(live)
             try:
                 self._decode(live)
             except BaseException:
@@ -154,15 +160,41 @@ class Scheduler:
         if not self._backend.decode(tokens, positions, slots, outputs):
             self._make_room(len(tokens))
             return
-        row = -1
+        row, broken = -1, []
         for slot, owner, count, output in plan:
             row += count
             slot.cached += owner.tokens[len(slot.cached) : len(slot.cached) + count]
             slot.last_used = self._clock
-            if output:
+            if not output:
+                continue
+            try:
                 if owner.confidences is not None:
                     owner.confidences.append(self._backend.confidence(row))
                 self._extend(owner, self._backend.sample(owner.sampler, row))
+            except LogitsNotFinite as error:
+                broken.append((owner, error))
+            else:
+                self._quarantine.release(owner)
+        if broken:
+            self._isolate(*broken[0])
+
+    def _isolate(self, sequence: Sequence, error: LogitsNotFinite) -> None:
+        """A sequence without finite logits has failed if it was alone; else all are read again,
+        each alone: see `quarantine`."""
+        others = [slot for slot in self._slots if slot.owner is not sequence]
+        if self._quarantine.holds(sequence) or not any(slot.cached for slot in others):
+            self._quarantine.release(sequence)
+            self.remove(sequence)
+            sequence.sink.failed(error)
+        else:
+            owners = [slot.owner for slot in self._slots if slot.owner]
+            for owner in owners:
+                if owner.only_read:
+                    self.remove(owner)  # it would give no token to know it by
+            self._quarantine.begin(owner for owner in owners if not owner.only_read)
+        self._backend.clear()
+        for slot in self._slots:
+            slot.cached.clear()
 
     def _shares(self, live: list[Slot]) -> list[tuple[Slot, Sequence, int, bool]]:
         """(slot, owner, tokens to decode, sample after): single tokens first, then slices of what is left of the batch."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from array import array
 from typing import Any, Protocol
 
+from minireason.errors import EngineError
+
 
 class Sink(Protocol):
     """What stands above the engine and decides about each token."""
@@ -28,6 +30,10 @@ class Sink(Protocol):
 
     def out_of_room(self) -> None:
         """The context is full; the sequence has ended."""
+        ...
+
+    def failed(self, error: EngineError) -> None:
+        """The sequence has ended with this error, which is for whoever reads it; others go on."""
         ...
 
 

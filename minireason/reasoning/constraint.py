@@ -89,9 +89,9 @@ def _by_schema(schema: Mapping[str, Any] | type[Any]) -> Constraint:
         return Constraint(grammar_of(closed(wanted)), parse)
     except RecursionError:
         raise BadSetting("schema", schema, "is nested too deeply; make it flatter") from None
-    except ValueError as error:  # a number that is none, or larger than llguidance reads
-        reason = shortened(str(error), _MOST_REASON)
-        raise BadSetting("schema", schema, f"cannot be used ({reason})") from None
+    except ValueError as error:  # a number beyond a float, for one
+        problem = f"cannot be used ({shortened(str(error), _MOST_REASON)})"
+        raise BadSetting("schema", schema, problem) from None
 
 
 def _of_dict(schema: Mapping[str, Any]) -> tuple[dict[str, Any], Callable[[str], Any]]:
@@ -133,6 +133,8 @@ def _of_json(text: str) -> tuple[dict[str, Any], Callable[[str], Any]]:
             validator.validate(value)
         except ValidationError as error:
             raise ValueError(error.message) from None
+        except ArithmeticError as error:  # multipleOf of a number beyond a float
+            raise ValueError(str(error)) from None
         return value
 
     return wanted, parse
@@ -157,6 +159,14 @@ def _of_type(kind: type[Any]) -> tuple[dict[str, Any], Callable[[str], Any]]:
     except (PydanticUserError, PydanticUndefinedAnnotation):
         problem = "has to be a JSON schema, a pydantic model or a dataclass, with fields that JSON can hold"
         raise BadSetting("schema", kind, problem) from None
+    except (ValueError, RecursionError):
+        raise
+    except Exception as error:  # the caller's own code may raise anything
+        raise BadSetting("schema", kind, f"its own code failed ({_summary(error)})") from error
+
+
+def _summary(error: Exception) -> str:
+    return shortened(f"{type(error).__name__}: {error}".replace("\n", " "), _MOST_REASON)
 
 
 def _by_choices(choices: Sequence[str]) -> Constraint:
@@ -286,8 +296,19 @@ class Follower:
         return not self._matcher.is_error() and self._matcher.is_accepting()
 
     def parsed(self) -> Any:
-        """The typed value of a whole answer; None if it fails what no grammar can say, such as a check of a pydantic model's own."""
+        """The typed value of a whole answer; None if it fails what no grammar can say, such as a
+        check of a pydantic model's own.
+
+        Runs the caller's own code, so not under a lock; raises UsageError if that fails with
+        anything but ValueError.
+        """
         try:
             return self._parse(self.text)
         except (ValueError, RecursionError):
             return None
+        except Exception as error:  # the caller's own code may raise anything
+            raise UsageError(
+                f"The schema's own code failed on the answer ({_summary(error)}); "
+                "a check that an answer does not pass has to raise ValueError. The answer itself "
+                "is in the stream's reply."
+            ) from error

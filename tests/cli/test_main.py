@@ -26,6 +26,7 @@ def test_every_error_has_its_exit_code() -> None:
         "EngineError": 1,
         "ContextFull": 1,
         "DecodeFailed": 1,
+        "LogitsNotFinite": 1,
         "BackendMissing": 1,
         "SessionError": 1,
         "MinireasonError": 1,

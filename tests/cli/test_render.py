@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from minireason.cli import render
+from minireason.cli import output, render
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from minireason.cli import render
     ],
 )
 def test_control_sequences_are_made_harmless(text: str, wanted: str) -> None:
-    assert render.harmless(text) == wanted
+    assert output.harmless(text) == wanted
 
 
 def test_error_is_one_line(capsys: Any) -> None:

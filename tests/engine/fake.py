@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from minireason.errors import EngineError, LogitsNotFinite
+
 
 class FakeBackend:
     """Its "model" says token + 1; its cache holds `n_ctx` cells, cells copied between slots count once."""
@@ -18,6 +20,10 @@ class FakeBackend:
         self.fail_next: BaseException | None = None
         self.fail_sample: BaseException | None = None
         self.most = 1_000_000
+        self.damaged: set[int] = set()
+        """Tokens whose cells make the logits of all sequences not finite, until the cache is
+        cleared."""
+        self.poisoned = False
 
     def used(self) -> int:
         return len({id(cell) for row in self.cells for cell in row})
@@ -32,6 +38,7 @@ class FakeBackend:
             return False
         for token, position, slot in zip(tokens, positions, slots, strict=True):
             assert position == len(self.tokens[slot]), "a gap or an overlap"
+            self.poisoned |= token in self.damaged
             self.tokens[slot].append(token)
             self.cells[slot].append(object())
             if self.fail_next:
@@ -44,6 +51,8 @@ class FakeBackend:
         return True
 
     def sample(self, sampler: Any, row: int) -> int:
+        if self.poisoned:
+            raise LogitsNotFinite("not finite")
         if self.fail_sample:
             error, self.fail_sample = self.fail_sample, None
             raise error
@@ -64,6 +73,11 @@ class FakeBackend:
         self.tokens[target] = self.tokens[source][:count]
         self.cells[target] = self.cells[source][:count]
 
+    def clear(self) -> None:
+        self.poisoned = False
+        for slot in range(self.n_seq_max):
+            self.trim(slot, 0)
+
     def grow(self, n_ctx: int) -> bool:
         assert n_ctx > self.n_ctx
         if n_ctx > self.most:
@@ -81,6 +95,7 @@ class ListSink:
         self.full = self.ended_for_room = False
         self.kept = 0
         self.limit_told: int | None = None
+        self.error: EngineError | None = None
 
     def take(self, token: int) -> list[int]:
         if len(self.taken) >= self.limit:
@@ -97,3 +112,6 @@ class ListSink:
 
     def out_of_room(self) -> None:
         self.ended_for_room = True
+
+    def failed(self, error: EngineError) -> None:
+        self.error = error

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minireason import ContextFull
+from minireason import ContextFull, LogitsNotFinite
 from minireason.engine.scheduler import IDLE_STEPS, Scheduler
 from minireason.engine.sequence import Sequence, common_prefix
 from minireason.prefill import Prefill
@@ -356,3 +356,52 @@ def test_reading_ahead_reads_nothing_that_is_there_already() -> None:
     assert Prefill(scheduler, history).run(lambda: False) == 1050
     assert sum(count for count, _ in backend.decodes) - before == 150
     assert scheduler.cached([*history, 1]) == 1050
+
+
+def test_whose_logits_are_not_finite_fails_alone() -> None:
+    backend = FakeBackend(n_ctx=256)
+    backend.damaged = {77}
+    scheduler = Scheduler(backend, 256)
+    sinks = [start(scheduler, [10 * index, 10 * index + 1], 30)[1] for index in range(1, 4)]
+    for _ in range(5):
+        scheduler.step()
+    _, broken = start(scheduler, [70, 77, 71], 30)
+    late = start(scheduler, [200, 201], 3)[1]
+    run(scheduler)
+    assert isinstance(broken.error, LogitsNotFinite)
+    assert not broken.taken
+    assert [sink.taken for sink in sinks] == [
+        [*range(10 * index + 2, 10 * index + 32)] for index in range(1, 4)
+    ]
+    assert late.taken == [202, 203, 204]
+    assert not any(sink.error for sink in (*sinks, late))
+    assert not scheduler.sequences
+
+
+def test_what_was_only_read_breaks_nobody() -> None:
+    backend = FakeBackend(n_ctx=256)
+    backend.damaged = {77}
+    scheduler = Scheduler(backend, 256)
+    Prefill(scheduler, [70, 77, 71]).run(lambda: False)
+    _, sink = start(scheduler, [10, 11], 3)
+    run(scheduler)
+    assert sink.taken == [12, 13, 14]
+    assert sink.error is None
+
+
+def test_a_suspect_that_nobody_reads_does_not_hold_up_the_others() -> None:
+    backend = FakeBackend(n_ctx=256)
+    backend.damaged = {77}
+    scheduler = Scheduler(backend, 256)
+    idle, busy = (start(scheduler, [10 * index], 5)[1] for index in (1, 2))
+    scheduler.step()
+    _, broken = start(scheduler, [77], 5)
+    scheduler.step()
+    scheduler.step()
+    idle.full = True
+    run(scheduler)
+    assert broken.error
+    assert busy.taken == [21, 22, 23, 24, 25]
+    idle.full = False
+    run(scheduler)
+    assert idle.taken == [11, 12, 13, 14, 15]

@@ -43,3 +43,13 @@ def write(
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def damage(source: Path, path: Path, tensor: str, row: int, data: bytes) -> Path:
+    """A copy of a model with other bytes at the beginning of a row of one of its tensors."""
+    found = next(item for item in gguf.GGUFReader(source).tensors if item.name == tensor)
+    content = bytearray(source.read_bytes())
+    start = int(found.data_offset) + row * int(found.data.strides[0])
+    content[start : start + len(data)] = data
+    path.write_bytes(content)
+    return path

@@ -20,11 +20,23 @@ class Engine:
     """A model with a scheduler, made small so that slices and growth happen."""
 
     def __init__(
-        self, path: Path, n_ctx: int = 256, limit: int = 2048, kv_type: KvType = "f16"
+        self,
+        path: Path,
+        n_ctx: int = 256,
+        limit: int = 2048,
+        kv_type: KvType = "f16",
+        *,
+        flash_attention: bool = False,
     ) -> None:
         self.model = llama.Model(path)
         self.context = llama.Context(
-            self.model, n_ctx=n_ctx, n_batch=32, n_seq_max=8, n_threads=2, kv_type=kv_type
+            self.model,
+            n_ctx=n_ctx,
+            n_batch=32,
+            n_seq_max=8,
+            n_threads=2,
+            kv_type=kv_type,
+            flash_attention=flash_attention,
         )
         self.scheduler = Scheduler(self.context, limit)
 

@@ -109,7 +109,8 @@ def test_a_token_is_the_one_that_llama_cpp_itself_draws(
         ours, theirs = (
             llama.SamplerChain(sampler.links(temperature, 0.99, top_k, seed)) for _ in range(2)
         )
-        drawn = [llama_cpp.llama_sampler_sample(theirs.handle, context._ctx, 1) for _ in range(5)]
+        owner, chain = context.owner, theirs.owner
+        drawn = [llama_cpp.llama_sampler_sample(chain.pointer, owner.pointer, 1) for _ in range(5)]
         assert [context.sample(ours, 1) for _ in range(5)] == drawn
     context.close()
     model.close()
@@ -141,7 +142,7 @@ def test_repacked_weights_compute_the_same(random_path: Path) -> None:
         model = llama.Model(random_path, repack=repack)
         context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
         context.decode([3, 1, 4, 1, 5], list(range(5)), [0] * 5, [False] * 4 + [True])
-        logits.append(context._logits(4).copy())
+        logits.append(context._logits(context.owner, 4).copy())
         context.close()
         model.close()
     plain, repacked = logits

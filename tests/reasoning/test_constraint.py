@@ -335,3 +335,17 @@ def test_a_value_that_fails_the_class_itself_is_none() -> None:
     assert follower.whole
     assert follower.parsed() is None
     assert json.loads(follower.text) == {"n": 4}
+
+
+@pytest.mark.parametrize("kind", ["integer", "number"])
+def test_a_number_that_cannot_be_checked_does_not_fit(kind: str) -> None:
+    wanted = constraint(Settings(schema={"type": kind, "multipleOf": 0.5}))
+    assert wanted
+    with pytest.raises(ValueError, match="too large"):
+        wanted.parse("1" + "0" * 400)
+
+
+@pytest.mark.parametrize("key", ["minimum", "maximum", "multipleOf"])
+def test_a_bound_beyond_every_number_is_refused(key: str) -> None:
+    with pytest.raises(BadSetting, match="out of range"):
+        constraint(Settings(schema={"type": "number", key: 10**309}))
