@@ -28,6 +28,7 @@ from minireason import (
     parallel,
 )
 from minireason.engine.llama import SamplerChain
+from minireason.engine.sequence import Step
 from minireason.generation import Generation
 from minireason.settings import SolveChanges, StopRule
 from tests.scripted import Scripted
@@ -105,19 +106,19 @@ def test_every_token_is_charged_those_of_stopped_chains_too(
     ]
     told: dict[object, list[int]] = {}
 
-    def scripted(chain: SamplerChain, row: int) -> int:
+    def scripted(chain: SamplerChain, row: int, draw: int) -> int:
         if chain not in told:
             told[chain] = scripts.pop(0) if scripts else []
-        return told[chain].pop(0) if told[chain] else sample(chain, row)
+        return told[chain].pop(0) if told[chain] else sample(chain, row, draw)
 
     monkeypatch.setattr(context, "sample", scripted)
     sampled: list[int] = []
     take = Generation.take
 
-    def counted(self: Generation, token: int) -> list[int]:
-        taken = take(self, token)
-        sampled.extend(taken)
-        return taken
+    def counted(self: Generation, token: int, draw: int) -> Step:
+        step = take(self, token, draw)
+        sampled.extend(step.append)
+        return step
 
     monkeypatch.setattr(Generation, "take", counted)
     solution = tiny.solve(QUESTION, seed=3, samples=16, parallel=16, stop=stop, loop_check=False)
@@ -249,8 +250,7 @@ def test_cancel_and_close_keep_the_vote_so_far(tiny: Reasoner) -> None:
         next(event for event in closed if isinstance(event, VoteChanged))
     assert closed.solution.stopped_because == "cancelled"
     assert sum(candidate.votes for candidate in closed.solution.candidates) >= 1
-    assert not any(slot.owner for slot in tiny._scheduler._slots), "all places are free again"
-    assert not tiny._scheduler._waiting
+    assert not tiny._scheduler.sequences, "all places are free again"
 
 
 def test_a_chain_that_goes_round_in_circles_is_replaced_once(
@@ -368,4 +368,4 @@ def test_questions_that_cannot_be_asked(tiny: Reasoner) -> None:
         tiny.solve_stream("  ")
     with pytest.raises(ContextFull):
         tiny.solve_stream("1 + " * 1100)
-    assert not tiny._scheduler._waiting
+    assert not tiny._scheduler.sequences

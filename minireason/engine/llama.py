@@ -6,6 +6,7 @@ import ctypes
 import functools
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -191,6 +192,9 @@ class SamplerChain:
     ) -> None:
         self.mask = mask
         self.looks_at = _looks_at(links[0])
+        self._number = -1
+        self._rows = np.zeros(0, _TOKEN_DATA)
+        self._candidates = C.llama_token_data_array()
         self._handle = C.llama_sampler_chain_init(
             fill(C.llama_sampler_chain_default_params(), no_perf=True)
         )
@@ -203,6 +207,33 @@ class SamplerChain:
     @property
     def handle(self) -> Any:
         return self._handle
+
+    def draw(self, number: int, ids: npt.NDArray[np.int32], logits: Logits) -> int:
+        """Token number `number` of this chain, out of these candidates.
+
+        The chain's random numbers go on within the one C call that also writes down which candidate it
+        was. So an interruption comes before both or after both, and `drawn` knows which.
+        """
+        count = len(ids)
+        if count > len(self._rows):
+            self._rows = np.zeros(count, _TOKEN_DATA)
+            self._data = self._rows.ctypes.data_as(C.llama_token_data_p)
+        rows = self._rows[:count]
+        rows["id"], rows["logit"] = ids, logits[ids]
+        candidates = self._candidates
+        candidates.data, candidates.size, candidates.sorted = self._data, count, False
+        candidates.selected = -1
+        self._number = number
+        C.llama_sampler_apply(self._handle, ctypes.byref(candidates))
+        # None of the links looks at what came before, so none has to be told what was accepted.
+        return int(candidates.data[candidates.selected].id)
+
+    def drawn(self, number: int) -> int | None:
+        """Token number `number` if it is the last one that was drawn."""
+        candidates = self._candidates
+        if self._number != number or candidates.selected < 0:
+            return None
+        return int(candidates.data[candidates.selected].id)
 
     def close(self) -> None:
         self._free()
@@ -241,6 +272,9 @@ class Context:
         self._model, self._n_threads, self._kv_type = model, n_threads, kv_type
         self._flash = flash_attention or kv_type != "f16"  # quantized values need it
         self.wide_tokens = _FLASH_WIDE_TOKENS if self._flash else 0
+        self._held: list[Any] = []
+        self._free = weakref.finalize(self, _free_contexts, self._held)
+        self._moving: _Move | None = None
         self._ctx: Any = None
         self._open(n_ctx)
         self._token, self._pos = (C.llama_token * n_batch)(), (C.llama_pos * n_batch)()
@@ -281,18 +315,24 @@ class Context:
             kv_unified=True,
             no_perf=True,
         )
-        self._ctx = C.llama_init_from_model(self._model.handle, params)
-        if not self._ctx:
+        # An interruption waits until a C call is over, and comes before its result is stored. Within
+        # `extend` there is no place for it, so that no context is ever made and not held.
+        self._held.extend(map(C.llama_init_from_model, (self._model.handle,), (params,)))
+        if not self._held[-1]:
             raise EngineError(
                 f"llama.cpp could not make a context of {n_ctx} tokens ({log_tail() or 'not enough memory?'}); ask for a smaller one."
             )
-        self._free = weakref.finalize(self, C.llama_free, self._ctx)
-        self._memory = C.llama_get_memory(self._ctx)
-        self.n_ctx = int(C.llama_n_ctx(self._ctx))
+        self._memory = C.llama_get_memory(self._held[-1])
+        self.n_ctx = int(C.llama_n_ctx(self._held[-1]))
+        self._ctx = self._held[-1]
 
     def close(self) -> None:
-        self._free()
+        self._moving = None
+        self._release()
+
+    def _release(self) -> None:
         self._ctx = None
+        _free_contexts(self._held)
 
     def decode(
         self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
@@ -315,22 +355,19 @@ class Context:
             raise DecodeFailed(status, log_tail())
         return bool(status == 0)
 
-    def sample(self, sampler: SamplerChain, row: int) -> int:
-        """One token from the logits of a row of the last batch that had `outputs` set."""
+    def sample(self, sampler: SamplerChain, row: int, draw: int) -> int:
+        """One token from the logits of a row of the last batch that had `outputs` set.
+
+        `draw` is its number; asked again for the last one, this gives the same and draws nothing.
+        """
+        token = sampler.drawn(draw)
+        if token is not None:
+            return token
         logits = self._logits(row)
         change = sampler.mask() if sampler.mask else None
         if change:
             change(logits)
-        ids = likeliest(logits, sampler.looks_at)
-        rows = np.zeros(len(ids), _TOKEN_DATA)
-        rows["id"], rows["logit"] = ids, logits[ids]
-        candidates = C.llama_token_data_array(
-            rows.ctypes.data_as(C.llama_token_data_p), len(ids), -1, False
-        )
-        C.llama_sampler_apply(sampler.handle, ctypes.byref(candidates))
-        token = int(candidates.data[candidates.selected].id)
-        C.llama_sampler_accept(sampler.handle, token)
-        return token
+        return sampler.draw(draw, likeliest(logits, sampler.looks_at), logits)
 
     def confidence(self, row: int) -> float:
         """How sure the model is of the token after a row of the last batch that had `outputs` set; see `engine.confidence`."""
@@ -363,18 +400,51 @@ class Context:
         C.llama_memory_seq_cp(self._memory, source, target, 0, count)
 
     def grow(self, n_ctx: int) -> bool:
-        """Move everything into a cache of `n_ctx` tokens; False if there is no memory for it (nothing changed). Raises EngineError."""
-        size, before = C.llama_state_get_size(self._ctx), self.n_ctx
+        """Move everything into a cache of `n_ctx` tokens; False if there is no memory for it (nothing changed).
+
+        Raises EngineError if then there is none for the old one either; `settle` tries again.
+        """
+        before = self.n_ctx
+        size = C.llama_state_get_size(self._ctx)
         state = (ctypes.c_uint8 * size)()
         written = C.llama_state_get_data(self._ctx, state, size)
-        self.close()  # before the new one is made, so that there are never two
-        try:
-            self._open(n_ctx)
-        except EngineError:
-            self._open(before)
-        if C.llama_state_set_data(self._ctx, state, written) != written:
-            self.close()
+        self._moving = _Move(state, written, before, n_ctx)
+        if not self.settle():
             raise EngineError(
-                f"llama.cpp could not move its state into a context of {n_ctx} tokens; load the model again."
+                f"llama.cpp could not move its state into a context of {n_ctx} tokens; it is read again."
             )
         return self.n_ctx > before
+
+    def settle(self) -> bool:
+        """Finish a move that was cut off; False if what was in the cache is lost. Raises EngineError."""
+        moving = self._moving
+        if moving is None:
+            return self._ctx is not None
+        self._release()  # before the new one is made, so that there are never two
+        try:
+            self._open(moving.n_ctx)
+        except EngineError:
+            self._release()
+            self._open(moving.before)
+        moved = C.llama_state_set_data(self._ctx, moving.state, moving.written) == moving.written
+        if not moved:
+            C.llama_memory_clear(self._memory, True)
+        self._moving = None
+        return bool(moved)
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """What goes from one context into another, which is not done before this is gone."""
+
+    state: Any
+    written: int
+    before: int
+    n_ctx: int
+
+
+def _free_contexts(held: list[Any]) -> None:
+    while held:
+        context = held.pop()
+        if context:
+            C.llama_free(context)

@@ -25,6 +25,7 @@ from minireason.settings import Settings
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from llguidance import LLMatcher
     from llguidance._lib import JsonCompileOptions
 
 _JSON_STYLE: JsonCompileOptions = {
@@ -240,13 +241,33 @@ class Follower:
 
     def __init__(self, wanted: Constraint, tokenizer: Tokenizer) -> None:
         import numpy as np
-        from llguidance import LLMatcher
 
         self._parse, self._piece = wanted.parse, tokenizer.vocabulary.piece
-        self._matcher = LLMatcher(tokenizer.view, wanted.grammar, log_level=0)
+        self._wanted, self._tokenizer = wanted, tokenizer
+        self._matcher = self._fresh()
+        self._fed: list[int] = []
         self._bits = np.zeros(-(-tokenizer.vocabulary.n_vocab // 32), np.int32)
         self._utf8 = Utf8()
         self.text = ""
+
+    def _fresh(self) -> LLMatcher:
+        from llguidance import LLMatcher
+
+        return LLMatcher(self._tokenizer.view, self._wanted.grammar, log_level=0)
+
+    def save(self) -> tuple[Any, ...]:
+        """What `restore` takes."""
+        return len(self._fed), self.text, self._utf8.save()
+
+    def restore(self, saved: tuple[Any, ...]) -> None:
+        """Go back to what was so when this was saved, by following the same tokens again."""
+        size, self.text, utf8 = saved
+        self._utf8.restore(utf8)
+        del self._fed[size:]
+        matcher = self._fresh()
+        for token in self._fed:
+            matcher.consume_token(token)
+        self._matcher = matcher
 
     def mask(self, logits: npt.NDArray[np.float32]) -> None:
         """Forbid every token, the end of the text included, that cannot come now."""
@@ -258,6 +279,7 @@ class Follower:
 
     def feed(self, token: int) -> str:
         """The text that a token of the answer completes."""
+        self._fed.append(token)
         text = self._utf8.feed(self._piece(token)) if self._matcher.consume_token(token) else ""
         self.text += text
         return text

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from minireason import ContextFull, LogitsNotFinite
 from minireason.engine.scheduler import IDLE_STEPS, Scheduler
-from minireason.engine.sequence import Sequence, common_prefix
+from minireason.engine.sequence import Sequence, Step, common_prefix
 from minireason.prefill import Prefill
 from tests.engine.fake import FakeBackend, ListSink
 
@@ -129,7 +129,8 @@ def test_rewind_goes_on_from_there() -> None:
     sequence, sink = start(scheduler, [1, 2], 100)
     for _ in range(8):
         scheduler.step()
-    scheduler.rewind(sequence, 4)
+    sink.rewind = Step([4], drop=len(sequence.tokens) - 3)
+    scheduler.step()
     assert sequence.tokens == [1, 2, 3, 4]
     sink.taken.clear()
     scheduler.step()
@@ -228,12 +229,12 @@ def test_the_cache_grows_while_what_a_sequence_keeps_is_still_free(most: int) ->
     assert (scheduler.n_ctx, sink.limit_told, waiting.limit_told) == (told or 64, told, told)
 
 
-def test_what_a_finalizer_defers_runs_before_the_next_step() -> None:
+def test_what_a_finalizer_drops_is_gone_before_the_next_step() -> None:
     scheduler = Scheduler(FakeBackend(n_seq_max=1), 64)
     dropped, _ = start(scheduler, [1], 50)
     _, second = start(scheduler, [9], 1)
     scheduler.step()
-    scheduler.defer(lambda: scheduler.remove(dropped))
+    scheduler.drop(dropped)
     run(scheduler)
     assert second.taken == [10]
 
@@ -323,7 +324,7 @@ def test_of_a_passing_sequence_only_the_prompt_stays_in_the_cache() -> None:
     passing.passing = True
     run(scheduler)
     assert len(sink.taken) == 20
-    assert [slot.cached for slot in scheduler._slots if slot.cached] == [prompt]
+    assert [slot.cached for slot in scheduler.cache.slots if slot.cached] == [prompt]
     again, _ = start(scheduler, prompt, 1)
     run(scheduler)
     assert again.cached_tokens == len(prompt) - 1

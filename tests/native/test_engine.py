@@ -9,7 +9,7 @@ import pytest
 
 from minireason.engine import llama, sampler
 from minireason.engine.scheduler import Scheduler
-from minireason.engine.sequence import Sequence
+from minireason.engine.sequence import Sequence, Step
 from minireason.settings import KvType
 from tests.engine.fake import ListSink
 
@@ -78,6 +78,14 @@ def prompt(engine: Engine, text: str = QUESTION) -> list[int]:
     return bos + engine.model.tokenize(text, parse_special=True)
 
 
+def rewind(engine: Engine, sequence: Sequence, sink: ListSink, keep: int) -> None:
+    """Go on after the first `keep` generated tokens."""
+    length = sequence.prompt_tokens + keep
+    sink.rewind = Step([sequence.tokens[length - 1]], drop=len(sequence.tokens) - length + 1)
+    engine.scheduler.step()
+    del sink.taken[keep:]
+
+
 def test_same_seed_same_tokens(engine: Engine) -> None:
     ids = prompt(engine)
     first = engine.alone(ids, 40, 10.0, seed=7)
@@ -102,8 +110,7 @@ def test_rewind_and_go_on_gives_the_same(engine: Engine) -> None:
     sequence, sink = engine.start(ids, 30)
     while len(sink.taken) < 20:
         engine.scheduler.step()
-    engine.scheduler.rewind(sequence, len(ids) + 5)
-    del sink.taken[5:]
+    rewind(engine, sequence, sink, 5)
     engine.run()
     assert sink.taken == whole
 
@@ -125,8 +132,7 @@ def test_a_quantized_cache_grows_forks_and_rewinds(
     sequence, sink = engine.start(ids, 60)
     while len(sink.taken) < 20:
         engine.scheduler.step()
-    engine.scheduler.rewind(sequence, len(ids) + 10)
-    del sink.taken[10:]
+    rewind(engine, sequence, sink, 10)
     forked, its_sink = engine.start(list(sequence.tokens), 50)
     engine.run()
     assert forked.cached_tokens >= len(ids) + 8

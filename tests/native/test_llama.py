@@ -112,7 +112,7 @@ def test_a_token_is_the_one_that_llama_cpp_itself_draws(
             llama.SamplerChain(sampler.links(temperature, 0.99, top_k, seed)) for _ in range(2)
         )
         drawn = [llama_cpp.llama_sampler_sample(theirs.handle, context._ctx, 1) for _ in range(5)]
-        assert [context.sample(ours, 1) for _ in range(5)] == drawn
+        assert [context.sample(ours, 1, draw) for draw in range(5)] == drawn
     context.close()
     model.close()
 
