@@ -91,6 +91,11 @@ class Stream(Iterator[Event]):
         self._sequence.confidences = noted = array("f")
         return noted
 
+    @property
+    def ended(self) -> bool:
+        """Whether the reply is whole or was ended, though not all events may have been read."""
+        return self._generation.reply is not None
+
     def keep_prompt_only(self) -> None:
         """Let nothing but the prompt stay in the cache when this stream has ended, since nobody goes on from the reply."""
         self._sequence.passing = True

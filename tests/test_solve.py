@@ -234,7 +234,7 @@ def test_code_does_not_vote_and_the_most_confident_chain_is_shown(
 def test_budgets(tiny: Reasoner) -> None:
     solution = tiny.solve(QUESTION, seed=1, samples=6, parallel=3, budget_tokens=100, stop="none")
     assert solution.stopped_because == "budget_tokens"
-    assert 100 <= solution.tokens.generated < 100 + 3 * 4
+    assert 100 - 3 < solution.tokens.generated <= 100
     assert solution.tokens.cancelled == solution.tokens.generated
     assert tiny.solve(QUESTION, samples=4, parallel=2, budget_s=0.0).stopped_because == "budget_s"
 
