@@ -300,9 +300,12 @@ class Generation:
         drop = cut.back if self.sequence else 0
         if drop:
             self._budget.took_back(drop)
+        landing = self._budget.landing.ids(self._budget.after_line())
+        if len(landing) > self._room():
+            return self._finish("length")
         self._emit(self._machine.cut())
         self._landed = cut.end
-        forced = self._force(self._budget.landing.ids(self._budget.after_line()))
+        forced = self._force(landing)
         self._machine.forced = True
         return Step(forced, drop)
 

@@ -251,7 +251,7 @@ class Reasoner:
     ) -> int:
         """Read what any next question after these messages will be preceded by, so that it need not be read when it comes.
 
-        Waits until it is done, in slices of some tokens, and steps aside while a stream is open. The number of tokens read.
+        Waits until it is done, in slices of some tokens, and steps aside while a stream is read. The number of tokens read.
         """
         self._check_open()
         tokens = self._encoder.prefix(messages)

@@ -196,6 +196,29 @@ def test_max_tokens_leave_room_for_an_answer(tiny: Reasoner, limit: int) -> None
     assert reply.thinking_end == ("skipped" if limit < 20 else "budget")
 
 
+def test_no_rate_where_nothing_was_generated(tiny: Reasoner) -> None:
+    stream = tiny.stream(QUESTION, temperature=0)
+    stream.finish_thinking()
+    next(stream)
+    stream.close()
+    usage = stream.reply.usage
+    assert (usage.thinking_tokens, usage.answer_tokens) == (0, 0)
+    assert usage.forced_tokens > 10
+    assert stream.reply.timings.tokens_per_s is None
+
+
+def test_prefill_does_not_wait_for_streams_that_nobody_runs() -> None:
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        held, dropped = (reasoner.stream(QUESTION, temperature=0) for _ in range(2))
+        next(held)
+        next(dropped)
+        del dropped
+        chat = reasoner.chat(system="Be kind.")
+        chat.send("What is 1 + 2?", temperature=0)
+        assert chat.prefill() > 10
+        assert parts(held)[2].finish_reason == "stop"
+
+
 def test_stop_strings_end_the_answer_only(tiny: Reasoner) -> None:
     plain = tiny.ask(QUESTION, temperature=0)
     stopped = tiny.ask(QUESTION, temperature=0, stop=("586", "answer"))

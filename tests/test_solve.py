@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gc
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -322,6 +324,76 @@ def test_parallel_auto_is_four_where_it_cannot_be_measured(
             assert sum(decoded) <= solution.tokens.generated + len(solution.chains), (
                 "but for the ends, each is counted"
             )
+
+
+def test_cancel_is_looked_at_while_auto_measures(monkeypatch: pytest.MonkeyPatch) -> None:
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        decode, steps = reasoner._context.decode, 0
+        stream = reasoner.solve_stream(QUESTION, samples=8)
+
+        def cancelling(*batch: list[Any]) -> bool:
+            nonlocal steps
+            steps += 1
+            stream.cancel()
+            return decode(*batch)
+
+        monkeypatch.setattr(reasoner._context, "decode", cancelling)
+        list(stream)
+        assert stream.solution.stopped_because == "cancelled"
+        assert steps == 1
+
+
+def test_a_dropped_vote_frees_its_chains(tiny: Reasoner) -> None:
+    gc.disable()
+    try:
+        stream = tiny.solve_stream(QUESTION, seed=1, samples=6, parallel=3, stop="none")
+        next(event for event in stream if isinstance(event, ChainDelta))
+        assert len(tiny._scheduler.sequences) == 3
+        del stream
+        assert not tiny._scheduler.sequences
+    finally:
+        gc.enable()
+
+
+def test_a_vote_goes_on_after_an_interruption(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings: SolveChanges = {"seed": 6, "samples": 3, "parallel": 3, "stop": "none"}
+    whole = tiny.solve(QUESTION, **settings)
+    sample, calls = tiny._context.sample, 0
+
+    def interrupted(*draw: Any) -> int:
+        nonlocal calls
+        calls += 1
+        if calls % 40 == 0:
+            raise KeyboardInterrupt
+        return sample(*draw)
+
+    monkeypatch.setattr(tiny._context, "sample", interrupted)
+    stream = tiny.solve_stream(QUESTION, **settings)
+    while True:
+        try:
+            next(stream)
+        except KeyboardInterrupt:
+            continue
+        except StopIteration:
+            break
+    assert calls > 80
+    assert [chain.text for chain in stream.solution.chains] == [c.text for c in whole.chains]
+    assert stream.solution.candidates[0].votes == whole.candidates[0].votes
+
+
+def test_a_chain_that_ends_in_the_last_step_votes(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All four say the same and end in one step; the vote is decided by the first two that are read."""
+    answer = "</think>\n\nThe answer is \\boxed{4042}.<｜end▁of▁sentence｜>"
+    script = tiny._model.tokenize(f"So.\n{answer}", parse_special=True)
+    monkeypatch.setattr(tiny._context, "sample", lambda _chain, _row, draw: script[draw])
+    solution = tiny.solve(QUESTION, samples=4, parallel=4, seed=1, stop="lead", loop_check=False)
+    assert solution.candidates[0].votes == 4
+    assert {chain.finish for chain in solution.chains} == {"stop"}
+    assert solution.tokens.cancelled == 0
 
 
 def test_greedy_chains_are_one_chain(tiny: Reasoner) -> None:

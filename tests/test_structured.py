@@ -309,3 +309,22 @@ def test_structured_answers_vote(tiny: Reasoner) -> None:
     assert solution.parsed == solution.answer
     assert sum(len(candidate.chains) for candidate in solution.candidates) == 4
     assert {chain.parsed for chain in solution.chains} <= {"odd", "even"}
+
+
+@pytest.mark.parametrize("limit", range(1, 24))
+def test_max_tokens_hold_where_the_tags_are_text(
+    answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """The end of a tag, a blank line or a landing is put in only where there is room for it."""
+    model = answers_only._model
+    monkeypatch.setattr(answers_only._encoder, "tags", Tags())
+    monkeypatch.setattr(answers_only._encoder, "thinks", True)
+    more = next(token for token in range(model.n_vocab) if model.piece(token) == b">.")
+    for settings in ({"schema": SCHEMA}, {}):
+        script = [*model.tokenize("Hm.\n</think", parse_special=False), more]
+        Scripted(answers_only, monkeypatch, script)
+        stream = answers_only.stream(QUESTION, max_tokens=limit, seed=1, **settings)
+        list(stream)
+        usage = stream.reply.usage
+        assert stream.tokens == usage.thinking_tokens + usage.answer_tokens + usage.forced_tokens
+        assert stream.tokens <= limit

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TypeAlias
 
 _Place: TypeAlias = tuple[int, threading.Lock]
@@ -41,14 +42,14 @@ class Turn:
 
     def __init__(self, line: deque[_Place]) -> None:
         self._line = line
-        self._place: _Place = (threading.get_ident(), threading.Lock())
 
     def __enter__(self) -> None:
-        line, place = self._line, self._place
+        gate = threading.Lock()
+        gate.acquire()
+        line, place = self._line, (threading.get_ident(), gate)
+        self._place: _Place = place
         if _holder(line) == place[0]:
             return  # within an outer turn of this thread
-        gate = place[1]
-        gate.acquire()
         try:
             line.append(place)
             if line[0] is not place:
@@ -62,16 +63,14 @@ class Turn:
         self._leave()
 
     def __del__(self) -> None:
-        if hasattr(self, "_place") and self._place in self._line:
+        if hasattr(self, "_place"):
             self._leave()
 
     def _leave(self) -> None:
-        try:
+        with suppress(ValueError):  # it was within an outer turn
             self._line.remove(self._place)
-        except ValueError:
-            return  # it was within an outer turn
-        finally:
-            _let_first_in(self._line)
+        _let_first_in(self._line)
+        del self._place  # until here, there is something left to do for `__del__`
 
 
 def _holder(line: deque[_Place]) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,3 +185,40 @@ def test_eight_side_by_side_equal_the_same_alone(tiny_path: Path) -> None:
         assert started[index].taken == alone.alone(ids, 50, 0.8, seed=index)
     together.close()
     alone.close()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_growth_goes_on_after_an_interruption(
+    tiny_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """The old context is closed and the new one not made yet; the second time it comes while that is mended."""
+    engine, fresh = Engine(tiny_path), Engine(tiny_path, n_ctx=1024)
+    ids = (prompt(engine) * 256)[:240]
+    fill, left = llama.fill, [times]
+
+    def interrupted(struct: Any, **fields: Any) -> Any:
+        if left[0] and "n_ctx" in fields:
+            left[0] -= 1
+            raise KeyboardInterrupt
+        return fill(struct, **fields)
+
+    sequence, sink = engine.start(ids, 60)
+    monkeypatch.setattr(llama, "fill", interrupted)
+    for _ in range(times):
+        with pytest.raises(KeyboardInterrupt):
+            engine.run()
+    decoded = 0
+    decode = engine.context.decode
+
+    def counted(*batch: list[Any]) -> bool:
+        nonlocal decoded
+        decoded += len(batch[0])
+        return decode(*batch)
+
+    monkeypatch.setattr(engine.context, "decode", counted)
+    engine.run()
+    assert engine.context.n_ctx > 256
+    assert sink.taken == fresh.alone(ids, 60)
+    assert decoded < len(sequence.tokens) - 200, "what was cached is still there"
+    engine.close()
+    fresh.close()

@@ -117,6 +117,19 @@ def test_a_token_is_the_one_that_llama_cpp_itself_draws(
     model.close()
 
 
+def test_a_token_is_drawn_once(smollm2_path: Path) -> None:
+    """Asked again for the same one, an interrupted step gets it, and the random numbers do not go on."""
+    model = llama.Model(smollm2_path)
+    context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=1, n_threads=2)
+    context.decode([1, 9000], [0, 1], [0, 0], [False, True])
+    once, twice = (llama.SamplerChain(sampler.links(1.5, 0.99, 256, 7)) for _ in range(2))
+    drawn = [context.sample(once, 1, draw) for draw in range(8)]
+    again = [context.sample(twice, 1, draw // 2) for draw in range(16)]
+    assert again == [token for token in drawn for _ in range(2)]
+    context.close()
+    model.close()
+
+
 def test_a_file_llama_cpp_refuses(tmp_path: Path) -> None:
     path = write(tmp_path / "empty.gguf")
     with pytest.raises(ModelFileError, match=r"could not load it \(.+\)"):
