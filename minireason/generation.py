@@ -301,7 +301,7 @@ class Generation:
         if drop:
             self._budget.took_back(drop)
         landing = self._budget.landing.ids(self._budget.after_line())
-        if len(landing) > self._room():
+        if len(landing) >= self._room():
             return self._finish("length")
         self._emit(self._machine.cut())
         self._landed = cut.end

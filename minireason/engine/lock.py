@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from contextlib import suppress
 from typing import TypeAlias
 
 _Place: TypeAlias = tuple[int, threading.Lock]
@@ -67,7 +66,7 @@ class Turn:
             self._leave()
 
     def _leave(self) -> None:
-        with suppress(ValueError):  # it was within an outer turn
+        if self._place in self._line:  # else it was within an outer turn
             self._line.remove(self._place)
         _let_first_in(self._line)
         del self._place  # until here, there is something left to do for `__del__`
@@ -75,13 +74,15 @@ class Turn:
 
 def _holder(line: deque[_Place]) -> int | None:
     try:
-        return line[0][0]
+        return line[0][0] if line else None
     except IndexError:
-        return None
+        return None  # it has just left
 
 
 def _let_first_in(line: deque[_Place]) -> None:
+    if not line:
+        return
     try:
         line[0][1].release()
     except (IndexError, RuntimeError):
-        return  # there is nobody, or the gate is open
+        return  # it has just left, or its gate is open
