@@ -19,6 +19,9 @@ from typing import Any
 
 import speed
 
+from minireason.engine.sequence import END, Step
+from minireason.errors import EngineError
+
 PROMPT_TOKENS = 64
 TOOL = "llama-batched-bench"
 
@@ -31,9 +34,9 @@ class Chain:
     def __init__(self, length: int) -> None:
         self.left = length
 
-    def take(self, token: int) -> list[int]:
+    def take(self, token: int, _draw: int) -> Step:
         self.left -= 1
-        return [token] if self.left else []
+        return Step([token]) if self.left else END
 
     def keeps(self, _n_ctx: int) -> int:
         return 0
@@ -42,6 +45,9 @@ class Chain:
 
     def out_of_room(self) -> None:
         sys.exit(f"the context is full with {self.left} tokens to go; ask for a shorter --length")
+
+    def failed(self, error: EngineError) -> None:
+        sys.exit(str(error))
 
 
 def ours(arguments: argparse.Namespace) -> float:

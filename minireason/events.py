@@ -73,7 +73,8 @@ class AnswerDelta:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts. `cached_tokens` of the prompt were not computed again; the model's own closing tag counts as thinking,
+    """Token counts. `cached_tokens` of the prompt were there before the stream began, and not computed again. The model's own
+    closing tag counts as thinking,
     what a loop was rewound over too. `forced_tokens` were put in for the model and count nowhere else: landing message, closing
     tag, opened final answer."""
 

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
-from minireason.events import Done
 from minireason.stream import Stream
 
 if TYPE_CHECKING:
@@ -57,12 +56,13 @@ def choose(
     start: Callable[[int], Stream],
     *,
     measure: bool = True,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> int:
     """How many chains to run at a time, at most `most`: as many as wished for, or as are worth it.
 
-    What is worth it is measured once a reasoner, on streams that `start` opens. Where it has not been, and is not to be (`measure`
-    False, for a budget smaller than MEASURING_TOKENS or MEASURING_SECONDS) or cannot be, since the streams end too soon,
-    it is UNMEASURED.
+    What is worth it is measured once a reasoner, on streams that `start` opens, until it is `stopped`.
+    Where it has not been, and is not to be (`measure` False, for a budget smaller than MEASURING_TOKENS
+    or MEASURING_SECONDS) or cannot be, since the streams end too soon or it is stopped, it is UNMEASURED.
     """
     if wished != "auto":
         return min(wished, most)
@@ -70,7 +70,8 @@ def choose(
         return 1
     rates = _measured.get(reasoner)
     if rates is None:
-        rates = batch_rates(start, min(reasoner.plan.n_seq_max, _SIZES[-1])) if measure else None
+        largest = min(reasoner.plan.n_seq_max, _SIZES[-1])
+        rates = batch_rates(start, largest, stopped) if measure else None
         if rates is None:
             return min(most, UNMEASURED)
         _measured[reasoner] = rates
@@ -78,10 +79,13 @@ def choose(
     return min(most, next(size for size, rate in sorted(rates.items()) if rate >= WORTH_IT * best))
 
 
-def batch_rates(start: Callable[[int], Stream], most: int) -> dict[int, float] | None:
+def batch_rates(
+    start: Callable[[int], Stream], most: int, stopped: Callable[[], bool] = lambda: False
+) -> dict[int, float] | None:
     """Tokens per second in all for batches of 1, 2, 4, ... streams; takes a second, or what four streams need.
 
-    A batch in which a stream ends says nothing about a full one, and is the end of measuring: None if four streams were not reached.
+    A batch in which a stream ends says nothing about a full one, and is the end of measuring; so is being stopped.
+    None if four streams were not reached.
     """
     rates: dict[int, float] = {}
     began = time.perf_counter()
@@ -92,21 +96,21 @@ def batch_rates(start: Callable[[int], Stream], most: int) -> dict[int, float] |
                 break
             while len(streams) < size:
                 streams.append(stack.enter_context(start(len(streams))))
-            rate = _rate(streams)
+            rate = _rate(streams, stopped)
             if rate is None:
                 return rates if size > _ALWAYS_MEASURED else None
             rates[size] = rate
     return rates
 
 
-def _rate(streams: list[Stream]) -> float | None:
-    """Tokens per second of these streams together, None if one of them ends."""
+def _rate(streams: list[Stream], stopped: Callable[[], bool]) -> float | None:
+    """Tokens per second of these streams together, None if one of them ends or it is stopped."""
     while not all(stream.tokens for stream in streams):  # until every prompt is read
-        if _step(streams):
+        if stopped() or _step(streams):
             return None
     before, steps, began = _tokens(streams), 0, time.perf_counter()
     while steps < _STEPS or time.perf_counter() - began < _STEP_SECONDS:
-        if _step(streams):
+        if stopped() or _step(streams):
             return None
         steps += 1
     return (_tokens(streams) - before) / (time.perf_counter() - began)
@@ -114,8 +118,9 @@ def _rate(streams: list[Stream]) -> float | None:
 
 def _step(streams: list[Stream]) -> bool:
     """One step of the model at most for each stream; whether one has ended."""
-    events = [event for stream in streams for event in stream.poll()]
-    return any(isinstance(event, Done) for event in events)
+    for stream in streams:
+        stream.poll()
+    return any(stream.ended for stream in streams)
 
 
 def _tokens(streams: list[Stream]) -> int:

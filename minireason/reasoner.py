@@ -330,7 +330,7 @@ class Reasoner:
     ) -> int:
         """Read what any next question after these messages will be preceded by, so that it need not be read when it comes.
 
-        Waits until it is done, in slices of some tokens, and steps aside while a stream is open. The number of tokens read.
+        Waits until it is done, in slices of some tokens, and steps aside while a stream is read. The number of tokens read.
         """
         self._check_open()
         checked("stopped", stopped, function)
@@ -366,7 +366,7 @@ class Reasoner:
             self._model.close()
 
     def _forked(self) -> None:
-        self._scheduler.lock = type(self._scheduler.lock)()
+        self._scheduler.forked()
 
     def __enter__(self) -> Reasoner:
         return self

@@ -6,7 +6,7 @@ import operator
 import random
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -69,21 +69,26 @@ class SolveStream(Iterator[SolveEvent]):
         self._started: list[int] = []
         self._open: list[Running] = []
         self._chains: dict[int, Chain] = {}
-        self._ballot = Ballot(operator.eq, canonical) if self._settings.structured else Ballot()
+        self._ballot: Ballot | None = None
+        self._voters: list[int] = []
         self._cancelled = False
         self._solution: Solution | None = None
         first = self._start(self._planned[0]).stream
         first.close()  # it was only made to have a question that is empty or too long refused now
         self._prompt_tokens = first.reply.usage.prompt_tokens
-        self._parallel = 1
+        self._parallel: int | None = None
         self._began = time.perf_counter()
-        self._events = self._run()
+        self._ready: deque[SolveEvent] = deque()
 
     def __iter__(self) -> SolveStream:
         return self
 
     def __next__(self) -> SolveEvent:
-        return next(self._events)
+        while not self._ready:
+            if self._solution is not None:
+                raise StopIteration
+            self._round()
+        return self._ready.popleft()
 
     def cancel(self) -> None:
         """Ask from any thread or a signal handler that the vote end here; iterating on gives what is left, then Solved."""
@@ -91,11 +96,11 @@ class SolveStream(Iterator[SolveEvent]):
 
     def close(self) -> None:
         """Stop the chains that run and free their places; `solution` is then the vote so far."""
-        self._events.close()
         for running in list(self._open):
             self._end(running)
         if self._solution is None:
             self._solution = self._solve("cancelled")
+            self._ready.clear()
 
     @property
     def solution(self) -> Solution:
@@ -130,23 +135,43 @@ class SolveStream(Iterator[SolveEvent]):
             self._reasoner, self._messages, self._changes, watched=self._vote.samples > 1
         )
 
-    def _run(self) -> Generator[SolveEvent, None, None]:
-        self._parallel = self._choose_parallel()
-        because: StoppedBecause | None = None
-        while because is None:
-            yield from self._fill()
+    def _round(self) -> None:
+        """At most one step of the model for each chain, and what comes of it.
+
+        An interruption may come anywhere: what was done before it is found done, and is not done again.
+        """
+        if self._parallel is None:
+            self._parallel = self._choose_parallel()
+        because = self._over()
+        if because is None:
+            self._fill(self._parallel)
             for running in list(self._open):
-                for event in running.stream.poll():
-                    if isinstance(event, Done):
-                        yield from self._count(self._end(running))
-                    else:
-                        yield ChainDelta(running.job.index, event, running.stream.tokens)
+                self._read(running)
+                if self._spent(len(self._open)):
+                    break
             because = self._over()
-        yield Decided(because)
+        if because is not None:
+            self._decide(because)
+
+    def _read(self, running: Running) -> None:
+        """Pass on what a chain says, and let it vote if it has come to its end."""
+        index = running.job.index
+        for event in running.stream.poll():
+            if not isinstance(event, Done):
+                self._ready.append(ChainDelta(index, event, running.stream.tokens))
+        if running.stream.ended:
+            self._count(running)
+
+    def _decide(self, because: StoppedBecause) -> None:
+        """End the vote. A chain that has come to its end by itself, if only in the last step, votes."""
         for running in list(self._open):
-            yield ChainCancelled(self._end(running))
+            if running.stream.ended:
+                self._read(running)
+        self._ready.append(Decided(because))
+        for running in list(self._open):
+            self._ready.append(ChainCancelled(self._end(running)))
         self._solution = self._solve(because)
-        yield Solved(self._solution)
+        self._ready.append(Solved(self._solution))
 
     def _choose_parallel(self) -> int:
         """As many as wished for and memory holds; "auto" leaves half of the chains for later, unless all are to run anyway."""
@@ -154,54 +179,91 @@ class SolveStream(Iterator[SolveEvent]):
         fitting = parallel.fitting(self._reasoner, self._prompt_tokens, self._settings.max_tokens)
         if wished == "auto":
             planned = worth_at_once(planned, self._vote)
-        elif min(wished, planned) > fitting:
-            self._notes.append(
-                f"There is no room for {wished} chains at a time, so {fitting} ran at a time."
-            )
-        return parallel.choose(
+        chosen = parallel.choose(
             self._reasoner,
             wished,
             min(planned, fitting),
             lambda index: self._start(self._job(index)).stream,
             measure=parallel.affordable(self._vote),
+            stopped=lambda: self._cancelled,
         )
+        if wished != "auto" and min(wished, planned) > fitting:
+            self._notes.append(
+                f"There is no room for {wished} chains at a time, so {fitting} ran at a time."
+            )
+        return chosen
 
-    def _fill(self) -> Iterator[ChainStarted]:
-        while self._planned and len(self._open) < self._parallel:
-            job = self._planned.popleft()
-            self._open.append(self._start(job))
+    def _fill(self, most: int) -> None:
+        while self._planned and len(self._open) < most and not self._spent(len(self._open) + 1):
+            job = self._planned[0]
+            if all(running.job.index != job.index for running in self._open):
+                self._open.append(self._start(job))
             self._take_place(job)
-            yield ChainStarted(job.index, job.seed, job.replaces)
+            self._planned.popleft()
+            self._ready.append(ChainStarted(job.index, job.seed, job.replaces))
 
     def _take_place(self, job: Job) -> None:
         """Note who is where in the planned order; a replacement has the place of the replaced."""
-        if job.replaces is None:
-            self._started.append(job.index)
-        else:
+        if job.replaces in self._started:
             self._started[self._started.index(job.replaces)] = job.index
+        elif job.index not in self._started:
+            self._started.append(job.index)
 
     def _place(self, index: int) -> Place:
         chain = self._chains.get(index)
         if chain is None or chain.replaced:
             return NoVote.RUNNING
-        group = self._ballot.group(index)
+        group = self._votes().group(index)
         return NoVote.ABSTAINED if group is None else group
 
     def _end(self, running: Running) -> Chain:
         """Close a chain's stream and keep what it came to."""
-        self._open.remove(running)
         self._chains[running.job.index] = chain = running.end(structured=self._settings.structured)
+        self._open.remove(running)
         return chain
 
-    def _count(self, chain: Chain) -> Iterator[SolveEvent]:
+    def _count(self, running: Running) -> None:
         """Let a chain that ended by itself vote, or be replaced."""
-        yield ChainAnswered(chain)
-        if chain.replaced:
+        chain = running.end(structured=self._settings.structured)
+        voted = chain.answer is not None and not chain.replaced
+        if chain.replaced and all(job.replaces != chain.index for job in self._planned):
             self._planned.appendleft(self._job(self._jobs, replaces=chain.index))
             self._jobs += 1
-        elif chain.answer is not None:
-            self._ballot.add(chain.index, chain.answer, chain.confidence)
-            yield VoteChanged(self._ballot.candidates(), len(self._open) + len(self._planned))
+        if voted:
+            self._add_vote(chain)
+        self._chains[chain.index] = chain
+        self._open.remove(running)
+        self._ready.append(ChainAnswered(chain))
+        if voted:
+            left = len(self._open) + len(self._planned)
+            self._ready.append(VoteChanged(self._votes().candidates(), left))
+
+    def _add_vote(self, chain: Chain) -> None:
+        """Count a vote once; a ballot that an interruption left half changed is made again."""
+        if chain.index in self._voters or chain.answer is None:
+            return
+        ballot, self._ballot = self._votes(), None
+        ballot.add(chain.index, chain.answer, chain.confidence)
+        self._chains[chain.index] = chain
+        self._voters.append(chain.index)
+        self._ballot = ballot
+
+    def _votes(self) -> Ballot:
+        if self._ballot is None:
+            ballot = Ballot(operator.eq, canonical) if self._settings.structured else Ballot()
+            for index in self._voters:
+                chain = self._chains[index]
+                ballot.add(index, chain.answer or "", chain.confidence)
+            self._ballot = ballot
+        return self._ballot
+
+    def _spent(self, next_tokens: int = 1) -> bool:
+        """Whether so many more tokens would be over the budget."""
+        if self._vote.budget_tokens is None:
+            return False
+        ended = sum(chain.tokens for chain in self._chains.values())
+        running = sum(running.stream.tokens for running in self._open)
+        return ended + running + next_tokens > self._vote.budget_tokens
 
     def _over(self) -> StoppedBecause | None:
         places = [self._place(index) for index in self._started]
@@ -210,10 +272,7 @@ class SolveStream(Iterator[SolveEvent]):
             return because
         if self._cancelled:
             return "cancelled"
-        generated = sum(chain.tokens for chain in self._chains.values()) + sum(
-            running.stream.tokens for running in self._open
-        )
-        if self._vote.budget_tokens is not None and generated >= self._vote.budget_tokens:
+        if self._spent(max(1, len(self._open))):  # the next step may bring one for each
             return "budget_tokens"
         if (
             self._vote.budget_s is not None
@@ -224,7 +283,7 @@ class SolveStream(Iterator[SolveEvent]):
 
     def _solve(self, because: StoppedBecause) -> Solution:
         chains = tuple(chain for _, chain in sorted(self._chains.items()))
-        candidates = self._ballot.candidates()
+        candidates = self._votes().candidates()
         best = best_chain(chains, candidates[0].chains if candidates else None)
         if not candidates:
             shown = "" if best is None else f" Shown is chain {best + 1}, the most confident one."
@@ -243,7 +302,7 @@ class SolveStream(Iterator[SolveEvent]):
             best=best,
             stopped_because=because,
             planned=self._vote.samples,
-            parallel=self._parallel,
+            parallel=self._parallel or 1,
             seed=self._seed,
             tokens=SolveTokens(
                 prompt=self._prompt_tokens,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from types import TracebackType
 
 from minireason.engine import sequence as engine
@@ -13,8 +11,6 @@ from minireason.engine.scheduler import Scheduler
 from minireason.errors import EngineError, UsageError
 from minireason.events import Done, Event, Reply
 from minireason.generation import Generation
-
-_STALL_S, _STALL_PAUSE_S = 2.0, 0.01
 
 
 class Stream(Iterator[Event]):
@@ -37,9 +33,8 @@ class Stream(Iterator[Event]):
             generation,
             on_prefill,
         )
-        self._iterated = False
-        generation.sequence, generation.rewind = sequence, partial(scheduler.rewind, sequence)
-        self._stalled_s = 0.0
+        self._iterated = self._closed = False
+        generation.sequence = sequence
         scheduler.add(sequence)
 
     def __iter__(self) -> Stream:
@@ -51,42 +46,45 @@ class Stream(Iterator[Event]):
         return self
 
     def __next__(self) -> Event:
-        while not self._generation.events:
+        while not self._generation.unread:
             if self._generation.reply:
                 raise StopIteration
             self._advance()
-        return self._pop()
+        self._close_at_end()
+        return self._told(self._generation.read())
 
     def poll(self) -> list[Event]:
         """The events that are there after at most one step of the model, perhaps none: for reading many streams in turn."""
-        if not self._generation.events and not self._generation.reply:
+        if not self._ready():
             self._advance()
-        return [self._pop() for _ in range(len(self._generation.events))]
+        self._close_at_end()
+        return [self._told(event) for event in self._generation.read_all()]
+
+    def _told(self, event: Event) -> Event:
+        """The event as its reader gets it: the last one with the typed value of the answer."""
+        return Done(self.reply) if isinstance(event, Done) else event
+
+    def _ready(self) -> bool:
+        """Whether there is something to tell without a step of the model."""
+        generation = self._generation
+        return bool(generation.unread or generation.reply)
 
     def _advance(self) -> None:
-        if self._generation.error:
+        generation = self._generation
+        if generation.error:
             self.close()
-            self._generation.events.clear()  # the error is the end
-            raise self._generation.error
-        if self._generation.cancelled:
+            generation.read_all()  # the error is the end
+            raise generation.error
+        if generation.cancelled:
             self.close()
-        elif self._scheduler.step():
-            self._stalled_s = 0.0
+        elif self._scheduler.step(self._ready):
             self._report_prefill()
-        elif self._stalled_s > _STALL_S:
-            raise EngineError(
-                "Every place is held by another open stream; read or close those, or load with a larger n_seq_max."
-            )
-        else:  # perhaps another thread is about to read its stream
-            time.sleep(_STALL_PAUSE_S)
-            self._stalled_s += _STALL_PAUSE_S
+        elif not (self._ready() or generation.error):
+            raise EngineError("This stream has lost its place; close it and ask again.")
 
-    def _pop(self) -> Event:
-        event = self._generation.events.popleft()
-        if isinstance(event, Done):
+    def _close_at_end(self) -> None:
+        if self._generation.reply and not self._closed:
             self.close()
-            return Done(self.reply)
-        return event
 
     def _report_prefill(self) -> None:
         if self._on_prefill and 0 < self._sequence.decoded < self._sequence.prompt_tokens:
@@ -96,6 +94,11 @@ class Stream(Iterator[Event]):
         """Have the model's confidence in each token noted from now on (see `engine.confidence`), in what this returns."""
         self._sequence.confidences = noted = array("f")
         return noted
+
+    @property
+    def ended(self) -> bool:
+        """Whether the reply is whole or was ended, though not all events may have been read."""
+        return self._generation.reply is not None
 
     def keep_prompt_only(self) -> None:
         """Let nothing but the prompt stay in the cache when this stream has ended, since nobody goes on from the reply."""
@@ -117,9 +120,10 @@ class Stream(Iterator[Event]):
 
     def close(self) -> None:
         """End the reply if it has not ended, and free its place."""
+        self._scheduler.remove(self._sequence)
         with self._scheduler.lock:
-            self._scheduler.remove(self._sequence)
             self._generation.finish("cancelled")
+        self._closed = True
 
     @property
     def thinking_tokens(self) -> int:
@@ -152,4 +156,4 @@ class Stream(Iterator[Event]):
 
     def __del__(self) -> None:
         if hasattr(self, "_sequence"):
-            self._scheduler.defer(partial(self._scheduler.remove, self._sequence))
+            self._scheduler.drop(self._sequence)

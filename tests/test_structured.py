@@ -383,3 +383,21 @@ def test_a_type_whose_code_fails_is_refused(tiny: Reasoner) -> None:
 
     with pytest.raises(BadSetting, match="KeyError: 'while it was made'"):
         tiny.stream(QUESTION, schema=Broken)
+
+
+@pytest.mark.parametrize("blank", range(20, 60, 3))
+def test_max_tokens_hold_where_the_tags_are_text(
+    answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch, blank: int
+) -> None:
+    """What comes before the model opens its thought is part of no budget, and leaves no room for a landing."""
+    model = answers_only._model
+    monkeypatch.setattr(answers_only._encoder, "tags", Tags())
+    monkeypatch.setattr(answers_only._encoder, "thinks", True)
+    script = model.tokenize("\n", parse_special=False) * blank
+    script += model.tokenize("<think>Well, so it is, and so be it then.", parse_special=False)
+    Scripted(answers_only, monkeypatch, script)
+    stream = answers_only.stream(QUESTION, max_tokens=60, thinking_budget=4, seed=1)
+    list(stream)
+    usage = stream.reply.usage
+    assert stream.tokens == usage.thinking_tokens + usage.answer_tokens + usage.forced_tokens
+    assert stream.tokens <= 60

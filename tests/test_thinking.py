@@ -378,7 +378,7 @@ def test_a_landed_answer_without_the_box_asked_for_gets_one(
     monkeypatch.setattr(
         tiny._context,
         "sample",
-        lambda chain, row: script.pop(0) if script and landed_yet() else sample(chain, row),
+        lambda *draw: script.pop(0) if script and landed_yet() else sample(*draw),
     )
     list(stream)
     assert stream.reply.answer.startswith("I am not sure.\n\n**Final Answer**\n\\boxed{")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import operator
 import os
 import threading
 import weakref
@@ -39,20 +40,34 @@ class _Process:
 
 
 class Owner:
-    """A C pointer. The object is freed when nobody holds this any more, and before what it
-    `needs`."""
+    """A C object that `make` makes. It is freed when nobody holds this any more, and before what it `needs`.
 
-    __slots__ = ("__weakref__", "pointer")
+    An interruption waits until a C call is over, and comes before its result is stored. Within `extend`
+    there is no place for it if `make` has none, as a partial of a C function; so nothing is made and not held.
+    """
 
-    def __init__(self, pointer: Any, free: Callable[[Any], None], needs: Owner | None) -> None:
-        self.pointer = pointer
-        finalizer = weakref.finalize(self, _free, free, pointer, needs, _Process.forks)
+    __slots__ = ("__weakref__", "_held")
+
+    def __init__(
+        self, make: Callable[[], Any], free: Callable[[Any], None], needs: Owner | None
+    ) -> None:
+        self._held: list[Any] = []
+        finalizer = weakref.finalize(self, _free, free, self._held, needs, _Process.forks)
         finalizer.atexit = False  # `_leave` does it, after what runs
+        self._held.extend(map(operator.call, (make,)))
+
+    @property
+    def pointer(self) -> Any:
+        """The C pointer; NULL if it could not be made."""
+        return self._held[0]
 
 
-def _free(free: Callable[[Any], None], pointer: Any, _needs: Owner | None, forks: int) -> None:
-    if forks == _Process.forks:  # the parent's objects are the parent's to free
-        free(pointer)
+def _free(free: Callable[[Any], None], held: list[Any], _needs: Owner | None, forks: int) -> None:
+    if forks != _Process.forks:  # the parent's objects are the parent's to free
+        return
+    while held:
+        if pointer := held.pop():
+            free(pointer)
 
 
 class Handle:
@@ -73,8 +88,9 @@ class Handle:
         with self.lock:
             if _Process.leaving:
                 raise self._gone()
-            if pointer := make():
-                self._owner = Owner(pointer, free, needs)
+            owner = Owner(make, free, needs)
+            if owner.pointer:
+                self._owner = owner
 
     @property
     def is_open(self) -> bool:

@@ -6,6 +6,7 @@ import ctypes
 import functools
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -76,9 +77,8 @@ class Model:
             vocab_only=vocab_only,
             progress_callback=callback,
         )
-        self._handle = Handle(
-            lambda: C.llama_model_load_from_file(os.fsencode(path), params), C.llama_model_free
-        )
+        make = functools.partial(C.llama_model_load_from_file, os.fsencode(path), params)
+        self._handle = Handle(make, C.llama_model_free)
         if interrupted:
             raise interrupted[0]
         if is_leaving():
@@ -217,8 +217,12 @@ class SamplerChain:
     ) -> None:
         self.mask = mask
         self.looks_at = _looks_at(links[0])
+        self._number = -1
+        self._rows = np.zeros(0, _TOKEN_DATA)
+        self._candidates = C.llama_token_data_array()
         params = fill(C.llama_sampler_chain_default_params(), no_perf=True)
-        self._handle = Handle(lambda: C.llama_sampler_chain_init(params), C.llama_sampler_free)
+        make = functools.partial(C.llama_sampler_chain_init, params)
+        self._handle = Handle(make, C.llama_sampler_free)
         with self._handle.lock:
             owner = self._handle.get()
             for name, *arguments in links:
@@ -230,14 +234,34 @@ class SamplerChain:
         """The C object; raises EngineError after close()."""
         return self._handle.get()
 
-    def draw(self, candidates: Any) -> int:
-        """One token out of a llama_token_data_array; raises EngineError after close()."""
+    def draw(self, number: int, ids: npt.NDArray[np.int32], logits: Logits) -> int:
+        """Token number `number` of this chain, out of these candidates.
+
+        The chain's random numbers go on within the one C call that also writes down which candidate it
+        was. So an interruption comes before both or after both, and `drawn` knows which.
+        """
+        count = len(ids)
+        if count > len(self._rows):
+            self._rows = np.zeros(count, _TOKEN_DATA)
+            self._data = self._rows.ctypes.data_as(C.llama_token_data_p)
+        rows = self._rows[:count]
+        rows["id"], rows["logit"] = ids, logits[ids]
+        candidates = self._candidates
+        candidates.data, candidates.size, candidates.sorted = self._data, count, False
+        candidates.selected = -1
+        self._number = number
         with self._handle.lock:
             owner = self._handle.get()
             C.llama_sampler_apply(owner.pointer, ctypes.byref(candidates))
-            token = int(candidates.data[candidates.selected].id)
-            C.llama_sampler_accept(owner.pointer, token)
-        return token
+        # None of the links looks at what came before, so none has to be told what was accepted.
+        return int(candidates.data[candidates.selected].id)
+
+    def drawn(self, number: int) -> int | None:
+        """Token number `number` if it is the last one that was drawn."""
+        candidates = self._candidates
+        if self._number != number or candidates.selected < 0:
+            return None
+        return int(candidates.data[candidates.selected].id)
 
     def close(self) -> None:
         """Free the samplers."""
@@ -276,6 +300,7 @@ class Context:
         self._model, self._n_threads, self._kv_type = model, n_threads, kv_type
         self._flash = flash_attention or kv_type != "f16"  # quantized values need it
         self.wide_tokens = _FLASH_WIDE_TOKENS if self._flash else 0
+        self._moving: _Move | None = None
         if n_threads > 1:
             starts_threads()
         self._handle = self._open(n_ctx)
@@ -318,7 +343,8 @@ class Context:
             kv_unified=True,
             no_perf=True,
         )
-        handle = Handle(lambda: C.llama_init_from_model(model.pointer, params), C.llama_free, model)
+        make = functools.partial(C.llama_init_from_model, model.pointer, params)
+        handle = Handle(make, C.llama_free, model)
         if not handle.is_open:
             raise EngineError(
                 f"llama.cpp could not make a context of {n_ctx} tokens ({log_tail() or 'not enough memory?'}); ask for a smaller one."
@@ -334,6 +360,7 @@ class Context:
     def close(self) -> None:
         """Free the cache, after a call in another thread; every later call raises EngineError, but
         `trim` does nothing."""
+        self._moving = None
         while self._handle.is_open:  # what waited for `grow` finds another one
             self._handle.close()
 
@@ -358,21 +385,21 @@ class Context:
             raise DecodeFailed(status, log_tail())
         return bool(status == 0)
 
-    def sample(self, sampler: SamplerChain, row: int) -> int:
-        """One token from the logits of a row of the last batch that had `outputs` set."""
+    def sample(self, sampler: SamplerChain, row: int, draw: int) -> int:
+        """One token from the logits of a row of the last batch that had `outputs` set.
+
+        `draw` is its number; asked again for the last one, this gives the same and draws nothing.
+        """
+        token = sampler.drawn(draw)
+        if token is not None:
+            return token
         with self._handle.lock:
             owner = self._handle.get()
             logits = self._logits(owner, row)
             change = sampler.mask() if sampler.mask else None
             if change:
                 change(logits)
-            ids = likeliest(logits, sampler.looks_at)
-            rows = np.zeros(len(ids), _TOKEN_DATA)
-            rows["id"], rows["logit"] = ids, logits[ids]
-        candidates = C.llama_token_data_array(
-            rows.ctypes.data_as(C.llama_token_data_p), len(ids), -1, False
-        )
-        return sampler.draw(candidates)
+            return sampler.draw(draw, likeliest(logits, sampler.looks_at), logits)
 
     def confidence(self, row: int) -> float:
         """How sure the model is of the token after a row of the last batch that had `outputs` set; see `engine.confidence`."""
@@ -419,22 +446,36 @@ class Context:
             C.llama_memory_seq_cp(memory, source, target, 0, count)
 
     def grow(self, n_ctx: int) -> bool:
-        """Move everything into a cache of `n_ctx` tokens; False if there is no memory for it (nothing changed). Raises EngineError."""
+        """Move everything into a cache of `n_ctx` tokens; False if there is no memory for it (nothing changed).
+
+        Raises EngineError if then there is none for the old one either; `settle` tries again.
+        """
         with self._handle.lock:
             before = self.n_ctx
             state, written = self._saved_state()
-            self.close()  # before the new one is made, so that there are never two
-            try:
-                self._handle = self._open(n_ctx)
-            except EngineError:
-                self._handle = self._open(before)
-            restored = self._restore(state, written)
-        if not restored:
-            self.close()
+            self._moving = _Move(state, written, before, n_ctx)
+            moved = self.settle()
+        if not moved:
             raise EngineError(
-                f"llama.cpp could not move its state into a context of {n_ctx} tokens; load the model again."
+                f"llama.cpp could not move its state into a context of {n_ctx} tokens; it is read again."
             )
         return self.n_ctx > before
+
+    def settle(self) -> bool:
+        """Finish a move that was cut off; False if what was in the cache is lost. Raises EngineError."""
+        moving = self._moving
+        if moving is None:
+            return self._handle.is_open
+        self._handle.close()  # before the new one is made, so that there are never two
+        try:
+            self._handle = self._open(moving.n_ctx)
+        except EngineError:
+            self._handle = self._open(moving.before)
+        moved = self._restore(moving)
+        if not moved:
+            self.clear()
+        self._moving = None
+        return moved
 
     def _saved_state(self) -> tuple[Any, int]:
         """What all slots hold, and its size in bytes."""
@@ -443,6 +484,18 @@ class Context:
         state = (ctypes.c_uint8 * size)()
         return state, int(C.llama_state_get_data(owner.pointer, state, size))
 
-    def _restore(self, state: Any, size: int) -> bool:
-        owner = self._handle.get()
-        return bool(C.llama_state_set_data(owner.pointer, state, size) == size)
+    def _restore(self, moving: _Move) -> bool:
+        with self._handle.lock:
+            owner = self._handle.get()
+            taken = C.llama_state_set_data(owner.pointer, moving.state, moving.written)
+        return bool(taken == moving.written)
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """What goes from one context into another, which is not done before this is gone."""
+
+    state: Any
+    written: int
+    before: int
+    n_ctx: int

@@ -33,8 +33,9 @@ class Quarantine:
         if sequence in self._suspects:
             self._suspects.remove(sequence)
 
-    def runnable(self, live: list[Slot]) -> list[Slot]:
-        """Which of the slots that could go on may: one suspect alone, or all if there is none among
-        them."""
-        first = next((slot for slot in live if slot.owner in self._suspects), None)
+    def runnable(self, live: list[tuple[Slot, Sequence]]) -> list[tuple[Slot, Sequence]]:
+        """Which of those that could go on may: one suspect alone, or all if there is none among them."""
+        if not self._suspects:
+            return live
+        first = next((item for item in live if item[1] in self._suspects), None)
         return live if first is None else [first]

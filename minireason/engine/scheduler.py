@@ -3,19 +3,30 @@
 A prompt, a forced token and a sampled token are the same thing here: pending until decoded. In each step a sequence
 either gives one token and samples after it, or gives a slice of its pending tokens and does not. So the last token of
 a prompt is always decoded alone, and asking again with the prompt in the cache computes the same thing as the first time.
+
+**What holds after an interruption.** An error or a KeyboardInterrupt may come at any line, and a second one while the first is
+mended. So nothing is undone where it happens. Each act makes its change in an order that leaves the truth in one place:
+
+- `_open` says which sequences there are, and `Sequence.slot` which of them have a place; `Slot.owner` follows from both.
+- A slot's list of cached tokens never claims more than the cache holds; see `cache`.
+- Every sampled token has a number. The sampler draws it once, the sink takes it once, the sequence appends it once, each of
+  them by this number: asked again, they say the same. So a step that was cut off is simply made again.
+
+`_whole` is False from before an act until after it. Whoever finds it False first makes the rest follow from the truth.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
 
+from minireason.engine.batch import batch, shares
+from minireason.engine.cache import Backend, Cache
+from minireason.engine.lock import FairLock, Turn
 from minireason.engine.quarantine import Quarantine
-from minireason.engine.sequence import Sequence, Slot, common_prefix
-from minireason.errors import ContextFull, LogitsNotFinite
+from minireason.engine.sequence import Draw, Sequence, Slot, common_prefix
+from minireason.errors import ContextFull, EngineError, LogitsNotFinite
 from minireason.settings import LAST_GROWTH
 
 _log = logging.getLogger(__name__)
@@ -28,33 +39,6 @@ IDLE_STEPS = 2048
 has cost what reading them again would (1.5B shape on two AVX-512 cores: 6 microseconds a token and step against 10 ms): who forgets
 then pays little more than twice what foresight would have (ski rental)."""
 
-WIDE_OVER_TOKENS = 256
-"""Over fewer cached tokens it is not worth reading some again to have `Backend.wide_tokens` in a batch."""
-
-
-class Backend(Protocol):
-    """What the loop needs of llama.cpp; see `llama.Context`, and the scripted one in tests/engine.
-
-    `confidence` and `sample` raise LogitsNotFinite.
-
-    `wide_tokens`: from so many tokens in a batch on, attention over a long prefix takes a faster way; 0: it never does.
-    """
-
-    n_ctx: int
-    n_batch: int
-    n_seq_max: int
-    wide_tokens: int
-
-    def decode(
-        self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
-    ) -> bool: ...
-    def sample(self, sampler: Any, row: int) -> int: ...
-    def confidence(self, row: int) -> float: ...
-    def trim(self, slot: int, keep: int) -> None: ...
-    def copy(self, source: int, target: int, count: int) -> None: ...
-    def grow(self, n_ctx: int) -> bool: ...
-    def clear(self) -> None: ...
-
 
 class Scheduler:
     """Runs all sequences over one backend; every method may be called from any thread.
@@ -66,111 +50,215 @@ class Scheduler:
     def __init__(self, backend: Backend, n_ctx: int, cache_tokens: int | None = None) -> None:
         self._backend, self.n_ctx = backend, n_ctx
         self.cache_tokens = cache_tokens or n_ctx
-        self._slots = [Slot(index) for index in range(backend.n_seq_max)]
-        self._waiting: deque[Sequence] = deque()
-        self._deferred: deque[Callable[[], None]] = deque()
-        self._clock = 0
+        self.cache = Cache(backend)
+        self.clock = 0
+        """Steps so far."""
+        self._promised = n_ctx
+        self._open: list[Sequence] = []
+        self._dropped: deque[Sequence] = deque()
         self._crowded = False
         self._quarantine = Quarantine()
-        self.lock = threading.RLock()
+        self._whole = True
+        self._line = FairLock()
+
+    @property
+    def lock(self) -> Turn:
+        """A turn at everything here, to be used in a `with` statement; whoever came before goes first."""
+        return self._line.turn()
+
+    def forked(self) -> None:
+        """In a process that was forked: nobody of the parent's holds the lock here, or waits for it."""
+        self._line = FairLock()
 
     def add(self, sequence: Sequence) -> None:
         """Queue a sequence; raises ContextFull if its tokens leave no room for another one."""
-        if len(sequence.tokens) >= self.n_ctx:
-            raise ContextFull(len(sequence.tokens), self.n_ctx)
         with self.lock:
-            self._waiting.append(sequence)
+            self._settle()
+            if len(sequence.tokens) >= self.n_ctx:
+                raise ContextFull(len(sequence.tokens), self.n_ctx)
+            sequence.cached_tokens = self.cache.best_prefix(sequence.tokens)[1]
+            self._open.append(sequence)
 
     def remove(self, sequence: Sequence) -> None:
         """Take a sequence out; its slot is free at once and keeps its tokens for whoever starts the same."""
         with self.lock:
-            if sequence in self._waiting:
-                self._waiting.remove(sequence)
-            if sequence.slot:
-                if sequence.passing:
-                    self._trim(sequence.slot, sequence.prompt_tokens)
-                sequence.slot.owner, sequence.slot = None, None
-            self._crowded = False
+            self._settle()
+            self._whole = False
+            self._remove(sequence)
+            self._whole = True
+
+    def drop(self, sequence: Sequence) -> None:
+        """Take it out before anything else is done: for finalizers, which may come in the middle of a step, in the same thread."""
+        self._dropped.append(sequence)
 
     @property
     def sequences(self) -> list[Sequence]:
-        """All sequences that have not ended."""
+        """All sequences that have not ended, in the order in which they came."""
         with self.lock:
-            return [*self._waiting, *(slot.owner for slot in self._slots if slot.owner)]
+            self._settle()
+            return list(self._open)
 
     def cached(self, tokens: list[int]) -> int:
         """How many tokens of a prompt's beginning need not be read; the last one always has to be."""
         with self.lock:
-            return self._best_prefix(tokens)[1]
+            self._settle()
+            return self.cache.best_prefix(tokens)[1]
 
-    def defer(self, act: Callable[[], None]) -> None:
-        """Run this before the next step: for finalizers, which may come in the middle of one, in the same thread."""
-        self._deferred.append(act)
-
-    def rewind(self, sequence: Sequence, keep: int) -> None:
-        """Drop a sequence's tokens from index `keep` on (at least 1); it goes on from there."""
+    def reserve(self, wanted: int) -> None:
+        """Grow the cache now, as far as it can, if so many more tokens would not fit: whoever brings them need not wait for that."""
         with self.lock:
-            gone = len(sequence.tokens) - max(1, keep)
-            del sequence.tokens[max(1, keep) :]
-            if sequence.confidences and gone > 0:
-                del sequence.confidences[-gone:]
-            if sequence.slot:
-                self._trim(sequence.slot, len(sequence.tokens) - 1)
+            self._settle()
+            if self.cache.used + wanted > self._backend.n_ctx < self.cache_tokens:
+                self._whole = False
+                self._grow(wanted)
+                self._whole = True
 
-    def step(self) -> bool:
-        """One decode for all sequences that can go on, and one token for each that is through; False if none can."""
+    def step(self, unless: Callable[[], bool] = lambda: False) -> bool:
+        """One decode for all sequences that can go on, and one token for each that is through; False if none can.
+
+        Nothing is done if `unless` is true once it is this thread's turn: another's step has brought what it was to bring.
+        """
         with self.lock:
-            self._clock += 1
-            while self._deferred:
-                self._deferred.popleft()()
+            self._settle()
+            if unless():
+                return True
+            self._whole = False
+            self.clock += 1
+            stepped = self._step()
+            self._whole = True
+            return stepped
+
+    def _step(self) -> bool:
+        self._admit()
+        self.cache.forget_idle(self.clock - IDLE_STEPS)
+        live = self._live()
+        while not live and self._give_way():
             self._admit()
-            for slot in self._slots:
-                if not slot.owner and self._clock - slot.last_used > IDLE_STEPS:
-                    self._trim(slot, 0)
-                if (
-                    slot.owner
-                    and slot.owner.only_read
-                    and slot.owner.decoded == len(slot.owner.tokens) - 1
-                ):
-                    self.remove(slot.owner)  # it was to be read, and is
-            live = [slot for slot in self._slots if slot.owner and not slot.owner.sink.full]
-            if not live:
-                return False
-            live = self._quarantine.runnable(live)
-            try:
-                self._decode(live)
-            except BaseException:
-                self._resync()
-                raise
-            return True
+            live = self._live()
+        if not live:
+            return False
+        self._decode(self._quarantine.runnable(live))
+        return True
 
-    def _decode(self, live: list[Slot]) -> None:
+    def _settle(self) -> None:
+        """Before anything else: mend what an interruption left half done, and take out what was dropped."""
+        if not self._whole:
+            self._recover()
+            self._whole = True
+        while self._dropped:
+            self._whole = False
+            self._remove(self._dropped[0])
+            self._dropped.popleft()
+            self._whole = True
+
+    def _recover(self) -> None:
+        for slot in self.cache.slots:
+            slot.owner = None
+        for sequence in self._open:
+            if sequence.slot:
+                sequence.slot.owner = sequence
+        self.cache.resync()
+        self._tell_limits()
+
+    def _remove(self, sequence: Sequence) -> None:
+        if sequence in self._open:
+            self._open.remove(sequence)
+        if sequence.slot and sequence.passing:
+            self.cache.trim(sequence.slot, sequence.prompt_tokens)
+        self._vacate(sequence)
+        self._crowded = False
+
+    def _vacate(self, sequence: Sequence) -> None:
+        """Let go of a sequence's slot, which keeps its tokens; if it is still among the open ones, it waits."""
+        slot, sequence.slot = sequence.slot, None
+        if slot and slot.owner is sequence:
+            slot.owner = None
+
+    def _admit(self) -> None:
+        """Give waiting sequences a slot, those that came first going first. One that nobody reads goes on waiting."""
+        if self._crowded:
+            return
+        for sequence in self._waiting():
+            idle = self.cache.idle()
+            if not idle:
+                return
+            if len(sequence.tokens) >= self.n_ctx:
+                self._end_for_room(sequence)
+                continue
+            best, kept = self.cache.best_prefix(sequence.tokens)
+            kept = self.cache.worth_keeping(sequence.tokens, kept)
+            if self._coming(sequence.tokens) > max(kept, WORTH_WAITING_TOKENS):
+                return
+            slot = self.cache.place(best, kept)
+            slot.prompt_tokens = sequence.prompt_tokens
+            slot.last_used = self.clock
+            sequence.cached_tokens = min(sequence.cached_tokens, kept)
+            sequence.slot = slot  # from here on it has its place, see `_recover`
+            slot.owner = sequence
+
+    def _waiting(self) -> list[Sequence]:
+        return [
+            sequence for sequence in self._open if sequence.slot is None and not sequence.sink.full
+        ]
+
+    def _coming(self, tokens: list[int]) -> int:
+        """The longest beginning shared with a prompt that is being read right now, which is soon there to be copied."""
+        shared = [
+            common_prefix(sequence.tokens, tokens)
+            for sequence in self._open
+            if sequence.slot
+            and not sequence.sink.full
+            and sequence.decoded < sequence.prompt_tokens - 1
+        ]
+        return min(max(shared, default=0), len(tokens) - 1)
+
+    def _live(self) -> list[tuple[Slot, Sequence]]:
+        """What can go on. A sequence that was only to be read, or has filled its context, ends here."""
+        live = []
+        for slot in self.cache.slots:
+            owner = slot.owner
+            if owner is None:
+                continue
+            if len(owner.tokens) >= self.n_ctx:
+                self._end_for_room(owner)
+            elif owner.only_read and owner.decoded == len(owner.tokens) - 1:
+                self._remove(owner)
+            elif not owner.sink.full:
+                live.append((slot, owner))
+        return live
+
+    def _give_way(self) -> bool:
+        """Where those with a slot are all unread, let one of them wait in the place of one that is read; False if there is none."""
+        if not any(not sequence.only_read for sequence in self._waiting()):
+            return False
+        if self._crowded:
+            self._crowded = False  # the cache's room is found when it is needed
+            return True
+        unread = [slot for slot in self.cache.slots if slot.owner]
+        if not unread:
+            return False
+        longest_unread = min(unread, key=lambda slot: slot.last_used)
+        if longest_unread.owner:
+            self._vacate(longest_unread.owner)
+        return True
+
+    def _decode(self, live: list[tuple[Slot, Sequence]]) -> None:
         self._keep_room(live)
-        plan = self._shares(live)
-        tokens: list[int] = []
-        positions: list[int] = []
-        slots: list[int] = []
-        outputs: list[bool] = []
-        for slot, owner, count, output in plan:
-            start = len(slot.cached)
-            tokens += owner.tokens[start : start + count]
-            positions += range(start, start + count)
-            slots += [slot.index] * count
-            outputs += [output] * count
+        plan = shares(live, self._backend.n_batch, self._open.index)
+        tokens, positions, slots, outputs = batch(plan)
         if not self._backend.decode(tokens, positions, slots, outputs):
             self._make_room(len(tokens))
             return
         row, broken = -1, []
         for slot, owner, count, output in plan:
             row += count
-            slot.cached += owner.tokens[len(slot.cached) : len(slot.cached) + count]
-            slot.last_used = self._clock
+            start = len(slot.cached)
+            slot.cached += owner.tokens[start : start + count]
+            slot.last_used = self.clock
             if not output:
                 continue
             try:
-                if owner.confidences is not None:
-                    owner.confidences.append(self._backend.confidence(row))
-                self._extend(owner, self._backend.sample(owner.sampler, row))
+                self._extend(slot, owner, row)
             except LogitsNotFinite as error:
                 broken.append((owner, error))
             else:
@@ -179,167 +267,104 @@ class Scheduler:
             self._isolate(*broken[0])
 
     def _isolate(self, sequence: Sequence, error: LogitsNotFinite) -> None:
-        """A sequence without finite logits has failed if it was alone; else all are read again,
-        each alone: see `quarantine`."""
-        others = [slot for slot in self._slots if slot.owner is not sequence]
-        if self._quarantine.holds(sequence) or not any(slot.cached for slot in others):
-            self._quarantine.release(sequence)
-            self.remove(sequence)
+        """A sequence without finite logits has failed if it was alone; else all are read again, each alone: see `quarantine`."""
+        others = [slot for slot in self.cache.slots if slot.owner is not sequence]
+        alone = self._quarantine.holds(sequence) or not any(slot.cached for slot in others)
+        owners = [slot.owner for slot in self.cache.slots if slot.owner]
+        self.cache.clear()
+        if alone:
             sequence.sink.failed(error)
-        else:
-            owners = [slot.owner for slot in self._slots if slot.owner]
-            for owner in owners:
-                if owner.only_read:
-                    self.remove(owner)  # it would give no token to know it by
-            self._quarantine.begin(owner for owner in owners if not owner.only_read)
-        self._backend.clear()
-        for slot in self._slots:
-            slot.cached.clear()
-
-    def _shares(self, live: list[Slot]) -> list[tuple[Slot, Sequence, int, bool]]:
-        """(slot, owner, tokens to decode, sample after): single tokens first, then slices of what is left of the batch."""
-        room = self._backend.n_batch
-        plan = []
-        pending = sorted(
-            (
-                (len(slot.owner.tokens) - len(slot.cached), slot, slot.owner)
-                for slot in live
-                if slot.owner
-            ),
-            key=lambda item: item[0],
-        )
-        for count, slot, owner in pending:
-            slices = (
-                -(-(count - 1) // room) if room else 0
-            )  # of one size: attention over a small batch is the slowest
-            share = 1 if count == 1 else -(-(count - 1) // max(1, slices))
-            if room:
-                plan.append((slot, owner, share, count == 1))
-                room -= share
-        return plan
-
-    def _extend(self, sequence: Sequence, token: int) -> None:
-        taken = sequence.sink.take(token)
-        if not taken:
-            self.remove(sequence)
+            self._quarantine.release(sequence)
+            self._remove(sequence)
             return
-        sequence.tokens += taken
-        if len(sequence.tokens) >= self.n_ctx:
-            self.remove(sequence)
+        self._quarantine.begin(owner for owner in owners if not owner.only_read)
+        for owner in owners:
+            if owner.only_read:
+                self._remove(owner)  # it would give no token to know it by
+
+    def _extend(self, slot: Slot, sequence: Sequence, row: int) -> None:
+        """Draw the next token of a sequence and let it follow; made again after an interruption, it comes to the same."""
+        if sequence.drawn.number != sequence.draws:
+            noted = sequence.confidences
+            sequence.drawn = Draw(
+                sequence.draws,
+                len(sequence.tokens),
+                0 if noted is None else len(noted),
+                0.0 if noted is None else self._backend.confidence(row),
+            )
+        token = self._backend.sample(sequence.sampler, row, sequence.draws)
+        step = sequence.sink.take(token, sequence.draws)
+        if not step.done:
+            self.cache.trim(slot, sequence.drawn.tokens - step.drop)
+        sequence.apply(step)
+        if step.done:
+            self._remove(sequence)
+        elif len(sequence.tokens) >= self.n_ctx:
+            self._end_for_room(sequence)
+
+    def _end_for_room(self, sequence: Sequence) -> None:
+        """End a sequence that has no room to go on; one that had none even to begin is told why."""
+        if sequence.draws:
             sequence.sink.out_of_room()
+        else:
+            sequence.sink.failed(_no_room(sequence, self.n_ctx))
+        self._remove(sequence)
 
-    def _admit(self) -> None:
-        while self._waiting and not self._crowded:
-            sequence = self._waiting[0]
-            idle = [slot for slot in self._slots if not slot.owner]
-            if not idle:
-                return
-            best, kept = self._best_prefix(sequence.tokens)
-            rest = len(sequence.tokens) - 1 - kept
-            wide = self._backend.wide_tokens
-            if wide // 3 < rest < wide and kept > WIDE_OVER_TOKENS:
-                kept -= wide - rest  # to read some again is quicker
-            if self._coming(sequence.tokens) > max(kept, WORTH_WAITING_TOKENS):
-                return
-            self._waiting.popleft()
-            sequence.slot = slot = self._place(idle, best, kept)
-            slot.owner, slot.prompt_tokens = sequence, sequence.prompt_tokens
-            slot.last_used = self._clock
-            sequence.cached_tokens = max(sequence.cached_tokens, min(kept, sequence.prompt_tokens))
-
-    def _best_prefix(self, tokens: list[int]) -> tuple[Slot, int]:
-        """The slot that shares the longest beginning, leaving at least the last token to be decoded."""
-        shared = [
-            (min(common_prefix(slot.cached, tokens), len(tokens) - 1), slot) for slot in self._slots
-        ]
-        kept, best = max(shared, key=lambda item: item[0])
-        return best, kept
-
-    def _coming(self, tokens: list[int]) -> int:
-        """The longest beginning shared with a prompt that is being read right now, which is soon there to be copied."""
-        going = [
-            (slot, slot.owner) for slot in self._slots if slot.owner and not slot.owner.sink.full
-        ]
-        shared = [
-            common_prefix(owner.tokens, tokens)
-            for slot, owner in going
-            if len(slot.cached) < owner.prompt_tokens - 1
-        ]
-        return min(max(shared, default=0), len(tokens) - 1)
-
-    def _place(self, idle: list[Slot], best: Slot, kept: int) -> Slot:
-        """An idle slot that holds the first `kept` tokens of `best`: another with a copy, or itself where little of a prompt is lost."""
-        empty = [slot for slot in idle if not slot.cached]
-        if not best.owner and (kept * 2 >= best.prompt_tokens or not empty):
-            self._trim(best, kept)
-            return best
-        slot = empty[0] if empty else min(idle, key=lambda slot: slot.last_used)
-        self._trim(slot, 0)
-        if kept:
-            self._backend.copy(best.index, slot.index, kept)
-            slot.cached = best.cached[:kept]
-        return slot
-
-    def _trim(self, slot: Slot, keep: int) -> None:
-        if len(slot.cached) > keep:
-            self._backend.trim(slot.index, keep)
-            del slot.cached[keep:]
-
-    def reserve(self, wanted: int) -> None:
-        """Grow the cache now, as far as it can, if so many more tokens would not fit: whoever brings them need not wait for that."""
-        with self.lock:
-            used = sum(len(slot.cached) for slot in self._slots)
-            if used + wanted > self._backend.n_ctx < self.cache_tokens:
-                self._grow(wanted)
-
-    def _keep_room(self, live: list[Slot]) -> None:
+    def _keep_room(self, live: Iterable[tuple[Slot, Sequence]]) -> None:
         """Grow before a sequence, had it the cache to itself, would have to come to its end: if there is no memory, it still can."""
-        for slot in live:
+        for slot, owner in live:
             size = self._backend.n_ctx
-            if (
-                slot.owner
-                and size < self.cache_tokens
-                and (wanted := len(slot.owner.tokens) + slot.owner.sink.keeps(size)) > size
-            ):
+            if size >= self.cache_tokens:
+                return
+            wanted = len(owner.tokens) + owner.sink.keeps(size)
+            if wanted > size:
                 self._grow(wanted - len(slot.cached))
 
     def _make_room(self, wanted: int) -> None:
-        """After a decode found no room: grow, or forget an idle slot, or let the shortest sequence wait, or end the only one."""
-        idle = [slot for slot in self._slots if not slot.owner and slot.cached]
-        live = sorted(
-            (slot for slot in self._slots if slot.owner), key=lambda slot: len(slot.cached)
-        )
+        """After a decode found no room: grow, or forget an idle slot, or let a sequence wait, or end the only one.
+
+        The one to wait is one that nobody reads, and if all are read the shortest.
+        """
+        idle = [slot for slot in self.cache.idle() if slot.cached]
+        owners = [slot.owner for slot in self.cache.slots if slot.owner]
         if self._backend.n_ctx < self.cache_tokens:
             self._grow(wanted)
         elif idle:
-            self._trim(min(idle, key=lambda slot: slot.last_used), 0)
-        elif live[0].owner:
-            sequence = live[0].owner
-            self.remove(sequence)
-            if len(live) > 1:
-                self._waiting.appendleft(sequence)
-                self._crowded = (
-                    True  # until another one ends, or they would send each other back for ever
-                )
-            else:
-                sequence.sink.out_of_room()
+            self.cache.trim(min(idle, key=lambda slot: slot.last_used), 0)
+        elif len(owners) > 1:
+            self._vacate(min(owners, key=lambda owner: (not owner.sink.full, owner.decoded)))
+            # The rest wait until another one ends, or they would send each other back for ever.
+            self._crowded = True
+        else:
+            self._end_for_room(owners[0])
 
     def _grow(self, wanted: int) -> None:
         """Make the cache larger, or let the limits be what it holds where there is no memory for that."""
-        total = sum(len(slot.cached) for slot in self._slots) + wanted
+        total = self.cache.used + wanted
         size = max(2 * self._backend.n_ctx, -(-total // 256) * 256)
         if size <= self.n_ctx:
             size = size if size <= self.n_ctx // LAST_GROWTH else self.n_ctx
         if not self._backend.grow(min(size, self.cache_tokens)):
             self.cache_tokens = self._backend.n_ctx
-            self.n_ctx = min(self.n_ctx, self.cache_tokens)
-            for sequence in self.sequences:
-                sequence.sink.limited_to(self.n_ctx)
+        self._tell_limits()
         _log.debug("the KV cache holds %d tokens now, %d wanted", self._backend.n_ctx, size)
 
-    def _resync(self) -> None:
-        """After an interruption or a failed decode: make the cache hold what our token lists say, with a token left to decode."""
-        for slot in self._slots:
-            if slot.owner:
-                del slot.cached[len(slot.owner.tokens) - 1 :]
-            self._backend.trim(slot.index, len(slot.cached))
+    def _tell_limits(self) -> None:
+        """Tell every sequence if there is less room than was promised."""
+        self.n_ctx = min(self.n_ctx, self.cache_tokens)
+        if self.n_ctx < self._promised:
+            for sequence in self._open:
+                sequence.sink.limited_to(self.n_ctx)
+            self._promised = self.n_ctx
+
+
+def _no_room(sequence: Sequence, n_ctx: int) -> EngineError:
+    if len(sequence.tokens) >= n_ctx:
+        return EngineError(
+            f"There is no memory for a larger context: {n_ctx} tokens fit, and the prompt has "
+            f"{len(sequence.tokens)}. Close other programs and load again, or shorten the prompt."
+        )
+    return EngineError(
+        f"There is no memory for a larger cache: the prompt of {len(sequence.tokens)} tokens does not fit "
+        f"beside what is in use. Close other streams or programs, or shorten the prompt."
+    )

@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 from array import array
-from typing import Any, Protocol
+from collections.abc import Sequence as Tokens
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 from minireason.errors import EngineError
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What becomes of a sequence after a sampled token: the last `drop` tokens go, and those to `append` come.
+
+    `append` holds at least one token, but where the sequence is `done`, which ends it here.
+    """
+
+    append: Tokens[int]
+    drop: int = 0
+    done: bool = False
+
+
+END = Step((), done=True)
+
+
 class Sink(Protocol):
-    """What stands above the engine and decides about each token."""
+    """What stands above the engine and decides about each token; all of it is called under the scheduler's lock."""
 
     @property
     def full(self) -> bool:
         """Whether nobody fetches what was generated, so that the sequence should sit out."""
         ...
 
-    def take(self, token: int) -> list[int]:
-        """What goes into the sequence for a sampled token: itself, itself and forced ones, or nothing to end it here."""
+    def take(self, token: int, draw: int) -> Step:
+        """What becomes of the sequence after the sampled token number `draw`, from 0 on.
+
+        Called again with the same number, after an interruption here or later on, it gives the same answer and counts once.
+        """
         ...
 
     def keeps(self, n_ctx: int) -> int:
@@ -25,7 +45,7 @@ class Sink(Protocol):
         ...
 
     def limited_to(self, n_ctx: int) -> None:
-        """There is no memory for a larger context than this, which is less than was promised."""
+        """There is no memory for a larger context than this, which is less than was promised; may be told more than once."""
         ...
 
     def out_of_room(self) -> None:
@@ -33,8 +53,17 @@ class Sink(Protocol):
         ...
 
     def failed(self, error: EngineError) -> None:
-        """The sequence has ended with this error, which is for whoever reads it; others go on."""
+        """The sequence has ended without coming to its end, and this says why."""
         ...
+
+
+class Draw(NamedTuple):
+    """What was so when token number `number` was drawn: the length of the sequence and of its confidences, and the next of these."""
+
+    number: int
+    tokens: int
+    confidences: int
+    confidence: float
 
 
 class Sequence:
@@ -50,17 +79,33 @@ class Sequence:
         self.tokens = list(prompt)
         self.prompt_tokens = len(prompt)
         self.cached_tokens = 0
+        """How many of the prompt were in the cache before the sequence came, and were used."""
         self.only_read = False
         self.passing = False
         self.sampler, self.sink = sampler, sink
         self.slot: Slot | None = None
         self.confidences: array[float] | None = None
         """One value a sampled token, see `engine.confidence`; None: not wanted."""
+        self.draws = 0
+        """How many tokens were sampled and taken."""
+        self.drawn = Draw(-1, 0, 0, 0.0)
 
     @property
     def decoded(self) -> int:
         """How many of the tokens are in the cache."""
         return len(self.slot.cached) if self.slot else 0
+
+    def apply(self, step: Step) -> None:
+        """Let a step become part of the sequence; being called again with it changes nothing."""
+        drawn, noted = self.drawn, self.confidences
+        if noted is not None:
+            if step.drop:
+                del noted[drawn.confidences + 1 - step.drop :]
+            else:
+                noted[drawn.confidences :] = array("f", [drawn.confidence])
+        if not step.done:
+            self.tokens[drawn.tokens - step.drop :] = step.append
+            self.draws = drawn.number + 1
 
 
 class Slot:

@@ -9,11 +9,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minireason.errors import EngineError, MinireasonError, ModelFileError
+from minireason.errors import EngineError, LogitsNotFinite, MinireasonError, ModelFileError
 from minireason.host import child
 
 if TYPE_CHECKING:  # the library is loaded in the child, not by who starts it
-    from minireason.engine.llama import Context, Logits, Model
+    from minireason.engine.llama import Context, Model
 
 START_S = 120.0
 """For Python and the libraries to start, on a cold and busy machine."""
@@ -132,22 +132,18 @@ def _use(path: Path, model: Model, template: str) -> None:
 
 def _generate(path: Path, context: Context, prompt: list[int], count: int) -> None:
     """Compute the prompt and sample tokens after it; raises ModelFileError if that fails or gives what are no numbers."""
-    import numpy as np
-
     from minireason.engine import llama, sampler
 
-    def check(logits: Logits) -> None:
-        if not np.isfinite(logits).all():
-            raise ModelFileError(path, _NO_NUMBERS)
-
     batch, position = prompt, 0
-    with closing(llama.SamplerChain(sampler.links(0.6, 0.95, 256, 1), lambda: check)) as chain:
-        for _ in range(count):
+    with closing(llama.SamplerChain(sampler.links(0.6, 0.95, 256, 1))) as chain:
+        for draw in range(count):
             size = len(batch)
             positions = list(range(position, position + size))
             try:
                 context.decode(batch, positions, [0] * size, [False] * (size - 1) + [True])
-                batch, position = [context.sample(chain, size - 1)], position + size
+                batch, position = [context.sample(chain, size - 1, draw)], position + size
+            except LogitsNotFinite:
+                raise ModelFileError(path, _NO_NUMBERS) from None
             except EngineError as error:
                 raise ModelFileError(
                     path, f"its first tokens cannot be computed: {error}"

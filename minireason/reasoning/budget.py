@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 from minireason.events import ThinkingEnd
 from minireason.reasoning.loops import LoopDetector
@@ -122,6 +123,22 @@ class Budget:
         self._keep: int | None = None
         self._since: float | None = None
 
+    def save(self) -> tuple[Any, ...]:
+        """What `restore` takes; all but `asked`, which comes from elsewhere at any time."""
+        limits = self.landing, self._limit, self._grace, self._seconds, self._min_tokens
+        place = self._tail, self._broken, self._keep, self._since
+        loops = self._loops.save() if self._loops else ()
+        return limits, place, self._tokens, len(self._tokens), loops
+
+    def restore(self, saved: tuple[Any, ...]) -> None:
+        """Go back to what was so when this was saved."""
+        limits, place, self._tokens, size, loops = saved
+        del self._tokens[size:]
+        self.landing, self._limit, self._grace, self._seconds, self._min_tokens = limits
+        self._tail, self._broken, self._keep, self._since = place
+        if self._loops:
+            self._loops.restore(loops)
+
     def feed(self, token: int) -> None:
         """A token that the thought goes on with."""
         self._tokens.append(token)
@@ -162,7 +179,7 @@ class Budget:
 
     def took_back(self, tokens: int) -> None:
         """The last tokens are no part of the thought any more."""
-        del self._tokens[len(self._tokens) - tokens :]
+        self._tokens = self._tokens[: len(self._tokens) - tokens]  # the saved list stays as it is
         self._tail = b"\n" + b"".join(self._piece(token) for token in self._tokens[-4:])
 
     def _over(self) -> int:

@@ -26,6 +26,7 @@ from minireason.settings import Settings
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from llguidance import LLMatcher
     from llguidance._lib import JsonCompileOptions
 
 _JSON_STYLE: JsonCompileOptions = {
@@ -263,37 +264,71 @@ class Follower:
 
     def __init__(self, wanted: Constraint, tokenizer: Tokenizer) -> None:
         import numpy as np
-        from llguidance import LLMatcher
 
         self._parse, self._piece = wanted.parse, tokenizer.vocabulary.piece
-        self._matcher = LLMatcher(tokenizer.view, wanted.grammar, log_level=0)
+        self._wanted, self._tokenizer = wanted, tokenizer
+        self._fed: list[int] = []
+        self._matcher: LLMatcher | None = None
         self._bits = np.zeros(-(-tokenizer.vocabulary.n_vocab // 32), np.int32)
         self._utf8 = Utf8()
         self.text = ""
+
+    def _following(self) -> LLMatcher:
+        """The matcher, which has followed the tokens so far.
+
+        It is made again after an error, since llguidance takes an interruption in the tokenizer, which it calls, for
+        one of the grammar; a real one comes again.
+        """
+        from llguidance import LLMatcher
+
+        if self._matcher is None or self._matcher.is_error():
+            matcher = LLMatcher(self._tokenizer.view, self._wanted.grammar, log_level=0)
+            for token in self._fed:
+                matcher.consume_token(token)
+            self._matcher = matcher
+        return self._matcher
+
+    def save(self) -> tuple[Any, ...]:
+        """What `restore` takes."""
+        return len(self._fed), self.text, self._utf8.save()
+
+    def restore(self, saved: tuple[Any, ...]) -> None:
+        """Go back to what was so when this was saved, by following the same tokens again."""
+        size, self.text, utf8 = saved
+        self._utf8.restore(utf8)
+        self._matcher = None
+        del self._fed[size:]
 
     def mask(self, logits: npt.NDArray[np.float32]) -> None:
         """Forbid every token, the end of the text included, that cannot come now."""
         import numpy as np
 
-        self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
+        place = self._bits.ctypes.data, self._bits.nbytes
+        self._following().unsafe_compute_mask_ptr(*place)
+        if self._matcher and self._matcher.is_error():
+            self._following().unsafe_compute_mask_ptr(*place)
         allowed = np.unpackbits(self._bits.view(np.uint8), count=len(logits), bitorder="little")
         np.copyto(logits, -np.inf, where=allowed == 0)
 
     def feed(self, token: int) -> str:
         """The text that a token of the answer completes."""
-        text = self._utf8.feed(self._piece(token)) if self._matcher.consume_token(token) else ""
+        matcher = self._following()
+        matcher.consume_token(token)
+        self._fed.append(token)
+        text = "" if self._following().is_error() else self._utf8.feed(self._piece(token))
         self.text += text
         return text
 
     @property
     def over(self) -> bool:
         """Whether nothing can follow: the answer is whole, or llguidance gave up on a constraint that grew too complex on the way."""
-        return self._matcher.is_stopped()
+        return self._following().is_stopped()
 
     @property
     def whole(self) -> bool:
         """Whether the answer may end here."""
-        return not self._matcher.is_error() and self._matcher.is_accepting()
+        matcher = self._following()
+        return not matcher.is_error() and matcher.is_accepting()
 
     def parsed(self) -> Any:
         """The typed value of a whole answer; None if it fails what no grammar can say, such as a

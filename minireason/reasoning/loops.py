@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 EVERY_TOKENS = 32
 GRAM, LONG_GRAM = 16, 32
@@ -58,7 +59,7 @@ class LoopDetector:
         if self.fed % EVERY_TOKENS:
             return None
         self._text = (self._text + "".join(self._new))[-_KEPT:]
-        self._new.clear()
+        self._new = []
         return self._cycle() or next(
             (
                 loop
@@ -67,6 +68,15 @@ class LoopDetector:
             ),
             None,
         )
+
+    def save(self) -> tuple[Any, ...]:
+        """What `restore` takes."""
+        return self.fed, self._text, self._new, len(self._new)
+
+    def restore(self, saved: tuple[Any, ...]) -> None:
+        """Go back to what was so when this was saved."""
+        self.fed, self._text, self._new, size = saved
+        del self._new[size:]
 
     def _cycle(self) -> Loop | None:
         """An exact cycle up to here. Its length is the distance to where the last tokens stood before."""

@@ -20,6 +20,14 @@ class Utf8:
         """Whether the bytes so far end with a character."""
         return not self._decoder.getstate()[0]
 
+    def save(self) -> tuple[bytes, int]:
+        """What `restore` takes."""
+        return self._decoder.getstate()
+
+    def restore(self, saved: tuple[bytes, int]) -> None:
+        """Go back to what was so when this was saved."""
+        self._decoder.setstate(saved)
+
     def flush(self) -> None:
         """Drop the bytes of an unfinished character."""
         self._decoder.reset()
@@ -57,6 +65,14 @@ class StopStrings:
         )  # white space before a stop string goes with it
         self._held = text[len(shown) :]
         return shown
+
+    def save(self) -> tuple[str, bool]:
+        """What `restore` takes."""
+        return self._held, self.stopped
+
+    def restore(self, saved: tuple[str, bool]) -> None:
+        """Go back to what was so when this was saved."""
+        self._held, self.stopped = saved
 
     def flush(self) -> str:
         """What was held back, once no more can come."""

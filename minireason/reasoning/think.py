@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 from minireason.reasoning.text import Utf8, held_back
 
@@ -61,6 +62,17 @@ class ThinkMachine:
         self._utf8 = Utf8()
         self._held = self._space = ""
         self._at_start = True
+
+    def save(self) -> tuple[Any, ...]:
+        """What `restore` takes."""
+        flags = self.closed, self.thought, self.forced, self._at_start
+        return self.state, self._held, self._space, flags, self._utf8.save()
+
+    def restore(self, saved: tuple[Any, ...]) -> None:
+        """Go back to what was so when this was saved."""
+        self.state, self._held, self._space, flags, utf8 = saved
+        self.closed, self.thought, self.forced, self._at_start = flags
+        self._utf8.restore(utf8)
 
     def feed(self, token: int, piece: bytes) -> list[Span]:
         """The spans that this token completes."""

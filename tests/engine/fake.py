@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minireason.engine.sequence import END, Step
 from minireason.errors import EngineError, LogitsNotFinite
 
 
@@ -50,7 +51,7 @@ class FakeBackend:
         ]
         return True
 
-    def sample(self, sampler: Any, row: int) -> int:
+    def sample(self, sampler: Any, row: int, draw: int) -> int:
         if self.poisoned:
             raise LogitsNotFinite("not finite")
         if self.fail_sample:
@@ -85,6 +86,9 @@ class FakeBackend:
         self.n_ctx = n_ctx
         return True
 
+    def settle(self) -> bool:
+        return True
+
 
 class ListSink:
     """Takes tokens into a list, up to `limit`; `forced` maps a number of tokens to ids to force after it."""
@@ -95,14 +99,25 @@ class ListSink:
         self.full = self.ended_for_room = False
         self.kept = 0
         self.limit_told: int | None = None
+        self.steps: dict[int, Step] = {}
+        self.rewind: Step | None = None
+        """What becomes of the sequence after the next token, which itself is not taken."""
         self.error: EngineError | None = None
 
-    def take(self, token: int) -> list[int]:
+    def take(self, token: int, draw: int) -> Step:
+        if draw not in self.steps:
+            self.steps[draw] = self._decide(token)
+        return self.steps[draw]
+
+    def _decide(self, token: int) -> Step:
+        if self.rewind:
+            step, self.rewind = self.rewind, None
+            return step
         if len(self.taken) >= self.limit:
-            return []
+            return END
         forced = self.forced.get(len(self.taken) + 1, [])
         self.taken += [token, *forced]
-        return [token, *forced]
+        return Step([token, *forced])
 
     def keeps(self, n_ctx: int) -> int:
         return self.kept

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minireason import ContextFull, LogitsNotFinite
+from minireason import ContextFull, EngineError, LogitsNotFinite
 from minireason.engine.scheduler import IDLE_STEPS, Scheduler
-from minireason.engine.sequence import Sequence, common_prefix
+from minireason.engine.sequence import Sequence, Step, common_prefix
 from minireason.prefill import Prefill
 from tests.engine.fake import FakeBackend, ListSink
 
@@ -129,7 +129,8 @@ def test_rewind_goes_on_from_there() -> None:
     sequence, sink = start(scheduler, [1, 2], 100)
     for _ in range(8):
         scheduler.step()
-    scheduler.rewind(sequence, 4)
+    sink.rewind = Step([4], drop=len(sequence.tokens) - 3)
+    scheduler.step()
     assert sequence.tokens == [1, 2, 3, 4]
     sink.taken.clear()
     scheduler.step()
@@ -228,12 +229,12 @@ def test_the_cache_grows_while_what_a_sequence_keeps_is_still_free(most: int) ->
     assert (scheduler.n_ctx, sink.limit_told, waiting.limit_told) == (told or 64, told, told)
 
 
-def test_what_a_finalizer_defers_runs_before_the_next_step() -> None:
+def test_what_a_finalizer_drops_is_gone_before_the_next_step() -> None:
     scheduler = Scheduler(FakeBackend(n_seq_max=1), 64)
     dropped, _ = start(scheduler, [1], 50)
     _, second = start(scheduler, [9], 1)
     scheduler.step()
-    scheduler.defer(lambda: scheduler.remove(dropped))
+    scheduler.drop(dropped)
     run(scheduler)
     assert second.taken == [10]
 
@@ -323,7 +324,7 @@ def test_of_a_passing_sequence_only_the_prompt_stays_in_the_cache() -> None:
     passing.passing = True
     run(scheduler)
     assert len(sink.taken) == 20
-    assert [slot.cached for slot in scheduler._slots if slot.cached] == [prompt]
+    assert [slot.cached for slot in scheduler.cache.slots if slot.cached] == [prompt]
     again, _ = start(scheduler, prompt, 1)
     run(scheduler)
     assert again.cached_tokens == len(prompt) - 1
@@ -405,3 +406,118 @@ def test_a_suspect_that_nobody_reads_does_not_hold_up_the_others() -> None:
     idle.full = False
     run(scheduler)
     assert idle.taken == [11, 12, 13, 14, 15]
+
+
+def test_a_long_prompt_is_read_while_short_ones_keep_coming() -> None:
+    backend = FakeBackend(n_ctx=4096, n_batch=16)
+    scheduler = Scheduler(backend, 4096)
+    _, long = start(scheduler, list(range(10_000, 10_400)), 1)
+    steps = 0
+    while not long.taken:
+        while len(scheduler.sequences) < 4:
+            start(scheduler, [steps, *range(20_000, 20_020)], 1)
+            steps += 1
+        scheduler.step()
+        assert scheduler.clock < 80, "half of each batch is enough in 50 steps"
+
+
+def test_the_cache_is_taken_from_the_one_that_nobody_reads() -> None:
+    backend = FakeBackend(n_ctx=32)
+    scheduler = Scheduler(backend, 32)
+    unread, idle = start(scheduler, list(range(100, 112)), 30)
+    _, short = start(scheduler, [1], 25)
+    while len(idle.taken) < 4:
+        scheduler.step()
+    idle.full = True
+    run(scheduler)
+    assert short.taken == list(range(2, 27)), "it was not sent back, though it was the shorter one"
+    assert unread in scheduler.sequences
+    idle.full = False
+    run(scheduler)
+    assert idle.taken == [*range(112, 132)], "and the other one goes on where it was, to the limit"
+
+
+@pytest.mark.parametrize("limit", [8, 40])
+def test_one_that_is_read_goes_on_in_the_place_of_one_that_is_not(limit: int) -> None:
+    """Whether all places are taken or, with so many tokens, all of the cache."""
+    scheduler = Scheduler(FakeBackend(n_ctx=64, n_seq_max=2), 64)
+    sinks = [start(scheduler, [1000 * index], limit)[1] for index in range(1, 4)]
+    for _ in range(3):
+        scheduler.step()
+    sinks[0].full = sinks[1].full = True
+    run(scheduler)
+    assert len(sinks[2].taken) == limit
+    sinks[0].full = sinks[1].full = False
+    run(scheduler)
+    for index, sink in enumerate(sinks, 1):
+        assert sink.taken == [*range(1000 * index + 1, 1000 * index + 1 + limit)]
+
+
+def test_a_prompt_for_which_there_is_no_memory_fails_and_says_so() -> None:
+    backend = FakeBackend(n_ctx=16)
+    backend.most = 16
+    scheduler = Scheduler(backend, 64)
+    _, sink = start(scheduler, list(range(30)), 5)
+    _, short = start(scheduler, [900], 5)
+    run(scheduler)
+    assert isinstance(sink.error, EngineError)
+    assert "memory" in str(sink.error)
+    assert not sink.ended_for_room, "it is no reply that came to the context's end"
+    assert len(short.taken) == 5
+
+
+def test_cached_is_what_was_there_before_the_sequence_came() -> None:
+    scheduler = Scheduler(FakeBackend(n_ctx=512, n_batch=16), 512)
+    prompt = list(range(100))
+    first, waited = (start(scheduler, prompt, 3)[0] for _ in range(2))
+    run(scheduler)
+    later, _ = start(scheduler, prompt, 3)
+    run(scheduler)
+    assert [sequence.cached_tokens for sequence in (first, waited, later)] == [0, 0, 99]
+
+
+def test_reading_ahead_ends_beside_streams_that_nobody_reads_and_after_dropped_ones() -> None:
+    backend = FakeBackend(n_ctx=512, n_seq_max=2)
+    scheduler = Scheduler(backend, 512)
+    dropped, _ = start(scheduler, [1], 50)
+    _, held = start(scheduler, [9], 5)
+    scheduler.step()
+    scheduler.drop(dropped)
+    assert Prefill(scheduler, list(range(200, 230))).run(lambda: False) == 30
+    assert scheduler.cached(list(range(200, 231))) == 30
+    for _ in range(2):
+        start(scheduler, [50], 5)[1].full = True
+    held.full = True
+    assert Prefill(scheduler, list(range(300, 330))).run(lambda: False) <= 30, "it ends"
+
+
+@pytest.mark.parametrize("at", ["trim", "copy", "settle"])
+def test_an_act_on_the_cache_that_was_cut_off_is_mended_before_the_next(
+    at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted after the backend's part, twice in a row; `settle` is the beginning of mending."""
+    backend = FakeBackend(n_ctx=24)
+    scheduler = Scheduler(backend, 24)
+    sinks = [start(scheduler, [*range(6), 100 * index], 6)[1] for index in range(1, 6)]
+    act, left = getattr(backend, at), [2]
+    sinks[0].rewind = Step([0], drop=4)
+
+    def cut_off(*arguments: int) -> object:
+        done = act(*arguments)
+        if left[0]:
+            left[0] -= 1
+            raise KeyboardInterrupt
+        return done
+
+    monkeypatch.setattr(backend, at, cut_off)
+    backend.fail_next = KeyboardInterrupt() if at == "settle" else None
+    while True:
+        try:
+            if not scheduler.step():
+                break
+        except KeyboardInterrupt:
+            continue
+    assert not left[0]
+    assert [len(sink.taken) for sink in sinks] == [6] * 5
+    for sink in sinks[1:]:
+        assert sink.taken == list(range(sink.taken[0], sink.taken[0] + 6))

@@ -99,8 +99,7 @@ def test_cancelling_frees_all_places(tiny: Reasoner) -> None:
         if ended:
             runner.cancel()
     assert 1 <= ended < 16
-    assert not any(slot.owner for slot in tiny._scheduler._slots)
-    assert not tiny._scheduler._waiting
+    assert not tiny._scheduler.sequences
 
 
 def test_items_that_cannot_be_asked_are_named(tiny: Reasoner) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from minireason.engine import llama, sampler
 from minireason.engine.scheduler import Scheduler
-from minireason.engine.sequence import Sequence
+from minireason.engine.sequence import Sequence, Step
 from minireason.settings import KvType
 from tests.engine.fake import ListSink
 
@@ -78,6 +79,14 @@ def prompt(engine: Engine, text: str = QUESTION) -> list[int]:
     return bos + engine.model.tokenize(text, parse_special=True)
 
 
+def rewind(engine: Engine, sequence: Sequence, sink: ListSink, keep: int) -> None:
+    """Go on after the first `keep` generated tokens."""
+    length = sequence.prompt_tokens + keep
+    sink.rewind = Step([sequence.tokens[length - 1]], drop=len(sequence.tokens) - length + 1)
+    engine.scheduler.step()
+    del sink.taken[keep:]
+
+
 def test_same_seed_same_tokens(engine: Engine) -> None:
     ids = prompt(engine)
     first = engine.alone(ids, 40, 10.0, seed=7)
@@ -102,8 +111,7 @@ def test_rewind_and_go_on_gives_the_same(engine: Engine) -> None:
     sequence, sink = engine.start(ids, 30)
     while len(sink.taken) < 20:
         engine.scheduler.step()
-    engine.scheduler.rewind(sequence, len(ids) + 5)
-    del sink.taken[5:]
+    rewind(engine, sequence, sink, 5)
     engine.run()
     assert sink.taken == whole
 
@@ -125,8 +133,7 @@ def test_a_quantized_cache_grows_forks_and_rewinds(
     sequence, sink = engine.start(ids, 60)
     while len(sink.taken) < 20:
         engine.scheduler.step()
-    engine.scheduler.rewind(sequence, len(ids) + 10)
-    del sink.taken[10:]
+    rewind(engine, sequence, sink, 10)
     forked, its_sink = engine.start(list(sequence.tokens), 50)
     engine.run()
     assert forked.cached_tokens >= len(ids) + 8
@@ -178,3 +185,40 @@ def test_eight_side_by_side_equal_the_same_alone(tiny_path: Path) -> None:
         assert started[index].taken == alone.alone(ids, 50, 0.8, seed=index)
     together.close()
     alone.close()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_growth_goes_on_after_an_interruption(
+    tiny_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """The old context is closed and the new one not made yet; the second time it comes while that is mended."""
+    engine, fresh = Engine(tiny_path), Engine(tiny_path, n_ctx=1024)
+    ids = (prompt(engine) * 256)[:240]
+    fill, left = llama.fill, [times]
+
+    def interrupted(struct: Any, **fields: Any) -> Any:
+        if left[0] and "n_ctx" in fields:
+            left[0] -= 1
+            raise KeyboardInterrupt
+        return fill(struct, **fields)
+
+    sequence, sink = engine.start(ids, 60)
+    monkeypatch.setattr(llama, "fill", interrupted)
+    for _ in range(times):
+        with pytest.raises(KeyboardInterrupt):
+            engine.run()
+    decoded = 0
+    decode = engine.context.decode
+
+    def counted(*batch: list[Any]) -> bool:
+        nonlocal decoded
+        decoded += len(batch[0])
+        return decode(*batch)
+
+    monkeypatch.setattr(engine.context, "decode", counted)
+    engine.run()
+    assert engine.context.n_ctx > 256
+    assert sink.taken == fresh.alone(ids, 60)
+    assert decoded < len(sequence.tokens) - 200, "what was cached is still there"
+    engine.close()
+    fresh.close()

@@ -37,7 +37,7 @@ def test_every_call_after_close_is_an_error(tiny_path: Path) -> None:
     context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
     chain = llama.SamplerChain(sampler.links(1.0, 0.9, 40, 1))
     context.decode([1, 2], [0, 1], [0, 0], [False, True])
-    assert context.sample(chain, 1) >= 0
+    assert context.sample(chain, 1, 0) >= 0
     chain.close()
     calls: list[Callable[[], object]] = [lambda: context.sample(chain, 1)]
     for call in calls:

@@ -111,7 +111,20 @@ def test_a_token_is_the_one_that_llama_cpp_itself_draws(
         )
         owner, chain = context.owner, theirs.owner
         drawn = [llama_cpp.llama_sampler_sample(chain.pointer, owner.pointer, 1) for _ in range(5)]
-        assert [context.sample(ours, 1) for _ in range(5)] == drawn
+        assert [context.sample(ours, 1, draw) for draw in range(5)] == drawn
+    context.close()
+    model.close()
+
+
+def test_a_token_is_drawn_once(smollm2_path: Path) -> None:
+    """Asked again for the same one, an interrupted step gets it, and the random numbers do not go on."""
+    model = llama.Model(smollm2_path)
+    context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=1, n_threads=2)
+    context.decode([1, 9000], [0, 1], [0, 0], [False, True])
+    once, twice = (llama.SamplerChain(sampler.links(1.5, 0.99, 256, 7)) for _ in range(2))
+    drawn = [context.sample(once, 1, draw) for draw in range(8)]
+    again = [context.sample(twice, 1, draw // 2) for draw in range(16)]
+    assert again == [token for token in drawn for _ in range(2)]
     context.close()
     model.close()
 

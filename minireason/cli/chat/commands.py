@@ -297,7 +297,7 @@ def _stats(chat: Chat, _rest: str) -> None:
         sum(turn.prompt_tokens for turn in turns),
         sum(turn.cached_tokens for turn in turns),
     )
-    speed = f", {made / seconds:.1f} tokens/s with the reading" if seconds else ""
+    speed = f", {made / seconds:.1f} tokens/s with the reading" if made and seconds else ""
     render.note(f"{_turns(len(turns))}, {made:,} tokens generated in {seconds:.1f} s{speed}")
     render.note(
         f"{read:,} tokens of prompts, {cached:,} of them from the cache"
