@@ -32,7 +32,7 @@ from minireason.reasoner import machine
 from minireason.settings import LoadSettings
 
 OURS = Path(minireason.__file__).parent
-DEADLINE_S, CHUNK = 60.0, 100
+DEADLINE_S, CHUNK = 60.0, 25
 WAYS = ("continue", "close", "twice")
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 QUESTIONS: list[tuple[str, dict[str, Any]]] = [

@@ -18,5 +18,6 @@ from tests.faults import interrupts
 def test_answers_are_the_same_after_an_interruption_anywhere(points: str, only: str) -> None:
     """A sample of all points; the script runs every one."""
     command = [sys.executable, interrupts.__file__, "--points", points, "--only", only]
+    command += ["--ways", "continue", "twice"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
