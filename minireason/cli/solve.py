@@ -126,6 +126,7 @@ def solve(
 def run(asked: Asked, changes: SolveChanges, text: str, board: render_vote.Board) -> Solution:
     """Load the model, run the vote, show it."""
     from minireason.cli.show import interrupts
+    from minireason.cli.suspension import suspendable
     from minireason.reasoner import load
 
     progress = render.Progress()
@@ -143,6 +144,7 @@ def run(asked: Asked, changes: SolveChanges, text: str, board: render_vote.Board
         idle.say(asked, reasoner, name)
         stream = stack.enter_context(reasoner.solve_stream(asked.messages(text), **changes))
         progress.say("thinking ...")
+        stack.enter_context(suspendable())
         stack.enter_context(interrupts(stream.cancel))
         stack.callback(board.clear)
         for event in stream:
