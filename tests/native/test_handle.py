@@ -39,7 +39,7 @@ def test_every_call_after_close_is_an_error(tiny_path: Path) -> None:
     context.decode([1, 2], [0, 1], [0, 0], [False, True])
     assert context.sample(chain, 1, 0) >= 0
     chain.close()
-    calls: list[Callable[[], object]] = [lambda: context.sample(chain, 1)]
+    calls: list[Callable[[], object]] = [lambda: context.sample(chain, 1, 1)]
     for call in calls:
         with pytest.raises(EngineError, match="closed"):
             call()
@@ -48,7 +48,7 @@ def test_every_call_after_close_is_an_error(tiny_path: Path) -> None:
     chain = llama.SamplerChain(sampler.links(1.0, 0.9, 40, 1))
     calls = [
         lambda: context.decode([3], [2], [0], [True]),
-        lambda: context.sample(chain, 0),
+        lambda: context.sample(chain, 0, 1),
         lambda: context.confidence(0),
         lambda: context.copy(0, 1, 1),
         lambda: context.grow(512),
@@ -88,9 +88,9 @@ def test_a_close_in_the_middle_of_a_call_frees_after_it(tiny_path: Path) -> None
 
     chain = llama.SamplerChain(sampler.links(0, 1.0, 0, 1), mask)
     context.decode([1], [0], [0], [True])
-    assert context.sample(chain, 0) == 0
+    assert context.sample(chain, 0, 0) == 0
     with pytest.raises(EngineError, match="closed"):
-        context.sample(chain, 0)
+        context.sample(chain, 0, 1)
 
 
 def test_using_a_reasoner_after_close() -> None:
