@@ -11,7 +11,7 @@ import minireason
 from minireason import DoesNotFit, Offline, PullProgress, UnknownModel, UsageError
 from minireason.models import places
 from minireason.models.pull import Watch, import_file
-from tests.models.hub import Hub
+from tests.models.hub import Hub, used
 
 ENTRY = (
     '[small]\nlicence = "MIT"\n[small.quants.Q8_0]\nrepo = "some/repo"\nfiles = ["small.gguf"]\n'
@@ -31,7 +31,7 @@ bytes = 4_000_000_000_000
 @pytest.fixture
 def hub(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     server = Hub({"some/repo/small.gguf": tiny_path.read_bytes()})
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    used(server, monkeypatch)
     places.config_dir().mkdir(parents=True, exist_ok=True)
     (places.config_dir() / "models.toml").write_text(ENTRY + HUGE)
     yield server

@@ -17,6 +17,7 @@ from minireason.errors import UsageError
 from minireason.events import Message
 from minireason.history import History, Turn
 from minireason.session import Session
+from minireason.settings import Settings
 from minireason.transcript import Lock, Transcript
 
 TURN = Turn("What is 1 + 1?", "2", "One and one.", "tiny")
@@ -135,6 +136,7 @@ class CountingReasoner:
     """Stands for a model of one token a character: counts what it is asked to count."""
 
     n_ctx = 3000
+    defaults = Settings()
     chars = messages = 0
 
     def count_tokens(self, messages: Sequence[Message], *, at_most: int) -> int:

@@ -33,7 +33,8 @@ def test_json_is_one_object() -> None:
     assert result.err == ""
     solution = json.loads(result.out)
     assert list(solution) == [field.name for field in fields(Solution)]
-    assert (solution["answer"], solution["stopped_because"]) == ("4042", "all_done")
+    assert solution["answer"] == "4042"
+    assert solution["stopped_because"] in ("lead", "all_done"), "as many at a time as pay here"
     assert len(solution["chains"]) <= 8
     assert (
         solution["tokens"]["total"]

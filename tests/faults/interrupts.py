@@ -29,7 +29,7 @@ from minireason import Event, Reasoner, Stream, generation
 from minireason.engine import llama, scheduler
 from minireason.models import fit, gguf, shape
 from minireason.reasoner import machine
-from minireason.settings import LoadSettings
+from minireason.settings import LoadSettings, Settings
 
 OURS = Path(minireason.__file__).parent
 DEADLINE_S, CHUNK = 60.0, 25
@@ -43,6 +43,19 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     (f"What is {'7' * 230} + 1?", {"temperature": 0, "max_tokens": 40, "min_thinking": 20}),
     (f"What is {'9' * 200} + 1?", {"temperature": 0, "max_tokens": 60}),
 ]
+SURE: list[tuple[str, dict[str, Any]]] = [
+    (question, {"temperature": 0, "max_tokens": most})
+    for question, most in (
+        ("What is 347 + 586?", 300),
+        ("What is 21 + 586?", 300),
+        ("What is 5 + 8?", 200),
+        ("How many r's are in strawberry?", 300),
+        ("What is 12 * 34?", 60),
+        ("What is 86 + 57?", 300),
+    )
+]
+"""What the model was made for, so that the last bits of the arithmetic never decide a token."""
+
 _T = TypeVar("_T")
 
 
@@ -121,18 +134,21 @@ def small_reasoner() -> Reasoner:
     plan = replace(plan, n_ctx=512, start_n_ctx=256, cache_tokens=512, n_seq_max=4, n_batch=32)
     scheduler.IDLE_STEPS, generation.BUFFERED_EVENTS = 25, 12
     began = time.perf_counter()
-    return Reasoner("tiny", llama.Model(path), header.chat_template or "", plan, began)
+    template = header.chat_template or ""
+    return Reasoner("tiny", llama.Model(path), template, plan, began, Settings())
 
 
 class Scenario:
-    """Streams side by side, and what a user does with them; `closing`: what is interrupted is closed and asked again.
+    """Streams side by side, and what a user does with them.
 
-    Then all is asked greedily, as long prompts always are: from where on a prompt is read again, and in what slices,
-    changes the last bits of its cells (by 0.1 of a logit in tiny), and with them what is drawn by chance.
+    With `closing` what is interrupted is closed and asked again. From where on a prompt is read again,
+    and in what slices, changes the last bits of its cells (by 0.1 of a logit in tiny); so then the
+    questions are such that these decide nothing. For the same reason long prompts are always greedy.
     """
 
     def __init__(self, reasoner: Reasoner, *, closing: bool = False) -> None:
         self._reasoner, self._closing = reasoner, closing
+        self._questions = SURE if closing else QUESTIONS
         self.interruptions = 0
         self._shown: list[str] = []
 
@@ -140,7 +156,7 @@ class Scenario:
         """The answer to every question."""
         messages = [minireason.Message(role="user", content="What is 1 + 1?")]
         self._do(lambda: self._reasoner.prefill(messages))
-        streams = [self._start(index) for index in range(len(QUESTIONS))]
+        streams = [self._start(index) for index in range(len(self._questions))]
         left = self._do(lambda: self._reasoner.stream("What is 9 + 9?", temperature=0))
         for _ in range(5):
             self._do(left.poll)
@@ -167,9 +183,7 @@ class Scenario:
         return self._do(lambda: stream.ended)
 
     def _start(self, index: int) -> Stream:
-        question, settings = QUESTIONS[index]
-        if self._closing:
-            settings = {**settings, "temperature": 0}
+        question, settings = self._questions[index]
         return self._do(lambda: self._reasoner.stream(question, **settings))
 
     def _poll(self, index: int, stream: Stream) -> Stream:

@@ -12,6 +12,9 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
+from huggingface_hub import constants
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -143,3 +146,11 @@ class Hub:
         if stop < len(body):
             request.close_connection = True
             request.connection.close()
+
+
+def used(server: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let huggingface_hub, which has read its environment already, ask this server."""
+    monkeypatch.setattr(constants, "ENDPOINT", server.url)
+    template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)

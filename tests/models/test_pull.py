@@ -32,7 +32,7 @@ from minireason.models import catalog, download, places, pull, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.pull import Watch
 from minireason.models.store import Manifest
-from tests.models.hub import COMMIT, Hub
+from tests.models.hub import COMMIT, Hub, used
 
 KEY = "some/repo/small.gguf"
 
@@ -40,14 +40,8 @@ KEY = "some/repo/small.gguf"
 @pytest.fixture
 def hub(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     server = Hub({KEY: tiny_path.read_bytes()})
-    monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    monkeypatch.setattr(
-        constants,
-        "HUGGINGFACE_CO_URL_TEMPLATE",
-        server.url + "/{repo_id}/resolve/{revision}/{filename}",
-    )
+    used(server, monkeypatch)
     monkeypatch.setattr(download, "WAITS_S", (0.0, 0.0, 0.0))
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     yield server
     server.close()
 
