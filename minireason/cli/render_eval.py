@@ -57,11 +57,12 @@ class Meter:
     def show(self, done: int, tokens: int) -> None:
         """`tokens` were generated since this began."""
         now = time.monotonic()
-        speed = f"{tokens / max(1e-9, now - self._began):,.0f} tokens/s"
+        speed = f"{tokens / max(1e-9, now - self._began):,.0f} tokens/s" if tokens else ""
         self._bar.update(self._task, completed=done, speed=speed)
         if not self._quiet and now - self._said >= _LINE_EVERY_S:
             self._said = now
-            render.note(f"{done:,} of {self._total:,} chains, {speed}")
+            rate = f", {speed}" if speed else ""
+            render.note(f"{done:,} of {self._total:,} chains{rate}")
 
 
 def scores(report: Report) -> None:

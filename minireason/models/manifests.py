@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,7 +80,7 @@ def note(manifest: Manifest) -> None:
 
 def manifest_path(name: str) -> Path:
     """The manifest of a label; of one that is too long for a file's name, its beginning and its hash."""
-    quoted = quote(name, safe="")
+    quoted = quote(os.fsencode(name), safe="")  # a file's name need not be UTF-8
     if len(quoted) > _MOST_OF_A_NAME:
         digest = hashlib.sha256(quoted.encode()).hexdigest()[:32]
         quoted = f"{quoted[: _MOST_OF_A_NAME - 33]}-{digest}"
