@@ -225,13 +225,14 @@ KvType = Literal["f16", "q8_0", "q4_0"]
 class VoteSettings:
     """How many chains think about a question, and when their vote is over.
 
-    `samples` chains are planned and `parallel` run at a time ("auto": what memory holds and this machine gains from).
-    `stop` "lead" ends the vote once its outcome is certain, "none" never. "beta" also ends it, from `min_votes` votes on, once
-    the leader would stay the leader with probability `stop_threshold` if all chains ran; so it saves more tokens, and about one
-    vote in a hundred ends otherwise than with all chains at worst (see `reasoning.stopping`). `budget_tokens` and `budget_s`
-    end it whatever the votes; the tokens are those of all chains. `instruction` is added to the question; None adds what the
-    model is meant
-    to get. Raises BadSetting.
+    `samples` chains are planned and `parallel` run at a time ("auto": what memory holds and this
+    machine gains from). `stop` "lead" ends the vote once its outcome is certain, and "none" never.
+    "beta" also ends it, from `min_votes` votes on, once the leader would stay the leader with
+    probability `stop_threshold` if all chains ran. It looks at the first chains in the planned order
+    alone, so that it has no preference for short ones; at worst about one vote in a hundred ends
+    otherwise than with all chains (see `reasoning.stopping`). `budget_tokens` and `budget_s` end it
+    whatever the votes; the tokens are those of all chains. `instruction` is added to the question;
+    None adds what the model is meant to get. Raises BadSetting.
     """
 
     samples: int = 8

@@ -33,7 +33,7 @@ _TAIL_CHARACTERS = 200
 BECAUSE = {
     "all_done": "all chains are done",
     "lead": "the others could not change the outcome",
-    "beta": "the leader is very likely the model's favourite",
+    "beta": "the leader would very likely stay the leader",
     "budget_tokens": "the token budget is used up",
     "budget_s": "the time is used up",
     "cancelled": "stopped by you",

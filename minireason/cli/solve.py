@@ -63,8 +63,8 @@ class Vote(Batch):
     stop: Annotated[
         str | None,
         typer.Option(
-            help="none: run all; lead: stop once the vote is certain; beta: also once the leader is very likely the "
-            f"model's favourite. Default: {_DEFAULTS.stop}.",
+            help="none: run all; lead: stop once the vote is certain; beta: also once the leader would very "
+            f"likely stay the leader. Default: {_DEFAULTS.stop}.",
             show_default=False,
         ),
     ] = None
