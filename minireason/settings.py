@@ -231,7 +231,8 @@ class VoteSettings:
     probability `stop_threshold` if all chains ran. It looks at the first chains in the planned order
     alone, so that it has no preference for short ones; at worst about one vote in a hundred ends
     otherwise than with all chains (see `reasoning.stopping`). `budget_tokens` and `budget_s` end it
-    whatever the votes; the tokens are those of all chains. `instruction` is added to the question;
+    whatever the votes; the tokens are those of all chains, and a landing that is put in just then
+    may go over them. `instruction` is added to the question;
     None adds what the model is meant to get. Raises BadSetting.
     """
 

@@ -22,14 +22,15 @@ def key(answer: str) -> str:
 
     A number is "n" or "n/m", a multiple-choice letter a capital, words are in small letters, items
     of a list or set are sorted, anything else is without needless spaces. Percent, degree and
-    currency signs are dropped; other units stay.
+    currency signs are dropped; other units stay. Of notation so broken that no form of it stays as
+    it is when read again, the key is the answer as it is written.
     """
     text = answer
     for _ in range(_MAX_ROUNDS):
         before, text = text, _read(text)
         if text == before:
-            break
-    return text
+            return text
+    return " ".join(answer.split())
 
 
 def _read(text: str) -> str:

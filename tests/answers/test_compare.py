@@ -7,7 +7,7 @@ from fractions import Fraction
 from types import FrameType
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minireason.answers import key, math_verify, same
@@ -245,6 +245,7 @@ def test_same_is_reflexive_and_symmetric_and_says_what_keys_say(one: str, other:
 
 
 @given(_NOTATION)
+@example("\\sqrt\\sqrt[")
 def test_a_key_of_any_notation_is_its_own(text: str) -> None:
     assert key(key(text)) == key(text)
 
