@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from minireason import answers
+from minireason.errors import UsageError
 from minireason.events import Message, as_messages
 from minireason.models import catalog
 from minireason.reasoning.vote import tail_confidence
@@ -97,6 +99,8 @@ class Running:
     def end(self, *, structured: bool) -> Chain:
         """Close the stream. What the chain came to; a `structured` answer counts as it is, if it is whole."""
         self.stream.close()
+        with suppress(UsageError):  # told once, by whoever reads the stream
+            _ = self.stream.reply
         job, reply = self.job, self.stream.reply
         ended = reply.finish_reason != "cancelled"
         whole = reply.parsed is not None if structured else ended

@@ -76,6 +76,8 @@ class Generation:
     ) -> None:
         self.follower: Follower | None = None
         self.reply: Reply | None = None
+        self.allowance: Callable[[], int] | None = None
+        """How many tokens may still come by what several replies share; None: they share nothing."""
         self.error: EngineError | None = None
         self.cancelled = False
         self.sequence: engine.Sequence | None = None
@@ -149,6 +151,7 @@ class Generation:
 
     def _begin(self, number: int) -> None:
         """Note what is so before something is decided, first going back to that if an interruption cut it off."""
+        self._publish()
         self._roll_back()
         machine, budget, stops = self._machine.save(), self._budget.save(), self._stops.save()
         follower = self.follower.save() if self.follower else None
@@ -346,10 +349,12 @@ class Generation:
 
     def _room(self) -> int:
         """How many tokens may still come."""
-        return (self._settings.max_tokens or MAX_TOKENS) - self.tokens
+        room = (self._settings.max_tokens or MAX_TOKENS) - self.tokens
+        return room if self.allowance is None else min(room, self.allowance())
 
     def finish(self, reason: FinishReason) -> None:
         """End the reply here, if it has not ended."""
+        self._publish()
         if self._decided.number != _ENDED and not self.reply:
             self._begin(_ENDED)
             self._commit(_ENDED, self._finish(reason))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
+from minireason.errors import UsageError
 from minireason.stream import Stream
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ def _rate(streams: list[Stream], stopped: Callable[[], bool]) -> float | None:
 def _step(streams: list[Stream]) -> bool:
     """One step of the model at most for each stream; whether one has ended."""
     for stream in streams:
-        stream.poll()
+        with suppress(UsageError):  # of a schema's own code: the answer is not wanted here
+            stream.poll()
     return any(stream.ended for stream in streams)
 
 

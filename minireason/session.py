@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -65,10 +66,11 @@ class Session:
         self.unsaved: SessionError | None = None
         self._changes = kept(changes)
         _ = self.settings  # what does not go with the model's defaults is told now
-        self._history = History(system=_system(system))
+        self._said = History(system=_system(system))
         self._file: transcript.Transcript | None = None
         self._ahead = ReadAhead() if checked("read_ahead", read_ahead, yes_or_no) else None
         self._turn: weakref.ref[TurnStream] | None = None
+        self._dropped: deque[TurnStream] = deque()
 
     def __repr__(self) -> str:
         count = len(self._history.turns)
@@ -207,7 +209,7 @@ class Session:
         with self._keeping(file) as lock:
             found = transcript.read(file)
             self._keep(transcript.Transcript(file, lock, found.length))
-        self._history, self.left_out = found.history, 0
+        self._said, self.left_out = found.history, 0
         if found.missing:
             self._append(*found.missing)
         self._read_ahead()
@@ -299,11 +301,23 @@ class Session:
 
     def _settle(self) -> None:
         """End what is under way: a turn that has begun, and the reading ahead."""
+        self._end_dropped()
         turn = self._turn() if self._turn else None
         if turn and turn.begun:
             turn.close()
         if self._ahead:
             self._ahead.stop()
+
+    @property
+    def _history(self) -> History:
+        self._end_dropped()
+        return self._said
+
+    def _end_dropped(self) -> None:
+        """Keep what there is of turns that were dropped."""
+        while self._dropped:
+            with suppress(MinireasonError):  # the model may be closed already
+                self._dropped.popleft().close()
 
     def _read_ahead(self) -> None:
         if self._ahead and self._history.turns:
@@ -407,9 +421,10 @@ class TurnStream(Iterator[Event]):
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "begun", False):
-            with suppress(MinireasonError):  # the model may be closed already
-                self.close()
+        """It may be called in the middle of another stream's step: so it waits for nothing here."""
+        if getattr(self, "begun", False) and not self._ended:
+            self._stream.drop()
+            self._session._dropped.append(self)
 
     @property
     def thinking_tokens(self) -> int:

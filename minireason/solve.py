@@ -72,6 +72,7 @@ class SolveStream(Iterator[SolveEvent]):
         self._ballot: Ballot | None = None
         self._voters: list[int] = []
         self._cancelled = False
+        self._failure: UsageError | None = None
         self._solution: Solution | None = None
         first = self._start(self._planned[0]).stream
         first.close()  # it was only made to have a question that is empty or too long refused now
@@ -156,7 +157,13 @@ class SolveStream(Iterator[SolveEvent]):
     def _read(self, running: Running) -> None:
         """Pass on what a chain says, and let it vote if it has come to its end."""
         index = running.job.index
-        for event in running.stream.poll():
+        try:
+            events = running.stream.poll()
+        except UsageError as error:  # of the schema's own code: this chain has no answer
+            if self._failure is None:
+                self._notes.append(f"An answer was left out: {error}")
+            self._failure, events = error, []
+        for event in events:
             if not isinstance(event, Done):
                 self._ready.append(ChainDelta(index, event, running.stream.tokens))
         if running.stream.ended:
@@ -167,11 +174,16 @@ class SolveStream(Iterator[SolveEvent]):
         for running in list(self._open):
             if running.stream.ended:
                 self._read(running)
-        self._ready.append(Decided(because))
+        if self._failure and not self._voters:
+            raise self._failure
         for running in list(self._open):
-            self._ready.append(ChainCancelled(self._end(running)))
-        self._solution = self._solve(because)
-        self._ready.append(Solved(self._solution))
+            self._end(running)
+        last = self._ready[-1] if self._ready else None
+        if not isinstance(last, Solved):
+            stopped = [chain for chain in self._chains.values() if chain.finish == "cancelled"]
+            last = Solved(self._solve(because))
+            self._ready.extend([Decided(because), *map(ChainCancelled, stopped), last])
+        self._solution = last.solution
 
     def _choose_parallel(self) -> int:
         """As many as wished for and memory holds; "auto" leaves half of the chains for later, unless all are to run anyway."""
@@ -197,7 +209,10 @@ class SolveStream(Iterator[SolveEvent]):
         while self._planned and len(self._open) < most and not self._spent(len(self._open) + 1):
             job = self._planned[0]
             if all(running.job.index != job.index for running in self._open):
-                self._open.append(self._start(job))
+                running = self._start(job)
+                if self._vote.budget_tokens is not None:
+                    running.stream.share_allowance(self._tokens_left)
+                self._open.append(running)
             self._take_place(job)
             self._planned.popleft()
             self._ready.append(ChainStarted(job.index, job.seed, job.replaces))
@@ -259,11 +274,13 @@ class SolveStream(Iterator[SolveEvent]):
 
     def _spent(self, next_tokens: int = 1) -> bool:
         """Whether so many more tokens would be over the budget."""
-        if self._vote.budget_tokens is None:
-            return False
-        ended = sum(chain.tokens for chain in self._chains.values())
-        running = sum(running.stream.tokens for running in self._open)
-        return ended + running + next_tokens > self._vote.budget_tokens
+        return self._vote.budget_tokens is not None and next_tokens > self._tokens_left()
+
+    def _tokens_left(self) -> int:
+        """What the budget leaves for all chains together; only if there is one."""
+        ended = {index: chain.tokens for index, chain in list(self._chains.items())}
+        running = {run.job.index: run.stream.tokens for run in list(self._open)}
+        return (self._vote.budget_tokens or 0) - sum((ended | running).values())
 
     def _over(self) -> StoppedBecause | None:
         places = [self._place(index) for index in self._started]

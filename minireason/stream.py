@@ -100,6 +100,10 @@ class Stream(Iterator[Event]):
         """Whether the reply is whole or was ended, though not all events may have been read."""
         return self._generation.reply is not None
 
+    def share_allowance(self, left: Callable[[], int]) -> None:
+        """Let no more tokens come than several streams together have left, forced ones included."""
+        self._generation.allowance = left
+
     def keep_prompt_only(self) -> None:
         """Let nothing but the prompt stay in the cache when this stream has ended, since nobody goes on from the reply."""
         self._sequence.passing = True
@@ -154,6 +158,10 @@ class Stream(Iterator[Event]):
     ) -> None:
         self.close()
 
+    def drop(self) -> None:
+        """Free its place before the model's next step, waiting for nothing: for finalizers."""
+        self._scheduler.drop(self._sequence)
+
     def __del__(self) -> None:
         if hasattr(self, "_sequence"):
-            self._scheduler.drop(self._sequence)
+            self.drop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 from pathlib import Path
@@ -471,3 +472,27 @@ def test_what_could_not_be_saved_is_tried_once_more_before_another_file(
     chat.save(tmp_path / "second.jsonl")
     assert tuple(_read(tmp_path / "first.jsonl").turns) == chat.turns
     chat.close()
+
+
+def test_a_turn_that_is_collected_in_a_step_of_another_stream_changes_nothing(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collector calls finalizers wherever it is called, here in the middle of a step."""
+    alone = tiny.ask("What is 5 + 8?", temperature=0).answer
+    chat = tiny.chat()
+    turn = chat.stream("What is 12 * 34?", temperature=0)
+    next(turn)
+    cycle: list[object] = [turn]
+    cycle.append(cycle)
+    decode = tiny._context.decode
+
+    def collecting(
+        tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
+    ) -> bool:
+        gc.collect()
+        return decode(tokens, positions, slots, outputs)
+
+    monkeypatch.setattr(tiny._context, "decode", collecting)
+    del turn, cycle
+    assert tiny.ask("What is 5 + 8?", temperature=0).answer == alone
+    assert chat.unanswered == "What is 12 * 34?"

@@ -241,6 +241,27 @@ def test_budgets(tiny: Reasoner) -> None:
     assert tiny.solve(QUESTION, samples=4, parallel=2, budget_s=0.0).stopped_because == "budget_s"
 
 
+@pytest.mark.parametrize("budget", [40, 100])
+def test_no_landing_goes_over_the_budget(tiny: Reasoner, budget: int) -> None:
+    """All chains land in the same step, with dozens of forced tokens each."""
+    solution = tiny.solve(
+        QUESTION,
+        seed=5,
+        samples=8,
+        parallel=8,
+        stop="none",
+        thinking_budget=3,
+        budget_tokens=budget,
+    )
+    assert solution.tokens.generated <= budget
+
+
+def test_the_last_events_come_once(tiny: Reasoner) -> None:
+    events = list(tiny.solve_stream(QUESTION, seed=1, samples=4, parallel=2))
+    kinds = [type(event).__name__ for event in events]
+    assert (kinds.count("Decided"), kinds.count("Solved"), kinds[-1]) == (1, 1, "Solved")
+
+
 def test_cancel_and_close_keep_the_vote_so_far(tiny: Reasoner) -> None:
     stream = tiny.solve_stream(QUESTION, seed=1, samples=6, parallel=2, stop="none")
     for event in stream:

@@ -9,7 +9,7 @@ import threading
 import weakref
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import jsonschema
 import pytest
@@ -401,3 +401,23 @@ def test_max_tokens_hold_where_the_tags_are_text(
     usage = stream.reply.usage
     assert stream.tokens == usage.thinking_tokens + usage.answer_tokens + usage.forced_tokens
     assert stream.tokens <= 60
+
+
+class Picky(BaseModel):
+    digit: Literal[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+
+    @model_validator(mode="after")
+    def check(self) -> Picky:
+        if self.digit % 2:
+            raise KeyError(self.digit)
+        return self
+
+
+def test_one_failing_answer_costs_its_own_chain_alone(tiny: Reasoner) -> None:
+    solution = tiny.solve(
+        "Say a digit.", schema=Picky, samples=16, stop="none", effort="none", seed=1, temperature=2
+    )
+    parsed = [chain.parsed for chain in solution.chains]
+    assert None in parsed
+    assert isinstance(solution.parsed, Picky)
+    assert any("KeyError" in note for note in solution.notes)

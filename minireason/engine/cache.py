@@ -9,9 +9,11 @@ whether what the lists claim is still there.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Protocol
 
 from minireason.engine.sequence import Slot, common_prefix
+from minireason.errors import EngineError
 
 WIDE_OVER_TOKENS = 256
 """Over fewer cached tokens it is not worth reading some again to have `Backend.wide_tokens` in a batch."""
@@ -111,8 +113,8 @@ class Cache:
     def resync(self) -> None:
         """Make the backend hold what the lists say, and of each sequence in use all but what it has to decode."""
         if not self._backend.settle():
-            for slot in self.slots:
-                slot.cached = []
+            with suppress(EngineError):  # a closed model has nothing to wipe
+                self.clear()
         for slot in self.slots:
             if slot.owner:
                 tokens = slot.owner.tokens

@@ -218,7 +218,8 @@ class SamplerChain:
         self.mask = mask
         self.looks_at = _looks_at(links[0])
         self._number = -1
-        self._rows = np.zeros(0, _TOKEN_DATA)
+        rows = np.zeros(0, _TOKEN_DATA)
+        self._buffer = rows, rows.ctypes.data_as(C.llama_token_data_p)
         self._candidates = C.llama_token_data_array()
         params = fill(C.llama_sampler_chain_default_params(), no_perf=True)
         make = functools.partial(C.llama_sampler_chain_init, params)
@@ -241,13 +242,14 @@ class SamplerChain:
         was. So an interruption comes before both or after both, and `drawn` knows which.
         """
         count = len(ids)
-        if count > len(self._rows):
-            self._rows = np.zeros(count, _TOKEN_DATA)
-            self._data = self._rows.ctypes.data_as(C.llama_token_data_p)
-        rows = self._rows[:count]
+        if count > len(self._buffer[0]):
+            larger = np.zeros(count, _TOKEN_DATA)
+            self._buffer = larger, larger.ctypes.data_as(C.llama_token_data_p)
+        whole, data = self._buffer
+        rows = whole[:count]
         rows["id"], rows["logit"] = ids, logits[ids]
         candidates = self._candidates
-        candidates.data, candidates.size, candidates.sorted = self._data, count, False
+        candidates.data, candidates.size, candidates.sorted = data, count, False
         candidates.selected = -1
         self._number = number
         with self._handle.lock:
@@ -301,6 +303,7 @@ class Context:
         self._flash = flash_attention or kv_type != "f16"  # quantized values need it
         self.wide_tokens = _FLASH_WIDE_TOKENS if self._flash else 0
         self._moving: _Move | None = None
+        self._lost = False
         if n_threads > 1:
             starts_threads()
         self._handle = self._open(n_ctx)
@@ -437,6 +440,7 @@ class Context:
         with self._handle.lock:
             owner = self._handle.get()
             C.llama_memory_clear(C.llama_get_memory(owner.pointer), True)
+        self._lost = False
 
     def copy(self, source: int, target: int, count: int) -> None:
         """Let an empty slot share the first `count` positions of another."""
@@ -465,15 +469,14 @@ class Context:
         """Finish a move that was cut off; False if what was in the cache is lost. Raises EngineError."""
         moving = self._moving
         if moving is None:
-            return self._handle.is_open
+            return self._handle.is_open and not self._lost
         self._handle.close()  # before the new one is made, so that there are never two
         try:
             self._handle = self._open(moving.n_ctx)
         except EngineError:
             self._handle = self._open(moving.before)
         moved = self._restore(moving)
-        if not moved:
-            self.clear()
+        self._lost = not moved  # until `clear`, which comes when nobody counts on it any more
         self._moving = None
         return moved
 

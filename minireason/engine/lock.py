@@ -59,13 +59,19 @@ class Turn:
             raise
 
     def __exit__(self, *_: object) -> None:
-        self._leave()
+        try:
+            self._leave()
+        except BaseException:  # whoever keeps the exception keeps this turn too
+            self._leave()
+            raise
 
     def __del__(self) -> None:
         if hasattr(self, "_place"):
             self._leave()
 
     def _leave(self) -> None:
+        if not hasattr(self, "_place"):
+            return
         if self._place in self._line:  # else it was within an outer turn
             self._line.remove(self._place)
         _let_first_in(self._line)

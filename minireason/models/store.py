@@ -39,15 +39,13 @@ class ModelFile:
 
 
 def is_path(model: str) -> bool:
-    """Whether a model argument means a file: it ends in .gguf, has a separator, or names an existing file."""
+    """Whether a model argument means a file: it ends in .gguf or has a separator.
+
+    A file of another name in the current folder never stands for a model of that name.
+    """
     if model.startswith(catalog.HUB_PREFIX):
         return False
-    return (
-        model.lower().endswith(".gguf")
-        or "/" in model
-        or os.sep in model
-        or files.is_file(Path(model))
-    )
+    return model.lower().endswith(".gguf") or "/" in model or os.sep in model
 
 
 def find(model: str) -> ModelFile:

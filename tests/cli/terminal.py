@@ -17,7 +17,7 @@ pyte = pytest.importorskip("pyte")
 
 CTRL_C, CTRL_D, CTRL_T, CTRL_U, ALT_ENTER = "\x03", "\x04", "\x14", "\x15", "\x1b\r"
 CTRL_R, CTRL_Z = "\x12", "\x1a"
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 class Screen(pyte.Screen):  # type: ignore[misc]

@@ -15,7 +15,7 @@ def test_what_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     Path("README").write_text("x")
     assert store.is_path("model.gguf")
     assert store.is_path("./tiny")
-    assert store.is_path("README")
+    assert not store.is_path("README"), "it may be a model of that name"
     assert not store.is_path("tiny")
     assert not store.is_path("r1-7b:Q8_0")
 
@@ -60,3 +60,15 @@ def test_missing_path_and_unknown_name(tmp_path: Path) -> None:
         store.find("x" * 300 + ".gguf")
     with pytest.raises(UnknownModel):
         store.find("nonsense")
+
+
+def test_a_file_in_the_current_folder_stands_for_no_model(
+    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("tiny", "r1-7b"):
+        (tmp_path / name).write_bytes(tiny_path.read_bytes())
+    assert store.find("tiny").trusted
+    with pytest.raises(NotInstalled):
+        store.find("r1-7b")
+    assert store.find("./r1-7b").path.samefile(tmp_path / "r1-7b")

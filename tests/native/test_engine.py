@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+import minireason
+from minireason import EngineError
 from minireason.engine import llama, sampler
 from minireason.engine.scheduler import Scheduler
 from minireason.engine.sequence import Sequence, Step
@@ -222,3 +224,26 @@ def test_growth_goes_on_after_an_interruption(
     assert decoded < len(sequence.tokens) - 200, "what was cached is still there"
     engine.close()
     fresh.close()
+
+
+def test_a_state_that_does_not_go_into_a_larger_cache_is_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And is never taken to be there."""
+    question = f"What is {'7' * 900} + 1?"
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        wanted = reasoner.ask(question, temperature=0, max_tokens=400)
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        failed = iter([False])
+        restore = reasoner._context._restore
+        monkeypatch.setattr(
+            reasoner._context,
+            "_restore",
+            lambda moving: next(failed, None) is None and restore(moving),
+        )
+        stream = reasoner.stream(question, temperature=0, max_tokens=400)
+        with pytest.raises(EngineError, match="read again"):
+            list(stream)
+        stream = reasoner.stream(question, temperature=0, max_tokens=400)
+        list(stream)
+        assert stream.reply.answer == wanted.answer
