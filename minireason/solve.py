@@ -174,6 +174,8 @@ class SolveStream(Iterator[SolveEvent]):
         for running in list(self._open):
             if running.stream.ended:
                 self._read(running)
+        if not self._open and not self._planned and because in ("lead", "beta"):
+            because = "all_done"  # the last of them ended in the step that decided it
         if self._failure and not self._voters:
             raise self._failure
         for running in list(self._open):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from minireason.events import Reply
 from minireason.solution import Solution
 
-PARTLY_DONE, INTERRUPTED = 7, 130
+NOT_SAVED, PARTLY_DONE, INTERRUPTED = 6, 7, 130
 
 NO_ANSWER = {
     "length": (

@@ -115,7 +115,7 @@ def test_a_full_disk_is_told_and_the_chat_goes_on() -> None:
     terminal.enter("/stats")
     terminal.see("2 turns")
     terminal.type("/exit\r")
-    assert terminal.ended() == 0
+    assert terminal.ended() == 6
     assert "What was said last is lost." in " ".join(terminal.text.split())
     assert transcript.read(transcript.path_of("full")).history.unanswered == "What is 347 + 586?"
 
@@ -256,3 +256,13 @@ def test_sessions_are_shown_and_removed(tmp_path: Path) -> None:
     elsewhere.write_bytes(transcript.path_of("open").read_bytes())
     assert_one_sentence(minireason("sessions", "rm", str(elsewhere)), 1, "remove the file yourself")
     assert elsewhere.exists()
+
+
+def test_a_session_that_could_not_be_saved_ends_with_6(tmp_path: Path) -> None:
+    home = tmp_path / "file"
+    home.write_text("")
+    environment = {"MINIREASON_HOME": str(home)}
+    asked = b"What is 2 + 2?\n"
+    result = minireason(*TINY, "--session", "q", stdin=asked, env=environment)
+    assert (result.code, result.out) == (6, "The answer is \\boxed{4}.\n")
+    assert "What was said last is lost." in result.err

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minireason import transcript
-from minireason.cli import idle, render, sessions
+from minireason.cli import idle, outcome, render, sessions
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
 from minireason.errors import SessionError, UsageError
@@ -79,7 +79,7 @@ def chat(
         if state.session.unsaved:
             render.error_line(f"{state.session.unsaved} What was said last is lost.")
         state.sink.close()
-    return state.exit_code
+    return state.exit_code or (outcome.NOT_SAVED if state.session.unsaved else 0)
 
 
 def opened(asked: Asked, thinking: str) -> Chat:
