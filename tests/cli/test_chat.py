@@ -90,10 +90,10 @@ def test_several_lines_undo_retry_edit_and_commands() -> None:
     terminal = Terminal(*TINY)
     terminal.ready()
     terminal.type(f"What is{ALT_ENTER}5 + 8?\r")
-    terminal.see("13")
+    terminal.see("▌ 13 ▐")
     terminal.ready()
     terminal.type("What is \\\r12 + 5?\r")
-    terminal.see("17")
+    terminal.see("▌ 17 ▐")
     terminal.ready()
     assert [turn["question"] for turn in saved()] == ["What is\n5 + 8?", "What is \n12 + 5?"]
     terminal.type("\x1b[200~What is\n1 + 2?\x1b[201~\r")
