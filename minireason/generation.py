@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from minireason import answers
 from minireason.engine import sequence as engine
 from minireason.engine.sequence import Step
-from minireason.errors import EngineError
+from minireason.errors import EngineError, UsageError
 from minireason.events import (
     AnswerDelta,
     Done,
@@ -373,9 +373,13 @@ class Generation:
         makes it, which may fail, so it is called by the stream that asked, and never under the
         scheduler's lock. Raises UsageError."""
         if self.reply and self.follower and not self._parsed:
-            self._parsed = True
             if self.reply.finish_reason == "stop":
-                self.reply = replace(self.reply, parsed=self.follower.parsed())
+                try:
+                    self.reply = replace(self.reply, parsed=self.follower.parsed())
+                except UsageError:
+                    self._parsed = True
+                    raise
+            self._parsed = True
 
     def _feed(self, token: int) -> None:
         self._times["last"] = time.perf_counter()

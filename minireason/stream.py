@@ -51,6 +51,8 @@ class Stream(Iterator[Event]):
                 raise StopIteration
             self._advance()
         self._close_at_end()
+        if self._generation.unread == 1:
+            self._generation.parse()  # before the last event is taken, since it may fail
         return self._told(self._generation.read())
 
     def poll(self) -> list[Event]:
@@ -58,11 +60,13 @@ class Stream(Iterator[Event]):
         if not self._ready():
             self._advance()
         self._close_at_end()
+        self._generation.parse()
         return [self._told(event) for event in self._generation.read_all()]
 
     def _told(self, event: Event) -> Event:
         """The event as its reader gets it: the last one with the typed value of the answer."""
-        return Done(self.reply) if isinstance(event, Done) else event
+        reply = self._generation.reply
+        return Done(reply) if reply and isinstance(event, Done) else event
 
     def _ready(self) -> bool:
         """Whether there is something to tell without a step of the model."""
