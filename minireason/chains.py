@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from minireason import answers
 from minireason.errors import UsageError
-from minireason.events import Message, as_messages
+from minireason.events import Message, Reply, as_messages
 from minireason.models import catalog
 from minireason.reasoning.vote import tail_confidence
 from minireason.settings import MAX_SEED, ChainChanges
@@ -103,11 +103,8 @@ class Running:
             _ = self.stream.reply
         job, reply = self.job, self.stream.reply
         ended = reply.finish_reason != "cancelled"
-        whole = reply.parsed is not None if structured else ended
-        # where the answer was cut off, its last sentence need not be its conclusion
-        cut_off = reply.finish_reason == "length"
-        read = answers.outright_answer if cut_off else answers.final_answer
-        found = (reply.answer if structured else read(reply.answer)) if whole else None
+        found = _answer_of(reply, structured=structured)
+        form = canonical if structured else answers.key
         return Chain(
             index=job.index,
             seed=job.seed,
@@ -115,7 +112,7 @@ class Running:
             thinking=reply.thinking,
             text=reply.answer,
             answer=found,
-            key=None if found is None else canonical(found) if structured else answers.key(found),
+            key=None if found is None else form(found),
             finish=reply.finish_reason,
             thinking_end=reply.thinking_end,
             tokens=self.stream.tokens,
@@ -124,3 +121,14 @@ class Running:
             parsed=reply.parsed,
             replaced=ended and reply.thinking_end == "loop" and job.replaces is None,
         )
+
+
+def _answer_of(reply: Reply, *, structured: bool) -> str | None:
+    """The answer that a chain votes for, None if it has none."""
+    if structured:
+        return None if reply.parsed is None else reply.answer
+    if reply.finish_reason == "cancelled":
+        return None
+    if reply.finish_reason == "length":  # the last sentence of a cut answer need not conclude it
+        return answers.outright_answer(reply.answer)
+    return answers.final_answer(reply.answer)

@@ -182,6 +182,8 @@ def test_read_ahead_at_the_end_of_a_with_block() -> None:
             chat = reasoner.chat(read_ahead=True)
             chat.send(f"{QUESTION} {'Take your time. ' * 30}", effort="none", max_tokens=5)
         chat.close()
+        names = [thread.name for thread in threading.enumerate()]
+        assert "minireason-read-ahead" not in names
 
 
 DAEMONS = """
