@@ -21,7 +21,7 @@ from pathlib import Path
 import speed
 
 from minireason import Message, Reasoner, load
-from minireason.prefill import ReadAhead
+from minireason.conversation.read_ahead import ReadAhead
 
 TURNS = 6
 WORDS = speed.STORY.split()

@@ -57,7 +57,7 @@ from minireason.settings import (
     VoteChanges,
     VoteSettings,
 )
-from minireason.solution import (
+from minireason.voting.solution import (
     Candidate,
     Chain,
     ChainAnswered,
@@ -73,15 +73,15 @@ from minireason.solution import (
     VoteChanged,
 )
 
+from minireason.version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from minireason.history import Turn
+    from minireason.conversation.history import Turn
     from minireason.manage import ModelInfo, PullProgress, list_models, pull
     from minireason.reasoner import Reasoner, load
-    from minireason.session import Session, TurnStream
-    from minireason.solve import SolveStream
-    from minireason.stream import Stream
-
-__version__ = "0.1.0"
+    from minireason.conversation.session import Session, TurnStream
+    from minireason.voting.solve import SolveStream
+    from minireason.backends.stream import Stream
 
 __all__ = [
     "AnswerDelta",
@@ -157,11 +157,11 @@ _LATE = {
     "ModelInfo": "manage",
     "pull": "manage",
     "PullProgress": "manage",
-    "Session": "session",
-    "SolveStream": "solve",
-    "Stream": "stream",
-    "Turn": "history",
-    "TurnStream": "session",
+    "Session": "conversation.session",
+    "SolveStream": "voting.solve",
+    "Stream": "backends.stream",
+    "Turn": "conversation.history",
+    "TurnStream": "conversation.session",
 }
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless a program listens

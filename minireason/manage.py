@@ -13,7 +13,7 @@ from minireason.errors import DoesNotFit, ModelFileError, UsageError, shown
 from minireason.models import catalog, choose, download, fit, gguf, reuse, shape, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.fit import FitPlan
-from minireason.models.hardware import Hardware
+from minireason.host.hardware import Hardware
 from minireason.models.pull import Watch
 from minireason.models.pull import pull as install
 from minireason.models.shape import Shape

@@ -28,14 +28,15 @@ from minireason.errors import (
     shown,
 )
 from minireason.events import Message, Reply, as_messages
-from minireason.generation import Generation
-from minireason.models import catalog, choose, fit, gguf, hardware, opened, places, shape, store
+from minireason.reasoning.generation import Generation
+from minireason.models import catalog, choose, fit, gguf, opened, shape, store
+from minireason.host import hardware, places
 from minireason.models.fit import FitPlan
-from minireason.models.hardware import Gpu, Hardware
-from minireason.prefill import Prefill
+from minireason.host.hardware import Gpu, Hardware
+from minireason.engine.prefill import Prefill
 from minireason.reasoning import tags
 from minireason.reasoning.budget import Budget, Landing, Limits
-from minireason.reasoning.constraint import Follower, Tokenizer, constraint
+from minireason.reasoning.structured.constraint import Follower, Tokenizer, constraint
 from minireason.reasoning.loops import LoopDetector
 from minireason.reasoning.prompt import Prompt, PromptEncoder
 from minireason.reasoning.think import State, ThinkMachine
@@ -49,12 +50,12 @@ from minireason.settings import (
     SolveChanges,
     kept,
 )
-from minireason.solution import Solution
-from minireason.stream import Stream
+from minireason.voting.solution import Solution
+from minireason.backends.stream import Stream
 
 if TYPE_CHECKING:
-    from minireason.session import Session
-    from minireason.solve import SolveStream
+    from minireason.conversation.session import Session
+    from minireason.voting.solve import SolveStream
 
 _log = logging.getLogger(__name__)
 
@@ -301,7 +302,7 @@ class Reasoner:
         The keywords are the fields of `VoteSettings` and, for each chain, of `Settings`. Raises BadSetting, UsageError
         or ContextFull.
         """
-        from minireason.solve import SolveStream
+        from minireason.voting.solve import SolveStream
 
         return SolveStream(self, question, changes)
 
@@ -349,7 +350,7 @@ class Reasoner:
         The other keywords are the settings of all its turns; what a turn says goes before them.
         Raises BadSetting.
         """
-        from minireason.session import Session
+        from minireason.conversation.session import Session
 
         return Session(self, system=system, read_ahead=read_ahead, **changes)
 

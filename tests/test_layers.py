@@ -1,10 +1,11 @@
-"""Imports only go down, and what needs the C library is imported late."""
+"""Imports only go down, nothing reaches into another's private names, and heavy libraries load late."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,102 +13,133 @@ import pytest
 import minireason
 
 ROOT = Path(minireason.__file__).parent
-WORDS = {"checks", "errors", "events", "settings", "solution"}
-ALLOWED = {
-    **dict.fromkeys(WORDS, WORDS),
-    "host": WORDS,
-    "models": WORDS | {"host"},
-    "engine": WORDS | {"host"},
-    "answers": WORDS | {"host"},
-    "reasoning": WORDS | {"answers", "host"},
-    "generation": WORDS | {"answers", "engine", "reasoning"},
-    "stream": WORDS | {"engine", "generation"},
-    "prefill": WORDS | {"engine", "reasoner"},
-    "history": WORDS,
-    "journal": {"host"},
-    "transcript": WORDS | {"history", "host", "journal", "models"},
-    "reasoner": WORDS
-    | {
-        "answers",
-        "engine",
-        "reasoning",
-        "models",
-        "generation",
-        "stream",
-        "session",
-        "prefill",
-        "solve",
-    },
-    "manage": WORDS | {"models", "reasoner"},
-    "session": WORDS | {"reasoner", "reasoning", "stream", "prefill", "history", "transcript"},
-    "chains": WORDS | {"answers", "reasoning", "models", "reasoner", "stream"},
-    "parallel": WORDS | {"reasoner", "stream"},
-    "solve": WORDS | {"reasoning", "reasoner", "stream", "parallel", "chains"},
-    "evaluation": WORDS
-    | {
-        "answers",
-        "reasoning",
-        "host",
-        "models",
-        "reasoner",
-        "stream",
-        "parallel",
-        "chains",
-        "journal",
-        "__version__",
-    },
-    "tiny": set(),
-    "__init__": WORDS | {"history", "manage", "reasoner", "session", "solve", "stream"},
-    "__main__": {"cli"},
-    "cli": WORDS
-    | {
-        "host",
-        "models",
-        "reasoning",
-        "reasoner",
-        "session",
-        "stream",
-        "history",
-        "transcript",
-        "evaluation",
-        "chains",
-        "__version__",
-    },
-}
-
-
-def imported(path: Path) -> set[str]:
-    """Modules of ours and of others that a file imports, ours as "minireason.x..."."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
-
-
 FILES = sorted(ROOT.rglob("*.py"))
 
+ROOMS = [
+    "version errors checks",
+    "events",
+    "settings",
+    "tiny",
+    "host",
+    "answers",
+    "models",
+    "engine",
+    "reasoning.structured",
+    "reasoning",
+    "backends",
+    "voting",
+    "conversation",
+    "evaluation",
+    "reasoner",
+    "manage testing",
+    "__init__",
+    "cli.terminal",
+    "cli",
+    "cli.chat",
+    "cli.commands",
+    "cli.main",
+    "__main__",
+]
+"""From the ground up: a file imports from its own line and from lines above it, never from one below."""
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_only_go_down(path: Path) -> None:
-    floor = path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+def module(path: Path) -> str:
+    """The dotted name of a file of ours, without "minireason."."""
+    parts = list(path.relative_to(ROOT).with_suffix("").parts)
+    if parts[-1] == "__init__" and len(parts) > 1:
+        parts.pop()
+    return ".".join(parts)
+
+
+MODULES = {module(path) for path in FILES}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """What a file imports, late imports and those of type checkers included: "package.name" of each."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def ours(path: Path) -> set[str]:
+    """The modules of ours that a file imports."""
+    found = set()
     for name in imported(path):
-        parts = name.split(".")
-        if parts[0] == "minireason" and len(parts) > 1:
-            assert parts[1] in ALLOWED[floor] | {floor}, f"{floor} imports {name}"
+        if not name.startswith("minireason."):
+            continue
+        own = name.removeprefix("minireason.")
+        while own and own not in MODULES:
+            own = own.rpartition(".")[0]
+        found.add(own or "__init__")
+    return found
+
+
+def floor(name: str) -> int:
+    """The number of the room that a module is in: the one that names it most closely."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        prefix = ".".join(parts[:length])
+        for number, rooms in enumerate(ROOMS):
+            if prefix in rooms.split():
+                return number
+    raise AssertionError(f"{name} is in no room of ROOMS")
+
+
+@pytest.mark.parametrize("path", FILES, ids=module)
+def test_imports_only_go_down(path: Path) -> None:
+    own = floor(module(path))
+    for name in ours(path):
+        assert floor(name) <= own, f"{module(path)} imports {name}"
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = {module(path): ours(path) - {module(path)} for path in FILES}
+    while leaves := [name for name, needs in graph.items() if not needs & graph.keys()]:
+        for name in leaves:
+            del graph[name]
+    assert not graph, f"a circle is among {sorted(graph)}"
+
+
+def private(tree: ast.AST) -> Iterator[str]:
+    """The private names that a file uses and does not define itself."""
+    defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            defined.add(node.attr)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            defined.add(node.target.id)
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            names = [node.attr]
+        for name in names:
+            if name.startswith("_") and not name.startswith("__") and name not in defined:
+                yield f"line {node.lineno}: {name}"
+
+
+PROGRAMS = [
+    path for folder in ("tests", "bench", "examples") for path in (ROOT.parent / folder).rglob("*.py")
+]
+
+
+@pytest.mark.parametrize("path", [*FILES, *PROGRAMS], ids=str)
+def test_nothing_reaches_into_private_names(path: Path) -> None:
+    assert not list(private(ast.parse(path.read_text("utf-8"))))
 
 
 @pytest.mark.parametrize(
     ("library", "only"),
     [
         ("llama_cpp", {"engine/library.py"}),
-        ("llguidance", {"reasoning/constraint.py"}),
+        ("llguidance", {"reasoning/structured/constraint.py"}),
         (
             "rich",
             {
-                f"cli/{name}.py"
+                f"cli/terminal/{name}.py"
                 for name in (
                     "blocks code formula grid inline live markdown matrix output region render"
                     " render_eval render_vote table"
@@ -116,7 +148,7 @@ def test_imports_only_go_down(path: Path) -> None:
         ),
         ("matplotlib", {"evaluation/plot.py"}),
         ("prompt_toolkit", {"cli/chat/editor.py"}),
-        ("pylatexenc", {"cli/symbols.py"}),
+        ("pylatexenc", {"cli/terminal/symbols.py"}),
     ],
 )
 def test_library_has_its_importers(library: str, only: set[str]) -> None:

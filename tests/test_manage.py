@@ -9,7 +9,7 @@ import pytest
 
 import minireason
 from minireason import DoesNotFit, Offline, PullProgress, UnknownModel, UsageError
-from minireason.models import places
+from minireason.host import places
 from minireason.models.pull import Watch, import_file
 from tests.models.hub import Hub, used
 

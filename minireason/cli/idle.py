@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from minireason.cli import render, wording
+from minireason.cli.terminal import render
+from minireason.cli import wording
 from minireason.cli.options import Asked
 from minireason.models import gguf, store
 

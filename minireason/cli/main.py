@@ -10,18 +10,21 @@ from typing import Annotated, cast
 
 import typer
 
-from minireason import __version__, errors
-from minireason.cli import output, sessions, wording
-from minireason.cli.ask import ask
-from minireason.cli.chat.command import chat
-from minireason.cli.doctor import doctor
-from minireason.cli.eval import Evaluation, evaluate
+from minireason import errors
+from minireason.version import __version__
+from minireason.cli.terminal import output
+from minireason.cli.commands import sessions
+from minireason.cli import wording
+from minireason.cli.commands.ask import ask
+from minireason.cli.commands.chat import chat
+from minireason.cli.commands.doctor import doctor
+from minireason.cli.commands.eval import Evaluation, evaluate
 from minireason.cli.grouped import Sectioned
-from minireason.cli.models import models, show
+from minireason.cli.commands.models import models, show
 from minireason.cli.options import Asked
 from minireason.cli.outcome import INTERRUPTED
-from minireason.cli.pull import import_models, pull, rm, verify
-from minireason.cli.solve import Vote, solve
+from minireason.cli.commands.pull import import_models, pull, rm, verify
+from minireason.cli.commands.solve import Vote, solve
 
 PROGRAM = "minireason"
 
@@ -90,7 +93,7 @@ def run() -> None:
 
 def main(arguments: list[str]) -> int:
     """Run one command line and return its exit code; whatever goes wrong is one sentence on standard error."""
-    from minireason.cli import render
+    from minireason.cli.terminal import render
 
     _open_closed_streams()
     render.forgiving_streams()
@@ -115,7 +118,7 @@ def main(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     """Run one command line; errors of the tree, wrong options and Ctrl-C become exit codes here."""
-    from minireason.cli import render
+    from minireason.cli.terminal import render
 
     try:
         return int(app(arguments, prog_name=PROGRAM, standalone_mode=False) or 0)

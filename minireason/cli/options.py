@@ -16,8 +16,9 @@ import typer
 from minireason.errors import NotInstalled, UsageError
 from minireason.events import Message
 from minireason.host import files
-from minireason.models import catalog, gguf, places, store
-from minireason.models.hardware import Hardware
+from minireason.models import catalog, gguf, store
+from minireason.host import places
+from minireason.host.hardware import Hardware
 from minireason.settings import (
     EFFORT_TOKENS,
     ChainChanges,
@@ -219,7 +220,7 @@ class Asked:
         if self.n_ctx is not None:
             settings.check_context(self.n_ctx)
         if settings.structured:
-            from minireason.reasoning.constraint import constraint
+            from minireason.reasoning.structured.constraint import constraint
 
             constraint(settings)
 
@@ -262,7 +263,7 @@ class Asked:
         Settings(**self.settings).check_context(header.number("context_length"))
 
     def _best_model(self) -> str:
-        from minireason.cli import pull
+        from minireason.cli.commands import pull
         from minireason.reasoner import default_model
 
         found = default_model() or pull.offer()

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from minireason import answers
-from minireason.chains import canonical
+from minireason.voting.chain import canonical
 from minireason.evaluation.items import Item
-from minireason.reasoning.vote import Ballot
-from minireason.solution import Chain
+from minireason.voting.ballot import Ballot
+from minireason.voting.solution import Chain
 
 ORDERS = 64
 """A vote of k is averaged over about this many orders of the chains; over all, if there are no more."""

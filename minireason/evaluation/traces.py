@@ -23,13 +23,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from minireason import __version__
+from minireason.version import __version__
 from minireason.errors import StoreError, UsageError
 from minireason.evaluation.items import Item
-from minireason.journal import Journal, read
-from minireason.models import places, store
+from minireason.host.journal import Journal, read
+from minireason.host import places
+from minireason.models import store
 from minireason.settings import MAX_SEED
-from minireason.solution import Chain
+from minireason.voting.solution import Chain
 
 VERSION = 1
 

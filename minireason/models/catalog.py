@@ -17,7 +17,7 @@ from typing import cast
 
 from minireason.errors import BadCatalog, UnknownModel
 from minireason.host import state
-from minireason.models import places
+from minireason.host import places
 from minireason.models.shape import Shape
 from minireason.models.tables import Table, line_of
 from minireason.settings import Changes, Settings

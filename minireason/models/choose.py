@@ -7,7 +7,7 @@ from minireason.models import catalog, fit, gguf, imported, store
 from minireason.models import shape as shapes
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.fit import FitPlan
-from minireason.models.hardware import Hardware
+from minireason.host.hardware import Hardware
 from minireason.models.shape import Shape
 from minireason.settings import LoadSettings
 

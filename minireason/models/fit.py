@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from minireason.errors import BadSetting, DoesNotFit
-from minireason.models.hardware import Hardware
+from minireason.host.hardware import Hardware
 from minireason.models.shape import Shape
 from minireason.settings import LAST_GROWTH, KvType, LoadSettings
 

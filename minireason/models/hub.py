@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from minireason.errors import DownloadFailed, Offline, StoreError
-from minireason.models import places
+from minireason.host import places
 
 if TYPE_CHECKING:
     import httpx2

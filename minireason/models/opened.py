@@ -15,7 +15,7 @@ from pathlib import Path
 
 from minireason.host import files, state
 from minireason.models import gguf
-from minireason.models.places import data_dir
+from minireason.host.places import data_dir
 
 HEADER_BYTES, PART_HEADER_BYTES = 16 * 2**20, 2**20
 """The beginning of a file that is read whole: the largest header known has 8 MB (a vocabulary of 131k), a later part's is small."""

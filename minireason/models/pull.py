@@ -14,7 +14,8 @@ from filelock import FileLock, Timeout
 
 from minireason.errors import ChecksumMismatch, DiskFull, ModelFileError, NotInstalled, UsageError
 from minireason.host import files
-from minireason.models import catalog, download, gguf, places, reuse, store
+from minireason.models import catalog, download, gguf, reuse, store
+from minireason.host import places
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.hub import RemoteFile
 from minireason.models.store import Manifest, StoredFile

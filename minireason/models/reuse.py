@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minireason.host import files, state
-from minireason.models import places
+from minireason.host import places
 from minireason.models.catalog import Quant
 
 _OLLAMA_MODEL = "application/vnd.ollama.image.model"

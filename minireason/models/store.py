@@ -26,7 +26,7 @@ from minireason.models.manifests import manifests as manifests
 from minireason.models.manifests import note as note
 from minireason.models.opened import remember_opened as remember_opened
 from minireason.models.opened import was_opened as was_opened
-from minireason.models.places import expanded, models_dir
+from minireason.host.places import expanded, models_dir
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 from rich.theme import Theme
 
-from minireason.cli.blocks import Markdown
-from minireason.cli.markdown import Answer
+from minireason.cli.terminal.blocks import Markdown
+from minireason.cli.terminal.markdown import Answer
 from tests.cli.terminal import pyte
 
 _DRAWN = str.maketrans({"∛": "3√", "∜": "4√"})

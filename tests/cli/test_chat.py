@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from minireason import Reasoner, transcript
+from minireason import Reasoner
+from minireason.conversation import transcript
 from minireason import load as minireason_load
-from minireason.cli import render
+from minireason.cli.terminal import render
 from minireason.cli.chat import commands
 from minireason.cli.chat.loop import Chat
 from tests.cli.terminal import (

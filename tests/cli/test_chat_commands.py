@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import minireason
-from minireason import Reasoner, transcript
+from minireason import Reasoner
+from minireason.conversation import transcript
 from minireason.cli.chat import commands
 from minireason.cli.chat.loop import Chat
 from tests.cli.run import minireason as run

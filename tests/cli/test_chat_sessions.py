@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from minireason import transcript
+from minireason.conversation import transcript
 from tests.cli.run import assert_one_sentence, minireason
 from tests.cli.terminal import CTRL_T, PATIENCE_S, Terminal
 from tests.cli.test_chat import STORY, TINY, writing

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from minireason.cli import render
+from minireason.cli.terminal import render
 from minireason.errors import UsageError
 from tests.cli.run import assert_one_sentence, minireason
 

@@ -12,7 +12,7 @@ from minireason import Chain, ContextFull, FinishReason, Reasoner, Reply, Settin
 from minireason.evaluation.items import Item
 from minireason.evaluation.run import Missing, Runner, settings_of
 from minireason.evaluation.traces import Run
-from minireason.generation import Generation
+from minireason.reasoning.generation import Generation
 
 ITEMS = [Item(line, f"What is {line} + {line}?", str(2 * line)) for line in range(2, 6)]
 RUN = Run("tiny", "", "set", "", 1, None, "", {})

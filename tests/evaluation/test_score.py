@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from minireason import Chain, answers
 from minireason.evaluation.items import Item
 from minireason.evaluation.score import Sample, Tally, majority, orders, reliability, samples
-from minireason.reasoning.vote import Ballot
+from minireason.voting.ballot import Ballot
 from tests.evaluation.draw import CHAINS, sample
 
 

@@ -25,7 +25,8 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple, TypeVar
 
 import minireason
-from minireason import Event, Reasoner, Stream, generation
+from minireason import Event, Reasoner, Stream
+from minireason.reasoning import generation
 from minireason.engine import llama, scheduler
 from minireason.models import fit, gguf, shape
 from minireason.reasoner import machine

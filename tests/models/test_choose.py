@@ -4,7 +4,7 @@ import pytest
 
 from minireason import DoesNotFit
 from minireason.models import catalog, choose
-from minireason.models.hardware import Hardware
+from minireason.host.hardware import Hardware
 
 
 def machine(free_gib: float, bandwidth: float | None = None) -> Hardware:

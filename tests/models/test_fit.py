@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from minireason import BadSetting, DoesNotFit, LoadSettings
 from minireason.models import fit
 from minireason.models.fit import FitPlan
-from minireason.models.hardware import Gpu, Hardware
+from minireason.host.hardware import Gpu, Hardware
 from minireason.models.shape import Shape
 from minireason.settings import KvType
 

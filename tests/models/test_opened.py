@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from minireason.models import opened, places
+from minireason.models import opened
+from minireason.host import places
 
 
 def written(path: Path, data: bytes, like: Path | None = None) -> Path:

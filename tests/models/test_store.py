@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from minireason import ModelFileError, NotInstalled, UnknownModel
-from minireason.models import places, store
+from minireason.host import places
+from minireason.models import store
 from minireason.models.store import Manifest, ModelFile, StoredFile
 
 

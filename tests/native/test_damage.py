@@ -12,7 +12,7 @@ import pytest
 import minireason
 from minireason import LogitsNotFinite
 from minireason.engine import llama
-from minireason.prefill import Prefill
+from minireason.engine.prefill import Prefill
 from tests.models.build import damage
 from tests.native.test_engine import Engine, prompt
 

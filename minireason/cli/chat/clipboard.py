@@ -8,8 +8,8 @@ import shutil
 import subprocess
 import sys
 
-from minireason.cli import output
-from minireason.cli.region import can_redraw
+from minireason.cli.terminal import output
+from minireason.cli.terminal.region import can_redraw
 from minireason.errors import UsageError
 
 _PROGRAMS = (

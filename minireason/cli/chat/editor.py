@@ -16,8 +16,8 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import create_output
 
-from minireason.cli import output
-from minireason.models import places
+from minireason.cli.terminal import output
+from minireason.host import places
 
 
 class Editor:

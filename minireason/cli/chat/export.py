@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 from minireason.errors import SessionError
-from minireason.history import Turn
+from minireason.conversation.history import Turn
 from minireason.host import files
-from minireason.models import places
-from minireason.session import Session
+from minireason.host import places
+from minireason.conversation.session import Session
 
 
 def write(session: Session, name: str) -> Path:

@@ -6,7 +6,7 @@ import errno
 
 from minireason.errors import UsageError
 from minireason.host import files
-from minireason.models import places
+from minireason.host import places
 from minireason.reasoner import Reasoner
 
 _SAMPLE_CHARS = 100_000

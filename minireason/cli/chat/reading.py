@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from minireason.cli import render
-from minireason.cli.region import can_redraw
+from minireason.cli.terminal import render
+from minireason.cli.terminal.region import can_redraw
 
 
 class Reader(Protocol):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from minireason.cli import output, render
-from minireason.cli.markdown import Answer
-from minireason.history import Turn
+from minireason.cli.terminal import output, render
+from minireason.cli.terminal.markdown import Answer
+from minireason.conversation.history import Turn
 
 SHOWN_TURNS = 50
 """Of a longer conversation that is gone on with, only so many turns are shown."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from minireason.cli.suspension import suspendable
+from minireason.cli.terminal.suspension import suspendable
 
 _HUNG_UP, _TERMINATED = 129, 143
 _PASTES_UNMARKED, _WRAP_ON = b"\x1b[?2004l", b"\x1b[?7h"

@@ -1,0 +1,100 @@
+"""minireason ask: one question, one answer."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from minireason.cli import idle, options, outcome
+from minireason.cli.terminal import render
+from minireason.cli.grouped import expand
+from minireason.cli.options import Asked
+from minireason.errors import UsageError
+from minireason.events import Reply
+from minireason.settings import Settings
+
+if TYPE_CHECKING:
+    from minireason.cli.terminal.markdown import Answer
+
+
+@expand
+def ask(
+    question: Annotated[
+        str | None,
+        typer.Argument(
+            help="The question; text on standard input is added after a blank line.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    asked: Asked,
+    thinking: options.Thinking = None,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print one JSON object with the reply, its token counts and times."
+        ),
+    ] = False,
+) -> int:
+    """Ask one question: the thinking goes to standard error, the answer to standard output."""
+    from minireason.cli.terminal.markdown import Answer
+
+    text = whole_question(question)
+    sink = render.Thinking(thinking or ("hide" if as_json else "stderr"))
+    try:
+        reply = run(
+            asked,
+            text,
+            sink,
+            None if as_json else Answer(plain=Settings(**asked.settings).structured),
+        )
+    finally:
+        sink.close()
+    if as_json:
+        print(render.json_line(asdict(reply)))
+    else:
+        render.facts(reply)
+    if problem := outcome.missing(reply, structured=asked.structured):
+        render.error_line(problem)
+    return outcome.of_reply(reply, structured=asked.structured)
+
+
+def run(asked: Asked, text: str, thinking: render.Thinking, answer: Answer | None) -> Reply:
+    """Load the model, stream the reply, show it."""
+    from minireason.cli.terminal.show import show
+    from minireason.reasoner import load
+
+    progress = render.Progress()
+    try:
+        name = asked.model_name()
+        progress.loading(name)
+        with load(name, on_progress=progress.loaded_share, **asked.load) as reasoner:
+            idle.say(asked, reasoner, name)
+            stream = reasoner.stream(
+                asked.messages(text), on_prefill=progress.prefill, **asked.settings
+            )
+            progress.say("thinking ...")
+            return show(stream, thinking, answer, progress.clear)
+    finally:
+        progress.clear()
+
+
+def whole_question(argument: str | None) -> str:
+    """The argument, standard input, or both with a blank line between; raises UsageError if there is nothing."""
+    parts = [argument or ""]
+    if sys.stdin is not None and not sys.stdin.isatty():
+        try:
+            parts.append(sys.stdin.buffer.read().decode("utf-8").strip("\r\n"))
+        except UnicodeDecodeError as error:
+            raise UsageError(
+                f"Standard input is not UTF-8 text (byte {error.start}); convert it first, for example with iconv."
+            ) from None
+        except OSError:  # closed by whoever started us
+            pass
+    text = "\n\n".join(part for part in parts if part.strip())
+    if not text:
+        raise UsageError("There is no question; give one as an argument or on standard input.")
+    return text

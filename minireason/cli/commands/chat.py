@@ -1,0 +1,152 @@
+"""minireason chat."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from minireason.conversation import transcript
+from minireason.cli import idle, outcome
+from minireason.cli.terminal import render
+from minireason.cli.commands import sessions
+from minireason.cli.grouped import expand
+from minireason.cli.options import Asked
+from minireason.errors import SessionError, UsageError
+
+if TYPE_CHECKING:
+    from minireason.cli.chat.loop import Chat
+    from minireason.cli.chat.reading import Reader
+
+
+@expand
+def chat(
+    *,
+    asked: Asked,
+    thinking: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the thinking goes: fold (a few live lines, then one), show (standard output), stderr, hide, or a file.",
+            show_default="fold on a terminal, else stderr",
+        ),
+    ] = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", "-c", help="Go on with the last session.")
+    ] = False,
+    session: Annotated[
+        str | None,
+        typer.Option(
+            "--session",
+            "-s",
+            help="Go on with this session, or begin it.",
+            autocompletion=sessions.complete,
+            show_default=False,
+        ),
+    ] = None,
+    no_save: Annotated[
+        bool,
+        typer.Option(
+            "--no-save",
+            help="Keep nothing of this conversation. In a pipe only a session with a name is kept.",
+        ),
+    ] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="No line editing, no live lines, no formatting.")
+    ] = False,
+) -> int:
+    """Talk with a model; earlier answers are remembered, earlier thinking is kept and not shown to the model again."""
+    from minireason.cli.chat import commands, terminal
+
+    if go_on and session:
+        raise UsageError("Give --continue or --session NAME, not both.")
+    if no_save and (go_on or session):
+        raise UsageError("Give --no-save, or a session to save to, not both.")
+    if plain:
+        os.environ["TERM"] = "dumb"
+    path = session_path(go_on, session)
+    state = opened(asked, thinking or "fold")
+    try:
+        lines = reader(state)
+        begin(state, path, save=not no_save)
+        if asked.system and asked.system != state.session.system:
+            state.session.system = asked.system
+        terminal.when_closed(lambda: state.running.save() if state.running else None)
+        state.run(lines, commands.handle)
+    finally:
+        state.session.close()
+        state.reasoner.close()
+        if state.session.unsaved:
+            render.error_line(f"{state.session.unsaved} What was said last is lost.")
+        state.sink.close()
+    return state.exit_code or (outcome.NOT_SAVED if state.session.unsaved else 0)
+
+
+def opened(asked: Asked, thinking: str) -> Chat:
+    """Load the model and make an empty chat with it."""
+    from minireason.cli.chat import loop
+    from minireason.reasoner import Reasoner, load
+
+    progress = render.Progress()
+
+    def open_model(name: str) -> Reasoner:
+        progress.loading(name)
+        try:
+            return load(name, on_progress=progress.loaded_share, **asked.load)
+        finally:
+            progress.clear()
+
+    name = asked.model_name()
+    reasoner = open_model(name)
+    try:
+        idle.say(asked, reasoner, name)
+        session = reasoner.chat(system=asked.system, read_ahead=True)
+        return loop.Chat(reasoner, session, dict(asked.settings), open_model, name, thinking)
+    except BaseException:
+        reasoner.close()
+        raise
+
+
+def reader(chat: Chat) -> Reader:
+    """What reads the user's lines; on a terminal it says how."""
+    from minireason.cli.chat import commands, reading
+
+    found = reading.reader(commands.helps(), commands.names, lambda: commands.show_thinking(chat))
+    if not isinstance(found, reading.Lines):
+        stop = (
+            "Ctrl-C while it thinks: answer now"
+            if chat.reasoner.thinks
+            else "Ctrl-C: stop an answer"
+        )
+        render.note(f"{chat.reasoner.name} · {stop} · /help: commands and keys")
+    return found
+
+
+def session_path(go_on: bool, name: str | None) -> Path | None:
+    """The file of the session asked for, None for a new one; raises SessionError if there is none, or if it is in use."""
+    if go_on:
+        found = transcript.listed()
+        if not found:
+            raise SessionError("There is no session yet to continue; minireason chat begins one.")
+        path = found[0]
+    elif name:
+        path = transcript.path_of(name)
+    else:
+        return None
+    transcript.Lock(path).release()  # to say so before a model is loaded
+    return path
+
+
+def begin(chat: Chat, path: Path | None, *, save: bool) -> None:
+    """Load a session, or begin it; one without a name only where a person types.
+
+    Raises SessionError.
+    """
+    from minireason.cli.chat.commands import load_session
+
+    if path and path.exists():
+        load_session(chat, path)
+    elif path or (save and sys.stdin is not None and sys.stdin.isatty()):
+        chat.session.save_to(path)

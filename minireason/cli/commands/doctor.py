@@ -1,0 +1,212 @@
+"""minireason doctor: what was found, what is used, what is wrong and the command that mends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import textwrap
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from minireason.version import __version__
+from minireason.cli import options
+from minireason.cli.terminal import output
+from minireason.errors import MinireasonError
+from minireason.models import catalog, choose, store
+from minireason.host import hardware, places
+from minireason.host.hardware import Hardware
+
+LOW_DISK_BYTES = 6 * 10**9
+"""Less than this is too little for the 7B model."""
+
+_TERM_CELLS = 16
+_WIDE = 80
+"""Columns from which a finding stands beside its term."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; `mend` is what to do where something is wrong."""
+
+    what: str
+    found: str
+    mend: str = ""
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
+    """Report what is found on this machine and used, and how to mend what is wrong; exit code 1 if anything is."""
+    findings = [
+        Finding(
+            "minireason",
+            f"{__version__}, Python {platform.python_version()} on {platform.platform()}",
+        ),
+        *_engine(),
+        *_store(),
+        *_network(),
+    ]
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            _show(finding)
+    return 1 if any(finding.mend for finding in findings) else 0
+
+
+def _show(finding: Finding) -> None:
+    """Print a finding on standard output.
+
+    On a terminal the words are wrapped beside the term, or below it where it is narrow; what is to
+    be done stands whole on a line of its own, so that it can be copied.
+    """
+    console = output.console()
+    head = f"{'!' if finding.mend else ' '} {finding.what:{_TERM_CELLS}} "
+    if not console.is_terminal:
+        print(f"{head}{finding.found}")
+        if finding.mend:
+            print(f"  {'':{_TERM_CELLS}} -> {finding.mend}")
+        return
+    beside = console.width >= _WIDE
+    indent = " " * len(head) if beside else "    "
+    room = max(20, console.width - 1 - len(indent))
+    lines = textwrap.wrap(finding.found, room, break_long_words=False, break_on_hyphens=False)
+    if not beside:
+        lines.insert(0, "")
+    print("\n".join([f"{head}{lines[0]}".rstrip(), *(indent + line for line in lines[1:])]))
+    if finding.mend:
+        print(f"{indent}-> {finding.mend}")
+
+
+def _engine() -> list[Finding]:
+    try:
+        from minireason.reasoner import engine_info, load
+    except MinireasonError as error:
+        return [Finding("llama.cpp", "cannot be loaded", str(error))]
+    findings = [
+        Finding("llama.cpp", f"llama-cpp-python {version('llama-cpp-python')}; {engine_info()}")
+    ]
+    try:
+        with load("tiny") as reasoner:
+            right = reasoner.ask("What is 2 + 3?", temperature=0).boxed == "5"
+        findings.append(
+            Finding(
+                "trial run",
+                "the built-in model adds 2 and 3"
+                if right
+                else "the built-in model gives a wrong sum",
+                "" if right else _REINSTALL,
+            )
+        )
+    except MinireasonError as error:
+        findings.append(Finding("trial run", str(error), _REINSTALL))
+    return findings + _machine(options.machine())
+
+
+_REINSTALL = (
+    "install llama.cpp again: pip install --force-reinstall --no-cache-dir llama-cpp-python"
+)
+
+
+def _machine(machine: Hardware) -> list[Finding]:
+    findings = [
+        Finding(
+            "CPU",
+            f"{machine.cores} cores used; {' '.join(machine.simd) or 'vector instructions unknown'}",
+        ),
+        Finding(
+            "memory",
+            f"{machine.free_bytes / 2**30:.1f} of {machine.total_bytes / 2**30:.1f} GiB free"
+            + _speed(machine),
+        ),
+    ]
+    findings += [
+        Finding(
+            "GPU",
+            f"{gpu.description}, {gpu.free_bytes / 2**30:.1f} of {gpu.total_bytes / 2**30:.1f} GiB free",
+        )
+        for gpu in machine.gpus
+    ]
+    unused = hardware.unusable_gpus(machine.gpus)
+    findings += [
+        Finding(
+            "GPU", f"{name} is there, and this llama.cpp was built without support for it", line
+        )
+        for name, line in unused
+    ]
+    if not machine.gpus and not unused:
+        findings.append(Finding("GPU", "none; everything runs on the CPU"))
+    best = choose.best(machine)
+    findings.append(
+        Finding(
+            "best that fits",
+            f"{best[0].name}:{best[1].name}" if best else "no R1 distill; see minireason models",
+        )
+    )
+    return findings
+
+
+def _speed(machine: Hardware) -> str:
+    return (
+        f", read at {machine.bandwidth_bytes_per_s / 1e9:.1f} GB/s"
+        if machine.bandwidth_bytes_per_s
+        else ""
+    )
+
+
+def _store() -> list[Finding]:
+    findings = []
+    folder = places.data_dir()
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        findings.append(
+            Finding(
+                "data", f"{folder} cannot be written", "set MINIREASON_HOME to a directory of yours"
+            )
+        )
+    else:
+        free = shutil.disk_usage(existing).free
+        mend = (
+            "free some space, or set MINIREASON_HOME to a directory on another disk"
+            if free < LOW_DISK_BYTES
+            else ""
+        )
+        findings.append(Finding("data", f"{folder}, {free / 1e9:.1f} GB free on that disk", mend))
+    findings += [
+        Finding("own models.toml", str(problem), "mend that line") for problem in catalog.problems()
+    ]
+    files = [file.label for _, file in store.installed()]
+    files += [manifest.label for manifest in store.manifests() if manifest.label not in files]
+    findings.append(Finding("installed", ", ".join(files) or "nothing yet; see minireason models"))
+    findings += [
+        Finding(
+            "manifest", f"{path} is damaged", f"rm '{path}', then pull or import that model again"
+        )
+        for path in store.damaged_manifests()
+    ]
+    for manifest in store.manifests():
+        if gone := next(
+            (file.path for file in manifest.files if not os.path.isfile(file.path)), None
+        ):
+            findings.append(
+                Finding(
+                    "model", f"{manifest.label}: {gone} is gone", f"minireason rm {manifest.label}"
+                )
+            )
+    return findings
+
+
+def _network() -> list[Finding]:
+    if places.offline():
+        return [Finding("network", "switched off; what is installed runs")]
+    from huggingface_hub import constants, get_token
+
+    return [
+        Finding(
+            "network",
+            f"models come from {constants.ENDPOINT}, {'with' if get_token() else 'without'} a token (not tried now)",
+        )
+    ]

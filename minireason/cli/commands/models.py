@@ -1,0 +1,232 @@
+"""minireason models and show: what there is, what fits on this machine, what is installed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from minireason.cli import options
+from minireason.cli.terminal import render
+from minireason.cli.terminal.table import Columns
+from minireason.errors import DoesNotFit
+from minireason.models import catalog, choose, imported, store
+from minireason.models.catalog import ModelSpec, Quant
+from minireason.models.fit import FitPlan
+from minireason.host.hardware import Hardware
+from minireason.models.imported import Imported
+
+MEMORY_AT = 8192
+"""Tokens of context for which the table gives the memory needed."""
+
+_HEADERS = [
+    "model",
+    "GB",
+    f"GiB at {MEMORY_AT // 1024}k",
+    "here",
+    "tokens/s",
+    "AIME 24",
+    "MATH-500",
+    "installed",
+]
+_COLUMNS = Columns(left=(0, 3), drop=(6, 5, 2, 4, 1))
+
+
+def models(
+    every: Annotated[
+        bool, typer.Option("--all", help="Every quant, not only each model's default.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """List the models of the catalogue and what was imported: size, memory, whether it fits here, speed, scores."""
+    machine = options.machine()
+    for problem in catalog.problems():
+        render.error_line(f"{problem} That model is left out.")
+    noted = store.manifests()
+    rows = []
+    for spec in catalog.load():
+        here = {
+            file.label: file.path
+            for quant in spec.quants.values()
+            if (file := store.installed_file(spec, quant, noted))
+        }
+        chosen = list(spec.quants.values()) if every else [spec.quants[spec.default_quant]]
+        chosen += [
+            quant
+            for quant in spec.quants.values()
+            if quant not in chosen and store.label(spec, quant) in here
+        ]
+        rows += [row(spec, quant, machine, here.get(store.label(spec, quant))) for quant in chosen]
+    rows += [imported_row(entry, machine) for entry in imported.listed()]
+    if as_json:
+        print(json.dumps(rows))
+        return 0
+    render.table(_HEADERS, [_cells(entry) for entry in rows], _COLUMNS)
+    gpus = "".join(
+        f", {gpu.free_bytes / 2**30:.1f} GiB on {gpu.description}" for gpu in machine.gpus
+    )
+    render.note(f"Here {machine.free_bytes / 2**30:.1f} GiB of memory are free{gpus}.")
+    return 0
+
+
+def row(spec: ModelSpec, quant: Quant, machine: Hardware, installed: Path | None) -> dict[str, Any]:
+    """What the table says of a quant, as data; bytes, tokens and percent."""
+    longest = choose.judge(spec, quant, machine)
+    usual = choose.judge(spec, quant, machine, MEMORY_AT)
+    return {
+        "model": store.label(spec, quant),
+        "params": spec.params,
+        "bytes": quant.bytes,
+        "approximate": quant.approximate,
+        **_judged(longest, usual, spec.context),
+        "scores": spec.scores,
+        "installed": installed is not None,
+        "path": str(installed) if installed else None,
+    }
+
+
+def imported_row(entry: Imported, machine: Hardware) -> dict[str, Any]:
+    """The same of a model beside the catalogue; not installed if its file is gone."""
+    shape = entry.shape
+    longest = choose.judge_shape(entry.label, shape, machine) if shape else None
+    usual = choose.judge_shape(entry.label, shape, machine, MEMORY_AT) if shape else None
+    return {
+        "model": entry.label,
+        "params": imported.parameters(shape) if shape else 0,
+        "bytes": entry.bytes,
+        "approximate": False,
+        **_judged(longest, usual, shape.context if shape else 0),
+        "scores": {},
+        "installed": entry.manifest.path.is_file(),
+        "path": str(entry.manifest.path),
+    }
+
+
+def _judged(
+    longest: FitPlan | DoesNotFit | None, usual: FitPlan | DoesNotFit | None, trained: int
+) -> dict[str, Any]:
+    """Whether a model fits here, by its plan with the longest context and with the usual one."""
+    return {
+        "needed_bytes": usual.needed_bytes if usual else None,
+        "verdict": verdict(longest, trained),
+        "n_ctx": longest.n_ctx if isinstance(longest, FitPlan) else None,
+        "tokens_per_s": longest.tokens_per_s if isinstance(longest, FitPlan) else None,
+    }
+
+
+def verdict(judged: FitPlan | DoesNotFit | None, trained: int) -> str:
+    """One of "fits", "fits with less context", "too big", "unknown"."""
+    if judged is None:
+        return "unknown"
+    if isinstance(judged, DoesNotFit) or judged.n_ctx < min(choose.ENOUGH_CONTEXT, trained):
+        return "too big"
+    return (
+        "fits" if judged.n_ctx >= min(choose.AMPLE_CONTEXT, trained) else "fits with less context"
+    )
+
+
+def show(
+    name: options.ModelName,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Everything known about a model: licence, files, hashes, scores, and how it would run here."""
+    machine = options.machine()
+    if entry := imported.find(name):
+        _print_facts(_imported_facts(entry, machine), as_json=as_json)
+        return 0
+    spec, named = store.find_spec(name)
+    quants = [named] if named else list(spec.quants.values())
+    details = [_details(spec, quant, machine) for quant in quants]
+    facts = {
+        "model": spec.name,
+        "aliases": spec.aliases,
+        "params": spec.params,
+        "licence": spec.licence,
+        "base": spec.base,
+        "context": spec.context,
+        "scores": spec.scores,
+        "quants": details,
+    }
+    _print_facts(facts, as_json=as_json)
+    return 0
+
+
+def _imported_facts(entry: Imported, machine: Hardware) -> dict[str, Any]:
+    details = imported_row(entry, machine) | {
+        "repo": None,
+        "files": [Path(file.path).name for file in entry.manifest.files],
+        "revision": None,
+        "sha256": [file.sha256 for file in entry.manifest.files],
+        "quality": "",
+        "source": entry.manifest.source,
+    }
+    return {
+        "model": entry.label,
+        "aliases": (),
+        "params": details["params"],
+        "licence": entry.text("general.license"),
+        "base": entry.text("general.base_model.0.name") or entry.text("general.name"),
+        "context": entry.shape.context if entry.shape else 0,
+        "scores": {},
+        "quants": [details],
+    }
+
+
+def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(facts))
+        return
+    known = [f"{facts['params'] / 1e9:.1f} billion parameters"] if facts["params"] > 1e8 else []
+    known += [f"{facts['context']:,} tokens of context"] if facts["context"] else []
+    known += [f"from {facts['base']}"] if facts["base"] else []
+    print("  ".join([facts["model"], ", ".join(known)]))
+    print(f"licence: {facts['licence'] or 'see its page'}")
+    if facts["aliases"]:
+        print(f"also called: {', '.join(facts['aliases'])}")
+    if facts["scores"]:
+        print("scores: " + ", ".join(f"{key} {value:g}" for key, value in facts["scores"].items()))
+    for entry in facts["quants"]:
+        _print_quant(entry)
+
+
+def _print_quant(entry: dict[str, Any]) -> None:
+    about = " (about)" if entry["approximate"] else ""
+    size = f"{entry['bytes'] / 1e9:.2f} GB{about}" if entry["bytes"] else ""
+    print(f"\n{entry['model']}  {size}  {entry['quality']}".rstrip())
+    if entry["repo"]:
+        print(f"  {', '.join(entry['files'])} of {entry['repo']}@{entry['revision'] or 'main'}")
+    else:
+        print(f"  {entry.get('source', 'inside the package')}")
+    for value in entry["sha256"]:
+        print(f"  sha256 {value}")
+    longest = f", up to {entry['n_ctx']:,} tokens of context" if entry["n_ctx"] else ""
+    installed = f"; installed: {entry['path']}" if entry["installed"] else ""
+    print(f"  here: {entry['verdict']}{longest}{installed}")
+
+
+def _details(spec: ModelSpec, quant: Quant, machine: Hardware) -> dict[str, Any]:
+    file = store.installed_file(spec, quant)
+    origin = {
+        "repo": quant.repo,
+        "files": quant.files,
+        "revision": quant.revision,
+        "sha256": quant.sha256,
+    }
+    return (
+        row(spec, quant, machine, file.path if file else None)
+        | origin
+        | {"quality": catalog.quality(quant.name)}
+    )
+
+
+def _cells(entry: dict[str, Any]) -> list[str]:
+    scores, gigabytes = entry["scores"], entry["bytes"] / 1e9
+    size = f"{gigabytes:.{1 if gigabytes >= 0.1 else 3}f}" if gigabytes else ""
+    less = entry["verdict"] == "fits with less context"
+    here = f"fits up to {entry['n_ctx']:,}" if less else entry["verdict"]
+    speed = f"~{entry['tokens_per_s']:.1f}" if entry["tokens_per_s"] else ""
+    needed = f"{entry['needed_bytes'] / 2**30:.1f}" if entry["needed_bytes"] else ""
+    marks = [f"{scores[key]:g}" if key in scores else "" for key in ("aime24", "math500")]
+    return [entry["model"], size, needed, here, speed, *marks, "yes" if entry["installed"] else ""]

@@ -1,0 +1,232 @@
+"""minireason pull, rm, verify and import: get models onto this machine, check them, take them away."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from minireason.cli import options
+from minireason.cli.terminal import render
+from minireason.errors import (
+    ChecksumMismatch,
+    DoesNotFit,
+    MinireasonError,
+    NotInstalled,
+    UsageError,
+)
+from minireason.models import catalog, choose, download, reuse, store
+from minireason.host import places
+from minireason.models.catalog import ModelSpec, Quant
+from minireason.models.fit import FitPlan
+from minireason.models.store import Manifest
+
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", help="Fetch without asking, also what does not fit.")
+]
+_INSTALLED = typer.Argument(
+    help="Installed models.", autocompletion=options.complete_installed, show_default=False
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def pull(name: options.ModelName, yes: Yes = False, as_json: AsJson = False) -> int:
+    """Fetch a model: NAME, NAME:QUANT or hf:owner/repo/file.gguf. Says first whether it fits."""
+    spec, named = catalog.find(name)
+    if spec.built_in:
+        raise UsageError(f"{spec.name} comes with minireason; there is nothing to fetch.")
+    quant = named or spec.quants[spec.default_quant]
+    if found := store.installed_file(spec, quant):
+        _say(
+            as_json,
+            {"installed": found.label, "path": str(found.path)},
+            f"{found.label} is installed already: {found.path}",
+        )
+        return 0
+    approve(spec, quant, yes)
+    manifest = fetch(spec, quant)
+    if manifest is None:  # by another process, which this one waited for
+        return pull(name, yes, as_json)
+    if not manifest.vouched:
+        render.note(f"Nobody publishes a hash of {manifest.label}: it is what the server sent.")
+    _say(
+        as_json,
+        asdict(manifest),
+        f'{manifest.label} is installed; try: minireason ask --model {manifest.label} "..."',
+    )
+    return 0
+
+
+def approve(spec: ModelSpec, quant: Quant, yes: bool) -> None:
+    """Say what a model needs and whether it fits; where it does not, ask on a terminal. Raises DoesNotFit for a no."""
+    machine = options.machine()
+    if not quant.bytes and not reuse.find(quant):
+        quant = replace(
+            quant,
+            bytes=sum(
+                download.describe(quant.repo, file, quant.revision).bytes for file in quant.files
+            ),
+        )
+    judged = choose.judge(spec, quant, machine) or choose.judge_by_size(
+        store.label(spec, quant), quant.bytes, machine
+    )
+    size = f"{quant.bytes / 1e9:.2g} GB" if quant.bytes < 1e10 else f"{quant.bytes / 1e9:.1f} GB"
+    word = catalog.quality(quant.name)
+    render.note(
+        f"{store.label(spec, quant)}: {size} from {quant.repo}" + (f" ({word})" if word else "")
+    )
+    if isinstance(judged, FitPlan):
+        speed = f", about {judged.tokens_per_s:.1f} tokens/s" if judged.tokens_per_s else ""
+        render.note(
+            f"It fits: up to {judged.n_ctx:,} tokens of context in {judged.needed_bytes / 2**30:.1f} GiB of memory{speed}."
+        )
+    elif isinstance(judged, DoesNotFit):
+        refusal = choose.instead(judged, quant.bytes, machine)
+        if yes:
+            render.note(str(refusal))
+        elif not (
+            options.interactive()
+            and render.confirmed(f"{refusal} Fetch it all the same?", default=False)
+        ):
+            raise refusal
+
+
+def fetch(spec: ModelSpec, quant: Quant) -> Manifest | None:
+    """Pull with a progress bar; None if it is there already. Raises StoreError or ModelFileError."""
+    from minireason.models.pull import pull as pull_model
+    from minireason.reasoner import open_once
+
+    with render.Transfer() as transfer:
+        return pull_model(spec, quant, open_once, transfer.watch)
+
+
+def rm(
+    names: Annotated[list[str], _INSTALLED],
+    as_json: AsJson = False,
+) -> int:
+    """Remove installed models. Files of other tools, and files that were imported, stay where they are."""
+    for name in names:
+        label, freed = store.remove(name)
+        kept = (
+            "its file was not copied here, and stays"
+            if not freed
+            else f"{freed / 1e9:.2f} GB freed"
+        )
+        _say(as_json, {"removed": label, "freed_bytes": freed}, f"{label} is removed; {kept}.")
+    return 0
+
+
+def verify(names: Annotated[list[str] | None, _INSTALLED] = None, as_json: AsJson = False) -> int:
+    """Hash installed models again and compare with what they had when they were installed."""
+    wanted = (
+        [manifest for name in names for manifest in _named(name)] if names else store.manifests()
+    )
+    if not wanted:
+        render.note("Nothing is installed that could be verified.")
+    problems: dict[str, str] = {}
+    for manifest in wanted:
+        total = sum(file.bytes for file in manifest.files)
+        with render.Transfer() as transfer:
+            transfer.watch.step(f"hashing {manifest.label}")
+            try:
+                store.verify(manifest, transfer.watch.of(total))
+            except (ChecksumMismatch, NotInstalled) as error:
+                problems[manifest.label] = str(error)
+    labels = [manifest.label for manifest in wanted]
+    if as_json:
+        print(
+            json.dumps(
+                [
+                    {"model": label, "ok": label not in problems, "problem": problems.get(label)}
+                    for label in labels
+                ]
+            )
+        )
+    else:
+        for label in labels:
+            print(f"{label}: {problems.get(label, 'as it was installed')}")
+    return 6 if problems else 0
+
+
+def _named(name: str) -> list[Manifest]:
+    found = [
+        manifest
+        for manifest in store.manifests()
+        if name.lower() in (manifest.name.lower(), manifest.label.lower())
+    ]
+    if not found:
+        path = store.find(name).path
+        raise NotInstalled(
+            f"{name} was not pulled or imported, so there is no hash to compare {path} with; import it first.",
+            path.parent,
+        )
+    return found
+
+
+def import_models(
+    source: Annotated[
+        str,
+        typer.Argument(help="A .gguf file, or 'ollama' or 'lmstudio' for everything those have."),
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="What to call it; default: the file's name.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Use GGUF files where they lie, without a copy."""
+    from minireason.models.pull import import_file
+    from minireason.reasoner import open_once
+
+    files: list[tuple[Path, str | None]]
+    others = {"ollama": reuse.ollama, "lmstudio": reuse.lmstudio}
+    if source in others and not os.path.exists(source):
+        files = [(found.path, found.name.replace(":", "-")) for found in others[source]()]
+        if not files:
+            raise NotInstalled(f"No models of {source} were found on this machine.", Path.home())
+    else:
+        files = [(places.expanded(source), name)]
+    failed = 0
+    for path, called in files:
+        try:
+            with render.Transfer() as transfer:
+                manifest = import_file(path, called, open_once, transfer.watch)
+        except MinireasonError as error:
+            if len(files) == 1:
+                raise
+            failed += 1
+            render.error_line(str(error))
+            continue
+        _say(
+            as_json,
+            asdict(manifest),
+            f"{manifest.label} is installed, its file stays at {manifest.path}",
+        )
+    return 7 if failed else 0
+
+
+def offer() -> str | None:
+    """On a terminal with nothing installed: the best model that fits, fetched if the user says so; its name, or None."""
+    if not options.interactive():
+        return None
+    found = choose.best(options.machine())
+    if found is None:
+        return None
+    spec, quant = found
+    label = store.label(spec, quant)
+    if not render.confirmed(
+        f"No model is installed. Fetch {label} ({quant.bytes / 1e9:.1f} GB), the best that fits here?",
+        default=True,
+    ):
+        return None
+    fetch(spec, quant)
+    return label
+
+
+def _say(as_json: bool, facts: dict[str, Any], sentence: str) -> None:
+    print(json.dumps(facts) if as_json else sentence)
+    sys.stdout.flush()

@@ -1,0 +1,176 @@
+"""minireason solve: many chains of thought, one answer."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal, cast
+
+import typer
+
+from minireason.cli import idle, options, outcome
+from minireason.cli.terminal import render, render_vote
+from minireason.cli.commands.ask import whole_question
+from minireason.cli.grouped import expand
+from minireason.cli.options import Asked
+from minireason.errors import BadSetting
+from minireason.settings import LoadChanges, LoadSettings, SolveChanges, VoteChanges, VoteSettings
+from minireason.voting.solution import Solution
+
+_DEFAULTS = VoteSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The options of every command that runs many chains, by the names of `VoteSettings`; None where the user said nothing."""
+
+    parallel: Annotated[
+        str | None,
+        typer.Option(
+            help="Chains at a time. Default: auto, what memory holds and this machine gains from.",
+            show_default=False,
+        ),
+    ] = None
+    instruction: Annotated[
+        str | None,
+        typer.Option(
+            help='Added to the question instead of the R1 model card\'s sentence on \\boxed{}; "" adds nothing.',
+            show_default=False,
+        ),
+    ] = None
+
+    @property
+    def changes(self) -> VoteChanges:
+        """What was asked for of the vote; raises BadSetting."""
+        values = options.given(self, VoteSettings)
+        if self.parallel is not None:
+            values["parallel"] = parallel_of(self.parallel)
+        return cast("VoteChanges", values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote(Batch):
+    """The options of the vote."""
+
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            "--samples",
+            "-n",
+            help=f"Chains of thought. Default: {_DEFAULTS.samples}.",
+            show_default=False,
+        ),
+    ] = None
+    stop: Annotated[
+        str | None,
+        typer.Option(
+            help="none: run all; lead: stop once the vote is certain; beta: also once the leader would very "
+            f"likely stay the leader. Default: {_DEFAULTS.stop}.",
+            show_default=False,
+        ),
+    ] = None
+    min_votes: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Votes before beta may stop. Default: {_DEFAULTS.min_votes}.", show_default=False
+        ),
+    ] = None
+    budget_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens of all chains together.", show_default=False)
+    ] = None
+    budget_s: Annotated[
+        float | None,
+        typer.Option(
+            "--budget-seconds", help="Most seconds of all chains together.", show_default=False
+        ),
+    ] = None
+
+
+@expand
+def solve(
+    question: Annotated[
+        str | None,
+        typer.Argument(
+            help="The question; text on standard input is added after a blank line.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    vote: Vote,
+    asked: Asked,
+    show_chains: Annotated[
+        bool,
+        typer.Option("--show-chains", help="Write every chain to standard error once it ends."),
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print one JSON object with the answer, the vote and every chain."
+        ),
+    ] = False,
+) -> int:
+    """Think about a question many times over and let the answers vote; chains that can't change the outcome are stopped."""
+    changes: SolveChanges = {**asked.settings, **vote.changes}
+    VoteSettings.split(changes)
+    text = whole_question(question)
+    board = render_vote.Board(quiet=as_json, show_chains=show_chains)
+    solution = run(asked, changes, text, board)
+    if as_json:
+        print(to_json(solution))
+        if solution.answer is None:
+            render.error_line(outcome.NO_RESULT)
+    else:
+        board.verdict(solution)
+    return outcome.of_solution(solution)
+
+
+def run(asked: Asked, changes: SolveChanges, text: str, board: render_vote.Board) -> Solution:
+    """Load the model, run the vote, show it."""
+    from minireason.cli.terminal.show import interrupts
+    from minireason.cli.terminal.suspension import suspendable
+    from minireason.reasoner import load
+
+    progress = render.Progress()
+    with ExitStack() as stack:
+        stack.callback(progress.clear)
+        name = asked.model_name()
+        progress.loading(name)
+        reasoner = stack.enter_context(
+            load(
+                name,
+                on_progress=progress.loaded_share,
+                **room_for(changes.get("parallel"), asked.load),
+            )
+        )
+        idle.say(asked, reasoner, name)
+        stream = stack.enter_context(reasoner.solve_stream(asked.messages(text), **changes))
+        progress.say("thinking ...")
+        stack.enter_context(suspendable())
+        stack.enter_context(interrupts(stream.cancel))
+        stack.callback(board.clear)
+        for event in stream:
+            progress.clear()
+            board.show(event)
+        return stream.solution
+
+
+def parallel_of(text: str) -> int | Literal["auto"]:
+    """The number of chains at a time, or "auto"; raises BadSetting."""
+    if text == "auto":
+        return "auto"
+    if not text.isascii() or not text.isdigit():
+        raise BadSetting("parallel", text, "has to be a whole number or auto")
+    return int(text)
+
+
+def room_for(parallel: int | str | None, load: LoadChanges) -> LoadChanges:
+    """The settings of loading, with places for this many sequences."""
+    wanted = parallel if isinstance(parallel, int) else 1
+    return {**load, "n_seq_max": max(LoadSettings().n_seq_max, wanted)}
+
+
+def to_json(solution: Solution) -> str:
+    """The solution as one line of JSON."""
+    found = asdict(solution)
+    found["tokens"]["total"] = solution.tokens.total
+    return render.json_line(found)

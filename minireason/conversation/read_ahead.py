@@ -1,0 +1,51 @@
+"""Read the beginning of the next prompt into the cache while nobody wants the model."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from minireason.errors import EngineError, UsageError
+from minireason.events import Message
+
+if TYPE_CHECKING:
+    from minireason.reasoner import Reasoner
+
+
+class ReadAhead:
+    """One thread at a time that reads the beginning of the next prompt into a model's cache; see `Reasoner.prefill`."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, reasoner: Reasoner, messages: Sequence[Message]) -> None:
+        """Read what any next question after these messages will be preceded by, and return at once."""
+        self.stop()
+        self._stop = stop = threading.Event()
+
+        def work() -> None:
+            with suppress(
+                EngineError, UsageError
+            ):  # the question that comes will meet it again and tell
+                reasoner.prefill(messages, stop.is_set)
+
+        self._thread = threading.Thread(target=work, name="minireason-read-ahead", daemon=True)
+        atexit.register(self.stop)  # before the C library is torn down
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until it has read all."""
+        if self._thread:
+            self._thread.join()
+
+    def stop(self) -> None:
+        """Stop reading, at the next slice."""
+        thread, self._thread = self._thread, None
+        if thread:
+            self._stop.set()
+            thread.join()
+            atexit.unregister(self.stop)

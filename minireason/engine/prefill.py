@@ -1,0 +1,91 @@
+"""Read a prompt into the cache ahead of time, while nobody else wants the model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from minireason.engine import sequence as engine
+from minireason.engine.scheduler import Scheduler
+from minireason.errors import EngineError
+
+SLICE_TOKENS = 128
+"""Whoever asks for something in the meantime waits for at most so many tokens."""
+
+ROOM_TOKENS = 256
+"""For so many more, a question and the beginning of its reply, the cache is grown ahead of time too."""
+
+_AWAY_S = 0.02
+
+
+class Prefill:
+    """A sequence that is read and generates nothing; also its own sink (see `engine.sequence.Sink`)."""
+
+    full = False
+
+    def __init__(self, scheduler: Scheduler, tokens: list[int]) -> None:
+        self._scheduler, self._tokens = scheduler, tokens
+        self._seen: int | None = None
+
+    def run(self, stopped: Callable[[], bool]) -> int:
+        """Read to the end or until stopped, stepping aside while others run the loop; the number of tokens read.
+
+        It ends before that where all places are held by streams that nobody reads.
+        """
+        read = 0
+        while read < len(self._tokens) and not stopped():
+            if self._others_run():
+                time.sleep(_AWAY_S)
+                continue
+            before, read = read, self._slice(read, stopped)
+            if read == before and not self._others_run():
+                return read
+        if not stopped():
+            self._scheduler.reserve(ROOM_TOKENS)
+        return read
+
+    def _others_run(self) -> bool:
+        """Whether there are other sequences and somebody has run the loop since the last time this was asked or a slice was read."""
+        others = self._scheduler.sequences
+        seen, self._seen = self._seen, self._scheduler.clock
+        return bool(others) and seen != self._seen
+
+    def _slice(self, read: int, stopped: Callable[[], bool]) -> int:
+        """Read the next slice, as far as nobody else comes: how much is read then."""
+        scheduler = self._scheduler
+        # What is there is not read again: a shorter beginning might cost the slot that has it.
+        read = max(read, scheduler.cached(self._tokens))
+        rest = len(self._tokens) - read
+        end = read + -(-rest // -(-rest // SLICE_TOKENS))  # slices of one size, as in a batch
+        # The last token of a sequence that is only read is not read, so any will do.
+        sequence = engine.Sequence([*self._tokens[:end], self._tokens[end - 1]], None, self)
+        sequence.only_read = True
+        before = scheduler.sequences
+        scheduler.add(sequence)
+        try:
+            while sequence in (now := scheduler.sequences):
+                if stopped() or len(now) > len(before) + 1:
+                    return read
+                if not scheduler.step() and sequence in scheduler.sequences:
+                    return read
+            return end
+        finally:
+            scheduler.remove(sequence)
+            self._seen = scheduler.clock
+
+    def take(self, _token: int, _draw: int) -> engine.Step:
+        """See `engine.sequence.Sink`."""
+        return engine.END
+
+    def keeps(self, _n_ctx: int) -> int:
+        """See `engine.sequence.Sink`."""
+        return 0
+
+    def limited_to(self, _n_ctx: int) -> None:
+        """See `engine.sequence.Sink`."""
+
+    def out_of_room(self) -> None:
+        """See `engine.sequence.Sink`."""
+
+    def failed(self, _error: EngineError) -> None:
+        """See `engine.sequence.Sink`."""

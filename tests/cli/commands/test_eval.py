@@ -1,0 +1,227 @@
+"""minireason eval as a user runs it: processes, files, kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from minireason import FinishReason, Reply
+from minireason.cli.main import main
+from minireason.reasoning.generation import Generation
+from tests.cli.run import COMMAND, Result, assert_one_sentence, minireason
+
+TINY = ("--model", "tiny", "--threads", "1")
+ITEMS = [
+    (f"What is {first} + {second}?", str(first + second))
+    for first, second in ((5, 8), (47, 86), (12, 9), (310, 4), (77, 77))
+]
+
+
+@pytest.fixture
+def item_set(tmp_path: Path) -> Path:
+    path = tmp_path / "set.jsonl"
+    path.write_text(
+        "".join(
+            json.dumps({"question": question, "answer": answer}) + "\n"
+            for question, answer in ITEMS
+        )
+    )
+    return path
+
+
+def evaluate(*arguments: str | Path) -> Result:
+    return minireason("eval", *map(str, arguments), *TINY)
+
+
+def chains(path: Path) -> dict[tuple[int, int], dict[str, object]]:
+    """What each chain came to, but for how long it took."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()[1:]]
+    return {
+        (line["line"], line["chain"]["index"]): {**line["chain"], "total_s": 0} for line in lines
+    }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+def test_a_killed_run_goes_on_and_comes_to_the_same(item_set: Path, tmp_path: Path) -> None:
+    whole, torn = tmp_path / "whole.jsonl", tmp_path / "torn.jsonl"
+    options = ("-n", "4", "--temperature", "1.2", "--parallel", "1")
+    uninterrupted = evaluate(item_set, *options, "--seed", "3", "-o", whole, "--json")
+    assert uninterrupted.code == 0, uninterrupted
+    assert uninterrupted.err == ""
+
+    process = subprocess.Popen(
+        [*COMMAND, "eval", str(item_set), *options, "--seed", "3", "-o", str(torn), *TINY],
+        stderr=subprocess.DEVNULL,
+    )
+    while not torn.exists() or torn.read_bytes().count(b"\n") < 4:
+        time.sleep(0.005)
+        assert process.poll() is None, "it was to be killed in the middle"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = torn.read_bytes()
+    assert 4 <= kept.count(b"\n") < 21
+    torn.write_bytes(kept + b'{"line": 2, "item": {"ques')  # as a power cut would leave it
+
+    resumed = evaluate(item_set, *options, "-o", torn, "--json")  # the seed is the file's
+    assert resumed.code == 0, resumed
+    assert torn.read_bytes().startswith(kept), "what there was is not run again"
+    assert chains(torn) == chains(whole)
+    scores, again = json.loads(uninterrupted.out), json.loads(resumed.out)
+    for name in ("pass_at_1", "majority", "tokens", "reliability", "items", "run"):
+        assert again[name] == scores[name]
+    assert (scores["items"], scores["samples"], len(scores["majority"])) == (5, 4, 4)
+    assert scores["majority"][0]["value"] == pytest.approx(scores["pass_at_1"]["value"])
+
+
+def test_the_same_command_finds_its_traces_and_other_runs_are_refused(
+    item_set: Path, tmp_path: Path
+) -> None:
+    first = evaluate(item_set, "--seed", "3", "--limit", "2")
+    assert first.code == 0
+    assert "2 of 2 chains to run; traces: " in first.err
+    assert first.out.splitlines()[0] == "\tright\t95% interval\tby"
+    assert first.out.splitlines()[1].startswith("pass@1\t100.0%\t34.2 to 100.0\tWilson")
+    more = evaluate(item_set, "--seed", "3", "--limit", "3")
+    assert "1 of 3 chains to run" in more.err
+    path = next((Path(os.environ["MINIREASON_HOME"]) / "evals").iterdir())
+    crowded = evaluate(
+        item_set, "--seed", "3", "--parallel", "4", "--ctx", "256", "-o", tmp_path / "new.jsonl"
+    )
+    assert "There is no room for 4 chains at a time" in crowded.err
+    for other in (("--seed", "4"), ("--seed", "3", "--temperature", "1")):
+        assert_one_sentence(evaluate(item_set, *other, "-o", path), 2, "belongs to another run")
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine\n")
+    assert_one_sentence(evaluate(item_set, "-o", notes), 2, "no traces")
+    assert notes.read_text() == "mine\n"
+
+
+def test_broken_lines_are_named_and_the_rest_runs(item_set: Path) -> None:
+    text = item_set.read_text().splitlines()[:2]
+    item_set.write_text(
+        "\n".join(
+            [text[0], "{broken", text[1], json.dumps({"question": "1 + " * 1100, "answer": 0})]
+        )
+        + "\n"
+    )
+    result = evaluate(item_set, "--seed", "1", "--json")
+    assert result.code == 7
+    assert "Line 2 of set.jsonl is left out: it is no JSON" in result.err
+    assert "Line 4 of set.jsonl is left out: The prompt has" in result.err
+    scores = json.loads(result.out)
+    assert (scores["items"], list(scores["broken"])) == (2, ["2", "4"])
+    again = evaluate(item_set, "--seed", "1", "--json")
+    assert (again.code, json.loads(again.out)) == (7, scores), (
+        "a run that is complete says the same again"
+    )
+
+
+def test_at_temperature_0_nothing_is_replaced(
+    item_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Generation._make_reply
+
+    def looping(self: Generation, reason: FinishReason) -> Reply:
+        return replace(make(self, reason), thinking_end="loop")
+
+    monkeypatch.setattr(Generation, "_make_reply", looping)
+    path = tmp_path / "traces.jsonl"
+    arguments = [
+        "eval",
+        str(item_set),
+        "-n",
+        "8",
+        "--temperature",
+        "0",
+        "--limit",
+        "2",
+        "-o",
+        str(path),
+        *TINY,
+    ]
+    assert main(arguments) == 0
+    assert len(path.read_text().splitlines()) == 3, "the head and one chain each"
+
+
+def test_replay_and_plot(item_set: Path, tmp_path: Path) -> None:
+    traces, picture = tmp_path / "traces.jsonl", tmp_path / "vote.png"
+    assert (
+        evaluate(
+            item_set, "-n", "8", "--seed", "2", "--temperature", "1.2", "--limit", "3", "-o", traces
+        ).code
+        == 0
+    )
+    before = traces.read_bytes()
+    result = minireason("eval", "--replay", str(traces), "--plot", str(picture))
+    assert result.code == 0, result
+    table = [line.split("\t") for line in result.out.split("\n\n")[1].splitlines()]
+    assert [row[:3] for row in table[1:]] == [
+        [stop, str(count), "4"] for count in (4, 8) for stop in ("none", "lead", "beta")
+    ]
+    assert traces.read_bytes() == before
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    fewer = json.loads(
+        minireason(
+            "eval", "--replay", str(traces), "--samples", "4", "--parallel", "2", "--json"
+        ).out
+    )
+    assert [
+        (policy["stop"], policy["samples"], policy["parallel"]) for policy in fewer["policies"]
+    ] == [(stop, 4, 2) for stop in ("none", "lead", "beta")]
+    assert_one_sentence(minireason("eval", "--replay", str(traces), "--samples", "9"), 2, "No item")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ((), "There is no set"),
+        (("missing.jsonl",), "cannot be read"),
+        (("set.jsonl", "-n", "0"), "--samples 0"),
+        (("set.jsonl", "--limit", "0"), "--limit 0"),
+        (("set.jsonl", "--temperature", "-1"), "--temperature -1"),
+        (("set.jsonl", "-n", "4", "--plot", "vote.doc"), ".png, .svg, .pdf"),
+        (("set.jsonl", "-n", "4", "--plot", "nowhere/vote.png"), "no directory nowhere"),
+        (("set.jsonl", "--plot", "vote.png"), "only one chain"),
+        (("--replay", "missing.jsonl"), "--replay reads what is there"),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments: tuple[str, ...], part: str) -> None:
+    assert_one_sentence(evaluate(*arguments), 2, part)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT to a process alone")
+def test_ctrl_c_keeps_what_there_is(item_set: Path, tmp_path: Path) -> None:
+    path = tmp_path / "traces.jsonl"
+    process = subprocess.Popen(
+        [*COMMAND, "eval", str(item_set), "-n", "64", "-o", str(path), *TINY],
+        stderr=subprocess.PIPE,
+    )
+    while not path.exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"the same command goes on" in error
+    assert b"Traceback" not in error
+    assert chains(path)
+
+
+def test_a_bar_on_a_terminal(item_set: Path) -> None:
+    pexpect = pytest.importorskip("pexpect")
+    environment = os.environ | {"TERM": "xterm-256color"}
+    command = ["-m", "minireason", "eval", str(item_set), "-n", "2", *TINY]
+    child = pexpect.spawn(
+        COMMAND[0], command, encoding="utf-8", timeout=60, dimensions=(40, 120), env=environment
+    )
+    child.expect("━━━.* tokens/s")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert "majority@2" in child.before

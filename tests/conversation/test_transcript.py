@@ -1,0 +1,181 @@
+"""Sessions on disk: for their owner's eyes only, read with a bound, and as those of before."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from minireason import Reasoner, SessionError
+from minireason.host import journal
+from minireason.conversation import transcript
+from minireason.cli.chat import export, files
+from minireason.errors import UsageError
+from minireason.events import Message
+from minireason.conversation.history import History, Turn
+from minireason.conversation.session import Session
+from minireason.settings import Settings
+from minireason.conversation.transcript import Lock, Transcript
+
+TURN = Turn("What is 1 + 1?", "2", "One and one.", "tiny")
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def history() -> History:
+    talk = History()
+    talk.apply(TURN.step())
+    return talk
+
+
+def test_sessions_are_private_also_older_ones(tmp_path: Path) -> None:
+    path = tmp_path / "talk.jsonl"
+    Transcript(path, Lock(path, new=True)).append([TURN.step()])
+    assert mode(path) == 0o600
+    path.chmod(0o644)  # as made by hand, or copied
+    found = transcript.read(path)
+    assert mode(path) == 0o644, "reading changes nothing"
+    Transcript(path, Lock(path), found.length).append([TURN.step()])
+    assert mode(path) == 0o600
+    assert len(transcript.read(path).history.turns) == 2
+
+
+def test_a_saved_session_is_private_and_replaces_a_link(tmp_path: Path) -> None:
+    precious, path = tmp_path / "precious", tmp_path / "talk.jsonl"
+    precious.write_text("mine")
+    path.symlink_to(precious)
+    transcript.write(path, history(), Lock(path))
+    assert mode(path) == 0o600
+    assert precious.read_text() == "mine"
+    assert [entry.name for entry in tmp_path.iterdir() if "draft" in entry.name] == []
+
+
+@pytest.mark.parametrize("suffix", [".md", ".json"])
+def test_an_export_is_private(tiny: Reasoner, tmp_path: Path, suffix: str) -> None:
+    saved = tmp_path / "saved.jsonl"
+    transcript.write(saved, history(), Lock(saved))
+    with tiny.chat() as session:
+        session.load(saved)
+        path = export.write(session, str(tmp_path / f"talk{suffix}"))
+    assert mode(path) == 0o600
+    assert "One and one." in path.read_text()
+
+
+@pytest.mark.parametrize("kind", ["link to /dev/zero", "pipe", "folder"])
+def test_what_is_no_file_is_not_read(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "talk.jsonl"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(SessionError, match="cannot be read"):
+        transcript.read(path)
+    with pytest.raises(UsageError, match=r"cannot be read|is a directory"):
+        files.read(str(path))
+
+
+def test_no_more_is_read_than_a_session_may_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "talk.jsonl"
+    transcript.write(path, history(), Lock(path))
+    monkeypatch.setattr(transcript, "MAX_BYTES", path.stat().st_size - 1)
+    with pytest.raises(SessionError, match="too large"):
+        transcript.read(path)
+
+
+def test_a_line_without_end_is_damaged_and_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "MAX_LINE_BYTES", 100)
+    path = tmp_path / "j.jsonl"
+    path.write_bytes(b'{"a": 1}\n' + b"x" * 250 + b'\n{"b": 2}\n')
+    values = [line.value for line in journal.read(path)]
+    assert (values[0], values[-1]) == ({"a": 1}, {"b": 2})
+    assert set(map(str, values[1:-1])) == {"None"}
+
+
+def test_a_session_of_before_is_read_as_ever(tmp_path: Path) -> None:
+    """Lines of minireason 0.1.0, a reply that was cut off at the end among them."""
+    path = tmp_path / "old.jsonl"
+    lines = [
+        {"minireason_session": 1, "created": "2026-11-24T06:00:00+00:00"},
+        {"system": "Be brief."},
+        {"asked": "What is 1 + 1?", "again": False},
+        {"thinking": "One ", "answer": ""},
+        TURN.step(),
+        {"asked": "And 2 + 2?", "again": False},
+        {"thinking": "Two and two", "answer": "4"},
+    ]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    found = transcript.read(path)
+    assert found.history.system == "Be brief."
+    assert [turn.answer for turn in found.history.turns] == ["2", "4"]
+    assert "cut off" in found.problems[0]
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1", "NaN", "9" * 400, "9" * 5000, "true"])
+def test_a_number_that_cannot_be_makes_a_damaged_line(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "talk.jsonl"
+    transcript.write(path, history(), Lock(path))
+    text = path.read_text()
+    path.write_text(text.replace('"total_s": 0.0', f'"total_s": {number}'))
+    found = transcript.read(path)
+    assert found.history.turns == []
+    assert "damaged" in found.problems[0]
+
+
+class CountingReasoner:
+    """Stands for a model of one token a character: counts what it is asked to count."""
+
+    n_ctx = 3000
+    defaults = Settings()
+    chars = messages = 0
+
+    def count_tokens(self, messages: Sequence[Message], *, at_most: int) -> int:
+        tokens = 0
+        for message in messages:
+            tokens += len(message["content"])
+            if tokens > at_most:
+                break
+        self.chars += tokens
+        return tokens
+
+    def prefill(self, messages: Sequence[Message]) -> int:
+        self.messages = len(messages)
+        return self.count_tokens(messages, at_most=10**9)
+
+
+def test_a_session_opens_without_counting_all_that_was_ever_said(tmp_path: Path) -> None:
+    """What is counted depends on what the context holds, and not on how long the conversation is."""
+    counted, prompts = [], []
+    for turns in (500, 2000):
+        path, long, model = tmp_path / f"{turns}.jsonl", History(), CountingReasoner()
+        for _ in range(turns):
+            long.apply(Turn("What is it?", "a" * 20).step())
+        transcript.write(path, long, Lock(path))
+        with Session(cast("Reasoner", model)) as session:
+            session.load(path)
+            session.prefill()
+            assert session.left_out == turns - model.messages // 2
+        counted.append(model.chars)
+        prompts.append(model.messages)
+    assert counted[0] == counted[1] < 20 * CountingReasoner.n_ctx
+    assert prompts == [64, 64], "as many turns as a third of the context holds"
+
+
+@pytest.mark.parametrize("name", ["x" * 250 + ".jsonl", "a\0b.jsonl", "/tmp/" + "x" * 300])
+def test_a_path_that_no_system_allows_is_one_sentence(name: str) -> None:
+    with pytest.raises(SessionError, match="cannot be a file") as caught:
+        transcript.path_of(name)
+    assert len(str(caught.value)) < 200
+    assert transcript.path_of("x" * 200 + ".jsonl").name == "x" * 200 + ".jsonl"

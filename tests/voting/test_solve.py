@@ -1,0 +1,448 @@
+"""Votes on the built-in model, with the real library underneath."""
+
+from __future__ import annotations
+
+import functools
+import gc
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minireason
+from minireason import BadSetting, ChainAnswered, ChainCancelled, ChainDelta, ChainStarted, ContextFull, Decided, Done, Reasoner, Reply, Solved, SolveEvent, ThinkingDelta, UsageError, VoteChanged
+from minireason.backends import concurrency as parallel
+from minireason.engine.llama import SamplerChain
+from minireason.engine.sequence import Step
+from minireason.reasoning.generation import Generation
+from minireason.settings import SolveChanges, StopRule
+from tests.scripted import Scripted
+
+QUESTION = "What is 47 * 86?"
+
+
+def test_a_vote_stops_as_soon_as_it_is_decided(tiny: Reasoner) -> None:
+    solution = tiny.solve(QUESTION, seed=1, parallel=4, stop="beta")
+    assert (solution.answer, solution.stopped_because) == ("4042", "beta")
+    assert solution.candidates[0].votes >= 4
+    assert solution.agreement == solution.candidates[0].share
+    assert solution.best in solution.candidates[0].chains
+    assert len(solution.chains) <= solution.planned == 8
+    ended = [chain for chain in solution.chains if chain.finish != "cancelled"]
+    assert all(chain.confidence and chain.key == "4042" for chain in ended)
+    assert "boxed{4042}" in ended[0].text
+    assert ended[0].thinking.startswith("47 * 86")
+
+
+def test_events_add_up_to_the_solution(tiny: Reasoner) -> None:
+    with tiny.solve_stream(
+        QUESTION, seed=2, samples=6, parallel=3, temperature=1.3, stop="lead"
+    ) as stream:
+        with pytest.raises(UsageError, match="has not ended"):
+            _ = stream.solution
+        events = list(stream)
+    assert isinstance(events[-1], Solved)
+    solution = events[-1].solution
+    assert solution is stream.solution
+    started = [event.index for event in events if isinstance(event, ChainStarted)]
+    ended = {
+        event.chain.index: event.chain
+        for event in events
+        if isinstance(event, ChainAnswered | ChainCancelled)
+    }
+    assert started == sorted(ended) == [chain.index for chain in solution.chains]
+    assert most_open(events) == 3
+    thoughts = dict.fromkeys(started, "")
+    for event in events:
+        if isinstance(event, ChainDelta) and isinstance(event.delta, ThinkingDelta):
+            thoughts[event.index] += event.delta.text
+    assert {index: chain.thinking for index, chain in ended.items() if chain.finish == "stop"} == {
+        index: thoughts[index] for index, chain in ended.items() if chain.finish == "stop"
+    }
+    assert [event.because for event in events if isinstance(event, Decided)] == [
+        solution.stopped_because
+    ]
+    votes = [event for event in events if isinstance(event, VoteChanged)]
+    assert votes[-1].candidates == solution.candidates
+    assert sum(candidate.votes for candidate in solution.candidates) == len(votes)
+
+
+def most_open(events: list[SolveEvent]) -> int:
+    now = most = 0
+    for event in events:
+        now += isinstance(event, ChainStarted)
+        now -= isinstance(event, ChainAnswered | ChainCancelled)
+        most = max(most, now)
+    return most
+
+
+@pytest.mark.parametrize(("stop", "votes"), [("lead", 9), ("beta", 5)])
+def test_every_token_is_charged_those_of_stopped_chains_too(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, stop: StopRule, votes: int
+) -> None:
+    """Ten of the chains are told what to say and come to an end one after the other, long before the rest, which speak for themselves."""
+    context, sample = tiny._context, tiny._context.sample
+    say = functools.partial(tiny._model.tokenize, parse_special=True)
+    scripts = [
+        say(
+            f"{'47 * 86 ' * length}\n</think>\n\nThe answer is \\boxed{{4042}}.<｜end▁of▁sentence｜>"
+        )
+        for length in range(1, 11)
+    ]
+    told: dict[object, list[int]] = {}
+
+    def scripted(chain: SamplerChain, row: int, draw: int) -> int:
+        if chain not in told:
+            told[chain] = scripts.pop(0) if scripts else []
+        return told[chain].pop(0) if told[chain] else sample(chain, row, draw)
+
+    monkeypatch.setattr(context, "sample", scripted)
+    sampled: list[int] = []
+    take = Generation.take
+
+    def counted(self: Generation, token: int, draw: int) -> Step:
+        step = take(self, token, draw)
+        sampled.extend(step.append)
+        return step
+
+    monkeypatch.setattr(Generation, "take", counted)
+    solution = tiny.solve(QUESTION, seed=3, samples=16, parallel=16, stop=stop, loop_check=False)
+    assert (solution.stopped_because, solution.candidates[0].votes) == (stop, votes)
+    stopped = [chain.tokens for chain in solution.chains if chain.finish == "cancelled"]
+    assert len(stopped) == 16 - votes
+    assert min(stopped) > 50
+    assert solution.tokens.cancelled == sum(stopped) < solution.tokens.generated
+    assert (
+        solution.tokens.generated == len(sampled) == sum(chain.tokens for chain in solution.chains)
+    )
+    assert solution.tokens.total == solution.tokens.prompt + solution.tokens.generated
+
+
+def test_forced_tokens_are_charged_too(tiny: Reasoner) -> None:
+    stream = tiny.stream(QUESTION, seed=1, thinking_budget=20)
+    usage = next(event.reply.usage for event in stream if isinstance(event, Done))
+    assert usage.forced_tokens > 0
+    assert stream.tokens == usage.thinking_tokens + usage.answer_tokens + usage.forced_tokens
+
+
+def test_the_seed_repeats_the_solution(tiny: Reasoner) -> None:
+    """The same chains. (Their texts may differ in the end: batches of other shapes have other last bits.)"""
+    wild: SolveChanges = {
+        "samples": 5,
+        "parallel": 3,
+        "stop": "none",
+        "temperature": 3.0,
+        "top_p": 1.0,
+        "max_tokens": 200,
+    }
+    first = tiny.solve(QUESTION, **wild)
+    again = tiny.solve(QUESTION, **wild, seed=first.seed)
+    assert [(chain.index, chain.seed) for chain in again.chains] == [
+        (chain.index, chain.seed) for chain in first.chains
+    ]
+    assert again.seed == first.seed
+    assert len({chain.seed for chain in first.chains}) == len(first.chains)
+    assert len({chain.thinking for chain in first.chains}) > 1
+
+
+def test_one_chain_alone_repeats_with_its_own_seed(tiny: Reasoner) -> None:
+    solution = tiny.solve(QUESTION, seed=4, samples=2, parallel=1, stop="none", temperature=1.2)
+    for chain in solution.chains:
+        reply = tiny.ask(QUESTION, seed=chain.seed, temperature=1.2)
+        assert (reply.thinking, reply.answer) == (chain.thinking, chain.text)
+
+
+def test_the_prompt_is_read_once(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = 0
+    decode = tiny._context.decode
+
+    def counted(
+        tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
+    ) -> bool:
+        nonlocal decoded
+        decoded += sum(position < prompt - 1 for position in positions)
+        return decode(tokens, positions, slots, outputs)
+
+    question = (
+        "Please add these up for me, whatever they are: 17 + 25 and nothing else at all, thank you."
+    )
+    prompt = len(question) + 5
+    monkeypatch.setattr(tiny._context, "decode", counted)
+    solution = tiny.solve(question, samples=8, parallel=8, max_tokens=20, stop="none")
+    assert solution.tokens.prompt == prompt
+    assert prompt - 4 < decoded < prompt, (
+        "once, less what an earlier question left; then each chain its own tokens only"
+    )
+
+
+def test_no_answer_is_none_and_said(tiny: Reasoner) -> None:
+    solution = tiny.solve(QUESTION, samples=3, max_tokens=5)
+    assert (solution.answer, solution.agreement, solution.candidates, solution.best) == (
+        None,
+        0.0,
+        (),
+        None,
+    )
+    assert solution.stopped_because == "all_done"
+    assert "no vote" in solution.notes[0]
+
+
+def test_without_a_comparable_answer_the_most_confident_chain_is_shown(tiny: Reasoner) -> None:
+    solution = tiny.solve("Hello!", samples=3, seed=1, temperature=1.0)
+    assert solution.answer is None
+    ended = {
+        chain.index: chain.confidence or 0
+        for chain in solution.chains
+        if chain.finish == "stop" and chain.text
+    }
+    assert solution.best == max(ended, key=lambda index: ended[index])
+    assert "most confident" in solution.notes[0]
+
+
+def test_code_does_not_vote_and_the_most_confident_chain_is_shown(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "The answer is:\n```python\ndef f(x):\n    return x + {}\n```\nIt adds."
+    script = "".join(
+        f"Hm, I think.\n</think>\n\n{text.format(number)}<｜end▁of▁sentence｜>"
+        for number in range(4)
+    )
+    Scripted(tiny, monkeypatch, script)
+    solution = tiny.solve("Write f.", samples=4, parallel=1, seed=1)
+    assert [chain.text for chain in solution.chains] == [text.format(number) for number in range(4)]
+    assert (solution.answer, solution.candidates) == (None, ())
+    confidences = [chain.confidence or 0.0 for chain in solution.chains]
+    assert solution.best == confidences.index(max(confidences))
+    assert f"Shown is chain {solution.best + 1}, the most confident one." in solution.notes[0]
+
+
+def test_budgets(tiny: Reasoner) -> None:
+    solution = tiny.solve(QUESTION, seed=1, samples=6, parallel=3, budget_tokens=100, stop="none")
+    assert solution.stopped_because == "budget_tokens"
+    assert 100 - 3 < solution.tokens.generated <= 100
+    assert solution.tokens.cancelled == solution.tokens.generated
+    assert tiny.solve(QUESTION, samples=4, parallel=2, budget_s=0.0).stopped_because == "budget_s"
+
+
+@pytest.mark.parametrize("budget", [40, 100])
+def test_no_landing_goes_over_the_budget(tiny: Reasoner, budget: int) -> None:
+    """All chains land in the same step, with dozens of forced tokens each."""
+    solution = tiny.solve(
+        QUESTION,
+        seed=5,
+        samples=8,
+        parallel=8,
+        stop="none",
+        thinking_budget=3,
+        budget_tokens=budget,
+    )
+    assert solution.tokens.generated <= budget
+
+
+def test_the_last_events_come_once(tiny: Reasoner) -> None:
+    events = list(tiny.solve_stream(QUESTION, seed=1, samples=4, parallel=2))
+    kinds = [type(event).__name__ for event in events]
+    assert (kinds.count("Decided"), kinds.count("Solved"), kinds[-1]) == (1, 1, "Solved")
+
+
+def test_cancel_and_close_keep_the_vote_so_far(tiny: Reasoner) -> None:
+    stream = tiny.solve_stream(QUESTION, seed=1, samples=6, parallel=2, stop="none")
+    for event in stream:
+        if isinstance(event, VoteChanged):
+            stream.cancel()
+    assert stream.solution.stopped_because == "cancelled"
+    assert stream.solution.answer == "4042"
+    with tiny.solve_stream(QUESTION, seed=1, samples=6, parallel=2, stop="none") as closed:
+        next(event for event in closed if isinstance(event, VoteChanged))
+    assert closed.solution.stopped_because == "cancelled"
+    assert sum(candidate.votes for candidate in closed.solution.candidates) >= 1
+    assert not tiny._scheduler.sequences, "all places are free again"
+
+
+def test_a_chain_that_goes_round_in_circles_is_replaced_once(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Generation._make_reply
+
+    def looping(self: Generation, reason: minireason.FinishReason) -> Reply:
+        return replace(make(self, reason), thinking_end="loop")
+
+    monkeypatch.setattr(Generation, "_make_reply", looping)
+    stream = tiny.solve_stream(
+        QUESTION, seed=1, samples=2, parallel=2, stop="none", temperature=0.5
+    )
+    replaced = {event.index: event.replaces for event in stream if isinstance(event, ChainStarted)}
+    assert replaced == {0: None, 1: None, 2: 0, 3: 1} or replaced == {0: None, 1: None, 2: 1, 3: 0}
+    chains = stream.solution.chains
+    assert [chain.replaced for chain in chains] == [True, True, False, False]
+    assert [chain.temperature for chain in chains] == [0.5, 0.5, 0.6, 0.6]
+    assert stream.solution.candidates[0].votes == 2, "the replacements vote, the replaced do not"
+
+
+def test_parallel_is_reduced_to_what_memory_holds() -> None:
+    with minireason.load("tiny", n_ctx=1280, n_threads=1) as reasoner:
+        solution = reasoner.solve(QUESTION, samples=8, parallel=8, max_tokens=600, seed=1)
+    assert (solution.parallel, solution.answer) == (2, "4042")
+    assert {chain.thinking_end for chain in solution.chains if chain.finish == "stop"} == {
+        "natural"
+    }
+    assert any("no room for 8" in note for note in solution.notes)
+
+
+def test_many_long_chains_share_a_cache_beyond_the_trained_context(tiny_path: Path) -> None:
+    with minireason.load(str(tiny_path), n_threads=1) as reasoner:
+        solution = reasoner.solve(
+            QUESTION, samples=16, parallel=16, stop="none", seed=1, instruction=""
+        )
+        assert solution.tokens.generated > 4096
+        assert reasoner._context.n_ctx > 4096
+        assert solution.candidates[0].votes >= 14
+
+
+def test_parallel_auto_measures_once(tiny: Reasoner) -> None:
+    assert 1 <= tiny.solve(QUESTION, samples=8).parallel <= 4
+    assert tiny.solve(QUESTION, samples=1).parallel == 1
+
+
+@pytest.mark.parametrize("changes", [{"max_tokens": 1}, {"budget_tokens": 10}, {"budget_s": 0.5}])
+def test_parallel_auto_is_four_where_it_cannot_be_measured(
+    changes: SolveChanges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        decoded: list[int] = []
+        decode = reasoner._context.decode
+
+        def counted(
+            tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
+        ) -> bool:
+            decoded.append(sum(outputs))
+            return decode(tokens, positions, slots, outputs)
+
+        monkeypatch.setattr(reasoner._context, "decode", counted)
+        solution = reasoner.solve(QUESTION, samples=8, stop="none", seed=1, **changes)
+        assert solution.parallel == 4
+        assert reasoner not in parallel._measured, (
+            "what was measured on streams that ended is not kept"
+        )
+        if "max_tokens" not in changes:
+            assert sum(decoded) <= solution.tokens.generated + len(solution.chains), (
+                "but for the ends, each is counted"
+            )
+
+
+def test_cancel_is_looked_at_while_auto_measures(monkeypatch: pytest.MonkeyPatch) -> None:
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        decode, steps = reasoner._context.decode, 0
+        stream = reasoner.solve_stream(QUESTION, samples=8)
+
+        def cancelling(*batch: list[Any]) -> bool:
+            nonlocal steps
+            steps += 1
+            stream.cancel()
+            return decode(*batch)
+
+        monkeypatch.setattr(reasoner._context, "decode", cancelling)
+        list(stream)
+        assert stream.solution.stopped_because == "cancelled"
+        assert steps == 1
+
+
+def test_a_dropped_vote_frees_its_chains(tiny: Reasoner) -> None:
+    gc.disable()
+    try:
+        stream = tiny.solve_stream(QUESTION, seed=1, samples=6, parallel=3, stop="none")
+        next(event for event in stream if isinstance(event, ChainDelta))
+        assert len(tiny._scheduler.sequences) == 3
+        del stream
+        assert not tiny._scheduler.sequences
+    finally:
+        gc.enable()
+
+
+def test_a_vote_goes_on_after_an_interruption(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings: SolveChanges = {"seed": 6, "samples": 3, "parallel": 3, "stop": "none"}
+    whole = tiny.solve(QUESTION, **settings)
+    sample, calls = tiny._context.sample, 0
+
+    def interrupted(*draw: Any) -> int:
+        nonlocal calls
+        calls += 1
+        if calls % 40 == 0:
+            raise KeyboardInterrupt
+        return sample(*draw)
+
+    monkeypatch.setattr(tiny._context, "sample", interrupted)
+    stream = tiny.solve_stream(QUESTION, **settings)
+    while True:
+        try:
+            next(stream)
+        except KeyboardInterrupt:
+            continue
+        except StopIteration:
+            break
+    assert calls > 80
+    assert [chain.text for chain in stream.solution.chains] == [c.text for c in whole.chains]
+    assert stream.solution.candidates[0].votes == whole.candidates[0].votes
+
+
+def test_a_chain_that_ends_in_the_last_step_votes(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All four say the same and end in one step; the vote is decided by the first two that are read."""
+    answer = "</think>\n\nThe answer is \\boxed{4042}.<｜end▁of▁sentence｜>"
+    script = tiny._model.tokenize(f"So.\n{answer}", parse_special=True)
+    monkeypatch.setattr(tiny._context, "sample", lambda _chain, _row, draw: script[draw])
+    solution = tiny.solve(QUESTION, samples=4, parallel=4, seed=1, stop="lead", loop_check=False)
+    assert solution.candidates[0].votes == 4
+    assert {chain.finish for chain in solution.chains} == {"stop"}
+    assert solution.tokens.cancelled == 0
+
+
+def test_greedy_chains_are_one_chain(tiny: Reasoner) -> None:
+    solution = tiny.solve(QUESTION, temperature=0)
+    assert (len(solution.chains), solution.answer) == (1, "4042")
+    assert "the same" in solution.notes[0]
+
+
+def test_other_models_get_the_model_cards_sentence(smollm2_path: Path) -> None:
+    with minireason.load(str(smollm2_path), n_threads=1) as reasoner:
+        with_it = reasoner.solve("What is 2 + 2?", samples=1, max_tokens=2)
+        without = reasoner.solve("What is 2 + 2?", samples=1, max_tokens=2, instruction="")
+    assert with_it.tokens.prompt > without.tokens.prompt + 10
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("samples", 0),
+        ("samples", 1.5),
+        ("parallel", 0),
+        ("parallel", "many"),
+        ("stop", "never"),
+        ("stop", ("END",)),
+        ("min_votes", 0),
+        ("stop_threshold", 2),
+        ("budget_tokens", 0),
+        ("budget_s", -1),
+        ("instruction", 5),
+        ("temperature", -1),
+        ("sampels", 3),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_runs(
+    tiny: Reasoner, name: str, value: object
+) -> None:
+    with pytest.raises(BadSetting) as caught:
+        tiny.solve_stream(QUESTION, **{name: value})  # type: ignore[misc]
+    assert caught.value.name == name
+
+
+def test_questions_that_cannot_be_asked(tiny: Reasoner) -> None:
+    with pytest.raises(UsageError, match="no question"):
+        tiny.solve_stream("  ")
+    with pytest.raises(ContextFull):
+        tiny.solve_stream("1 + " * 1100)
+    assert not tiny._scheduler.sequences
