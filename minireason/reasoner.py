@@ -16,9 +16,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
 from minireason.answers import BOX
+from minireason.backends.stream import Stream
 from minireason.checks import checked, function
 from minireason.engine import devices, llama, sampler, trial
 from minireason.engine import sequence as engine
+from minireason.engine.prefill import Prefill
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import (
     BadSetting,
@@ -28,17 +30,16 @@ from minireason.errors import (
     shown,
 )
 from minireason.events import Message, Reply, as_messages
-from minireason.reasoning.generation import Generation
-from minireason.models import catalog, choose, fit, gguf, opened, shape, store
 from minireason.host import hardware, places
-from minireason.models.fit import FitPlan
 from minireason.host.hardware import Gpu, Hardware
-from minireason.engine.prefill import Prefill
+from minireason.models import catalog, choose, fit, gguf, opened, shape, store
+from minireason.models.fit import FitPlan
 from minireason.reasoning import tags
 from minireason.reasoning.budget import Budget, Landing, Limits
-from minireason.reasoning.structured.constraint import Follower, Tokenizer, constraint
+from minireason.reasoning.generation import Generation
 from minireason.reasoning.loops import LoopDetector
 from minireason.reasoning.prompt import Prompt, PromptEncoder
+from minireason.reasoning.structured.constraint import Follower, Tokenizer, constraint
 from minireason.reasoning.think import State, ThinkMachine
 from minireason.settings import (
     MAX_SEED,
@@ -51,7 +52,6 @@ from minireason.settings import (
     kept,
 )
 from minireason.voting.solution import Solution
-from minireason.backends.stream import Stream
 
 if TYPE_CHECKING:
     from minireason.conversation.session import Session

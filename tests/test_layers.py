@@ -122,7 +122,9 @@ def private(tree: ast.AST) -> Iterator[str]:
 
 
 PROGRAMS = [
-    path for folder in ("tests", "bench", "examples") for path in (ROOT.parent / folder).rglob("*.py")
+    path
+    for folder in ("tests", "bench", "examples")
+    for path in (ROOT.parent / folder).rglob("*.py")
 ]
 
 

@@ -26,8 +26,8 @@ from minireason.events import (
     Usage,
 )
 from minireason.reasoning.budget import Budget, Cut
-from minireason.reasoning.structured.constraint import Follower
 from minireason.reasoning.prompt import Prompt
+from minireason.reasoning.structured.constraint import Follower
 from minireason.reasoning.text import StopStrings
 from minireason.reasoning.think import Label, Span, State, ThinkMachine
 from minireason.settings import MAX_TOKENS, Settings

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason import ContextFull, EngineError, LogitsNotFinite
+from minireason.engine.prefill import Prefill
 from minireason.engine.scheduler import IDLE_STEPS, Scheduler
 from minireason.engine.sequence import Sequence, Step, common_prefix
-from minireason.engine.prefill import Prefill
 from tests.engine.fake import FakeBackend, ListSink
 
 

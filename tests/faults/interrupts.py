@@ -26,10 +26,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import minireason
 from minireason import Event, Reasoner, Stream
-from minireason.reasoning import generation
 from minireason.engine import llama, scheduler
 from minireason.models import fit, gguf, shape
 from minireason.reasoner import machine
+from minireason.reasoning import generation
 from minireason.settings import LoadSettings, Settings
 
 OURS = Path(minireason.__file__).parent

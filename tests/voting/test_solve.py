@@ -11,7 +11,23 @@ from typing import Any
 import pytest
 
 import minireason
-from minireason import BadSetting, ChainAnswered, ChainCancelled, ChainDelta, ChainStarted, ContextFull, Decided, Done, Reasoner, Reply, Solved, SolveEvent, ThinkingDelta, UsageError, VoteChanged
+from minireason import (
+    BadSetting,
+    ChainAnswered,
+    ChainCancelled,
+    ChainDelta,
+    ChainStarted,
+    ContextFull,
+    Decided,
+    Done,
+    Reasoner,
+    Reply,
+    Solved,
+    SolveEvent,
+    ThinkingDelta,
+    UsageError,
+    VoteChanged,
+)
 from minireason.backends import concurrency as parallel
 from minireason.engine.llama import SamplerChain
 from minireason.engine.sequence import Step
