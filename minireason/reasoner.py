@@ -29,9 +29,10 @@ from minireason.errors import (
     UsageError,
     shown,
 )
-from minireason.events import Message, Reply, as_messages
+from minireason.events import Reply
 from minireason.host import hardware, places
 from minireason.host.hardware import Gpu, Hardware
+from minireason.messages import Message, as_messages
 from minireason.models import catalog, choose, fit, gguf, opened, shape, store
 from minireason.models.fit import FitPlan
 from minireason.reasoning import tags

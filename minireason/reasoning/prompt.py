@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from minireason.engine.base import Vocabulary
 from minireason.errors import ContextFull, UsageError
-from minireason.events import Message, as_messages
+from minireason.messages import Message, as_messages
 from minireason.reasoning.length import PIECE_CHARS, surely_over
 from minireason.reasoning.template import TemplateError, render_all
 from minireason.reasoning.think import CLOSE, OPEN, State, Tags
