@@ -10,10 +10,10 @@ from typing import Literal, TypeAlias
 
 from minireason.checks import checked, function, yes_or_no
 from minireason.errors import DoesNotFit, ModelFileError, UsageError, shown
+from minireason.host.hardware import Hardware
 from minireason.models import catalog, choose, download, fit, gguf, reuse, shape, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.fit import FitPlan
-from minireason.host.hardware import Hardware
 from minireason.models.pull import Watch
 from minireason.models.pull import pull as install
 from minireason.models.shape import Shape

@@ -16,9 +16,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
 from minireason.answers import BOX
+from minireason.backends.stream import Stream
 from minireason.checks import checked, function
 from minireason.engine import devices, llama, sampler, trial
 from minireason.engine import sequence as engine
+from minireason.engine.prefill import Prefill
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import (
     BadSetting,
@@ -27,18 +29,18 @@ from minireason.errors import (
     UsageError,
     shown,
 )
-from minireason.events import Message, Reply, as_messages
-from minireason.reasoning.generation import Generation
-from minireason.models import catalog, choose, fit, gguf, opened, shape, store
+from minireason.events import Reply
 from minireason.host import hardware, places
-from minireason.models.fit import FitPlan
 from minireason.host.hardware import Gpu, Hardware
-from minireason.engine.prefill import Prefill
+from minireason.messages import Message, as_messages
+from minireason.models import catalog, choose, fit, gguf, opened, shape, store
+from minireason.models.fit import FitPlan
 from minireason.reasoning import tags
 from minireason.reasoning.budget import Budget, Landing, Limits
-from minireason.reasoning.structured.constraint import Follower, Tokenizer, constraint
+from minireason.reasoning.generation import Generation
 from minireason.reasoning.loops import LoopDetector
 from minireason.reasoning.prompt import Prompt, PromptEncoder
+from minireason.reasoning.structured.constraint import Follower, Tokenizer, constraint
 from minireason.reasoning.think import State, ThinkMachine
 from minireason.settings import (
     MAX_SEED,
@@ -51,7 +53,6 @@ from minireason.settings import (
     kept,
 )
 from minireason.voting.solution import Solution
-from minireason.backends.stream import Stream
 
 if TYPE_CHECKING:
     from minireason.conversation.session import Session
@@ -234,12 +235,13 @@ class Reasoner:
         links = sampler.links(
             settings.temperature, settings.top_p, settings.top_k, settings.seed or 0
         )
+        # What comes next has the answer right after the prompt, without the thought.
         sequence = engine.Sequence(
-            prompt.ids, llama.SamplerChain(links, generation.mask), generation
+            prompt.ids,
+            llama.SamplerChain(links, generation.mask),
+            generation,
+            cache_reply=not self.thinks,
         )
-        sequence.passing = (
-            self.thinks
-        )  # what comes next has the answer right after the prompt, without the thought
         return Stream(self._scheduler, sequence, generation, on_prefill)
 
     @functools.cached_property

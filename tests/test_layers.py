@@ -17,7 +17,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 ROOMS = [
     "version errors checks",
-    "events",
+    "messages events",
     "settings",
     "tiny",
     "host",
@@ -122,7 +122,9 @@ def private(tree: ast.AST) -> Iterator[str]:
 
 
 PROGRAMS = [
-    path for folder in ("tests", "bench", "examples") for path in (ROOT.parent / folder).rglob("*.py")
+    path
+    for folder in ("tests", "bench", "examples")
+    for path in (ROOT.parent / folder).rglob("*.py")
 ]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from minireason.cli.terminal import render
 from minireason.cli import wording
 from minireason.cli.options import Asked
+from minireason.cli.terminal import render
 from minireason.models import gguf, store
 
 if TYPE_CHECKING:

@@ -11,20 +11,20 @@ from typing import Annotated, cast
 import typer
 
 from minireason import errors
-from minireason.version import __version__
-from minireason.cli.terminal import output
-from minireason.cli.commands import sessions
 from minireason.cli import wording
+from minireason.cli.commands import sessions
 from minireason.cli.commands.ask import ask
 from minireason.cli.commands.chat import chat
 from minireason.cli.commands.doctor import doctor
 from minireason.cli.commands.eval import Evaluation, evaluate
-from minireason.cli.grouped import Sectioned
 from minireason.cli.commands.models import models, show
-from minireason.cli.options import Asked
-from minireason.cli.outcome import INTERRUPTED
 from minireason.cli.commands.pull import import_models, pull, rm, verify
 from minireason.cli.commands.solve import Vote, solve
+from minireason.cli.grouped import Sectioned
+from minireason.cli.options import Asked
+from minireason.cli.outcome import INTERRUPTED
+from minireason.cli.terminal import output
+from minireason.version import __version__
 
 PROGRAM = "minireason"
 

@@ -19,11 +19,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from minireason.host import journal
-from minireason.errors import SessionError, shortened
 from minireason.conversation.history import History, Step
-from minireason.host import files
-from minireason.host import places
+from minireason.errors import SessionError, shortened
+from minireason.host import files, journal, places
 
 VERSION = 1
 SUFFIX = ".jsonl"

@@ -23,13 +23,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from minireason.version import __version__
 from minireason.errors import StoreError, UsageError
 from minireason.evaluation.items import Item
-from minireason.host.journal import Journal, read
 from minireason.host import places
+from minireason.host.journal import Journal, read
 from minireason.models import store
 from minireason.settings import MAX_SEED
+from minireason.version import __version__
 from minireason.voting.solution import Chain
 
 VERSION = 1

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from minireason.errors import BadCatalog, UnknownModel
-from minireason.host import state
-from minireason.host import places
+from minireason.host import places, state
 from minireason.models.shape import Shape
 from minireason.models.tables import Table, line_of
 from minireason.settings import Changes, Settings

@@ -13,9 +13,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from minireason.errors import ChecksumMismatch, DiskFull, ModelFileError, NotInstalled, UsageError
-from minireason.host import files
+from minireason.host import files, places
 from minireason.models import catalog, download, gguf, reuse, store
-from minireason.host import places
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.hub import RemoteFile
 from minireason.models.store import Manifest, StoredFile

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from minireason.host import files, state
-from minireason.host import places
+from minireason.host import files, places, state
 from minireason.models.catalog import Quant
 
 _OLLAMA_MODEL = "application/vnd.ollama.image.model"

@@ -14,7 +14,7 @@ from rich.theme import Theme
 
 from minireason.cli.terminal.blocks import Markdown
 from minireason.cli.terminal.markdown import Answer
-from tests.cli.terminal import pyte
+from tests.cli.pseudo_terminal import pyte
 
 _DRAWN = str.maketrans({"∛": "3√", "∜": "4√"})
 _MACROS = """

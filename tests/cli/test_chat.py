@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from minireason import Reasoner
-from minireason.conversation import transcript
 from minireason import load as minireason_load
-from minireason.cli.terminal import render
 from minireason.cli.chat import commands
 from minireason.cli.chat.loop import Chat
-from tests.cli.terminal import (
+from minireason.cli.terminal import render
+from minireason.conversation import transcript
+from tests.cli.pseudo_terminal import (
     ALT_ENTER,
     CTRL_C,
     CTRL_D,

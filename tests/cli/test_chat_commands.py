@@ -10,11 +10,11 @@ import pytest
 
 import minireason
 from minireason import Reasoner
-from minireason.conversation import transcript
 from minireason.cli.chat import commands
 from minireason.cli.chat.loop import Chat
+from minireason.conversation import transcript
+from tests.cli.pseudo_terminal import Terminal
 from tests.cli.run import minireason as run
-from tests.cli.terminal import Terminal
 from tests.cli.test_chat import TINY
 
 

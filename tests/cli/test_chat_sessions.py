@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from minireason.conversation import transcript
+from tests.cli.pseudo_terminal import CTRL_T, PATIENCE_S, Terminal
 from tests.cli.run import assert_one_sentence, minireason
-from tests.cli.terminal import CTRL_T, PATIENCE_S, Terminal
 from tests.cli.test_chat import STORY, TINY, writing
 
 resource, termios = pytest.importorskip("resource"), pytest.importorskip("termios")

@@ -8,9 +8,9 @@ import typer
 from typer.testing import CliRunner
 
 from minireason import BadSetting, LoadSettings, Settings, VoteSettings
+from minireason.cli.commands.solve import Vote
 from minireason.cli.grouped import Sectioned, expand
 from minireason.cli.options import Asked
-from minireason.cli.commands.solve import Vote
 from tests.cli.run import assert_one_sentence, minireason
 
 

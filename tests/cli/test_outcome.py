@@ -17,8 +17,8 @@ import pytest
 from minireason import Reasoner, Reply
 from minireason.cli import outcome
 from minireason.cli.main import main
+from tests.cli.pseudo_terminal import CTRL_D, Terminal
 from tests.cli.run import COMMAND, Result, minireason
-from tests.cli.terminal import CTRL_D, Terminal
 
 TINY = ("--model", "tiny", "--threads", "1", "--temperature", "0")
 SHORT = (*TINY, "--effort", "none", "--max-tokens", "3")

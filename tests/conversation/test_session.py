@@ -12,7 +12,18 @@ from typing import Any
 import pytest
 
 import minireason
-from minireason import AnswerDelta, DecodeFailed, Done, EngineError, Message, Reasoner, Session, SessionError, ThinkingDelta, UsageError
+from minireason import (
+    AnswerDelta,
+    DecodeFailed,
+    Done,
+    EngineError,
+    Message,
+    Reasoner,
+    Session,
+    SessionError,
+    ThinkingDelta,
+    UsageError,
+)
 from minireason.conversation import transcript
 from minireason.conversation.history import History
 

@@ -12,15 +12,15 @@ from typing import cast
 import pytest
 
 from minireason import Reasoner, SessionError
-from minireason.host import journal
-from minireason.conversation import transcript
 from minireason.cli.chat import export, files
-from minireason.errors import UsageError
-from minireason.events import Message
+from minireason.conversation import transcript
 from minireason.conversation.history import History, Turn
 from minireason.conversation.session import Session
-from minireason.settings import Settings
 from minireason.conversation.transcript import Lock, Transcript
+from minireason.errors import UsageError
+from minireason.host import journal
+from minireason.messages import Message
+from minireason.settings import Settings
 
 TURN = Turn("What is 1 + 1?", "2", "One and one.", "tiny")
 

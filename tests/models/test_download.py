@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from minireason import ChecksumMismatch, DownloadFailed, Offline, StoreError
-from minireason.models import catalog, download, pull, store
 from minireason.host import places
+from minireason.models import catalog, download, pull, store
 from minireason.models.pull import Watch
 from tests.models.hub import Hub
 from tests.models.test_pull import KEY, get, hub, nothing_installed

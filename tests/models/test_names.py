@@ -9,8 +9,8 @@ import pytest
 from huggingface_hub import constants
 
 from minireason import DownloadFailed, NotInstalled, UnknownModel
-from minireason.models import catalog, pull, store
 from minireason.host import places
+from minireason.models import catalog, pull, store
 from minireason.models.pull import Watch
 from minireason.models.store import Manifest, StoredFile
 from tests.models.hub import Hub

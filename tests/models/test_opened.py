@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from minireason.models import opened
 from minireason.host import places
+from minireason.models import opened
 
 
 def written(path: Path, data: bytes, like: Path | None = None) -> Path:

@@ -28,8 +28,8 @@ from minireason import (
     StoreError,
 )
 from minireason.engine import trial
-from minireason.models import catalog, download, pull, store
 from minireason.host import places
+from minireason.models import catalog, download, pull, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.pull import Watch
 from minireason.models.store import Manifest

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from minireason.models import catalog, reuse, store
 from minireason.host import hardware, places
+from minireason.models import catalog, reuse, store
 from minireason.models.catalog import Catalog
 from tests.cli.run import minireason
 

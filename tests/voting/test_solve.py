@@ -11,10 +11,26 @@ from typing import Any
 import pytest
 
 import minireason
-from minireason import BadSetting, ChainAnswered, ChainCancelled, ChainDelta, ChainStarted, ContextFull, Decided, Done, Reasoner, Reply, Solved, SolveEvent, ThinkingDelta, UsageError, VoteChanged
+from minireason import (
+    BadSetting,
+    ChainAnswered,
+    ChainCancelled,
+    ChainDelta,
+    ChainStarted,
+    ContextFull,
+    Decided,
+    Done,
+    Reasoner,
+    Reply,
+    Solved,
+    SolveEvent,
+    ThinkingDelta,
+    UsageError,
+    VoteChanged,
+)
 from minireason.backends import concurrency as parallel
+from minireason.engine.base import Step
 from minireason.engine.llama import SamplerChain
-from minireason.engine.sequence import Step
 from minireason.reasoning.generation import Generation
 from minireason.settings import SolveChanges, StopRule
 from tests.scripted import Scripted

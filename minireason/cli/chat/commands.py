@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from minireason.conversation import transcript
 from minireason.cli import idle, options
-from minireason.cli.terminal import output, render
-from minireason.cli.commands import sessions
 from minireason.cli.chat import clipboard, export, files, replay
 from minireason.cli.chat.loop import SET_BY, Chat
+from minireason.cli.commands import sessions
+from minireason.cli.terminal import output, render
+from minireason.conversation import transcript
 from minireason.errors import MinireasonError, SessionError, UsageError
 from minireason.models import catalog, store
 from minireason.settings import Effort, Settings

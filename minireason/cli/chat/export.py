@@ -8,11 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
-from minireason.errors import SessionError
 from minireason.conversation.history import Turn
-from minireason.host import files
-from minireason.host import places
 from minireason.conversation.session import Session
+from minireason.errors import SessionError
+from minireason.host import files, places
 
 
 def write(session: Session, name: str) -> Path:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 
 from minireason.errors import UsageError
-from minireason.host import files
-from minireason.host import places
+from minireason.host import files, places
 from minireason.reasoner import Reasoner
 
 _SAMPLE_CHARS = 100_000

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minireason.cli import outcome, wording
-from minireason.cli.terminal import render, show
 from minireason.cli.chat import terminal
 from minireason.cli.chat.reading import Reader
+from minireason.cli.options import Asked
+from minireason.cli.terminal import render, show
 from minireason.cli.terminal.live import LiveThinking
 from minireason.cli.terminal.markdown import Answer
-from minireason.cli.options import Asked
 from minireason.cli.terminal.region import can_redraw
+from minireason.conversation.session import Session, TurnStream
 from minireason.errors import ContextFull, EngineError, MinireasonError, UsageError
 from minireason.events import Reply
 from minireason.reasoner import Reasoner
-from minireason.conversation.session import Session, TurnStream
 from minireason.settings import Settings
 
 SET_BY = {"effort": "/effort", "thinking_budget": "/budget"}

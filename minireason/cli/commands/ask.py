@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minireason.cli import idle, options, outcome
-from minireason.cli.terminal import render
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
+from minireason.cli.terminal import render
 from minireason.errors import UsageError
 from minireason.events import Reply
 from minireason.settings import Settings

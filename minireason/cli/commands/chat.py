@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minireason.conversation import transcript
 from minireason.cli import idle, outcome
-from minireason.cli.terminal import render
 from minireason.cli.commands import sessions
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
+from minireason.cli.terminal import render
+from minireason.conversation import transcript
 from minireason.errors import SessionError, UsageError
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from typing import Annotated
 
 import typer
 
-from minireason.version import __version__
 from minireason.cli import options
 from minireason.cli.terminal import output
 from minireason.errors import MinireasonError
-from minireason.models import catalog, choose, store
 from minireason.host import hardware, places
 from minireason.host.hardware import Hardware
+from minireason.models import catalog, choose, store
+from minireason.version import __version__
 
 LOW_DISK_BYTES = 6 * 10**9
 """Less than this is too little for the 7B model."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minireason.cli import idle
-from minireason.cli.terminal import render
+from minireason.cli.commands.solve import Batch, room_for
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
-from minireason.cli.commands.solve import Batch, room_for
+from minireason.cli.terminal import render
 from minireason.errors import UsageError
 from minireason.models import catalog, store
 from minireason.settings import VoteSettings
@@ -222,9 +222,9 @@ def run(file: Path, how: Evaluation, asked: Asked, *, quiet: bool) -> _Done:
 
 def identity(name: str, found: ItemSet, how: Evaluation, asked: Asked) -> Run:
     """What makes this run itself; the seed is None if it was not said."""
-    from minireason.voting.chain import instruction_for
     from minireason.evaluation.run import settings_of
     from minireason.evaluation.traces import Run
+    from minireason.voting.chain import instruction_for
 
     progress = render.Progress()
     file = store.find(name)

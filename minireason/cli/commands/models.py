@@ -12,10 +12,10 @@ from minireason.cli import options
 from minireason.cli.terminal import render
 from minireason.cli.terminal.table import Columns
 from minireason.errors import DoesNotFit
+from minireason.host.hardware import Hardware
 from minireason.models import catalog, choose, imported, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.fit import FitPlan
-from minireason.host.hardware import Hardware
 from minireason.models.imported import Imported
 
 MEMORY_AT = 8192

@@ -20,8 +20,8 @@ from minireason.errors import (
     NotInstalled,
     UsageError,
 )
-from minireason.models import catalog, choose, download, reuse, store
 from minireason.host import places
+from minireason.models import catalog, choose, download, reuse, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.fit import FitPlan
 from minireason.models.store import Manifest

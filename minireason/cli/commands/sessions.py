@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from minireason.conversation import transcript
 from minireason.cli.terminal import output, render
 from minireason.cli.terminal.table import Columns
+from minireason.conversation import transcript
 from minireason.errors import SessionError
 
 app = typer.Typer(rich_markup_mode=None)

@@ -9,10 +9,10 @@ from typing import Annotated, Literal, cast
 import typer
 
 from minireason.cli import idle, options, outcome
-from minireason.cli.terminal import render, render_vote
 from minireason.cli.commands.ask import whole_question
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
+from minireason.cli.terminal import render, render_vote
 from minireason.errors import BadSetting
 from minireason.settings import LoadChanges, LoadSettings, SolveChanges, VoteChanges, VoteSettings
 from minireason.voting.solution import Solution

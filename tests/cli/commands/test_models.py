@@ -14,8 +14,8 @@ import pytest
 
 from minireason.host import places
 from minireason.models import store
+from tests.cli.pseudo_terminal import Terminal
 from tests.cli.run import COMMAND, assert_one_sentence, minireason
-from tests.cli.terminal import Terminal
 from tests.models.hub import Hub
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from minireason import Event, Reasoner, Reply, ThinkingDelta
+from minireason.backends.stream import Stream
 from minireason.cli.terminal import render
 from minireason.cli.terminal.show import interrupts, show
-from minireason.backends.stream import Stream
 
 
 class Impatient:
