@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
-from minireason.events import Event, Message, Reply
+from minireason.events import Event, Reply
+from minireason.messages import Message
 from minireason.settings import Settings
 
 
