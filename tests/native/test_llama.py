@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from llama_cpp import llama_cpp
 
 from minireason import BackendMissing, DecodeFailed, ModelFileError
 from minireason.engine import devices, library, llama, sampler
+from minireason.engine.library import C as llama_cpp
 from minireason.settings import KvType
 from tests.models.build import write
 
