@@ -37,13 +37,13 @@ from minireason.events import (
     Done,
     Event,
     FinishReason,
-    Message,
     Reply,
     ThinkingDelta,
     ThinkingEnd,
     Timings,
     Usage,
 )
+from minireason.messages import Message
 from minireason.settings import (
     ChainChanges,
     Changes,

@@ -29,9 +29,10 @@ from minireason.errors import (
     UsageError,
     shown,
 )
-from minireason.events import Message, Reply, as_messages
+from minireason.events import Reply
 from minireason.host import hardware, places
 from minireason.host.hardware import Gpu, Hardware
+from minireason.messages import Message, as_messages
 from minireason.models import catalog, choose, fit, gguf, opened, shape, store
 from minireason.models.fit import FitPlan
 from minireason.reasoning import tags
@@ -234,12 +235,13 @@ class Reasoner:
         links = sampler.links(
             settings.temperature, settings.top_p, settings.top_k, settings.seed or 0
         )
+        # What comes next has the answer right after the prompt, without the thought.
         sequence = engine.Sequence(
-            prompt.ids, llama.SamplerChain(links, generation.mask), generation
+            prompt.ids,
+            llama.SamplerChain(links, generation.mask),
+            generation,
+            cache_reply=not self.thinks,
         )
-        sequence.passing = (
-            self.thinks
-        )  # what comes next has the answer right after the prompt, without the thought
         return Stream(self._scheduler, sequence, generation, on_prefill)
 
     @functools.cached_property

@@ -17,7 +17,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 ROOMS = [
     "version errors checks",
-    "events",
+    "messages events",
     "settings",
     "tiny",
     "host",

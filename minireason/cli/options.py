@@ -14,9 +14,9 @@ from typing import Annotated, Any, cast
 import typer
 
 from minireason.errors import NotInstalled, UsageError
-from minireason.events import Message
 from minireason.host import files, places
 from minireason.host.hardware import Hardware
+from minireason.messages import Message
 from minireason.models import catalog, gguf, store
 from minireason.settings import (
     EFFORT_TOKENS,

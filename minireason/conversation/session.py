@@ -17,15 +17,8 @@ from minireason.conversation import transcript
 from minireason.conversation.history import History, Step, Turn
 from minireason.conversation.read_ahead import ReadAhead
 from minireason.errors import MinireasonError, SessionError, UsageError, shown
-from minireason.events import (
-    AnswerDelta,
-    Done,
-    Event,
-    Message,
-    Reply,
-    ThinkingDelta,
-    as_question,
-)
+from minireason.events import AnswerDelta, Done, Event, Reply, ThinkingDelta
+from minireason.messages import Message, as_question
 from minireason.reasoning.length import most_that_fit
 from minireason.settings import Changes, Settings, kept, layered
 

@@ -281,7 +281,7 @@ def _looks_at(first: tuple[Any, ...]) -> int:
 
 
 class Context:
-    """A KV cache of `n_ctx` tokens shared by `n_seq_max` slots, and the batch to fill it (see scheduler.Backend).
+    """A KV cache of `n_ctx` tokens shared by `n_seq_max` slots, and the batch to fill it (see base.ModelRunner).
 
     One unified cache: a copy between slots shares cells, and its state fits into a larger one. `n_outputs_max` as
     small as it can be saves most of the compute buffer.

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from minireason import answers
 from minireason.errors import UsageError
-from minireason.events import Message, Reply, as_messages
+from minireason.events import Reply
+from minireason.messages import Message, as_messages
 from minireason.models import catalog
 from minireason.settings import MAX_SEED, ChainChanges
 from minireason.voting.ballot import tail_confidence

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from minireason.backends import concurrency
 from minireason.errors import UsageError
-from minireason.events import Done, Message
+from minireason.events import Done
+from minireason.messages import Message
 from minireason.settings import MAX_SEED, SolveChanges, VoteSettings
 from minireason.voting.ballot import Ballot
 from minireason.voting.chain import (

@@ -18,8 +18,8 @@ from minireason.conversation.history import History, Turn
 from minireason.conversation.session import Session
 from minireason.conversation.transcript import Lock, Transcript
 from minireason.errors import UsageError
-from minireason.events import Message
 from minireason.host import journal
+from minireason.messages import Message
 from minireason.settings import Settings
 
 TURN = Turn("What is 1 + 1?", "2", "One and one.", "tiny")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from minireason.engine.llama import Model
-from minireason.events import Message
+from minireason.messages import Message
 from minireason.models import gguf
 from minireason.reasoning.prompt import PromptEncoder, encode_text
 from minireason.reasoning.think import State

@@ -117,7 +117,7 @@ ENCODE = """
 import sys
 from pathlib import Path
 from minireason.engine.llama import Model
-from minireason.events import Message
+from minireason.messages import Message
 from minireason.reasoning.prompt import PromptEncoder
 model = Model(Path(sys.argv[1]), vocab_only=True)
 run = "a" * 40_000

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minireason import UsageError
-from minireason.events import Message
+from minireason.messages import Message
 from minireason.reasoning.prompt import PromptEncoder, check_messages, encode_text, without_thinking
 from minireason.reasoning.template import render
 from minireason.reasoning.think import State

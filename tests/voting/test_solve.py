@@ -29,8 +29,8 @@ from minireason import (
     VoteChanged,
 )
 from minireason.backends import concurrency as parallel
+from minireason.engine.base import Step
 from minireason.engine.llama import SamplerChain
-from minireason.engine.sequence import Step
 from minireason.reasoning.generation import Generation
 from minireason.settings import SolveChanges, StopRule
 from tests.scripted import Scripted

@@ -14,9 +14,10 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from minireason.checks import plain
+from minireason.engine.base import Vocabulary
 from minireason.errors import BadSetting, UsageError, shortened
 from minireason.reasoning import prompt
 from minireason.reasoning.structured.schema import closed, ends
@@ -37,16 +38,6 @@ _JSON_STYLE: JsonCompileOptions = {
 """One line, as models write short JSON; free white space lets a model go on with it for ever."""
 
 _MOST_REASON, _TRIED_BYTES, _KEPT = 160, 128, 64
-
-
-class Vocabulary(prompt.Vocabulary, Protocol):
-    """What a tokenizer is made of; see `engine.llama.Model`."""
-
-    @property
-    def n_vocab(self) -> int: ...
-    @property
-    def eog(self) -> frozenset[int]: ...
-    def piece(self, token: int) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
