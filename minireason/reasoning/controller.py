@@ -63,7 +63,7 @@ class Controller:
         self.cancelled = False
         self._vocabulary, self._prompt, self._budget = vocabulary, prompt, budget
         self._max_tokens = settings.max_tokens or MAX_TOKENS
-        self._follower, self._allowance = follower, allowance
+        self._follower, self.allowance = follower, allowance
         self._machine = ThinkMachine(prompt.start, prompt.tags)
         self._tokens = prompt.ids[-1:]
         """What the sequence has from the last token of the prompt on."""
@@ -93,7 +93,7 @@ class Controller:
             self._begin(draw)
             self.builder.note_sampled()
             self._banned = None
-            self._commit(draw, self._follow(self._step(token)))
+            self._commit(draw, self._apply(self._step(token)))
         self._publish()
         return self._decision.step
 
@@ -181,7 +181,7 @@ class Controller:
         """Let what was decided be seen; twice is as good as once."""
         self.builder.publish(self._decision.start, self._decision.events)
 
-    def _follow(self, step: Step) -> Step:
+    def _apply(self, step: Step) -> Step:
         """Note what the sequence will have after this step."""
         if step.drop:
             self._tokens = self._tokens[: -step.drop]  # the list noted before stays as it is
@@ -225,10 +225,9 @@ class Controller:
             if before is not None and self._budget.refuses(before):
                 return self._refuse(token, before)
             return self._close(token, tag)
-        cut = self._budget.cut(token, self._machine.whole)
         if token in self._vocabulary.eog:
-            cut = Cut("unclosed")
-        if cut:
+            return self._land(Cut("unclosed"))
+        if cut := self._budget.cut(token, self._machine.whole):
             return self._land(cut)
         self._budget.feed(token)
         return self._accept(token)
@@ -249,7 +248,9 @@ class Controller:
 
         So many of its tokens came `before` this one.
         """
-        first = self._tokens[-before] if before else token
+        if not before:
+            return self._again(token)
+        first = self._tokens[-before]
         self._machine.drop_unfinished()
         self._budget.took_back(before)
         return self._again(first, before)
@@ -374,7 +375,7 @@ class Controller:
     def _room(self) -> int:
         """How many tokens may still come."""
         room = self._max_tokens - self.builder.tokens
-        return room if self._allowance is None else min(room, self._allowance())
+        return room if self.allowance is None else min(room, self.allowance())
 
     def _finish(self, reason: FinishReason) -> Step:
         """Let out what was held back, and make the reply."""

@@ -111,10 +111,10 @@ class PromptEncoder:
             return Prompt(ids, State.ANSWER, False, self.tags)
         is_open = self._ends_with_open(ids)
         if not thinking:
-            opening = [] if is_open else self._tokens(f"{OPEN}\n")
+            opening = [] if is_open else self.opening()
             return Prompt(ids + opening + self.closing(), State.ANSWER, True, self.tags)
         if self._is_r1 or (opened and not is_open):
-            return Prompt(ids + self._tokens(f"{OPEN}\n"), State.THINKING, True, self.tags)
+            return Prompt(ids + self.opening(), State.THINKING, True, self.tags)
         return Prompt(ids, State.THINKING if is_open else State.BEFORE, True, self.tags)
 
     def count(self, messages: Sequence[Message], at_most: int | None = None) -> int:
@@ -141,6 +141,10 @@ class PromptEncoder:
         """What every prompt begins with that goes on from these messages with another question; raises UsageError."""
         parts = self._parts(check_messages([*messages, Message(role="user", content="?")]))
         return list(itertools.chain(*parts[:-2]))
+
+    def opening(self) -> list[int]:
+        """The ids that open a thought."""
+        return self._tokens(f"{OPEN}\n")
 
     def closing(self, *, after_line: bool = False) -> list[int]:
         """The ids that end a thought and begin the answer."""
