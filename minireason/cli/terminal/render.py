@@ -33,7 +33,7 @@ from minireason.cli.terminal.output import harmless
 from minireason.cli.terminal.table import Columns, laid_out
 from minireason.errors import UsageError
 from minireason.events import Reply
-from minireason.host import places
+from minireason.host import paths
 from minireason.models.pull import Watch
 
 ENDED: dict[str, str] = {
@@ -268,7 +268,7 @@ def _opened_for_thinking(where: str, words: tuple[str, ...]) -> TextIO:
     Nothing that lies there is written over, and a word that was mistyped makes no file. Raises
     UsageError, OSError or ValueError.
     """
-    path = places.expanded(where)
+    path = paths.expanded(where)
     if not (path.suffix or os.sep in where or "/" in where):
         near = difflib.get_close_matches(where, words, 1)
         hint = f"did you mean {near[0]}? " if near else ""
