@@ -10,46 +10,9 @@ from pathlib import Path
 
 import pytest
 
-import minireason
+from tests.rooms import ROOT, floor, module
 
-ROOT = Path(minireason.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-
-ROOMS = [
-    "version errors checks",
-    "messages events",
-    "settings",
-    "tiny",
-    "host",
-    "answers",
-    "models",
-    "engine",
-    "reasoning.structured",
-    "reasoning",
-    "backends",
-    "voting",
-    "conversation",
-    "evaluation",
-    "reasoner",
-    "manage testing",
-    "__init__",
-    "cli.terminal",
-    "cli",
-    "cli.chat",
-    "cli.commands",
-    "cli.main",
-    "__main__",
-]
-"""From the ground up: a file imports from its own line and from lines above it, never from one below."""
-
-
-def module(path: Path) -> str:
-    """The dotted name of a file of ours, without "minireason."."""
-    parts = list(path.relative_to(ROOT).with_suffix("").parts)
-    if parts[-1] == "__init__" and len(parts) > 1:
-        parts.pop()
-    return ".".join(parts)
-
 
 MODULES = {module(path) for path in FILES}
 
@@ -74,17 +37,6 @@ def ours(path: Path) -> set[str]:
             own = own.rpartition(".")[0]
         found.add(own or "__init__")
     return found
-
-
-def floor(name: str) -> int:
-    """The number of the room that a module is in: the one that names it most closely."""
-    parts = name.split(".")
-    for length in range(len(parts), 0, -1):
-        prefix = ".".join(parts[:length])
-        for number, rooms in enumerate(ROOMS):
-            if prefix in rooms.split():
-                return number
-    raise AssertionError(f"{name} is in no room of ROOMS")
 
 
 @pytest.mark.parametrize("path", FILES, ids=module)
