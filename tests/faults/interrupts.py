@@ -44,7 +44,7 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     ("What is 347 + 586?", {"temperature": 2.0, "seed": 4, "max_tokens": 70, "stop": ("the",)}),
     ("Say 5.", {"temperature": 1.0, "seed": 5, "schema": SCHEMA, "thinking_budget": 8}),
     (f"What is {'7' * 230} + 1?", {"temperature": 0, "max_tokens": 40, "min_thinking": 20}),
-    (f"What is {'9' * 200} + 1?", {"temperature": 0, "max_tokens": 60}),
+    (f"{'g' * 200} What is 5 + 8?", {"temperature": 0, "max_tokens": 60}),
 ]
 SURE: list[tuple[str, dict[str, Any]]] = [
     (question, {"temperature": 0, "max_tokens": most})
