@@ -131,3 +131,16 @@ def test_light_imports(code: str) -> None:
     )
     script = f"{code}\nimport sys; loaded = [name for name in {heavy} if name in sys.modules]; assert not loaded, loaded"
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+def test_the_root_holds_what_is_meant_to_be_there() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT.parent, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("this is no checkout")
+    texts = "CHANGELOG.md CONTRIBUTING.md LICENSE README.md SECURITY.md STYLE.md"
+    settings = ".gitignore .pre-commit-config.yaml mkdocs.yml models.toml pyproject.toml"
+    folders = ".ci .github bench docs examples minireason scripts tests"
+    meant = set(f"{texts} {settings} {folders}".split())
+    assert {name.split("/")[0] for name in listed.stdout.splitlines()} <= meant
