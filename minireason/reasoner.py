@@ -238,9 +238,10 @@ class Reasoner:
         # What comes next has the answer right after the prompt, without the thought.
         sequence = engine.Sequence(
             prompt.ids,
-            llama.SamplerChain(links, generation.mask),
+            llama.SamplerChain(links),
             generation,
             cache_reply=not self.thinks,
+            mask=generation.mask(),
         )
         return Stream(self._scheduler, sequence, generation, on_prefill)
 
