@@ -28,7 +28,8 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import minireason
 from minireason import Event, Reasoner, Stream
-from minireason.engine import llama, scheduler
+from minireason.engine import scheduler
+from minireason.engine.model import Model
 from minireason.models import fit, gguf, shape
 from minireason.reasoner import machine
 from minireason.reasoning import generation
@@ -138,7 +139,7 @@ def small_reasoner() -> Reasoner:
     scheduler.EVICT_IDLE_STEPS, generation.BUFFERED_EVENTS = 25, 12
     began = time.perf_counter()
     template = header.chat_template or ""
-    return Reasoner("tiny", llama.Model(path), template, plan, began, Settings())
+    return Reasoner("tiny", Model(path), template, plan, began, Settings())
 
 
 class Scenario:
