@@ -7,12 +7,12 @@ the reply is over. What its reader gets is collected by `ReplyBuilder`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from minireason import answers
-from minireason.engine.base import END, Step, Vocabulary
+from minireason.engine.base import END, Mask, Step, Vocabulary, all_but
 from minireason.errors import EngineError
 from minireason.events import Event, FinishReason, ThinkingEnd
 from minireason.reasoning.budget import Budget, Cut
@@ -69,7 +69,6 @@ class Controller:
         """What the sequence has from the last token of the prompt on."""
         self._landed: ThinkingEnd | None = None
         self._reopened = False
-        self._banned: int | None = None
         self._reserves: dict[int, int] = {}
         self._decision = _Decision(_NOTHING, END, 0, [])
         self._before: tuple[int, tuple[Any, ...]] | None = None
@@ -92,8 +91,7 @@ class Controller:
         if self._decision.number != draw:
             self._begin(draw)
             self.builder.note_sampled()
-            self._banned = None
-            self._commit(draw, self._apply(self._step(token)))
+            self._commit(draw, self._apply(self._masked(self._step(token))))
         self._publish()
         return self._decision.step
 
@@ -119,12 +117,10 @@ class Controller:
         """Keep the error: the stream raises it to its reader, after the events that are there."""
         self.error = error
 
-    def mask(self) -> Callable[[Any], None] | None:
-        """What is done to the logits before the next token is drawn from them."""
-        if self._banned is not None:
-            return self._ban
+    def mask(self) -> Mask | None:
+        """Which tokens may be sampled next; None: all."""
         if self._follower and self._machine.state is State.ANSWER:
-            return self._follower.mask
+            return self._follower.mask()
         return None
 
     # What the reader of the stream asks, from any thread or a signal handler but for `finish`.
@@ -156,7 +152,7 @@ class Controller:
         self._roll_back()
         parts = self._machine.save(), self._budget.save(), self.builder.save()
         follower = self._follower.save() if self._follower else None
-        flags = self._landed, self._reopened, self._banned
+        flags = self._landed, self._reopened
         self._before = number, (parts, follower, flags, self._tokens, len(self._tokens))
         self.builder.begin()
 
@@ -170,7 +166,7 @@ class Controller:
         self.builder.restore(builder)
         if self._follower:
             self._follower.restore(follower)
-        self._landed, self._reopened, self._banned = flags
+        self._landed, self._reopened = flags
         del self._tokens[size:]
         self._before = None
 
@@ -180,6 +176,12 @@ class Controller:
     def _publish(self) -> None:
         """Let what was decided be seen; twice is as good as once."""
         self.builder.publish(self._decision.start, self._decision.events)
+
+    def _masked(self, step: Step) -> Step:
+        """The step with the mask for the token after it."""
+        if step.done or step.mask is not None:
+            return step
+        return replace(step, mask=self.mask())
 
     def _apply(self, step: Step) -> Step:
         """Note what the sequence will have after this step."""
@@ -357,11 +359,8 @@ class Controller:
 
         What stands before it is put in again.
         """
-        self._banned = token
-        return Step([self._tokens[-1 - back]], drop=back + 1)
-
-    def _ban(self, logits: Any) -> None:
-        logits[self._banned] = -math.inf
+        mask = all_but(token, self._vocabulary.n_vocab)
+        return Step([self._tokens[-1 - back]], drop=back + 1, mask=mask)
 
     def _force(self, tokens: list[int]) -> list[int]:
         self.builder.count(forced=len(tokens))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from minireason import BadSetting, UsageError
+from minireason.engine.logits import forbid
 from minireason.reasoning.structured import grammar, values
 from minireason.reasoning.structured.follower import Follower, Tokenizer
 from minireason.reasoning.structured.grammar import Constraint, constraint
@@ -69,7 +70,7 @@ def accepts(wanted: Constraint, text: str) -> bool:
     follower = Follower(wanted, TOKENIZER)
     for token in [*text.encode(), 257]:
         logits = np.zeros(VOCABULARY.n_vocab, np.float32)
-        follower.mask(logits)
+        forbid(logits, follower.mask())
         assert logits[256] == -np.inf, "no tag can be part of an answer"
         if logits[token] < 0:
             return False
