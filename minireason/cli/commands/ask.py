@@ -39,7 +39,10 @@ def ask(
         ),
     ] = False,
 ) -> int:
-    """Ask one question: the thinking goes to standard error, the answer to standard output."""
+    """Ask one question.
+
+    The thinking goes to standard error, the answer to standard output.
+    """
     from minireason.cli.terminal.markdown import Answer
 
     text = whole_question(question)

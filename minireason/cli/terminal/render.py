@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -42,6 +43,13 @@ ENDED: dict[str, str] = {
 }
 """What is said of a reply that did not come to its end."""
 
+CUT_SHORT: dict[str | None, str] = {
+    "budget": "cut short by its budget",
+    "loop": "cut short, as it went round in circles",
+    "user": "cut short by Ctrl-C",
+}
+"""What is said of a thought that was landed, by `Reply.thinking_end`."""
+
 LANDING = "landing … · Ctrl-C: stop"
 """Said once a thought was asked to come to its end."""
 
@@ -68,9 +76,11 @@ def note(message: str) -> None:
 
 def faint(text: str) -> None:
     """Text of the model's that is no answer, on standard error, set in from the rest."""
-    output.console(errors=True).print(
-        Padding(Text(harmless(text), style="dim"), (0, 0, 0, 2), expand=False)
-    )
+    console = output.console(errors=True)
+    if not console.is_terminal:
+        print(textwrap.indent(harmless(text), "  "), file=sys.stderr)
+        return
+    console.print(Padding(Text(harmless(text), style="dim"), (0, 0, 0, 2), expand=False))
 
 
 def dim(text: str, *, style: str = "dim") -> None:
@@ -79,9 +89,16 @@ def dim(text: str, *, style: str = "dim") -> None:
 
 
 def definitions(rows: list[tuple[str, str]]) -> None:
-    """Terms and what they mean on standard error: beside each other, or below where the terminal is narrow."""
+    """Print terms and what they mean on standard error.
+
+    They stand beside each other, or below where the terminal is narrow.
+    """
     console = output.console(errors=True)
     widest = max(cell_len(term) for term, _ in rows)
+    if not console.is_terminal:
+        for term, meaning in rows:
+            print(harmless(f"{term:{widest}}  {meaning}").rstrip(), file=sys.stderr)
+        return
     if console.width < 2 * widest:
         for term, meaning in rows:
             console.print(
@@ -119,12 +136,22 @@ def confirmed(question: str, *, default: bool) -> bool:
     return reply.startswith("y") if reply else default
 
 
-def table(headers: list[str], rows: list[list[str]], columns: Columns = _PLAIN_COLUMNS) -> None:
-    """Print a table on standard output: laid out for a terminal, tab-separated in a pipe."""
-    console = output.console()
+def table(
+    headers: list[str],
+    rows: list[list[str]],
+    columns: Columns = _PLAIN_COLUMNS,
+    *,
+    errors: bool = False,
+) -> None:
+    """Print a table: laid out for a terminal, tab-separated in a pipe.
+
+    It goes to standard output, or to standard error for `errors`.
+    """
+    console = output.console(errors=errors)
     if not console.is_terminal:
         for row in [headers, *rows]:
-            print("\t".join(harmless(cell) for cell in row))
+            line = "\t".join(harmless(cell) for cell in row)
+            print(line, file=sys.stderr if errors else sys.stdout)
         return
     whole = [[harmless(cell) for cell in row] for row in rows]
     layout = laid_out(headers, whole, columns, console.width)
@@ -287,13 +314,21 @@ def _opened_for_thinking(where: str, words: tuple[str, ...]) -> TextIO:
 
 
 def facts(reply: Reply, *, folded: bool = False) -> None:
-    """One line about the reply, on a terminal only; of a thought that was folded to a line nothing more."""
+    """Print one line about the reply on a terminal; in a pipe only that its thought was cut short.
+
+    Of a thought that was folded to a line the length is not said again.
+    """
     console = output.console(errors=True)
+    cut_short = CUT_SHORT.get(reply.thinking_end)
     if not console.is_terminal:
+        if cut_short:
+            error_line(f"The thought was {cut_short}.")
         return
     parts = []
     if reply.usage.thinking_tokens and not folded:
         parts.append(f"thought {reply.usage.thinking_tokens:,} tokens in {reply.thought_s:.1f} s")
+    if cut_short:
+        parts.append(f"thought {cut_short}")
     parts.append(f"answered {reply.usage.answer_tokens:,} tokens")
     if reply.timings.tokens_per_s:
         parts.append(f"{reply.timings.tokens_per_s:,.1f} tokens/s")
