@@ -110,7 +110,7 @@ class Stream(Iterator[Event]):
 
     def keep_prompt_only(self) -> None:
         """Let nothing but the prompt stay in the cache when this stream has ended, since nobody goes on from the reply."""
-        self._sequence.passing = True
+        self._sequence.cache_reply = False
 
     @property
     def tokens(self) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from minireason.cli import here
-from minireason.cli.terminal import render
+from minireason.cli.terminal import notes
+from minireason.cli.terminal.progress import Transfer
 from minireason.errors import NotInstalled
 from minireason.host import places
 from minireason.models import choose, store
@@ -19,7 +20,7 @@ def fetch(spec: ModelSpec, quant: Quant) -> Manifest | None:
     from minireason.models.pull import pull
     from minireason.reasoner import open_once
 
-    with render.Transfer() as transfer:
+    with Transfer() as transfer:
         return pull(spec, quant, open_once, transfer.watch)
 
 
@@ -32,7 +33,7 @@ def offer() -> str:
     if best and here.interactive():
         size = f"{best[1].bytes / 1e9:.1f} GB"
         question = f"No model is installed. Fetch {store.label(*best)} ({size}), the best that fits"
-        if render.confirmed(f"{question} here?", default=True):
+        if notes.confirmed(f"{question} here?", default=True):
             fetch(*best)
             return store.label(*best)
     raise NotInstalled(_nothing_installed(best), places.models_dir())

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import math
 import operator
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from minireason import answers
-from minireason.engine import sequence as engine
-from minireason.engine.sequence import Step
+from minireason.engine.base import END, Mask, Step, Vocabulary, all_but
+from minireason.engine.sequence import Sequence as EngineSequence
 from minireason.errors import EngineError, UsageError
 from minireason.events import (
     AnswerDelta,
@@ -49,16 +48,8 @@ class _Decided(NamedTuple):
     events: list[Event]
 
 
-class Vocabulary(Protocol):
-    """What a reply needs of the model; see `engine.llama.Model`."""
-
-    @property
-    def eog(self) -> frozenset[int]: ...
-    def piece(self, token: int) -> bytes: ...
-
-
 class Generation:
-    """The engine's sink for one sequence: labels each token's text, counts, and decides what goes in and when it is over.
+    """The engine's token handler for one sequence: labels each token's text, counts, and decides what goes in and when it is over.
 
     A token is taken whole or not at all: what is so before it is noted (`_begin`), one assignment makes what
     was decided count (`_commit`), and only then events are seen (`_publish`). If an interruption comes before that assignment,
@@ -80,7 +71,7 @@ class Generation:
         """How many tokens may still come by what several replies share; None: they share nothing."""
         self.error: EngineError | None = None
         self.cancelled = False
-        self.sequence: engine.Sequence | None = None
+        self.sequence: EngineSequence | None = None
         self.load_s = 0.0
         self._model, self._vocabulary, self._prompt, self._settings = (
             model,
@@ -99,7 +90,7 @@ class Generation:
         self._unread = iter(self._said)
         self._fresh: list[Event] = []
         self.thinking_tokens = self._answer_tokens = self._forced_tokens = 0
-        self._decided = _Decided(_NOTHING, engine.END, 0, [])
+        self._decided = _Decided(_NOTHING, END, 0, [])
         self._before: tuple[int, tuple[Any, ...]] | None = None
         self._started = time.perf_counter()
         self._times: dict[str, float] = {}
@@ -123,26 +114,32 @@ class Generation:
         return list(itertools.islice(self._unread, self.unread))
 
     @property
-    def full(self) -> bool:
+    def paused(self) -> bool:
         return self.unread >= BUFFERED_EVENTS
 
-    def mask(self) -> Callable[[Any], None] | None:
-        """What is done to the logits before the next token is drawn from them; see `engine.llama.SamplerChain`."""
+    def mask(self) -> Mask | None:
+        """Which tokens may be sampled next; None: all."""
         if self._banned is not None:
-            return self._ban
-        return self.follower.mask if self.follower and self._machine.state is State.ANSWER else None
+            return all_but(self._banned, self._vocabulary.n_vocab)
+        if self.follower and self._machine.state is State.ANSWER:
+            return self.follower.mask()
+        return None
 
-    def take(self, token: int, draw: int) -> Step:
-        """See `engine.sequence.Sink`."""
+    def on_token(self, token: int, draw: int) -> Step:
+        """See `engine.base.TokenHandler`."""
         if self.reply:
-            return engine.END
+            return END
         if self._decided.number != draw:
             self._begin(draw)
             self._mark("sampled")
             self._banned = None
-            self._commit(draw, self._step(token))
+            self._commit(draw, self._masked(self._step(token)))
         self._publish()
         return self._decided.step
+
+    def _masked(self, step: Step) -> Step:
+        mask = None if step.done else self.mask()
+        return step if mask is None else replace(step, mask=mask)
 
     def _step(self, token: int) -> Step:
         if self.cancelled:
@@ -191,8 +188,8 @@ class Generation:
         self._budget.asked = True
         return under_way
 
-    def keeps(self, n_ctx: int) -> int:
-        """See `engine.sequence.Sink`: what a thought needs to land and an answer to follow, as far as max_tokens allows."""
+    def reserved_tokens(self, n_ctx: int) -> int:
+        """See `engine.base.TokenHandler`: what a thought needs to land and an answer to follow, as far as max_tokens allows."""
         if self._machine.state is not State.THINKING:
             return 0
         if n_ctx not in self._kept:
@@ -200,19 +197,19 @@ class Generation:
             self._kept[n_ctx] = room - self._budget.landing.within(room)[1]
         return min(self._kept[n_ctx], self._room())
 
-    def limited_to(self, n_ctx: int) -> None:
-        """See `engine.sequence.Sink`: the thought has to land sooner."""
+    def on_context_limit(self, n_ctx: int) -> None:
+        """See `engine.base.TokenHandler`: the thought has to land sooner."""
         self._roll_back()
         self._budget.limited_to(
             min(n_ctx - len(self._prompt.ids), self._settings.max_tokens or MAX_TOKENS)
         )
 
-    def out_of_room(self) -> None:
-        """See `engine.sequence.Sink`."""
+    def on_context_full(self) -> None:
+        """See `engine.base.TokenHandler`."""
         self.finish("length")
 
-    def failed(self, error: EngineError) -> None:
-        """See `engine.sequence.Sink`: the stream raises it to its reader, after the events that are
+    def on_error(self, error: EngineError) -> None:
+        """See `engine.base.TokenHandler`: the stream raises it to its reader, after the events that are
         there."""
         self.error = error
 
@@ -338,9 +335,6 @@ class Generation:
         self._banned = token
         return Step([self.sequence.tokens[-1 - back]], drop=back + 1)
 
-    def _ban(self, logits: Any) -> None:
-        logits[self._banned] = -math.inf
-
     def _force(self, tokens: list[int]) -> list[int]:
         self._forced_tokens += len(tokens)
         for token in tokens:
@@ -366,7 +360,7 @@ class Generation:
         if rest := self._stops.flush():
             self._show(Label.ANSWER, rest)
         self._fresh.append(Done(self._make_reply(reason)))
-        return engine.END
+        return END
 
     def parse(self) -> None:
         """Put the typed value of a structured answer into the reply, once. The caller's own code

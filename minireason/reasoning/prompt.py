@@ -12,8 +12,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
+from minireason.engine.base import Vocabulary
 from minireason.errors import ContextFull, UsageError
 from minireason.messages import Message, as_messages
 from minireason.reasoning.length import PIECE_CHARS, surely_over
@@ -27,16 +27,6 @@ R1_TEMPLATES = (
 )
 _USER, _ASSISTANT, _END = "<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>"
 _TURNS_AHEAD = 16
-
-
-class Vocabulary(Protocol):
-    """What encoding needs of a model; see `engine.llama.Model`."""
-
-    @property
-    def bos(self) -> int | None: ...
-    @property
-    def special(self) -> dict[str, int]: ...
-    def tokenize(self, text: str, *, parse_special: bool) -> list[int]: ...
 
 
 @dataclass(frozen=True, slots=True)

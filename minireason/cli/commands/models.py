@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from minireason.cli import here, options
-from minireason.cli.terminal import render
+from minireason.cli.terminal import notes, table
 from minireason.cli.terminal.table import Columns
 from minireason.errors import DoesNotFit
 from minireason.host.hardware import Hardware
@@ -47,7 +47,7 @@ def models(
     """
     machine = here.machine()
     for problem in catalog.problems():
-        render.error_line(f"{problem} That model is left out.")
+        notes.error_line(f"{problem} That model is left out.")
     noted = store.manifests()
     best = choose.best(machine)
     rows = []
@@ -71,12 +71,12 @@ def models(
     if as_json:
         print(json.dumps(rows))
         return 0
-    render.table(_HEADERS, [_cells(entry) for entry in rows], _COLUMNS)
+    table.print_table(_HEADERS, [_cells(entry) for entry in rows], _COLUMNS)
     gpus = "".join(
         f", {gpu.free_bytes / 2**30:.1f} GiB on {gpu.description}" for gpu in machine.gpus
     )
     advice = f" The best R1 distill that fits: {store.label(*best)}." if best else ""
-    render.note(f"Here {machine.free_bytes / 2**30:.1f} GiB of memory are free{gpus}.{advice}")
+    notes.note(f"Here {machine.free_bytes / 2**30:.1f} GiB of memory are free{gpus}.{advice}")
     return 0
 
 
