@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from minireason.errors import NotInstalled, UsageError
-from minireason.host import files, places
+from minireason.host import files, paths
 from minireason.host.hardware import Hardware
 from minireason.messages import Message
 from minireason.models import catalog, gguf, store
@@ -91,7 +91,7 @@ def _read_schema(file: str) -> dict[str, Any]:
 def _forbid_network(offline: bool) -> bool:
     """Let the environment say so, where huggingface_hub and child processes look too."""
     if offline:
-        os.environ |= dict.fromkeys(places.OFFLINE_VARIABLES, "1")
+        os.environ |= dict.fromkeys(paths.OFFLINE_VARIABLES, "1")
     return offline
 
 
@@ -131,7 +131,7 @@ class Asked:
         typer.Option(
             "--offline",
             callback=_forbid_network,
-            help=f"Use no network; the same as {places.OFFLINE_VARIABLES[0]}=1.",
+            help=f"Use no network; the same as {paths.OFFLINE_VARIABLES[0]}=1.",
         ),
     ] = False
 
@@ -271,7 +271,7 @@ class Asked:
                 "No model is installed. See what fits here with: minireason models, fetch one with: minireason pull NAME, or give a file "
                 "with --model PATH.gguf; to only see how it works, try the built-in demonstration: --model tiny."
             )
-            raise NotInstalled(message, places.models_dir())
+            raise NotInstalled(message, paths.models_dir())
         return found
 
 
