@@ -32,7 +32,7 @@ from minireason.errors import (
     shown,
 )
 from minireason.events import Reply
-from minireason.host import hardware, places
+from minireason.host import hardware, paths
 from minireason.host.hardware import Gpu, Hardware
 from minireason.messages import Message, as_messages
 from minireason.models import catalog, choose, fit, gguf, opened, shape, store
@@ -417,7 +417,7 @@ def machine(*, measured: bool = False) -> Hardware:
     if not measured:
         return found
     return replace(
-        found, bandwidth_bytes_per_s=hardware.bandwidth(places.data_dir() / "machine.json")
+        found, bandwidth_bytes_per_s=hardware.bandwidth(paths.data_dir() / "machine.json")
     )
 
 

@@ -6,7 +6,7 @@ from minireason.cli import here
 from minireason.cli.terminal import notes
 from minireason.cli.terminal.progress import Transfer
 from minireason.errors import NotInstalled
-from minireason.host import places
+from minireason.host import paths
 from minireason.models import choose, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.store import Manifest
@@ -36,7 +36,7 @@ def offer() -> str:
         if notes.confirmed(f"{question} here?", default=True):
             fetch(*best)
             return store.label(*best)
-    raise NotInstalled(_nothing_installed(best), places.models_dir())
+    raise NotInstalled(_nothing_installed(best), paths.models_dir())
 
 
 def _nothing_installed(best: tuple[ModelSpec, Quant] | None) -> str:

@@ -14,7 +14,7 @@ import typer
 
 from minireason.cli import fetching
 from minireason.errors import UsageError
-from minireason.host import files, places
+from minireason.host import files, paths
 from minireason.messages import Message
 from minireason.models import catalog, gguf, store
 from minireason.settings import (
@@ -90,7 +90,7 @@ def _read_schema(file: str) -> dict[str, Any]:
 def _forbid_network(offline: bool) -> bool:
     """Let the environment say so, where huggingface_hub and child processes look too."""
     if offline:
-        os.environ |= dict.fromkeys(places.OFFLINE_VARIABLES, "1")
+        os.environ |= dict.fromkeys(paths.OFFLINE_VARIABLES, "1")
     return offline
 
 
@@ -130,7 +130,7 @@ class Asked:
         typer.Option(
             "--offline",
             callback=_forbid_network,
-            help=f"Use no network; the same as {places.OFFLINE_VARIABLES[0]}=1.",
+            help=f"Use no network; the same as {paths.OFFLINE_VARIABLES[0]}=1.",
         ),
     ] = False
 

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from minireason.conversation.history import History, Step
 from minireason.errors import SessionError, shortened
-from minireason.host import files, journal, places
+from minireason.host import files, journal, paths
+from minireason.host.lock import FileLock
 
 VERSION = 1
 SUFFIX = ".jsonl"
@@ -81,25 +80,21 @@ class Lock:
 
     def __init__(self, path: Path, *, new: bool = False) -> None:
         path = path.absolute()
-        self._beside = path.with_name(f".{path.name}.lock")
-        self._lock = FileLock(self._beside, thread_local=False)
-        with suppress(OSError, NotImplementedError):
+        self._lock = FileLock(path.with_name(f".{path.name}.lock"))
+        with suppress(OSError):
             if new:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             elif not path.parent.exists():
                 return
-            try:
-                self._lock.acquire(timeout=0)
-            except Timeout:
-                message = f"The session {path.stem} is open in another chat; end that one first, or begin another with: minireason chat."
-                raise SessionError(message) from None
+            if not self._lock.acquire():
+                raise SessionError(
+                    f"The session {path.stem} is open in another chat; end that one first, or "
+                    "begin another with: minireason chat."
+                )
 
     def release(self) -> None:
         """Let others write."""
-        if self._lock.is_locked:
-            with suppress(OSError):  # Windows keeps an open file
-                self._beside.unlink(missing_ok=True)
-            self._lock.release()
+        self._lock.release(remove=True)
 
 
 class Transcript:
@@ -164,7 +159,7 @@ def head() -> Step:
 
 def sessions_dir() -> Path:
     """Where the chat keeps its sessions."""
-    return places.data_dir() / "sessions"
+    return paths.data_dir() / "sessions"
 
 
 def path_of(name: str) -> Path:
@@ -173,7 +168,7 @@ def path_of(name: str) -> Path:
     Raises SessionError for what can be neither.
     """
     if name.endswith(SUFFIX):
-        path = places.expanded(name)
+        path = paths.expanded(name)
         if "\0" in name or len(path.name.encode("utf-8", "replace")) > _MOST_OF_A_NAME:
             problem = f"{shortened(name)!r} cannot be a file"
             raise SessionError(f"{problem}; its name has to be shorter and without zero bytes.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from minireason.errors import NotInstalled, UnknownModel, UsageError
-from minireason.host.places import expanded
+from minireason.host.paths import expanded
 from minireason.models import gguf, store
 from minireason.models.catalog import ModelSpec, Quant
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import pytest
 
 from minireason import __version__, errors
 from minireason.cli.main import EXIT_CODES, main
-from tests.cli.run import Result, assert_one_sentence, minireason
+from tests.cli.run import Result, assert_one_sentence, minireason, started
 
 
 def test_every_error_has_its_exit_code() -> None:
@@ -60,6 +61,35 @@ def test_version_and_help() -> None:
             "--thinking",
         ):
             assert option in text
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("ask --model tiny --seed 1 --threads 1 hi", 0),
+        ("chat --model tiny --seed 1 --threads 1", 0),
+        ("solve --model tiny --seed 1 --threads 1 -n 1", 0),
+        ("eval no.jsonl --model tiny", 2),
+        ("models", 0),
+        ("show tiny", 0),
+        ("pull nothing", 2),
+        ("rm nothing", 2),
+        ("verify", 0),
+        ("doctor", 0),
+        ("sessions show none", 1),
+        ("import no.gguf", 3),
+        ("", 0),
+    ],
+)
+def test_a_forked_command_does_what_a_started_one_does(line: str, code: int) -> None:
+    """What most tests of commands rely on; the numbers are times, speeds and free bytes."""
+    results = [run(*line.split(), stdin=b"What is 347 + 586?") for run in (minireason, started)]
+    forked, real = (
+        (result.code, *(re.sub(r"[ \d.,]+", " ", text) for text in (result.out, result.err)))
+        for result in results
+    )
+    assert forked == real
+    assert real[0] == code
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])

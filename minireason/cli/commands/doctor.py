@@ -16,7 +16,7 @@ import typer
 from minireason.cli import here
 from minireason.cli.terminal import output
 from minireason.errors import MinireasonError
-from minireason.host import hardware, places
+from minireason.host import gpus, paths
 from minireason.host.hardware import Hardware
 from minireason.models import catalog, choose, store
 from minireason.version import __version__
@@ -133,7 +133,7 @@ def _machine(machine: Hardware) -> list[Finding]:
         )
         for gpu in machine.gpus
     ]
-    unused = hardware.unusable_gpus(machine.gpus)
+    unused = gpus.unusable_gpus(machine.gpus)
     findings += [
         Finding(
             "GPU", f"{name} is there, and this llama.cpp was built without support for it", line
@@ -162,7 +162,7 @@ def _speed(machine: Hardware) -> str:
 
 def _store() -> list[Finding]:
     findings = []
-    folder = places.data_dir()
+    folder = paths.data_dir()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         findings.append(
@@ -203,7 +203,7 @@ def _store() -> list[Finding]:
 
 
 def _network() -> list[Finding]:
-    if places.offline():
+    if paths.offline():
         return [Finding("network", "switched off; what is installed runs")]
     from huggingface_hub import constants, get_token
 

@@ -22,7 +22,7 @@ from minireason.errors import (
     UnknownModel,
     UsageError,
 )
-from minireason.host import places
+from minireason.host import paths
 from minireason.models import catalog, choose, download, named, reuse, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.fit import FitPlan
@@ -203,7 +203,7 @@ def import_models(
         if not files:
             raise NotInstalled(f"No models of {source} were found on this machine.", Path.home())
     else:
-        files = [(places.expanded(source), name)]
+        files = [(paths.expanded(source), name)]
     failed = 0
     for path, called in files:
         try:

@@ -15,7 +15,7 @@ import pytest
 
 from minireason import reasoner
 from minireason.cli.main import main
-from minireason.host import places
+from minireason.host import paths
 from minireason.models import choose, store
 from tests.cli.pseudo_terminal import Terminal
 from tests.cli.run import COMMAND, assert_one_sentence, minireason
@@ -26,8 +26,8 @@ from tests.models.hub import Hub
 def hub(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     server = Hub({"some/repo/small.gguf": tiny_path.read_bytes()})
     monkeypatch.setenv("HF_ENDPOINT", server.url)
-    places.config_dir().mkdir(parents=True, exist_ok=True)
-    (places.config_dir() / "models.toml").write_text(
+    paths.config_dir().mkdir(parents=True, exist_ok=True)
+    (paths.config_dir() / "models.toml").write_text(
         '[small]\n[small.quants.Q8_0]\nrepo = "some/repo"\nfiles = ["small.gguf"]\n'
     )
     yield server
@@ -91,7 +91,7 @@ def test_the_table_of_models() -> None:
 
 def test_what_does_not_fit_is_said_before_a_byte_is_fetched(hub: Hub) -> None:
     """Four terabytes are more than any machine that runs these tests has."""
-    (places.config_dir() / "models.toml").write_text(
+    (paths.config_dir() / "models.toml").write_text(
         "[small]\ncontext = 131072\n"
         'shape = { arch = "llama", layers = 80, heads = 64, kv_heads = 8, head_dim = 128, hidden = 8192, feed_forward = 28672, '
         "vocab = 128256 }\n"
@@ -125,7 +125,7 @@ def test_bad_input(arguments: tuple[str, ...], code: int, part: str, tmp_path: P
 def test_an_entry_that_makes_no_sense_names_its_line_and_costs_no_other_model(hub: Hub) -> None:
     entry = '[small]\nparams = "many"\n[small.quants.Q8_0]\nrepo = "a/b"\nfiles = ["x.gguf"]\n'
     good = '[good.quants.Q8_0]\nrepo = "a/b"\nfiles = ["y.gguf"]\n'
-    (places.config_dir() / "models.toml").write_text(entry + good)
+    (paths.config_dir() / "models.toml").write_text(entry + good)
     problem = "models.toml, line 2: small.params has to be a whole number"
     listed = minireason("models")
     assert (listed.code, "good:Q8_0" in listed.out, "r1-7b" in listed.out) == (0, True, True)
@@ -270,7 +270,7 @@ def test_the_doctor_on_a_terminal(columns: int, tmp_path: Path) -> None:
 def test_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
     result = minireason("doctor")
     assert "adds 2 and 3" in result.out
-    broken = places.data_dir() / "manifests" / "broken.json"
+    broken = paths.data_dir() / "manifests" / "broken.json"
     broken.parent.mkdir(parents=True)
     broken.write_text("{")
     findings = json.loads(minireason("doctor", "--json").out)
