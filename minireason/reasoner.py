@@ -97,9 +97,9 @@ def load(
     try:
         plan = fit.plan(file.label, shape.of(header), found, wish)
     except DoesNotFit as error:
-        raise (
-            choose.instead(error, header.tensor_bytes, found) if wish.n_ctx is None else error
-        ) from None
+        if wish.n_ctx is not None:
+            raise
+        raise choose.instead(error, header.tensor_bytes, machine(measured=True)) from None
     _log_plan(file, plan)
     if file.trusted:
         _log.info("no trial run: the file came with minireason")
