@@ -19,7 +19,7 @@ from typing import Any
 
 import speed
 
-from minireason.engine.sequence import END, Step
+from minireason.engine.base import END, Step
 from minireason.errors import EngineError
 
 PROMPT_TOKENS = 64
@@ -27,32 +27,34 @@ TOOL = "llama-batched-bench"
 
 
 class Chain:
-    """A sink that lets its sequence go on to a given length; see `minireason.engine.sequence.Sink`."""
+    """A handler that lets its sequence go on to a given length; see `minireason.engine.base.TokenHandler`."""
 
-    full = False
+    paused = False
 
     def __init__(self, length: int) -> None:
         self.left = length
 
-    def take(self, token: int, _draw: int) -> Step:
+    def on_admit(self, _cached_tokens: int) -> None: ...
+
+    def on_token(self, token: int, _draw: int) -> Step:
         self.left -= 1
         return Step([token]) if self.left else END
 
-    def keeps(self, _n_ctx: int) -> int:
+    def reserved_tokens(self, _n_ctx: int) -> int:
         return 0
 
-    def limited_to(self, _n_ctx: int) -> None: ...
+    def on_context_limit(self, _n_ctx: int) -> None: ...
 
-    def out_of_room(self) -> None:
+    def on_context_full(self) -> None:
         sys.exit(f"the context is full with {self.left} tokens to go; ask for a shorter --length")
 
-    def failed(self, error: EngineError) -> None:
+    def on_error(self, error: EngineError) -> None:
         sys.exit(str(error))
 
 
 def ours(arguments: argparse.Namespace) -> float:
     """Seconds for all chains."""
-    from minireason.engine import llama, sampler
+    from minireason.engine import sampler
     from minireason.engine.scheduler import Scheduler
     from minireason.engine.sequence import Sequence
     from minireason.reasoner import load
@@ -63,14 +65,14 @@ def ours(arguments: argparse.Namespace) -> float:
     ) as reasoner:
         scheduler: Scheduler = reasoner._scheduler
         prompt = reasoner._encoder.text(speed.STORY * PROMPT_TOKENS)[:PROMPT_TOKENS]
-        sinks = [Chain(length) for _ in range(chains)]
+        handlers = [Chain(length) for _ in range(chains)]
         settings = speed.SAMPLING
         began = time.perf_counter()
-        for seed, sink in enumerate(sinks):
+        for seed, handler in enumerate(handlers):
             links = sampler.links(
                 settings["temperature"], settings["top_p"], int(settings["top_k"]), seed
             )
-            scheduler.add(Sequence(list(prompt), llama.SamplerChain(links), sink))
+            scheduler.add(Sequence(list(prompt), sampler.SamplerChain(links), handler))
         while scheduler.step():
             pass
         return time.perf_counter() - began

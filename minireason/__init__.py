@@ -37,13 +37,13 @@ from minireason.events import (
     Done,
     Event,
     FinishReason,
-    Message,
     Reply,
     ThinkingDelta,
     ThinkingEnd,
     Timings,
     Usage,
 )
+from minireason.messages import Message
 from minireason.settings import (
     ChainChanges,
     Changes,
@@ -57,6 +57,7 @@ from minireason.settings import (
     VoteChanges,
     VoteSettings,
 )
+from minireason.version import __version__ as __version__
 from minireason.voting.solution import (
     Candidate,
     Chain,
@@ -73,15 +74,13 @@ from minireason.voting.solution import (
     VoteChanged,
 )
 
-from minireason.version import __version__ as __version__
-
 if TYPE_CHECKING:
+    from minireason.backends.stream import Stream
     from minireason.conversation.history import Turn
+    from minireason.conversation.session import Session, TurnStream
     from minireason.manage import ModelInfo, PullProgress, list_models, pull
     from minireason.reasoner import Reasoner, load
-    from minireason.conversation.session import Session, TurnStream
     from minireason.voting.solve import SolveStream
-    from minireason.backends.stream import Stream
 
 __all__ = [
     "AnswerDelta",

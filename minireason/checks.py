@@ -6,7 +6,8 @@ each of its fields, and `check_fields` is the one place where they are applied.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import difflib
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any, TypeAlias
@@ -26,6 +27,15 @@ def check_fields(settings: Any, rules: Mapping[str, Rule]) -> None:
         if value is None and field.default is None:
             continue
         object.__setattr__(settings, field.name, checked(field.name, value, rules[field.name]))
+
+
+def check_names(changes: Mapping[str, object], known: Collection[str]) -> None:
+    """Check that every change is of a setting that exists; raises BadSetting with the nearest."""
+    for name, value in changes.items():
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, 1)
+            hint = f"did you mean {near[0]}" if near else f"known are {', '.join(known)}"
+            raise BadSetting(str(name), value, f"there is no such setting; {hint}")
 
 
 def checked(name: str, value: object, rule: Rule) -> Any:

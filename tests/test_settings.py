@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import ast
+import inspect
 import math
+import re
+import sys
 from collections import deque
+from dataclasses import fields
 from fractions import Fraction
 from typing import Any, get_type_hints
 
@@ -10,14 +15,47 @@ import pytest
 
 from minireason import (
     BadSetting,
+    ChainChanges,
     Changes,
     LoadChanges,
     LoadSettings,
     Settings,
+    SolveChanges,
     VoteChanges,
     VoteSettings,
 )
 from minireason.settings import layered
+
+KINDS: list[Any] = [Settings, VoteSettings, LoadSettings]
+SETTINGS = [(kind, field.name) for kind in KINDS for field in fields(kind)]
+
+
+def hints(kind: Any) -> dict[str, Any]:
+    """The fields of a dataclass or a TypedDict, with their types."""
+    return get_type_hints(kind)
+
+
+def field_docs(kind: Any) -> dict[str, str]:
+    """The text below each field of a dataclass, "" where there is none; on one line each."""
+    body = ast.parse(inspect.getsource(kind)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    docs = {}
+    for statement, after in zip(body.body, [*body.body[1:], ast.Pass()], strict=True):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            text = after.value if isinstance(after, ast.Expr) else None
+            said = text.value if isinstance(text, ast.Constant) else ""
+            docs[statement.target.id] = " ".join(str(said).split())
+    return docs
+
+
+@pytest.mark.parametrize(("kind", "name"), SETTINGS)
+def test_every_setting_says_what_it_does_and_its_default(kind: Any, name: str) -> None:
+    doc = field_docs(kind)[name]
+    said = re.fullmatch(r"\w.*[.)] Defaults to (\S+)\.", doc)
+    assert said, f"{kind.__name__}.{name} has to be explained, ending with its default: {doc!r}"
+    default = eval(said[1], vars(sys.modules[kind.__module__]))
+    real = {field.name: field.default for field in fields(kind)}[name]
+    assert (default, type(default)) == (real, type(real))
 
 
 @pytest.mark.parametrize(
@@ -25,7 +63,15 @@ from minireason.settings import layered
     [(Settings, Changes), (LoadSettings, LoadChanges), (VoteSettings, VoteChanges)],
 )
 def test_keywords_are_the_fields(values: Any, keywords: Any) -> None:
-    assert get_type_hints(values) == get_type_hints(keywords)
+    assert hints(values) == hints(keywords)
+
+
+def test_keywords_of_a_vote_are_those_of_the_vote_and_of_a_chain() -> None:
+    """A chain has no `stop` of its own: in `solve` that word is the vote's."""
+    chain = {name: kind for name, kind in hints(Settings).items() if name != "stop"}
+    assert hints(ChainChanges) == chain
+    assert hints(SolveChanges) == chain | hints(VoteSettings)
+    assert not hints(VoteSettings).keys() & chain.keys()
 
 
 @pytest.mark.parametrize(

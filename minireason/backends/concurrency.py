@@ -8,8 +8,8 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
-from minireason.errors import UsageError
 from minireason.backends.stream import Stream
+from minireason.errors import UsageError
 
 if TYPE_CHECKING:
     from minireason.reasoner import Reasoner

@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from minireason.events import Message, Reply
+from minireason.events import Reply
+from minireason.messages import Message
 
 Step: TypeAlias = Mapping[str, Any]
 

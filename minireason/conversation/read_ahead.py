@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from minireason.errors import EngineError, UsageError
-from minireason.events import Message
+from minireason.messages import Message
 
 if TYPE_CHECKING:
     from minireason.reasoner import Reasoner

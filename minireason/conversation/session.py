@@ -12,26 +12,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
-from minireason.conversation import transcript
 from minireason.checks import checked, text, yes_or_no
-from minireason.errors import MinireasonError, SessionError, UsageError, shown
-from minireason.events import (
-    AnswerDelta,
-    Done,
-    Event,
-    Message,
-    Reply,
-    ThinkingDelta,
-    as_question,
-)
+from minireason.conversation import transcript
 from minireason.conversation.history import History, Step, Turn
 from minireason.conversation.read_ahead import ReadAhead
+from minireason.errors import MinireasonError, SessionError, UsageError, shown
+from minireason.events import AnswerDelta, Done, Event, Reply, ThinkingDelta
+from minireason.messages import Message, as_question
 from minireason.reasoning.length import most_that_fit
 from minireason.settings import Changes, Settings, kept, layered
 
 if TYPE_CHECKING:
-    from minireason.reasoner import Reasoner
     from minireason.backends.stream import Stream
+    from minireason.reasoner import Reasoner
 
 SAVE_EVERY_S = 1.0
 """How often the part of a reply that is there is saved."""

@@ -18,7 +18,7 @@ class Share(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What `Backend.decode` is called with, a value a token."""
+    """What `ModelRunner.decode` is called with, a value a token."""
 
     tokens: list[int]
     positions: list[int]

@@ -1,57 +1,30 @@
 """What is in the KV cache: a list of tokens for each slot, and the rule that keeps the lists true.
 
-**A list never claims more than the backend holds.** It shrinks before the backend forgets, and grows after the backend has
+**A list never claims more than the runner holds.** It shrinks before the runner forgets, and grows after the runner has
 computed or copied. So whatever cuts an act off, an error or an interruption at any line, `resync` makes both the same again
-by having the backend forget what no list claims. What is lost that way is read again; it is never taken for something else.
-Growing moves everything into a larger cache. That is the backend's own affair: `settle` finishes it if it was cut off, and says
+by having the runner forget what no list claims. What is lost that way is read again; it is never taken for something else.
+Growing moves everything into a larger cache. That is the runner's own affair: `settle` finishes it if it was cut off, and says
 whether what the lists claim is still there.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, Protocol
 
+from minireason.engine.base import ModelRunner
 from minireason.engine.sequence import Slot, common_prefix
 from minireason.errors import EngineError
 
 WIDE_OVER_TOKENS = 256
-"""Over fewer cached tokens it is not worth reading some again to have `Backend.wide_tokens` in a batch."""
+"""Over fewer cached tokens it is not worth reading some again to have `ModelRunner.wide_tokens` in a batch."""
 
 
-class Backend(Protocol):
-    """What the loop needs of llama.cpp; see `llama.Context`, and the scripted one in tests/engine.
+class KVCache:
+    """The slots of a runner's cache, and every change to what is in them."""
 
-    `confidence` and `sample` raise LogitsNotFinite. `sample` gives the token number `draw` of a sampler;
-    asked again for the last one it gives the same and draws nothing. `settle` finishes what an interruption
-    of `grow` left half done, and says whether what was in the cache is still there.
-
-    `wide_tokens`: from so many tokens in a batch on, attention over a long prefix takes a faster way; 0: it never does.
-    """
-
-    n_ctx: int
-    n_batch: int
-    n_seq_max: int
-    wide_tokens: int
-
-    def decode(
-        self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
-    ) -> bool: ...
-    def sample(self, sampler: Any, row: int, draw: int) -> int: ...
-    def confidence(self, row: int) -> float: ...
-    def trim(self, slot: int, keep: int) -> None: ...
-    def copy(self, source: int, target: int, count: int) -> None: ...
-    def grow(self, n_ctx: int) -> bool: ...
-    def clear(self) -> None: ...
-    def settle(self) -> bool: ...
-
-
-class Cache:
-    """The slots of a backend's cache, and every change to what is in them."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self.slots = [Slot(index) for index in range(backend.n_seq_max)]
+    def __init__(self, runner: ModelRunner) -> None:
+        self._runner = runner
+        self.slots = [Slot(index) for index in range(runner.n_seq_max)]
 
     @property
     def used(self) -> int:
@@ -62,7 +35,7 @@ class Cache:
         """The slots that no sequence uses."""
         return [slot for slot in self.slots if not slot.owner]
 
-    def best_prefix(self, tokens: list[int]) -> tuple[Slot, int]:
+    def match(self, tokens: list[int]) -> tuple[Slot, int]:
         """The slot that shares the longest beginning, leaving at least the last token to be decoded."""
         shared = [
             (min(common_prefix(slot.cached, tokens), len(tokens) - 1), slot) for slot in self.slots
@@ -70,10 +43,10 @@ class Cache:
         kept, best = max(shared, key=lambda item: item[0])
         return best, kept
 
-    def worth_keeping(self, tokens: list[int], kept: int) -> int:
+    def worth_reusing(self, tokens: list[int], kept: int) -> int:
         """How much of a cached beginning to use: to read some of it again is quicker where the rest is short."""
         rest = len(tokens) - 1 - kept
-        wide = self._backend.wide_tokens
+        wide = self._runner.wide_tokens
         if wide // 3 < rest < wide and kept > WIDE_OVER_TOKENS:
             return kept - (wide - rest)
         return kept
@@ -88,7 +61,7 @@ class Cache:
         slot = empty[0] if empty else min(idle, key=lambda slot: slot.last_used)
         self.trim(slot, 0)
         if kept:
-            self._backend.copy(best.index, slot.index, kept)
+            self._runner.copy(best.index, slot.index, kept)
             slot.cached = best.cached[:kept]
         return slot
 
@@ -96,23 +69,23 @@ class Cache:
         """Forget a slot's tokens from index `keep` on."""
         if len(slot.cached) > keep:
             del slot.cached[keep:]
-            self._backend.trim(slot.index, keep)
+            self._runner.trim(slot.index, keep)
 
     def clear(self) -> None:
         """Forget all slots, and wipe their cells."""
         for slot in self.slots:
             slot.cached = []
-        self._backend.clear()
+        self._runner.clear()
 
-    def forget_idle(self, before: int) -> None:
+    def evict_idle(self, before: int) -> None:
         """Empty the idle slots that were last used before this step."""
         for slot in self.slots:
             if not slot.owner and slot.last_used < before:
                 self.trim(slot, 0)
 
     def resync(self) -> None:
-        """Make the backend hold what the lists say, and of each sequence in use all but what it has to decode."""
-        if not self._backend.settle():
+        """Make the runner hold what the lists say, and of each sequence in use all but what it has to decode."""
+        if not self._runner.settle():
             with suppress(EngineError):  # a closed model has nothing to wipe
                 self.clear()
         for slot in self.slots:
@@ -120,4 +93,4 @@ class Cache:
                 tokens = slot.owner.tokens
                 keep = min(common_prefix(slot.cached, tokens), len(tokens) - 1)
                 del slot.cached[keep:]
-            self._backend.trim(slot.index, len(slot.cached))
+            self._runner.trim(slot.index, len(slot.cached))

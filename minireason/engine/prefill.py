@@ -5,23 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from minireason.engine import sequence as engine
+from minireason.engine.base import END, Step
 from minireason.engine.scheduler import Scheduler
+from minireason.engine.sequence import Sequence
 from minireason.errors import EngineError
 
-SLICE_TOKENS = 128
+CHUNK_TOKENS = 128
 """Whoever asks for something in the meantime waits for at most so many tokens."""
 
-ROOM_TOKENS = 256
+AHEAD_TOKENS = 256
 """For so many more, a question and the beginning of its reply, the cache is grown ahead of time too."""
 
 _AWAY_S = 0.02
 
 
 class Prefill:
-    """A sequence that is read and generates nothing; also its own sink (see `engine.sequence.Sink`)."""
+    """A sequence that is read and generates nothing; also its own handler (see `engine.base.TokenHandler`)."""
 
-    full = False
+    paused = False
 
     def __init__(self, scheduler: Scheduler, tokens: list[int]) -> None:
         self._scheduler, self._tokens = scheduler, tokens
@@ -37,29 +38,29 @@ class Prefill:
             if self._others_run():
                 time.sleep(_AWAY_S)
                 continue
-            before, read = read, self._slice(read, stopped)
+            before, read = read, self._read_chunk(read, stopped)
             if read == before and not self._others_run():
                 return read
         if not stopped():
-            self._scheduler.reserve(ROOM_TOKENS)
+            self._scheduler.reserve(AHEAD_TOKENS)
         return read
 
     def _others_run(self) -> bool:
-        """Whether there are other sequences and somebody has run the loop since the last time this was asked or a slice was read."""
+        """Whether there are other sequences and somebody has run the loop since the last time this was asked or a chunk was read."""
         others = self._scheduler.sequences
         seen, self._seen = self._seen, self._scheduler.clock
         return bool(others) and seen != self._seen
 
-    def _slice(self, read: int, stopped: Callable[[], bool]) -> int:
-        """Read the next slice, as far as nobody else comes: how much is read then."""
+    def _read_chunk(self, read: int, stopped: Callable[[], bool]) -> int:
+        """Read the next chunk, as far as nobody else comes: how much is read then."""
         scheduler = self._scheduler
         # What is there is not read again: a shorter beginning might cost the slot that has it.
         read = max(read, scheduler.cached(self._tokens))
         rest = len(self._tokens) - read
-        end = read + -(-rest // -(-rest // SLICE_TOKENS))  # slices of one size, as in a batch
+        end = read + -(-rest // -(-rest // CHUNK_TOKENS))  # chunks of one size, as in a batch
         # The last token of a sequence that is only read is not read, so any will do.
-        sequence = engine.Sequence([*self._tokens[:end], self._tokens[end - 1]], None, self)
-        sequence.only_read = True
+        tokens = [*self._tokens[:end], self._tokens[end - 1]]
+        sequence = Sequence(tokens, None, self, prefill_only=True)
         before = scheduler.sequences
         scheduler.add(sequence)
         try:
@@ -73,19 +74,22 @@ class Prefill:
             scheduler.remove(sequence)
             self._seen = scheduler.clock
 
-    def take(self, _token: int, _draw: int) -> engine.Step:
-        """See `engine.sequence.Sink`."""
-        return engine.END
+    def on_admit(self, _cached_tokens: int) -> None:
+        """See `engine.base.TokenHandler`."""
 
-    def keeps(self, _n_ctx: int) -> int:
-        """See `engine.sequence.Sink`."""
+    def on_token(self, _token: int, _draw: int) -> Step:
+        """See `engine.base.TokenHandler`."""
+        return END
+
+    def reserved_tokens(self, _n_ctx: int) -> int:
+        """See `engine.base.TokenHandler`."""
         return 0
 
-    def limited_to(self, _n_ctx: int) -> None:
-        """See `engine.sequence.Sink`."""
+    def on_context_limit(self, _n_ctx: int) -> None:
+        """See `engine.base.TokenHandler`."""
 
-    def out_of_room(self) -> None:
-        """See `engine.sequence.Sink`."""
+    def on_context_full(self) -> None:
+        """See `engine.base.TokenHandler`."""
 
-    def failed(self, _error: EngineError) -> None:
-        """See `engine.sequence.Sink`."""
+    def on_error(self, _error: EngineError) -> None:
+        """See `engine.base.TokenHandler`."""

@@ -3,58 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence as Tokens
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from minireason.errors import EngineError
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What becomes of a sequence after a sampled token: the last `drop` tokens go, and those to `append` come.
-
-    `append` holds at least one token, but where the sequence is `done`, which ends it here.
-    """
-
-    append: Tokens[int]
-    drop: int = 0
-    done: bool = False
-
-
-END = Step((), done=True)
-
-
-class Sink(Protocol):
-    """What stands above the engine and decides about each token; all of it is called under the scheduler's lock."""
-
-    @property
-    def full(self) -> bool:
-        """Whether nobody fetches what was generated, so that the sequence should sit out."""
-        ...
-
-    def take(self, token: int, draw: int) -> Step:
-        """What becomes of the sequence after the sampled token number `draw`, from 0 on.
-
-        Called again with the same number, after an interruption here or later on, it gives the same answer and counts once.
-        """
-        ...
-
-    def keeps(self, n_ctx: int) -> int:
-        """Tokens of a context of `n_ctx` that have to stay free now for the sequence to come to a good end."""
-        ...
-
-    def limited_to(self, n_ctx: int) -> None:
-        """There is no memory for a larger context than this, which is less than was promised; may be told more than once."""
-        ...
-
-    def out_of_room(self) -> None:
-        """The context is full; the sequence has ended."""
-        ...
-
-    def failed(self, error: EngineError) -> None:
-        """The sequence has ended without coming to its end, and this says why."""
-        ...
+from minireason.engine.base import Mask, Step, TokenHandler
 
 
 class Draw(NamedTuple):
@@ -69,23 +20,35 @@ class Draw(NamedTuple):
 class Sequence:
     """Tokens that grow. Whatever is not in the cache yet is pending, be it prompt, forced or sampled.
 
-    One that is `only_read` generates nothing, and ends when all tokens but the last are in the cache. Of one that is `passing`
-    only the prompt stays in the cache when it has ended: nobody will go on from it, and all others attend past its tokens.
+    `prefill_only`: generate nothing, and end when all tokens but the last are in the cache.
+    `cache_reply`: keep the reply in the cache when the sequence has ended; False keeps the prompt
+    alone, since nobody will go on from the reply and all others would attend past its tokens.
+    `confidences` gets one value for each sampled token, see `engine.confidence`; None: not wanted.
+    `mask` says which tokens may be sampled first; that of each later one comes with its step.
     """
 
-    def __init__(self, prompt: list[int], sampler: Any, sink: Sink) -> None:
+    def __init__(
+        self,
+        prompt: list[int],
+        sampler: Any,
+        handler: TokenHandler,
+        *,
+        prefill_only: bool = False,
+        cache_reply: bool = True,
+        confidences: array[float] | None = None,
+        mask: Mask | None = None,
+    ) -> None:
         if not prompt:
             raise ValueError("a prompt has at least one token")
         self.tokens = list(prompt)
         self.prompt_tokens = len(prompt)
         self.cached_tokens = 0
         """How many of the prompt were in the cache before the sequence came, and were used."""
-        self.only_read = False
-        self.passing = False
-        self.sampler, self.sink = sampler, sink
+        self.prefill_only, self.cache_reply = prefill_only, cache_reply
+        self.sampler, self.handler = sampler, handler
         self.slot: Slot | None = None
-        self.confidences: array[float] | None = None
-        """One value a sampled token, see `engine.confidence`; None: not wanted."""
+        self.confidences = confidences
+        self.mask = mask
         self.draws = 0
         """How many tokens were sampled and taken."""
         self.drawn = Draw(-1, 0, 0, 0.0)
@@ -105,6 +68,7 @@ class Sequence:
                 noted[drawn.confidences :] = array("f", [drawn.confidence])
         if not step.done:
             self.tokens[drawn.tokens - step.drop :] = step.append
+            self.mask = step.mask
             self.draws = drawn.number + 1
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from minireason.errors import UsageError
-from minireason.events import Message
 from minireason.host import files
+from minireason.messages import Message
 
 _MAX_BYTES = 2**30
 

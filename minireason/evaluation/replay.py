@@ -15,9 +15,9 @@ from typing import get_args
 from minireason.evaluation import intervals
 from minireason.evaluation.intervals import Estimate
 from minireason.evaluation.score import Sample, Tally, orders
-from minireason.voting.stopping import NoVote, Place, decided, worth_at_once
 from minireason.settings import StopRule, VoteSettings
 from minireason.voting.solution import StoppedBecause
+from minireason.voting.stopping import NoVote, Place, decided, worth_at_once
 
 ORDERS = 16
 

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal, cast
 
 from minireason.backends import concurrency
-from minireason.voting.chain import HOTTER, Job, Running, chain_seed, with_instruction
 from minireason.errors import BadSetting, ContextFull, UsageError
 from minireason.evaluation.items import Item
 from minireason.evaluation.traces import Run
 from minireason.events import Done
 from minireason.settings import ChainChanges, Changes, Settings
+from minireason.voting.chain import HOTTER, Job, Running, chain_seed, with_instruction
 from minireason.voting.solution import Chain
 
 if TYPE_CHECKING:
@@ -103,7 +103,9 @@ class Runner:
                 yield None
 
     def _choose_parallel(self, missing: Missing, wished: int | Literal["auto"]) -> int:
-        fitting = concurrency.fitting(self._reasoner, self._prompt_tokens, self._settings.max_tokens)
+        fitting = concurrency.fitting(
+            self._reasoner, self._prompt_tokens, self._settings.max_tokens
+        )
         most = max(1, min(len(missing), fitting))
         return concurrency.choose(
             self._reasoner,

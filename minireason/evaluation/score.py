@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from minireason import answers
-from minireason.voting.chain import canonical
 from minireason.evaluation.items import Item
 from minireason.voting.ballot import Ballot
+from minireason.voting.chain import canonical
 from minireason.voting.solution import Chain
 
 ORDERS = 64

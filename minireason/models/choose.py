@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from minireason.errors import DoesNotFit, ModelFileError
+from minireason.host.hardware import Hardware
 from minireason.models import catalog, fit, gguf, imported, store
 from minireason.models import shape as shapes
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.fit import FitPlan
-from minireason.host.hardware import Hardware
 from minireason.models.shape import Shape
 from minireason.settings import LoadSettings
 

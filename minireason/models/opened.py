@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minireason.host import files, state
+from minireason.host.paths import data_dir
 from minireason.models import gguf
-from minireason.host.places import data_dir
 
 HEADER_BYTES, PART_HEADER_BYTES = 16 * 2**20, 2**20
 """The beginning of a file that is read whole: the largest header known has 8 MB (a vocabulary of 131k), a later part's is small."""

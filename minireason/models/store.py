@@ -15,6 +15,7 @@ from pathlib import Path
 
 from minireason.errors import ChecksumMismatch, NotInstalled, UnknownModel, UsageError
 from minireason.host import files
+from minireason.host.paths import expanded, models_dir
 from minireason.models import catalog, download, gguf, reuse
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.manifests import Manifest as Manifest
@@ -26,7 +27,6 @@ from minireason.models.manifests import manifests as manifests
 from minireason.models.manifests import note as note
 from minireason.models.opened import remember_opened as remember_opened
 from minireason.models.opened import was_opened as was_opened
-from minireason.host.places import expanded, models_dir
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 from minireason import answers
 from minireason.errors import UsageError
-from minireason.events import Message, Reply, as_messages
+from minireason.events import Reply
+from minireason.messages import Message, as_messages
 from minireason.models import catalog
-from minireason.voting.ballot import tail_confidence
 from minireason.settings import MAX_SEED, ChainChanges
+from minireason.voting.ballot import tail_confidence
 from minireason.voting.solution import Chain
 
 if TYPE_CHECKING:
-    from minireason.reasoner import Reasoner
     from minireason.backends.stream import Stream
+    from minireason.reasoner import Reasoner
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 """What the R1 model card adds to questions whose answer can be checked."""

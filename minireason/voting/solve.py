@@ -11,6 +11,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from minireason.backends import concurrency
+from minireason.errors import UsageError
+from minireason.events import Done
+from minireason.messages import Message
+from minireason.settings import MAX_SEED, SolveChanges, VoteSettings
+from minireason.voting.ballot import Ballot
 from minireason.voting.chain import (
     HOTTER,
     Job,
@@ -20,11 +25,6 @@ from minireason.voting.chain import (
     instruction_for,
     with_instruction,
 )
-from minireason.errors import UsageError
-from minireason.events import Done, Message
-from minireason.voting.stopping import NoVote, Place, decided, worth_at_once
-from minireason.voting.ballot import Ballot
-from minireason.settings import MAX_SEED, SolveChanges, VoteSettings
 from minireason.voting.solution import (
     Chain,
     ChainAnswered,
@@ -39,6 +39,7 @@ from minireason.voting.solution import (
     StoppedBecause,
     VoteChanged,
 )
+from minireason.voting.stopping import NoVote, Place, decided, worth_at_once
 
 if TYPE_CHECKING:
     from minireason.reasoner import Reasoner
@@ -190,7 +191,9 @@ class SolveStream(Iterator[SolveEvent]):
     def _choose_parallel(self) -> int:
         """As many as wished for and memory holds; "auto" leaves half of the chains for later, unless all are to run anyway."""
         planned, wished = len(self._planned), self._vote.parallel
-        fitting = concurrency.fitting(self._reasoner, self._prompt_tokens, self._settings.max_tokens)
+        fitting = concurrency.fitting(
+            self._reasoner, self._prompt_tokens, self._settings.max_tokens
+        )
         if wished == "auto":
             planned = worth_at_once(planned, self._vote)
         chosen = concurrency.choose(

@@ -12,15 +12,15 @@ from typing import cast
 import pytest
 
 from minireason import Reasoner, SessionError
-from minireason.host import journal
-from minireason.conversation import transcript
 from minireason.cli.chat import export, files
-from minireason.errors import UsageError
-from minireason.events import Message
+from minireason.conversation import transcript
 from minireason.conversation.history import History, Turn
 from minireason.conversation.session import Session
-from minireason.settings import Settings
 from minireason.conversation.transcript import Lock, Transcript
+from minireason.errors import UsageError
+from minireason.host import journal
+from minireason.messages import Message
+from minireason.settings import Settings
 
 TURN = Turn("What is 1 + 1?", "2", "One and one.", "tiny")
 
@@ -173,7 +173,9 @@ def test_a_session_opens_without_counting_all_that_was_ever_said(tmp_path: Path)
     assert prompts == [64, 64], "as many turns as a third of the context holds"
 
 
-@pytest.mark.parametrize("name", ["x" * 250 + ".jsonl", "a\0b.jsonl", "/tmp/" + "x" * 300])
+@pytest.mark.parametrize(
+    "name", ["x" * 250 + ".jsonl", "a\0b.jsonl", "/tmp/" + "x" * 300 + ".jsonl"]
+)
 def test_a_path_that_no_system_allows_is_one_sentence(name: str) -> None:
     with pytest.raises(SessionError, match="cannot be a file") as caught:
         transcript.path_of(name)

@@ -1,14 +1,14 @@
-"""A scripted backend that checks what the loop hands it: positions without gaps, slots, outputs, room."""
+"""A scripted runner that checks what the loop hands it: positions without gaps, slots, outputs, room."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from minireason.engine.sequence import END, Step
+from minireason.engine.base import END, Mask, Step
 from minireason.errors import EngineError, LogitsNotFinite
 
 
-class FakeBackend:
+class FakeRunner:
     """Its "model" says token + 1; its cache holds `n_ctx` cells, cells copied between slots count once."""
 
     def __init__(self, *, n_ctx: int = 64, n_batch: int = 8, n_seq_max: int = 4) -> None:
@@ -18,6 +18,8 @@ class FakeBackend:
         self.tokens: list[list[int]] = [[] for _ in range(n_seq_max)]
         self.decodes: list[tuple[int, int]] = []
         self.rows: list[int | None] = []
+        self.masks: list[Mask | None] = []
+        """What each draw was asked with."""
         self.fail_next: BaseException | None = None
         self.fail_sample: BaseException | None = None
         self.most = 1_000_000
@@ -51,7 +53,8 @@ class FakeBackend:
         ]
         return True
 
-    def sample(self, sampler: Any, row: int, draw: int) -> int:
+    def sample(self, sampler: Any, row: int, draw: int, mask: Mask | None = None) -> int:
+        self.masks.append(mask)
         if self.poisoned:
             raise LogitsNotFinite("not finite")
         if self.fail_sample:
@@ -90,21 +93,25 @@ class FakeBackend:
         return True
 
 
-class ListSink:
+class ListHandler:
     """Takes tokens into a list, up to `limit`; `forced` maps a number of tokens to ids to force after it."""
 
     def __init__(self, limit: int, forced: dict[int, list[int]] | None = None) -> None:
         self.taken: list[int] = []
         self.limit, self.forced = limit, forced or {}
-        self.full = self.ended_for_room = False
+        self.paused = self.context_full = False
         self.kept = 0
-        self.limit_told: int | None = None
+        self.cached_tokens: int | None = None
+        self.told_limit: int | None = None
         self.steps: dict[int, Step] = {}
         self.rewind: Step | None = None
         """What becomes of the sequence after the next token, which itself is not taken."""
         self.error: EngineError | None = None
 
-    def take(self, token: int, draw: int) -> Step:
+    def on_admit(self, cached_tokens: int) -> None:
+        self.cached_tokens = cached_tokens
+
+    def on_token(self, token: int, draw: int) -> Step:
         if draw not in self.steps:
             self.steps[draw] = self._decide(token)
         return self.steps[draw]
@@ -119,14 +126,14 @@ class ListSink:
         self.taken += [token, *forced]
         return Step([token, *forced])
 
-    def keeps(self, n_ctx: int) -> int:
+    def reserved_tokens(self, n_ctx: int) -> int:
         return self.kept
 
-    def limited_to(self, n_ctx: int) -> None:
-        self.limit_told = n_ctx
+    def on_context_limit(self, n_ctx: int) -> None:
+        self.told_limit = n_ctx
 
-    def out_of_room(self) -> None:
-        self.ended_for_room = True
+    def on_context_full(self) -> None:
+        self.context_full = True
 
-    def failed(self, error: EngineError) -> None:
+    def on_error(self, error: EngineError) -> None:
         self.error = error

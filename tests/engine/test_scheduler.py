@@ -5,19 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason import ContextFull, EngineError, LogitsNotFinite
-from minireason.engine.scheduler import IDLE_STEPS, Scheduler
-from minireason.engine.sequence import Sequence, Step, common_prefix
+from minireason.engine.base import Step, all_but
 from minireason.engine.prefill import Prefill
-from tests.engine.fake import FakeBackend, ListSink
+from minireason.engine.scheduler import EVICT_IDLE_STEPS, Scheduler
+from minireason.engine.sequence import Sequence, common_prefix
+from tests.engine.fake import FakeRunner, ListHandler
 
 
 def start(
     scheduler: Scheduler, prompt: list[int], limit: int, forced: dict[int, list[int]] | None = None
-) -> tuple[Sequence, ListSink]:
-    sink = ListSink(limit, forced)
-    sequence = Sequence(prompt, None, sink)
+) -> tuple[Sequence, ListHandler]:
+    handler = ListHandler(limit, forced)
+    sequence = Sequence(prompt, None, handler)
     scheduler.add(sequence)
-    return sequence, sink
+    return sequence, handler
 
 
 def run(scheduler: Scheduler) -> int:
@@ -29,91 +30,92 @@ def run(scheduler: Scheduler) -> int:
 
 
 def test_prefill_in_slices_and_the_last_token_alone() -> None:
-    backend = FakeBackend(n_batch=8)
-    scheduler = Scheduler(backend, 64)
-    sequence, sink = start(scheduler, list(range(100, 121)), 3)
+    runner = FakeRunner(n_batch=8)
+    scheduler = Scheduler(runner, 64)
+    sequence, handler = start(scheduler, list(range(100, 121)), 3)
     run(scheduler)
-    assert backend.decodes == [(7, 0), (7, 0), (6, 0), (1, 1), (1, 1), (1, 1), (1, 1)]
-    assert sink.taken == [121, 122, 123]
+    assert runner.decodes == [(7, 0), (7, 0), (6, 0), (1, 1), (1, 1), (1, 1), (1, 1)]
+    assert handler.taken == [121, 122, 123]
     assert sequence.tokens == [*range(100, 124)]
 
 
 def test_sequences_share_batches() -> None:
-    backend = FakeBackend()
-    scheduler = Scheduler(backend, 64)
-    sinks = [start(scheduler, [10 * index], 5)[1] for index in range(1, 4)]
+    runner = FakeRunner()
+    scheduler = Scheduler(runner, 64)
+    handlers = [start(scheduler, [10 * index], 5)[1] for index in range(1, 4)]
     run(scheduler)
-    assert [sink.taken for sink in sinks] == [
+    assert [handler.taken for handler in handlers] == [
         [11, 12, 13, 14, 15],
         [21, 22, 23, 24, 25],
         [31, 32, 33, 34, 35],
     ]
-    assert backend.decodes == [(3, 3)] * 6
+    assert runner.decodes == [(3, 3)] * 6
 
 
 def test_decoding_goes_on_while_another_prompt_is_read() -> None:
-    backend = FakeBackend(n_batch=4)
-    scheduler = Scheduler(backend, 64)
+    runner = FakeRunner(n_batch=4)
+    scheduler = Scheduler(runner, 64)
     _, short = start(scheduler, [1], 4)
     _, long = start(scheduler, list(range(50, 60)), 1)
     run(scheduler)
     assert (short.taken, long.taken) == ([2, 3, 4, 5], [60])
-    assert backend.decodes[:3] == [(4, 1), (4, 1), (4, 1)]
+    assert runner.decodes[:3] == [(4, 1), (4, 1), (4, 1)]
 
 
 def test_forced_tokens_are_decoded_like_any() -> None:
-    backend = FakeBackend()
-    scheduler = Scheduler(backend, 64)
-    sequence, sink = start(scheduler, [1], 5, {2: [70, 80]})
+    runner = FakeRunner()
+    scheduler = Scheduler(runner, 64)
+    sequence, handler = start(scheduler, [1], 5, {2: [70, 80]})
     run(scheduler)
-    assert sink.taken == [2, 3, 70, 80, 81]
-    assert backend.tokens[0] == sequence.tokens == [1, 2, 3, 70, 80, 81]
+    assert handler.taken == [2, 3, 70, 80, 81]
+    assert runner.tokens[0] == sequence.tokens == [1, 2, 3, 70, 80, 81]
 
 
-def test_a_full_sink_sits_out_and_others_go_on() -> None:
-    scheduler = Scheduler(FakeBackend(), 64)
+def test_a_paused_sequence_sits_out_and_others_go_on() -> None:
+    scheduler = Scheduler(FakeRunner(), 64)
     _, idle = start(scheduler, [1], 9)
     _, busy = start(scheduler, [50], 3)
-    idle.full = True
+    idle.paused = True
     run(scheduler)
     assert (idle.taken, busy.taken) == ([], [51, 52, 53])
-    idle.full = False
+    idle.paused = False
     run(scheduler)
     assert len(idle.taken) == 9
 
 
 def test_longest_prefix_is_kept() -> None:
-    backend = FakeBackend(n_ctx=256)
-    scheduler = Scheduler(backend, 256)
+    runner = FakeRunner(n_ctx=256)
+    scheduler = Scheduler(runner, 256)
     start(scheduler, [1, 2, 3, 4, 5, 6], 2)
     run(scheduler)
-    backend.decodes.clear()
-    again, _ = start(scheduler, [1, 2, 3, 4, 5, 6], 2)
+    runner.decodes.clear()
+    again, handler = start(scheduler, [1, 2, 3, 4, 5, 6], 2)
+    assert handler.cached_tokens is None, "it has no slot yet"
     run(scheduler)
-    assert again.cached_tokens == 5
-    assert backend.decodes == [(1, 1)] * 3
-    assert [row for row in backend.tokens if row] == [[1, 2, 3, 4, 5, 6, 7, 8]], (
+    assert again.cached_tokens == handler.cached_tokens == 5
+    assert runner.decodes == [(1, 1)] * 3
+    assert [row for row in runner.tokens if row] == [[1, 2, 3, 4, 5, 6, 7, 8]], (
         "in its place, not in another slot"
     )
 
 
 def test_a_live_prefix_is_shared_not_computed() -> None:
-    backend = FakeBackend(n_ctx=256)
-    scheduler = Scheduler(backend, 256)
+    runner = FakeRunner(n_ctx=256)
+    scheduler = Scheduler(runner, 256)
     start(scheduler, [1, 2, 3, 4, 5, 6], 20)
     for _ in range(4):
         scheduler.step()
-    used = backend.used()
-    forked, sink = start(scheduler, [1, 2, 3, 4, 5, 6], 2)
+    used = runner.used()
+    forked, handler = start(scheduler, [1, 2, 3, 4, 5, 6], 2)
     scheduler.step()
     assert forked.cached_tokens == 5
-    assert backend.used() == used + 2
+    assert runner.used() == used + 2
     run(scheduler)
-    assert sink.taken == [7, 8]
+    assert handler.taken == [7, 8]
 
 
 def test_removal_frees_the_slot_at_once() -> None:
-    scheduler = Scheduler(FakeBackend(n_seq_max=1), 64)
+    scheduler = Scheduler(FakeRunner(n_seq_max=1), 64)
     first, _ = start(scheduler, [1], 50)
     _, second = start(scheduler, [9], 2)
     scheduler.step()
@@ -124,42 +126,54 @@ def test_removal_frees_the_slot_at_once() -> None:
 
 
 def test_rewind_goes_on_from_there() -> None:
-    backend = FakeBackend()
-    scheduler = Scheduler(backend, 64)
-    sequence, sink = start(scheduler, [1, 2], 100)
+    runner = FakeRunner()
+    scheduler = Scheduler(runner, 64)
+    sequence, handler = start(scheduler, [1, 2], 100)
     for _ in range(8):
         scheduler.step()
-    sink.rewind = Step([4], drop=len(sequence.tokens) - 3)
+    handler.rewind = Step([4], drop=len(sequence.tokens) - 3)
     scheduler.step()
     assert sequence.tokens == [1, 2, 3, 4]
-    sink.taken.clear()
+    handler.taken.clear()
     scheduler.step()
-    assert sink.taken == [5]
+    assert handler.taken == [5]
+
+
+def test_the_mask_of_a_step_is_that_of_the_next_draw_alone() -> None:
+    runner = FakeRunner()
+    scheduler = Scheduler(runner, 64)
+    first, later = all_but(3, 64), all_but(5, 64)
+    handler = ListHandler(4)
+    scheduler.add(Sequence([1], None, handler, mask=first))
+    scheduler.step()
+    handler.rewind = Step([7], mask=later)
+    run(scheduler)
+    assert [id(mask) for mask in runner.masks[:4]] == [id(first), id(None), id(later), id(None)]
 
 
 def test_context_grows_up_to_the_limit_then_the_reply_ends() -> None:
-    backend = FakeBackend(n_ctx=4)
-    scheduler = Scheduler(backend, 32)
-    sequence, sink = start(scheduler, [1, 2, 3], 1000)
+    runner = FakeRunner(n_ctx=4)
+    scheduler = Scheduler(runner, 32)
+    sequence, handler = start(scheduler, [1, 2, 3], 1000)
     run(scheduler)
-    assert backend.n_ctx == 32
-    assert sink.ended_for_room
+    assert runner.n_ctx == 32
+    assert handler.context_full
     assert len(sequence.tokens) == 32
-    assert sink.taken == [*range(4, 33)]
+    assert handler.taken == [*range(4, 33)]
 
 
 def test_idle_slots_make_room() -> None:
-    backend = FakeBackend(n_ctx=16)
-    scheduler = Scheduler(backend, 16)
+    runner = FakeRunner(n_ctx=16)
+    scheduler = Scheduler(runner, 16)
     start(scheduler, [1, 2, 3, 4], 4)
     run(scheduler)
-    _, sink = start(scheduler, [50, 51, 52, 53], 8)
+    _, handler = start(scheduler, [50, 51, 52, 53], 8)
     run(scheduler)
-    assert len(sink.taken) == 8
+    assert len(handler.taken) == 8
 
 
 def test_too_long_a_prompt_is_refused_with_numbers() -> None:
-    scheduler = Scheduler(FakeBackend(), 16)
+    scheduler = Scheduler(FakeRunner(), 16)
     with pytest.raises(ContextFull) as caught:
         start(scheduler, list(range(16)), 1)
     assert (caught.value.prompt_tokens, caught.value.n_ctx) == (16, 16)
@@ -167,70 +181,74 @@ def test_too_long_a_prompt_is_refused_with_numbers() -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("decode")])
 def test_an_interrupted_decode_leaves_the_cache_as_the_lists_say(error: BaseException) -> None:
-    backend = FakeBackend()
-    scheduler = Scheduler(backend, 64)
-    sequence, sink = start(scheduler, [1, 2, 3], 6)
+    runner = FakeRunner()
+    scheduler = Scheduler(runner, 64)
+    sequence, handler = start(scheduler, [1, 2, 3], 6)
     scheduler.step()
-    backend.fail_next = error
+    runner.fail_next = error
     with pytest.raises(type(error)):
         scheduler.step()
     run(scheduler)
-    assert sink.taken == [4, 5, 6, 7, 8, 9]
-    assert backend.tokens[0] == sequence.tokens
+    assert handler.taken == [4, 5, 6, 7, 8, 9]
+    assert runner.tokens[0] == sequence.tokens
 
 
 def test_an_interruption_between_decode_and_sample_loses_nothing() -> None:
-    backend = FakeBackend()
-    scheduler = Scheduler(backend, 64)
-    sinks = [start(scheduler, [10 * index], 4)[1] for index in range(1, 4)]
+    runner = FakeRunner()
+    scheduler = Scheduler(runner, 64)
+    handlers = [start(scheduler, [10 * index], 4)[1] for index in range(1, 4)]
     scheduler.step()
-    backend.fail_sample = KeyboardInterrupt()
+    runner.fail_sample = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         scheduler.step()
     run(scheduler)
-    assert [sink.taken for sink in sinks] == [[11, 12, 13, 14], [21, 22, 23, 24], [31, 32, 33, 34]]
+    assert [handler.taken for handler in handlers] == [
+        [11, 12, 13, 14],
+        [21, 22, 23, 24],
+        [31, 32, 33, 34],
+    ]
 
 
 def test_one_prompt_asked_many_times_is_read_once() -> None:
-    backend = FakeBackend(n_ctx=512, n_batch=16)
-    scheduler = Scheduler(backend, 512)
+    runner = FakeRunner(n_ctx=512, n_batch=16)
+    scheduler = Scheduler(runner, 512)
     prompt = list(range(100))
-    sinks = [start(scheduler, prompt, 3)[1] for _ in range(4)]
+    handlers = [start(scheduler, prompt, 3)[1] for _ in range(4)]
     run(scheduler)
-    assert [sink.taken for sink in sinks] == [[100, 101, 102]] * 4
-    assert sum(count for count, _ in backend.decodes) == 99 + 4 * 4, (
+    assert [handler.taken for handler in handlers] == [[100, 101, 102]] * 4
+    assert sum(count for count, _ in runner.decodes) == 99 + 4 * 4, (
         "the last token and what follows four times, the rest once"
     )
 
 
 def test_without_memory_to_grow_the_reply_ends_and_is_kept() -> None:
-    backend = FakeBackend(n_ctx=8)
-    backend.most = 16
-    scheduler = Scheduler(backend, 64)
-    _, sink = start(scheduler, [1], 100)
+    runner = FakeRunner(n_ctx=8)
+    runner.most = 16
+    scheduler = Scheduler(runner, 64)
+    _, handler = start(scheduler, [1], 100)
     run(scheduler)
-    assert sink.ended_for_room
-    assert sink.taken == [*range(2, 2 + len(sink.taken))]
-    assert len(sink.taken) == 8
+    assert handler.context_full
+    assert handler.taken == [*range(2, 2 + len(handler.taken))]
+    assert len(handler.taken) == 8
 
 
 @pytest.mark.parametrize("most", [16, 1_000])
 def test_the_cache_grows_while_what_a_sequence_keeps_is_still_free(most: int) -> None:
-    backend = FakeBackend(n_ctx=16, n_seq_max=1)
-    backend.most = most
-    scheduler = Scheduler(backend, 64)
-    sequence, sink = start(scheduler, [1, 2], 30)
+    runner = FakeRunner(n_ctx=16, n_seq_max=1)
+    runner.most = most
+    scheduler = Scheduler(runner, 64)
+    sequence, handler = start(scheduler, [1, 2], 30)
     _, waiting = start(scheduler, [1, 2], 30)
-    sink.kept = 6
-    while backend.n_ctx == 16 and sink.limit_told is None:
-        assert len(sequence.tokens) + sink.kept <= 17
+    handler.kept = 6
+    while runner.n_ctx == 16 and handler.told_limit is None:
+        assert len(sequence.tokens) + handler.kept <= 17
         scheduler.step()
     told = 16 if most == 16 else None
-    assert (scheduler.n_ctx, sink.limit_told, waiting.limit_told) == (told or 64, told, told)
+    assert (scheduler.n_ctx, handler.told_limit, waiting.told_limit) == (told or 64, told, told)
 
 
 def test_what_a_finalizer_drops_is_gone_before_the_next_step() -> None:
-    scheduler = Scheduler(FakeBackend(n_seq_max=1), 64)
+    scheduler = Scheduler(FakeRunner(n_seq_max=1), 64)
     dropped, _ = start(scheduler, [1], 50)
     _, second = start(scheduler, [9], 1)
     scheduler.step()
@@ -250,8 +268,8 @@ def test_any_mix_comes_out_as_if_alone(
     prompts: list[tuple[int, int, int]], n_batch: int, n_ctx: int
 ) -> None:
     """However short the cache, batches and slots are: every sequence gets its own tokens, all of them or up to the limit."""
-    backend = FakeBackend(n_ctx=n_ctx, n_batch=n_batch)
-    scheduler = Scheduler(backend, 64)
+    runner = FakeRunner(n_ctx=n_ctx, n_batch=n_batch)
+    scheduler = Scheduler(runner, 64)
     started = [
         (
             base * 1000,
@@ -262,10 +280,10 @@ def test_any_mix_comes_out_as_if_alone(
         for base, length, limit in prompts
     ]
     run(scheduler)
-    for base, length, limit, sequence, sink in started:
+    for base, length, limit, sequence, handler in started:
         wanted = [base + index for index in range(length, length + limit)]
-        assert sink.taken == wanted[: len(sink.taken)]
-        assert len(sink.taken) == limit or (sink.ended_for_room and len(sequence.tokens) == 64)
+        assert handler.taken == wanted[: len(handler.taken)]
+        assert len(handler.taken) == limit or (handler.context_full and len(sequence.tokens) == 64)
 
 
 @given(st.lists(st.integers(0, 2), max_size=30), st.lists(st.integers(0, 2), max_size=30))
@@ -275,55 +293,55 @@ def test_common_prefix(first: list[int], second: list[int]) -> None:
     assert count == min(len(first), len(second)) or first[count] != second[count]
 
 
-def test_a_sequence_that_is_only_read_ends_before_its_last_token() -> None:
-    backend = FakeBackend()
-    scheduler = Scheduler(backend, 64)
-    sequence = Sequence(list(range(20)), None, sink := ListSink(5))
-    sequence.only_read = True
+def test_a_prefill_only_sequence_ends_before_its_last_token() -> None:
+    runner = FakeRunner()
+    scheduler = Scheduler(runner, 64)
+    handler = ListHandler(5)
+    sequence = Sequence(list(range(20)), None, handler, prefill_only=True)
     scheduler.add(sequence)
     while scheduler.step():
         pass
-    assert (sink.taken, scheduler.sequences, backend.tokens[0]) == ([], [], list(range(19)))
+    assert (handler.taken, scheduler.sequences, runner.tokens[0]) == ([], [], list(range(19)))
 
 
 @pytest.mark.parametrize(("wide", "read_for_40"), [(0, 40), (64, 64)])
 def test_a_short_rest_over_a_long_prefix_is_read_with_some_of_it_where_that_is_quicker(
     wide: int, read_for_40: int
 ) -> None:
-    backend = FakeBackend(n_ctx=1024, n_batch=128)
-    backend.wide_tokens = wide
-    scheduler = Scheduler(backend, 1024)
+    runner = FakeRunner(n_ctx=1024, n_batch=128)
+    runner.wide_tokens = wide
+    scheduler = Scheduler(runner, 1024)
     start(scheduler, list(range(400)), 1)
     run(scheduler)
     for rest, read in ((40, read_for_40), (10, 10), (100, 100)):
-        backend.decodes.clear()
+        runner.decodes.clear()
         start(scheduler, [*range(300), *range(rest * 1000, rest * 1000 + rest + 1)], 1)
         run(scheduler)
-        assert backend.decodes[0] == (read, 0)
+        assert runner.decodes[0] == (read, 0)
 
 
 def test_room_is_made_ahead_of_time_as_far_as_there_may_be_any() -> None:
-    backend = FakeBackend(n_ctx=32)
-    scheduler = Scheduler(backend, 128)
+    runner = FakeRunner(n_ctx=32)
+    scheduler = Scheduler(runner, 128)
     start(scheduler, list(range(20)), 1)
     run(scheduler)
     scheduler.reserve(8)
-    assert backend.n_ctx == 32, "there is room"
+    assert runner.n_ctx == 32, "there is room"
     scheduler.reserve(20)
-    assert backend.n_ctx == 128, "twice as much, and what is left is not worth another step"
+    assert runner.n_ctx == 128, "twice as much, and what is left is not worth another step"
     scheduler.reserve(1000)
-    assert backend.n_ctx == 128
-    assert backend.tokens[0] == list(range(21)), "nothing is forgotten for it"
+    assert runner.n_ctx == 128
+    assert runner.tokens[0] == list(range(21)), "nothing is forgotten for it"
 
 
-def test_of_a_passing_sequence_only_the_prompt_stays_in_the_cache() -> None:
-    backend = FakeBackend()
-    scheduler = Scheduler(backend, 64)
+def test_without_cache_reply_only_the_prompt_stays_in_the_cache() -> None:
+    runner = FakeRunner()
+    scheduler = Scheduler(runner, 64)
     prompt = list(range(10, 20))
-    passing, sink = start(scheduler, prompt, 20)
-    passing.passing = True
+    handler = ListHandler(20)
+    scheduler.add(Sequence(prompt, None, handler, cache_reply=False))
     run(scheduler)
-    assert len(sink.taken) == 20
+    assert len(handler.taken) == 20
     assert [slot.cached for slot in scheduler.cache.slots if slot.cached] == [prompt]
     again, _ = start(scheduler, prompt, 1)
     run(scheduler)
@@ -331,16 +349,16 @@ def test_of_a_passing_sequence_only_the_prompt_stays_in_the_cache() -> None:
 
 
 def test_an_idle_slot_is_forgotten_once_others_have_attended_past_it_for_long() -> None:
-    backend = FakeBackend(n_ctx=3 * IDLE_STEPS)
-    scheduler = Scheduler(backend, 3 * IDLE_STEPS)
+    runner = FakeRunner(n_ctx=3 * EVICT_IDLE_STEPS)
+    scheduler = Scheduler(runner, 3 * EVICT_IDLE_STEPS)
     start(scheduler, list(range(9000, 9100)), 5)
     run(scheduler)
-    start(scheduler, [1], IDLE_STEPS - 10)
+    start(scheduler, [1], EVICT_IDLE_STEPS - 10)
     run(scheduler)
     kept, _ = start(scheduler, list(range(9000, 9101)), 1)
     run(scheduler)
     assert kept.cached_tokens == 100
-    start(scheduler, [7], IDLE_STEPS + 10)
+    start(scheduler, [7], EVICT_IDLE_STEPS + 10)
     run(scheduler)
     again, _ = start(scheduler, list(range(9000, 9101)), 1)
     run(scheduler)
@@ -348,22 +366,22 @@ def test_an_idle_slot_is_forgotten_once_others_have_attended_past_it_for_long() 
 
 
 def test_reading_ahead_reads_nothing_that_is_there_already() -> None:
-    backend = FakeBackend(n_ctx=2048, n_batch=128)
-    scheduler = Scheduler(backend, 2048)
+    runner = FakeRunner(n_ctx=2048, n_batch=128)
+    scheduler = Scheduler(runner, 2048)
     start(scheduler, list(range(10_000, 10_900)), 20)
     run(scheduler)
-    before = sum(count for count, _ in backend.decodes)
+    before = sum(count for count, _ in runner.decodes)
     history = [*range(10_000, 10_900), *range(20_000, 20_150)]
     assert Prefill(scheduler, history).run(lambda: False) == 1050
-    assert sum(count for count, _ in backend.decodes) - before == 150
+    assert sum(count for count, _ in runner.decodes) - before == 150
     assert scheduler.cached([*history, 1]) == 1050
 
 
 def test_whose_logits_are_not_finite_fails_alone() -> None:
-    backend = FakeBackend(n_ctx=256)
-    backend.damaged = {77}
-    scheduler = Scheduler(backend, 256)
-    sinks = [start(scheduler, [10 * index, 10 * index + 1], 30)[1] for index in range(1, 4)]
+    runner = FakeRunner(n_ctx=256)
+    runner.damaged = {77}
+    scheduler = Scheduler(runner, 256)
+    handlers = [start(scheduler, [10 * index, 10 * index + 1], 30)[1] for index in range(1, 4)]
     for _ in range(5):
         scheduler.step()
     _, broken = start(scheduler, [70, 77, 71], 30)
@@ -371,46 +389,46 @@ def test_whose_logits_are_not_finite_fails_alone() -> None:
     run(scheduler)
     assert isinstance(broken.error, LogitsNotFinite)
     assert not broken.taken
-    assert [sink.taken for sink in sinks] == [
+    assert [handler.taken for handler in handlers] == [
         [*range(10 * index + 2, 10 * index + 32)] for index in range(1, 4)
     ]
     assert late.taken == [202, 203, 204]
-    assert not any(sink.error for sink in (*sinks, late))
+    assert not any(handler.error for handler in (*handlers, late))
     assert not scheduler.sequences
 
 
-def test_what_was_only_read_breaks_nobody() -> None:
-    backend = FakeBackend(n_ctx=256)
-    backend.damaged = {77}
-    scheduler = Scheduler(backend, 256)
+def test_what_was_prefill_only_breaks_nobody() -> None:
+    runner = FakeRunner(n_ctx=256)
+    runner.damaged = {77}
+    scheduler = Scheduler(runner, 256)
     Prefill(scheduler, [70, 77, 71]).run(lambda: False)
-    _, sink = start(scheduler, [10, 11], 3)
+    _, handler = start(scheduler, [10, 11], 3)
     run(scheduler)
-    assert sink.taken == [12, 13, 14]
-    assert sink.error is None
+    assert handler.taken == [12, 13, 14]
+    assert handler.error is None
 
 
 def test_a_suspect_that_nobody_reads_does_not_hold_up_the_others() -> None:
-    backend = FakeBackend(n_ctx=256)
-    backend.damaged = {77}
-    scheduler = Scheduler(backend, 256)
+    runner = FakeRunner(n_ctx=256)
+    runner.damaged = {77}
+    scheduler = Scheduler(runner, 256)
     idle, busy = (start(scheduler, [10 * index], 5)[1] for index in (1, 2))
     scheduler.step()
     _, broken = start(scheduler, [77], 5)
     scheduler.step()
     scheduler.step()
-    idle.full = True
+    idle.paused = True
     run(scheduler)
     assert broken.error
     assert busy.taken == [21, 22, 23, 24, 25]
-    idle.full = False
+    idle.paused = False
     run(scheduler)
     assert idle.taken == [11, 12, 13, 14, 15]
 
 
 def test_a_long_prompt_is_read_while_short_ones_keep_coming() -> None:
-    backend = FakeBackend(n_ctx=4096, n_batch=16)
-    scheduler = Scheduler(backend, 4096)
+    runner = FakeRunner(n_ctx=4096, n_batch=16)
+    scheduler = Scheduler(runner, 4096)
     _, long = start(scheduler, list(range(10_000, 10_400)), 1)
     steps = 0
     while not long.taken:
@@ -422,17 +440,17 @@ def test_a_long_prompt_is_read_while_short_ones_keep_coming() -> None:
 
 
 def test_the_cache_is_taken_from_the_one_that_nobody_reads() -> None:
-    backend = FakeBackend(n_ctx=32)
-    scheduler = Scheduler(backend, 32)
+    runner = FakeRunner(n_ctx=32)
+    scheduler = Scheduler(runner, 32)
     unread, idle = start(scheduler, list(range(100, 112)), 30)
     _, short = start(scheduler, [1], 25)
     while len(idle.taken) < 4:
         scheduler.step()
-    idle.full = True
+    idle.paused = True
     run(scheduler)
     assert short.taken == list(range(2, 27)), "it was not sent back, though it was the shorter one"
     assert unread in scheduler.sequences
-    idle.full = False
+    idle.paused = False
     run(scheduler)
     assert idle.taken == [*range(112, 132)], "and the other one goes on where it was, to the limit"
 
@@ -440,34 +458,34 @@ def test_the_cache_is_taken_from_the_one_that_nobody_reads() -> None:
 @pytest.mark.parametrize("limit", [8, 40])
 def test_one_that_is_read_goes_on_in_the_place_of_one_that_is_not(limit: int) -> None:
     """Whether all places are taken or, with so many tokens, all of the cache."""
-    scheduler = Scheduler(FakeBackend(n_ctx=64, n_seq_max=2), 64)
-    sinks = [start(scheduler, [1000 * index], limit)[1] for index in range(1, 4)]
+    scheduler = Scheduler(FakeRunner(n_ctx=64, n_seq_max=2), 64)
+    handlers = [start(scheduler, [1000 * index], limit)[1] for index in range(1, 4)]
     for _ in range(3):
         scheduler.step()
-    sinks[0].full = sinks[1].full = True
+    handlers[0].paused = handlers[1].paused = True
     run(scheduler)
-    assert len(sinks[2].taken) == limit
-    sinks[0].full = sinks[1].full = False
+    assert len(handlers[2].taken) == limit
+    handlers[0].paused = handlers[1].paused = False
     run(scheduler)
-    for index, sink in enumerate(sinks, 1):
-        assert sink.taken == [*range(1000 * index + 1, 1000 * index + 1 + limit)]
+    for index, handler in enumerate(handlers, 1):
+        assert handler.taken == [*range(1000 * index + 1, 1000 * index + 1 + limit)]
 
 
 def test_a_prompt_for_which_there_is_no_memory_fails_and_says_so() -> None:
-    backend = FakeBackend(n_ctx=16)
-    backend.most = 16
-    scheduler = Scheduler(backend, 64)
-    _, sink = start(scheduler, list(range(30)), 5)
+    runner = FakeRunner(n_ctx=16)
+    runner.most = 16
+    scheduler = Scheduler(runner, 64)
+    _, handler = start(scheduler, list(range(30)), 5)
     _, short = start(scheduler, [900], 5)
     run(scheduler)
-    assert isinstance(sink.error, EngineError)
-    assert "memory" in str(sink.error)
-    assert not sink.ended_for_room, "it is no reply that came to the context's end"
+    assert isinstance(handler.error, EngineError)
+    assert "memory" in str(handler.error)
+    assert not handler.context_full, "it is no reply that came to the context's end"
     assert len(short.taken) == 5
 
 
 def test_cached_is_what_was_there_before_the_sequence_came() -> None:
-    scheduler = Scheduler(FakeBackend(n_ctx=512, n_batch=16), 512)
+    scheduler = Scheduler(FakeRunner(n_ctx=512, n_batch=16), 512)
     prompt = list(range(100))
     first, waited = (start(scheduler, prompt, 3)[0] for _ in range(2))
     run(scheduler)
@@ -477,8 +495,8 @@ def test_cached_is_what_was_there_before_the_sequence_came() -> None:
 
 
 def test_reading_ahead_ends_beside_streams_that_nobody_reads_and_after_dropped_ones() -> None:
-    backend = FakeBackend(n_ctx=512, n_seq_max=2)
-    scheduler = Scheduler(backend, 512)
+    runner = FakeRunner(n_ctx=512, n_seq_max=2)
+    scheduler = Scheduler(runner, 512)
     dropped, _ = start(scheduler, [1], 50)
     _, held = start(scheduler, [9], 5)
     scheduler.step()
@@ -486,8 +504,8 @@ def test_reading_ahead_ends_beside_streams_that_nobody_reads_and_after_dropped_o
     assert Prefill(scheduler, list(range(200, 230))).run(lambda: False) == 30
     assert scheduler.cached(list(range(200, 231))) == 30
     for _ in range(2):
-        start(scheduler, [50], 5)[1].full = True
-    held.full = True
+        start(scheduler, [50], 5)[1].paused = True
+    held.paused = True
     assert Prefill(scheduler, list(range(300, 330))).run(lambda: False) <= 30, "it ends"
 
 
@@ -495,12 +513,12 @@ def test_reading_ahead_ends_beside_streams_that_nobody_reads_and_after_dropped_o
 def test_an_act_on_the_cache_that_was_cut_off_is_mended_before_the_next(
     at: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Interrupted after the backend's part, twice in a row; `settle` is the beginning of mending."""
-    backend = FakeBackend(n_ctx=24)
-    scheduler = Scheduler(backend, 24)
-    sinks = [start(scheduler, [*range(6), 100 * index], 6)[1] for index in range(1, 6)]
-    act, left = getattr(backend, at), [2]
-    sinks[0].rewind = Step([0], drop=4)
+    """Interrupted after the runner's part, twice in a row; `settle` is the beginning of mending."""
+    runner = FakeRunner(n_ctx=24)
+    scheduler = Scheduler(runner, 24)
+    handlers = [start(scheduler, [*range(6), 100 * index], 6)[1] for index in range(1, 6)]
+    act, left = getattr(runner, at), [2]
+    handlers[0].rewind = Step([0], drop=4)
 
     def cut_off(*arguments: int) -> object:
         done = act(*arguments)
@@ -509,8 +527,8 @@ def test_an_act_on_the_cache_that_was_cut_off_is_mended_before_the_next(
             raise KeyboardInterrupt
         return done
 
-    monkeypatch.setattr(backend, at, cut_off)
-    backend.fail_next = KeyboardInterrupt() if at == "settle" else None
+    monkeypatch.setattr(runner, at, cut_off)
+    runner.fail_next = KeyboardInterrupt() if at == "settle" else None
     while True:
         try:
             if not scheduler.step():
@@ -518,6 +536,6 @@ def test_an_act_on_the_cache_that_was_cut_off_is_mended_before_the_next(
         except KeyboardInterrupt:
             continue
     assert not left[0]
-    assert [len(sink.taken) for sink in sinks] == [6] * 5
-    for sink in sinks[1:]:
-        assert sink.taken == list(range(sink.taken[0], sink.taken[0] + 6))
+    assert [len(handler.taken) for handler in handlers] == [6] * 5
+    for handler in handlers[1:]:
+        assert handler.taken == list(range(handler.taken[0], handler.taken[0] + 6))

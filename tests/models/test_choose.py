@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from minireason import DoesNotFit
-from minireason.models import catalog, choose
 from minireason.host.hardware import Hardware
+from minireason.models import catalog, choose
 
 
 def machine(free_gib: float, bandwidth: float | None = None) -> Hardware:

@@ -9,9 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from minireason import BadSetting, DoesNotFit, LoadSettings
+from minireason.host.hardware import Gpu, Hardware
 from minireason.models import fit
 from minireason.models.fit import FitPlan
-from minireason.host.hardware import Gpu, Hardware
 from minireason.models.shape import Shape
 from minireason.settings import KvType
 

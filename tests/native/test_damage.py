@@ -11,7 +11,7 @@ import pytest
 
 import minireason
 from minireason import LogitsNotFinite
-from minireason.engine import llama
+from minireason.engine.model import Model
 from minireason.engine.prefill import Prefill
 from tests.models.build import damage
 from tests.native.test_engine import Engine, prompt
@@ -24,8 +24,8 @@ TRAP = "@"
 @pytest.fixture
 def trapped_path(tiny_path: Path, tmp_path: Path) -> Path:
     """tiny with NaN for one token; without flash attention it spreads to all sequences."""
-    model = llama.Model(tiny_path, vocab_only=True)
-    (token,) = model.tokenize(TRAP, parse_special=False)
+    model = Model(tiny_path, vocab_only=True)
+    (token,) = model.vocabulary.tokenize(TRAP, parse_special=False)
     model.close()
     return damage(tiny_path, tmp_path / "trapped.gguf", "token_embd.weight", token, NAN_F16)
 
@@ -39,12 +39,12 @@ def test_only_the_stream_with_the_damaged_token_fails(trapped_path: Path, flash:
     streams[1][0].confidences = noted = array("f")
     for _ in range(6):
         engine.scheduler.step()
-    broken, its_sink = engine.start(prompt(engine, f"What is 3 {TRAP} 4, said slowly?"), 30)
+    broken, its_handler = engine.start(prompt(engine, f"What is 3 {TRAP} 4, said slowly?"), 30)
     engine.run()
-    assert isinstance(its_sink.error, LogitsNotFinite)
-    assert not its_sink.taken
+    assert isinstance(its_handler.error, LogitsNotFinite)
+    assert not its_handler.taken
     assert broken.slot is None
-    assert [sink.taken for _, sink in streams] == [alone] * 3
+    assert [handler.taken for _, handler in streams] == [alone] * 3
     assert len(noted) == 31  # the last one is the token that ended it
     assert engine.alone(ids, 30) == alone, "nothing of it is left in the cache"
     engine.close()
@@ -69,7 +69,7 @@ def test_a_model_without_any_finite_logits(tiny_path: Path, tmp_path: Path, watc
     for sequence, _ in streams[: 4 if watched else 0]:
         sequence.confidences = array("f")
     engine.run()
-    assert all(isinstance(sink.error, LogitsNotFinite) for _, sink in streams)
+    assert all(isinstance(handler.error, LogitsNotFinite) for _, handler in streams)
     assert not engine.scheduler.sequences
     engine.close()
 

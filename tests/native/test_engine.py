@@ -10,11 +10,15 @@ import pytest
 
 import minireason
 from minireason import EngineError
-from minireason.engine import llama, sampler
+from minireason.engine import sampler
+from minireason.engine.base import Step
+from minireason.engine.context import Context
+from minireason.engine.library import C
+from minireason.engine.model import Model
 from minireason.engine.scheduler import Scheduler
-from minireason.engine.sequence import Sequence, Step
+from minireason.engine.sequence import Sequence
 from minireason.settings import KvType
-from tests.engine.fake import ListSink
+from tests.engine.fake import ListHandler
 
 QUESTION = "<｜User｜>What is 347 + 586?<｜Assistant｜><think>\n"
 
@@ -31,8 +35,8 @@ class Engine:
         *,
         flash_attention: bool = False,
     ) -> None:
-        self.model = llama.Model(path)
-        self.context = llama.Context(
+        self.model = Model(path)
+        self.context = Context(
             self.model,
             n_ctx=n_ctx,
             n_batch=32,
@@ -45,13 +49,13 @@ class Engine:
 
     def start(
         self, prompt: list[int], limit: int, temperature: float = 0, seed: int = 1
-    ) -> tuple[Sequence, ListSink]:
-        sink = ListSink(limit)
+    ) -> tuple[Sequence, ListHandler]:
+        handler = ListHandler(limit)
         sequence = Sequence(
-            prompt, llama.SamplerChain(sampler.links(temperature, 1.0, 256, seed)), sink
+            prompt, sampler.SamplerChain(sampler.links(temperature, 1.0, 256, seed)), handler
         )
         self.scheduler.add(sequence)
-        return sequence, sink
+        return sequence, handler
 
     def run(self) -> None:
         while self.scheduler.step():
@@ -60,9 +64,9 @@ class Engine:
     def alone(
         self, prompt: list[int], limit: int, temperature: float = 0, seed: int = 1
     ) -> list[int]:
-        _, sink = self.start(prompt, limit, temperature, seed)
+        _, handler = self.start(prompt, limit, temperature, seed)
         self.run()
-        return sink.taken
+        return handler.taken
 
     def close(self) -> None:
         self.context.close()
@@ -77,16 +81,16 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 
 def prompt(engine: Engine, text: str = QUESTION) -> list[int]:
-    bos = [] if engine.model.bos is None else [engine.model.bos]
-    return bos + engine.model.tokenize(text, parse_special=True)
+    bos = [] if engine.model.vocabulary.bos is None else [engine.model.vocabulary.bos]
+    return bos + engine.model.vocabulary.tokenize(text, parse_special=True)
 
 
-def rewind(engine: Engine, sequence: Sequence, sink: ListSink, keep: int) -> None:
+def rewind(engine: Engine, sequence: Sequence, handler: ListHandler, keep: int) -> None:
     """Go on after the first `keep` generated tokens."""
     length = sequence.prompt_tokens + keep
-    sink.rewind = Step([sequence.tokens[length - 1]], drop=len(sequence.tokens) - length + 1)
+    handler.rewind = Step([sequence.tokens[length - 1]], drop=len(sequence.tokens) - length + 1)
     engine.scheduler.step()
-    del sink.taken[keep:]
+    del handler.taken[keep:]
 
 
 def test_same_seed_same_tokens(engine: Engine) -> None:
@@ -110,12 +114,12 @@ def test_growing_changes_nothing(engine: Engine, request: pytest.FixtureRequest)
 def test_rewind_and_go_on_gives_the_same(engine: Engine) -> None:
     ids = prompt(engine)
     whole = engine.alone(ids, 30)
-    sequence, sink = engine.start(ids, 30)
-    while len(sink.taken) < 20:
+    sequence, handler = engine.start(ids, 30)
+    while len(handler.taken) < 20:
         engine.scheduler.step()
-    rewind(engine, sequence, sink, 5)
+    rewind(engine, sequence, handler, 5)
     engine.run()
-    assert sink.taken == whole
+    assert handler.taken == whole
 
 
 @pytest.mark.parametrize("kv_type", ["q8_0", "q4_0"])
@@ -132,42 +136,42 @@ def test_a_quantized_cache_grows_forks_and_rewinds(
         engine,
         f"<|im_start|>user\nTell me about foxes{', about foxes' * 50}.<|im_end|>\n<|im_start|>assistant\n",
     )
-    sequence, sink = engine.start(ids, 60)
-    while len(sink.taken) < 20:
+    sequence, handler = engine.start(ids, 60)
+    while len(handler.taken) < 20:
         engine.scheduler.step()
-    rewind(engine, sequence, sink, 10)
-    forked, its_sink = engine.start(list(sequence.tokens), 50)
+    rewind(engine, sequence, handler, 10)
+    forked, its_handler = engine.start(list(sequence.tokens), 50)
     engine.run()
     assert forked.cached_tokens >= len(ids) + 8
     assert engine.context.n_ctx > 256, "the two together outgrew the first cache"
-    assert sink.taken[10:] == its_sink.taken
-    assert sink.taken == roomy.alone(ids, 60)
+    assert handler.taken[10:] == its_handler.taken
+    assert handler.taken == roomy.alone(ids, 60)
     assert roomy.context.n_ctx == 1024
 
 
 def test_the_context_ends_a_reply_and_keeps_it(tiny_path: Path) -> None:
     engine = Engine(tiny_path, limit=64)
     ids = prompt(engine)
-    _, sink = engine.start(ids, 1000)
+    _, handler = engine.start(ids, 1000)
     engine.run()
-    assert sink.ended_for_room
-    assert len(ids) + len(sink.taken) == 64
+    assert handler.context_full
+    assert len(ids) + len(handler.taken) == 64
     engine.close()
 
 
 def test_fork_and_greedy_equals_fresh_and_greedy(tiny_path: Path) -> None:
     engine, fresh = Engine(tiny_path), Engine(tiny_path)
     ids = prompt(engine)
-    sequence, sink = engine.start(ids, 60)
-    while len(sink.taken) < 12:
+    sequence, handler = engine.start(ids, 60)
+    while len(handler.taken) < 12:
         engine.scheduler.step()
     forks = [engine.start(list(sequence.tokens), 48) for _ in range(3)]
     engine.run()
     alone = fresh.alone(ids, 60)
-    assert sink.taken == alone
-    for forked, its_sink in forks:
+    assert handler.taken == alone
+    for forked, its_handler in forks:
         assert forked.cached_tokens >= len(ids) + 10
-        assert sink.taken[:12] + its_sink.taken == alone
+        assert handler.taken[:12] + its_handler.taken == alone
     engine.close()
     fresh.close()
 
@@ -196,16 +200,16 @@ def test_growth_goes_on_after_an_interruption(
     """The old context is closed and the new one not made yet; the second time it comes while that is mended."""
     engine, fresh = Engine(tiny_path), Engine(tiny_path, n_ctx=1024)
     ids = (prompt(engine) * 256)[:240]
-    fill, left = llama.fill, [times]
+    params, left = C.llama_context_default_params, [times]
 
-    def interrupted(struct: Any, **fields: Any) -> Any:
-        if left[0] and "n_ctx" in fields:
+    def interrupted() -> Any:
+        if left[0]:
             left[0] -= 1
             raise KeyboardInterrupt
-        return fill(struct, **fields)
+        return params()
 
-    sequence, sink = engine.start(ids, 60)
-    monkeypatch.setattr(llama, "fill", interrupted)
+    sequence, handler = engine.start(ids, 60)
+    monkeypatch.setattr(C, "llama_context_default_params", interrupted)
     for _ in range(times):
         with pytest.raises(KeyboardInterrupt):
             engine.run()
@@ -220,7 +224,7 @@ def test_growth_goes_on_after_an_interruption(
     monkeypatch.setattr(engine.context, "decode", counted)
     engine.run()
     assert engine.context.n_ctx > 256
-    assert sink.taken == fresh.alone(ids, 60)
+    assert handler.taken == fresh.alone(ids, 60)
     assert decoded < len(sequence.tokens) - 200, "what was cached is still there"
     engine.close()
     fresh.close()
@@ -234,12 +238,11 @@ def test_a_state_that_does_not_go_into_a_larger_cache_is_read_again(
     with minireason.load("tiny", n_threads=1) as reasoner:
         wanted = reasoner.ask(question, temperature=0, max_tokens=400)
     with minireason.load("tiny", n_threads=1) as reasoner:
-        failed = iter([False])
-        restore = reasoner._context._restore
+        restore, failures = C.llama_state_set_data, [0]
         monkeypatch.setattr(
-            reasoner._context,
-            "_restore",
-            lambda moving: next(failed, None) is None and restore(moving),
+            C,
+            "llama_state_set_data",
+            lambda *state: failures.pop() if failures else restore(*state),
         )
         stream = reasoner.stream(question, temperature=0, max_tokens=400)
         with pytest.raises(EngineError, match="read again"):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason import ContextFull
-from minireason.events import Message
+from minireason.messages import Message
 from minireason.reasoning.length import PIECE_CHARS, most_that_fit, surely_over
 from minireason.reasoning.prompt import PromptEncoder
 from tests.reasoning.test_prompt import NEW_TEMPLATE, Bytes, conversation

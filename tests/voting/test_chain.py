@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 
 from minireason import Message
-from minireason.voting.chain import INSTRUCTION, canonical, chain_seed, instruction_for, with_instruction
+from minireason.voting.chain import (
+    INSTRUCTION,
+    canonical,
+    chain_seed,
+    instruction_for,
+    with_instruction,
+)
 
 
 @pytest.mark.parametrize(

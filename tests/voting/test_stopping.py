@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minireason.voting.stopping import NoVote, Place, decided, leader_stays, worth_at_once
 from minireason.settings import StopRule, VoteSettings
+from minireason.voting.stopping import NoVote, Place, decided, leader_stays, worth_at_once
 from tests.voting.ballots import CHAINS, Chains, ballot_of, winner
 
 R, ABSTAINED = NoVote.RUNNING, NoVote.ABSTAINED

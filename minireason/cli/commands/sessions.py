@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from minireason.conversation import transcript
-from minireason.cli.terminal import output, render
+from minireason.cli.terminal import notes, output, table
 from minireason.cli.terminal.table import Columns
+from minireason.conversation import transcript
 from minireason.errors import SessionError
 
 app = typer.Typer(rich_markup_mode=None)
@@ -27,7 +27,10 @@ def complete(start: str) -> Iterator[str]:
 
 @app.callback(invoke_without_command=True)
 def sessions(context: typer.Context) -> int:
-    """List the sessions that minireason chat has kept, the last used first; show or remove one."""
+    """List, show or remove the sessions that chat has kept.
+
+    Without a command they are listed, the last used first.
+    """
     return print_list() if context.invoked_subcommand is None else 0
 
 
@@ -35,23 +38,30 @@ def sessions(context: typer.Context) -> int:
 def show_session(
     name: Annotated[
         str,
-        typer.Argument(help="A session.", autocompletion=complete, show_default=False),
+        typer.Argument(
+            help="The name of a session, or the path of its file (.jsonl).",
+            autocompletion=complete,
+            show_default=False,
+        ),
     ],
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with all turns.")
     ] = False,
 ) -> int:
-    """Show a conversation: as the chat showed it on a terminal, as markdown in a pipe."""
+    """Show a conversation.
+
+    On a terminal it looks as it did in the chat; in a pipe it is markdown.
+    """
     from minireason.cli.chat import export, replay
 
     found = transcript.read(transcript.path_of(name))
     for problem in found.problems:
-        render.note(f"({name}: {problem})")
+        notes.note(f"({name}: {problem})")
     if as_json:
         print(export.to_json(found.history), end="")
     elif output.console().is_terminal:
         if found.history.system:
-            render.note(f"(system prompt: {found.history.system})")
+            notes.note(f"(system prompt: {found.history.system})")
         replay.show(found.history.turns, "fold")
     else:
         print(export.to_markdown(found.history), end="")
@@ -62,31 +72,35 @@ def show_session(
 def remove_sessions(
     names: Annotated[
         list[str],
-        typer.Argument(help="Sessions.", autocompletion=complete, show_default=False),
+        typer.Argument(help="Names of sessions.", autocompletion=complete, show_default=False),
     ],
 ) -> int:
-    """Remove sessions; one that is open in a chat is refused."""
+    """Remove sessions.
+
+    One that is open in a chat is refused.
+    """
     for name in names:
         _remove(transcript.path_of(name))
         print(f"{name} is removed.")
     return 0
 
 
-def print_list() -> int:
-    """A line for each session."""
+def print_list(*, errors: bool = False) -> int:
+    """Print a line for each session, on standard output or on standard error for `errors`."""
     rows = []
     for path in transcript.listed():
         try:
             turns = transcript.read(path).history.turns
         except SessionError as error:
-            render.error_line(str(error))
+            notes.error_line(str(error))
             continue
         first = " ".join(turns[0].question.split()) if turns else ""
         rows.append([path.stem, str(len(turns)), _local(turns[-1].at) if turns else "", first[:60]])
     if rows:
-        render.table(["session", "turns", "last", "begins with"], rows, _COLUMNS)
+        headers = ["session", "turns", "last", "begins with"]
+        table.print_table(headers, rows, _COLUMNS, errors=errors)
     else:
-        render.note("There are no sessions yet; minireason chat begins one.")
+        notes.note("There are no sessions yet; minireason chat begins one.")
     return 0
 
 

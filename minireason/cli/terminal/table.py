@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from minireason.cli.terminal import output
+from minireason.cli.terminal.notes import note
+from minireason.cli.terminal.output import harmless
 
 _GAP = "  "
 _LEAST_CUT = 8
@@ -23,6 +29,9 @@ class Columns:
     left: Sequence[int] = (0,)
     drop: Sequence[int] = ()
     cut: int | None = None
+
+
+_NO_COLUMNS = Columns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +81,28 @@ def _cell(text: str, size: int, left: bool) -> str:
         return set_cell_size(text, size - 1) + "…"
     blanks = " " * (size - length)
     return text + blanks if left else blanks + text
+
+
+def print_table(
+    headers: list[str],
+    rows: list[list[str]],
+    columns: Columns = _NO_COLUMNS,
+    *,
+    errors: bool = False,
+) -> None:
+    """Print a table: laid out for a terminal, tab-separated in a pipe.
+
+    It goes to standard output, or to standard error for `errors`.
+    """
+    console = output.console(errors=errors)
+    if not console.is_terminal:
+        for row in [headers, *rows]:
+            line = "\t".join(harmless(cell) for cell in row)
+            print(line, file=sys.stderr if errors else sys.stdout)
+        return
+    whole = [[harmless(cell) for cell in row] for row in rows]
+    layout = laid_out(headers, whole, columns, console.width)
+    for number, line in enumerate(layout.lines):
+        console.print(Text(line, style="" if number else "bold"), soft_wrap=True)
+    if layout.left_out:
+        note(f"(not shown for want of width: {', '.join(layout.left_out)})")

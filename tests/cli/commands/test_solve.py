@@ -12,8 +12,8 @@ import pytest
 from minireason import Solution
 from minireason.cli.main import main
 from minireason.models import catalog
+from tests.cli.pseudo_terminal import Terminal
 from tests.cli.run import COMMAND, assert_one_sentence, minireason
-from tests.cli.terminal import Terminal
 
 TINY = ("solve", "--model", "tiny", "--threads", "1", "--seed", "1")
 QUESTION = "What is 47 * 86?"

@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from minireason.cli.terminal.region import Region
-from tests.cli.terminal import Screen, pyte
+from tests.cli.pseudo_terminal import Screen, pyte
 
 
 class Shown:

@@ -1,0 +1,147 @@
+"""How an evaluation looks: a bar on a terminal, a line now and then in a pipe, both on standard error; tables of its report."""
+
+from __future__ import annotations
+
+import time
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from minireason.cli.terminal import notes, output, table
+from minireason.cli.terminal.table import Columns
+from minireason.evaluation.intervals import Estimate
+from minireason.evaluation.report import Report
+
+LINE_EVERY_S = 10.0
+"""Between two lines in a pipe."""
+
+_EVERY_VOTE = 16
+
+METHODS = {"wilson": "Wilson, items", "bootstrap": "bootstrap over items"}
+
+
+class Meter:
+    """How far a run is; `quiet` leaves the lines in a pipe out, not the bar on a terminal."""
+
+    def __init__(self, total: int, *, quiet: bool) -> None:
+        console = output.console(errors=True)
+        columns = (
+            TextColumn("chains"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeElapsedColumn(),
+        )
+        self._bar = Progress(
+            *columns,
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=total, speed="")
+        self._quiet, self._total = quiet or console.is_terminal, total
+        self._began = self._said = time.monotonic()
+
+    def __enter__(self) -> Meter:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._bar.stop()
+
+    def show(self, done: int, tokens: int) -> None:
+        """`tokens` were generated since this began."""
+        now = time.monotonic()
+        speed = f"{tokens / max(1e-9, now - self._began):,.0f} tokens/s" if tokens else ""
+        self._bar.update(self._task, completed=done, speed=speed)
+        if not self._quiet and now - self._said >= LINE_EVERY_S:
+            self._said = now
+            rate = f", {speed}" if speed else ""
+            notes.note(f"{done:,} of {self._total:,} chains{rate}")
+
+
+def scores(report: Report) -> None:
+    """pass@1 and the votes on standard output, what they took on standard error."""
+    rows = [("pass@1", report.pass_at_1)]
+    rows += [
+        (f"majority@{votes}", found)
+        for votes, found in enumerate(report.majority, 1)
+        if votes > 1 and _shown(votes, report.samples)
+    ]
+    table.print_table(
+        ["", "right", "95% interval", "by"],
+        [
+            [name, _percent(found.value), _interval(found), METHODS[found.method]]
+            for name, found in rows
+        ],
+        Columns(left=(0, 3), drop=(3,)),
+    )
+    chains = report.items * report.samples
+    facts = [
+        f"{report.items:,} items of {report.run.set}",
+        f"{report.samples} chain{'s' if report.samples > 1 else ''} each",
+        f"{report.unanswered:.1%} without an answer, {report.cut_off:.1%} cut off",
+        f"{report.tokens:,} tokens ({report.tokens / chains:,.0f} a chain)",
+        f"{report.seconds:,.1f} s",
+        report.run.model,
+        f"temperature {report.run.settings.get('temperature')}",
+        f"seed {report.run.seed}",
+    ]
+    notes.note(" · ".join(facts))
+
+
+def policies(report: Report) -> None:
+    """The stopping rules side by side, on standard output."""
+    rows = [
+        [
+            policy.stop,
+            str(policy.samples),
+            str(policy.parallel),
+            _percent(policy.accuracy.value),
+            _interval(policy.accuracy),
+            f"{100 * policy.difference.value:+.2f}",
+            f"{100 * policy.difference.low:+.2f} to {100 * policy.difference.high:+.2f}",
+            f"{policy.tokens:,.0f}",
+            f"{policy.cancelled:,.0f}",
+            f"{policy.share:.0%}",
+            f"{policy.steps:,.0f}",
+        ]
+        for policy in report.policies
+    ]
+    difference = "less none", "95% interval"
+    table.print_table(
+        [
+            "stop",
+            "chains",
+            "at a time",
+            "right",
+            "95% interval",
+            *difference,
+            "tokens",
+            "stopped",
+            "of none",
+            "steps",
+        ],
+        rows,
+        Columns(drop=(9, 2, 8, 6, 5, 7)),
+    )
+
+
+def _shown(votes: int, samples: int) -> bool:
+    """Every vote of a few chains; of many, those of powers of two and of all."""
+    return samples <= _EVERY_VOTE or votes == samples or votes & (votes - 1) == 0
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}%"
+
+
+def _interval(found: Estimate) -> str:
+    return f"{100 * found.low:.1f} to {100 * found.high:.1f}"

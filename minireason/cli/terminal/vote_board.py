@@ -1,0 +1,160 @@
+"""How a vote looks: a live table on a terminal, plain lines in a pipe, both on standard error."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from minireason.cli.terminal import output
+from minireason.cli.terminal.notes import error_line
+from minireason.cli.terminal.output import harmless
+from minireason.cli.terminal.region import Region, can_redraw
+from minireason.events import ThinkingDelta
+from minireason.voting.solution import (
+    Candidate,
+    Chain,
+    ChainAnswered,
+    ChainCancelled,
+    ChainDelta,
+    ChainStarted,
+    Decided,
+    Solution,
+    SolveEvent,
+    VoteChanged,
+)
+
+_REFRESH_S = 0.1
+_CANDIDATES_SHOWN = 5
+_TAIL_CHARACTERS = 200
+
+BECAUSE = {
+    "all_done": "all chains are done",
+    "lead": "the others could not change the outcome",
+    "beta": "the leader would very likely stay the leader",
+    "budget_tokens": "the token budget is used up",
+    "budget_s": "the time is used up",
+    "cancelled": "stopped by you",
+}
+
+
+class _Row:
+    """A running chain."""
+
+    def __init__(self) -> None:
+        self.doing, self.tokens, self.tail = "waiting", 0, ""
+
+    def add(self, event: ChainDelta) -> None:
+        self.doing = "thinking" if isinstance(event.delta, ThinkingDelta) else "answering"
+        self.tokens = event.tokens
+        self.tail = (self.tail + event.delta.text)[-_TAIL_CHARACTERS:]
+
+
+class Board:
+    """The chains that run and the vote so far; `quiet` shows nothing, `show_chains` writes every chain out when it ends."""
+
+    def __init__(self, quiet: bool, show_chains: bool) -> None:
+        self._quiet, self._show_chains = quiet, show_chains
+        self._console = output.console(errors=True)
+        self._region = Region(self._console)
+        self._live = can_redraw(errors_only=True) and not quiet
+        self._drawn = 0.0
+        self._rows: dict[int, _Row] = {}
+        self._candidates: tuple[Candidate, ...] = ()
+
+    def show(self, event: SolveEvent) -> None:
+        match event:
+            case ChainStarted(index=index):
+                self._rows[index] = _Row()
+            case ChainDelta(index=index):
+                self._rows[index].add(event)
+            case ChainAnswered(chain=chain) | ChainCancelled(chain=chain):
+                self._rows.pop(chain.index, None)
+                self._ended(chain)
+            case VoteChanged(candidates=candidates):
+                self._candidates = candidates
+            case Decided():
+                self.clear()
+        if self._live and self._rows and time.monotonic() - self._drawn > _REFRESH_S:
+            self._draw()
+
+    def verdict(self, solution: Solution) -> None:
+        """The answer on standard output, how the vote went on standard error."""
+        for note in solution.notes:
+            error_line(note)
+        for candidate in solution.candidates[:_CANDIDATES_SHOWN]:
+            self._console.print(
+                _vote_line(candidate), highlight=False, soft_wrap=not self._console.is_terminal
+            )
+        ended = sum(chain.finish != "cancelled" for chain in solution.chains)
+        facts = [
+            f"{ended} of {solution.planned} chains, {solution.parallel} at a time",
+            BECAUSE[solution.stopped_because],
+            f"{solution.tokens.generated:,} tokens ({solution.tokens.cancelled:,} of stopped chains)",
+            f"{solution.total_s:.1f} s",
+            f"seed {solution.seed}",
+        ]
+        self._console.print(
+            " · ".join(facts),
+            style="dim italic",
+            highlight=False,
+            soft_wrap=not self._console.is_terminal,
+        )
+        if solution.answer is not None:
+            print(harmless(solution.answer))
+        elif solution.best is not None:
+            print(
+                harmless(
+                    next(chain.text for chain in solution.chains if chain.index == solution.best)
+                )
+            )
+
+    def clear(self) -> None:
+        """Take the live table off the screen."""
+        self._region.clear()
+
+    def _ended(self, chain: Chain) -> None:
+        if self._quiet:
+            return
+        result = (
+            "stopped"
+            if chain.finish == "cancelled"
+            else "went round in circles, replaced"
+            if chain.replaced
+            else chain.answer
+        )
+        line = f"chain {chain.index + 1}: {harmless(' '.join((result or 'no answer').split()))} ({chain.tokens:,} tokens)"
+        if self._show_chains:
+            self.clear()
+            self._console.out(
+                f"{line}\n{harmless(chain.thinking)}\n\n{harmless(chain.text)}\n",
+                style="dim",
+                highlight=False,
+            )
+        elif not self._live:
+            self._console.out(line, highlight=False)
+
+    def _draw(self) -> None:
+        table = Table(box=None, show_header=False, padding=(0, 1), expand=True)
+        for justify in ("right", "left", "right"):
+            table.add_column(no_wrap=True, justify=justify)
+        table.add_column(no_wrap=True, ratio=1)
+        for index, row in sorted(self._rows.items()):
+            tail = Text(
+                " ".join(harmless(row.tail).split())[-max(10, self._console.width - 30) :],
+                style="dim",
+            )
+            table.add_row(f"{index + 1}", row.doing, f"{row.tokens:,}", tail)
+        lines = [_vote_line(candidate) for candidate in self._candidates[:_CANDIDATES_SHOWN]]
+        self._region.draw(Group(table, *lines))
+        self._drawn = time.monotonic()
+
+
+def _vote_line(candidate: Candidate) -> Text:
+    answer = " ".join(harmless(candidate.answer).split())
+    return Text(
+        f"{'█' * candidate.votes} {candidate.votes} ({candidate.share:.0%})  {answer}",
+        overflow="ellipsis",
+    )

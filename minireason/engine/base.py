@@ -1,0 +1,175 @@
+"""The engine's protocols: what it needs of llama.cpp, and what it asks of those who use it.
+
+Whoever stands above the engine imports these names and no others of what the scheduler works with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Tokens
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from minireason.errors import EngineError
+
+if TYPE_CHECKING:  # numpy is loaded with a model, not by who only names these
+    import numpy as np
+    import numpy.typing as npt
+
+Mask: TypeAlias = "npt.NDArray[np.int32]"
+"""Which tokens may be sampled: a bit for each id, the lowest of the first word for id 0."""
+
+
+class Vocabulary(Protocol):
+    """Text to token ids and back; see `engine.vocabulary.ModelVocabulary`."""
+
+    @property
+    def n_vocab(self) -> int:
+        """How many token ids there are."""
+        ...
+
+    @property
+    def bos(self) -> int | None:
+        """The id that starts a text, if this vocabulary wants one."""
+        ...
+
+    @property
+    def eog(self) -> frozenset[int]:
+        """Ids that end a generation."""
+        ...
+
+    @property
+    def special(self) -> dict[str, int]:
+        """Literal text -> id of every control, user-defined and unknown token."""
+        ...
+
+    def tokenize(self, text: str, *, parse_special: bool) -> list[int]:
+        """Token ids of a text without added bos; `parse_special`: literals become their tokens."""
+        ...
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token stands for, special tokens as their literal."""
+        ...
+
+
+def all_but(token: int, n_vocab: int) -> Mask:
+    """Make a mask that forbids one token."""
+    import numpy as np
+
+    mask = np.full(-(-n_vocab // 32), -1, np.int32)
+    mask.view(np.uint8)[token // 8] ^= 1 << token % 8
+    return mask
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What becomes of a sequence after a sampled token.
+
+    It is rewound by `drop` tokens, and those to `append` come. `append` holds at least one token,
+    unless the sequence is `done`, which ends it here. `mask` says which tokens may be sampled
+    next; None: all.
+    """
+
+    append: Tokens[int]
+    drop: int = 0
+    done: bool = False
+    mask: Mask | None = field(default=None, compare=False)
+
+
+END = Step((), done=True)
+"""The sequence ends without the sampled token."""
+
+
+class TokenHandler(Protocol):
+    """What stands above the engine and decides about each token of one sequence.
+
+    All of it is called under the scheduler's lock and must not call the scheduler back.
+    """
+
+    @property
+    def paused(self) -> bool:
+        """Whether nobody fetches what was generated, so that the sequence should sit out."""
+        ...
+
+    def on_admit(self, cached_tokens: int) -> None:
+        """Note that the sequence has got a slot, where so many tokens of its prompt are cached.
+
+        Told again when it gets another slot later on; the number never grows.
+        """
+        ...
+
+    def on_token(self, token: int, draw: int) -> Step:
+        """Decide what becomes of the sequence after the sampled token number `draw`, from 0 on.
+
+        Called again with the same number, after an interruption here or later on, it gives the
+        same answer and counts once.
+        """
+        ...
+
+    def reserved_tokens(self, n_ctx: int) -> int:
+        """Count the tokens of a context of `n_ctx` that have to stay free for a good end."""
+        ...
+
+    def on_context_limit(self, n_ctx: int) -> None:
+        """Note that there is no memory for a larger context than this, less than was promised.
+
+        May be called more than once.
+        """
+        ...
+
+    def on_context_full(self) -> None:
+        """Note that the context is full; the sequence has ended."""
+        ...
+
+    def on_error(self, error: EngineError) -> None:
+        """Note that the sequence has ended without coming to its end, and why."""
+        ...
+
+
+class ModelRunner(Protocol):
+    """What the scheduler needs of llama.cpp; see `engine.context.Context`.
+
+    `wide_tokens`: from so many tokens in a batch on, attention over a long prefix takes a faster
+    way; 0: it never does.
+    """
+
+    n_ctx: int
+    n_batch: int
+    n_seq_max: int
+    wide_tokens: int
+
+    def decode(
+        self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
+    ) -> bool:
+        """Compute a batch, a value a token; False if the cache has no room (nothing changed)."""
+        ...
+
+    def sample(self, sampler: Any, row: int, draw: int, mask: Mask | None) -> int:
+        """Draw token number `draw` of a sampler from a row of the last batch, among those of `mask`.
+
+        Asked again for the last one it gives the same and draws nothing. Raises LogitsNotFinite.
+        """
+        ...
+
+    def confidence(self, row: int) -> float:
+        """Tell how sure the model is of the token after a row; raises LogitsNotFinite."""
+        ...
+
+    def trim(self, slot: int, keep: int) -> None:
+        """Forget a slot's positions from `keep` on."""
+        ...
+
+    def copy(self, source: int, target: int, count: int) -> None:
+        """Fork: let an empty slot share the first `count` positions of another."""
+        ...
+
+    def grow(self, n_ctx: int) -> bool:
+        """Move everything into a cache of `n_ctx` tokens; False if there is no memory for it."""
+        ...
+
+    def clear(self) -> None:
+        """Forget all slots, and wipe their cells."""
+        ...
+
+    def settle(self) -> bool:
+        """Finish a `grow` that was interrupted; False if what was in the cache is lost."""
+        ...
