@@ -22,9 +22,9 @@ from minireason.errors import (
     UsageError,
 )
 from minireason.host import paths
-from minireason.models import catalog, choose, download, reuse, store
-from minireason.models.catalog import ModelSpec, Quant
+from minireason.models import catalog, download, other_tools, recommend, store
 from minireason.models.fit import FitPlan
+from minireason.models.spec import ModelSpec, Quant
 from minireason.models.store import Manifest
 
 Yes = Annotated[
@@ -66,14 +66,14 @@ def pull(name: options.ModelName, yes: Yes = False, as_json: AsJson = False) -> 
 def approve(spec: ModelSpec, quant: Quant, yes: bool) -> None:
     """Say what a model needs and whether it fits; where it does not, ask on a terminal. Raises DoesNotFit for a no."""
     machine = options.machine()
-    if not quant.bytes and not reuse.find(quant):
+    if not quant.bytes and not other_tools.find(quant):
         quant = replace(
             quant,
             bytes=sum(
                 download.describe(quant.repo, file, quant.revision).bytes for file in quant.files
             ),
         )
-    judged = choose.judge(spec, quant, machine) or choose.judge_by_size(
+    judged = recommend.judge(spec, quant, machine) or recommend.judge_by_size(
         store.label(spec, quant), quant.bytes, machine
     )
     size = f"{quant.bytes / 1e9:.2g} GB" if quant.bytes < 1e10 else f"{quant.bytes / 1e9:.1f} GB"
@@ -87,7 +87,7 @@ def approve(spec: ModelSpec, quant: Quant, yes: bool) -> None:
             f"It fits: up to {judged.n_ctx:,} tokens of context in {judged.needed_bytes / 2**30:.1f} GiB of memory{speed}."
         )
     elif isinstance(judged, DoesNotFit):
-        refusal = choose.instead(judged, quant.bytes, machine)
+        refusal = recommend.instead(judged, quant.bytes, machine)
         if yes:
             notes.note(str(refusal))
         elif not (
@@ -184,7 +184,7 @@ def import_models(
     from minireason.reasoner import open_once
 
     files: list[tuple[Path, str | None]]
-    others = {"ollama": reuse.ollama, "lmstudio": reuse.lmstudio}
+    others = {"ollama": other_tools.ollama, "lmstudio": other_tools.lmstudio}
     if source in others and not os.path.exists(source):
         files = [(found.path, found.name.replace(":", "-")) for found in others[source]()]
         if not files:
@@ -214,7 +214,7 @@ def offer() -> str | None:
     """On a terminal with nothing installed: the best model that fits, fetched if the user says so; its name, or None."""
     if not options.interactive():
         return None
-    found = choose.best(options.machine())
+    found = recommend.best(options.machine())
     if found is None:
         return None
     spec, quant = found
