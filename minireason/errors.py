@@ -77,16 +77,25 @@ class UsageError(MinireasonError):
 
 
 class UnknownModel(UsageError):
-    """A model name that is not in the catalogue; `nearest` are names like it."""
+    """A model name that is not in the catalogue; `nearest` are names like it.
 
-    def __init__(self, name: str, nearest: tuple[str, ...], known: tuple[str, ...]) -> None:
+    `by_path` says that a path would do as well.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        nearest: tuple[str, ...],
+        known: tuple[str, ...],
+        *,
+        by_path: bool = True,
+    ) -> None:
         hint = f"known models: {', '.join(known)}."
         if nearest:
             hint = f"did you mean {' or '.join(nearest)}?"
-        super().__init__(
-            f"There is no model named {name!r}; {hint} A path to a .gguf file works too."
-        )
-        self.name, self.nearest, self.known = name, nearest, known
+        path = " A path to a .gguf file works too." if by_path else ""
+        super().__init__(f"There is no model named {name!r}; {hint}{path}")
+        self.name, self.nearest, self.known, self.by_path = name, nearest, known, by_path
 
 
 class BadSetting(UsageError):

@@ -9,7 +9,6 @@ it. A line that makes no sense is left out and counted.
 from __future__ import annotations
 
 import errno
-import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -124,10 +123,13 @@ class Transcript:
 
 
 def new(first: Iterable[Step] = ()) -> Transcript:
-    """A session without a name, in a file called after the time; for `first` see `Transcript`."""
-    stem = datetime.now().strftime("%Y-%m-%d %H.%M.%S")
+    """A session without a name, in a file called after the time; for `first` see `Transcript`.
+
+    Its name is one word to a shell.
+    """
+    stem = datetime.now().strftime("%Y-%m-%d_%H.%M.%S")
     for number in range(1, 1000):
-        path = sessions_dir() / f"{stem}{'' if number == 1 else f' {number}'}{SUFFIX}"
+        path = sessions_dir() / f"{stem}{'' if number == 1 else f'-{number}'}{SUFFIX}"
         if not path.exists():
             with suppress(SessionError):  # begun in another chat, a moment ago
                 return Transcript(path, Lock(path, new=True), first=first)
@@ -161,8 +163,11 @@ def sessions_dir() -> Path:
 
 
 def path_of(name: str) -> Path:
-    """The file of a session by its name, or a path to one; raises SessionError for what can be neither."""
-    if name.endswith(SUFFIX) or os.sep in name:
+    """The file of a session by its name, or by the path of a file, which ends in .jsonl.
+
+    Raises SessionError for what can be neither.
+    """
+    if name.endswith(SUFFIX):
         path = paths.expanded(name)
         if "\0" in name or len(path.name.encode("utf-8", "replace")) > _MOST_OF_A_NAME:
             problem = f"{shortened(name)!r} cannot be a file"
@@ -170,7 +175,8 @@ def path_of(name: str) -> Path:
         return path
     if not _NAME.fullmatch(name):
         raise SessionError(
-            f"{name!r} cannot be the name of a session; letters, digits, spaces, dots and dashes can."
+            f"{shortened(name)!r} cannot be the name of a session, which has letters, digits, "
+            f"dots, dashes and spaces only; the path of a session's file ends in {SUFFIX}."
         )
     return sessions_dir() / (name + SUFFIX)
 

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from minireason.cli import options
+from minireason.cli import here
 from minireason.cli.terminal import output
 from minireason.errors import MinireasonError
 from minireason.host import gpus, paths
@@ -39,7 +39,10 @@ class Finding:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
-    """Report what is found on this machine and used, and how to mend what is wrong; exit code 1 if anything is."""
+    """Say what was found, what is wrong, and how to mend it.
+
+    The exit code is 1 if anything is wrong.
+    """
     findings = [
         Finding(
             "minireason",
@@ -103,7 +106,7 @@ def _engine() -> list[Finding]:
         )
     except MinireasonError as error:
         findings.append(Finding("trial run", str(error), _REINSTALL))
-    return findings + _machine(options.machine())
+    return findings + _machine(here.machine())
 
 
 _REINSTALL = (
@@ -143,7 +146,7 @@ def _machine(machine: Hardware) -> list[Finding]:
     findings.append(
         Finding(
             "best that fits",
-            f"{best[0].name}:{best[1].name}" if best else "no R1 distill; see minireason models",
+            store.label(*best) if best else "no R1 distill; see minireason models",
         )
     )
     return findings

@@ -8,12 +8,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from minireason import reasoner
+from minireason.cli.main import main
 from minireason.host import paths
-from minireason.models import store
+from minireason.models import recommend, store
 from tests.cli.pseudo_terminal import Terminal
 from tests.cli.run import COMMAND, assert_one_sentence, minireason
 from tests.models.hub import Hub
@@ -56,7 +59,7 @@ def test_from_pull_to_removal(hub: Hub) -> None:
         "freed_bytes": size,
     }
     assert not path.exists()
-    assert_one_sentence(minireason("rm", "small"), 3, "minireason pull small")
+    assert_one_sentence(minireason("rm", "small"), 3, "small is not installed, so that there is")
 
 
 def test_a_file_of_the_hub_by_its_address(hub: Hub) -> None:
@@ -291,3 +294,54 @@ def test_names_complete_in_a_shell() -> None:
         check=False,
     )
     assert done.stdout.split() == ["r1-7b", "r1-70b"]
+
+
+@pytest.mark.parametrize("command", ["pull", "show", "rm"])
+def test_what_takes_a_name_says_what_is_true_of_a_path(
+    command: str, tmp_path: Path, tiny_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, mine = tmp_path / "notes.gguf", tmp_path / "mine.gguf"
+    text.write_text("no model")
+    mine.write_bytes(tiny_path.read_bytes())
+    for name, code, part in [
+        (f"{tmp_path}/none.gguf", 3, "There is no file"),
+        (str(tmp_path), 2, "is a directory; this takes the name of a model"),
+        (str(text), 5, "not a GGUF"),
+        (str(mine), 2, "is a model's file without a name: minireason import gives it one"),
+        ("notes.txt", 2, "There is no model named 'notes.txt'"),
+    ]:
+        assert main([command, name]) == code
+        said = capsys.readouterr().err
+        assert part in said
+        assert "A path to" not in said, "it does not"
+        assert "r1-7b." not in said
+    assert main(["import", str(mine)]) == 0
+    assert main([command, str(mine)]) == 2
+    assert "is the file of mine; give that name instead." in capsys.readouterr().err
+    assert mine.exists()
+
+
+@pytest.mark.parametrize(("bytes_per_s", "quant"), [(1e12, "r1-14b:"), (8e9, "r1-1.5b:Q4_K_M")])
+def test_one_model_is_recommended_everywhere(
+    bytes_per_s: float,
+    quant: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Also where the machine is too slow for the usual quant of the smallest model."""
+    machine = replace(
+        reasoner.machine(), free_bytes=16 * 2**30, gpus=(), bandwidth_bytes_per_s=bytes_per_s
+    )
+    monkeypatch.setattr(reasoner, "machine", lambda *, measured=False: machine)
+    best = store.label(*recommend.best(machine))
+    assert best.startswith(quant)
+    assert main(["models"]) == 0
+    listed = capsys.readouterr()
+    assert best in [line.split("\t")[0] for line in listed.out.splitlines()]
+    assert f"The best R1 distill that fits: {best}." in listed.err
+    main(["doctor"])
+    assert f"  best that fits   {best}\n" in capsys.readouterr().out
+    assert main(["ask", "hi"]) == 3
+    assert f"the best that fits here: minireason pull {best}," in capsys.readouterr().err
+    assert main(["pull", "r1-70b"]) == 4
+    assert f"{best} fits." in capsys.readouterr().err
