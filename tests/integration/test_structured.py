@@ -61,7 +61,7 @@ def ask(reasoner: Reasoner, **settings: Any) -> Reply:
 def written(stream: Stream) -> str:
     """What the model saw after the prompt."""
     vocabulary, tokens = (
-        stream._generation._vocabulary,
+        stream._controller._vocabulary,
         stream._sequence.tokens[stream.reply.usage.prompt_tokens :],
     )
     return b"".join(map(vocabulary.piece, tokens)).decode()
