@@ -38,12 +38,15 @@ from minireason.messages import Message, as_messages
 from minireason.models import catalog, choose, fit, gguf, opened, shape, store
 from minireason.models.fit import FitPlan
 from minireason.reasoning import tags
-from minireason.reasoning.budget import Budget, Landing, Limits
-from minireason.reasoning.generation import Generation
+from minireason.reasoning.budget import Budget, Limits
+from minireason.reasoning.controller import Controller
+from minireason.reasoning.landing import Landing
 from minireason.reasoning.loops import LoopDetector
 from minireason.reasoning.prompt import Prompt, PromptEncoder
-from minireason.reasoning.structured.constraint import Follower, Tokenizer, constraint
-from minireason.reasoning.think import State, ThinkMachine
+from minireason.reasoning.reply import ReplyBuilder
+from minireason.reasoning.structured.follower import Follower, Tokenizer
+from minireason.reasoning.structured.grammar import constraint
+from minireason.reasoning.think import State
 from minireason.settings import (
     MAX_SEED,
     MAX_TOKENS,
@@ -235,13 +238,12 @@ class Reasoner:
         messages = as_messages(question)
         wanted = constraint(settings)
         prompt, settings, budget = self._plan(messages, settings)
-        machine = ThinkMachine(prompt.start, self._encoder.tags)
-        generation = Generation(
-            self.name, self._model.vocabulary, prompt, settings, machine, budget
+        follower = Follower(wanted, self._tokenizer) if wanted else None
+        parse = follower.parsed if follower else None
+        builder = ReplyBuilder(self.name, prompt, settings, load_s=self._load_s, parse=parse)
+        controller = Controller(
+            self._model.vocabulary, prompt, settings, budget, builder, follower=follower
         )
-        generation.load_s = self._load_s
-        if wanted:
-            generation.follower = Follower(wanted, self._tokenizer)
         links = sampler.links(
             settings.temperature, settings.top_p, settings.top_k, settings.seed or 0
         )
@@ -249,11 +251,11 @@ class Reasoner:
         sequence = engine.Sequence(
             prompt.ids,
             sampler.SamplerChain(links),
-            generation,
+            controller,
             cache_reply=not self.thinks,
-            mask=generation.mask(),
+            mask=controller.mask(),
         )
-        return Stream(self._scheduler, sequence, generation, on_prefill)
+        return Stream(self._scheduler, sequence, controller, on_prefill)
 
     @functools.cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -270,6 +272,7 @@ class Reasoner:
             self._encoder.text,
             self._encoder.closing(after_line=True),
             settings.landing,
+            opening=self._encoder.opening(),
             box=BOX in messages[-1]["content"],
         )
         max_tokens = settings.max_tokens or max(MAX_TOKENS, 2 * (asked or 0))

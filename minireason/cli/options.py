@@ -218,7 +218,7 @@ class Asked:
         if self.n_ctx is not None:
             settings.check_context(self.n_ctx)
         if settings.structured:
-            from minireason.reasoning.structured.constraint import constraint
+            from minireason.reasoning.structured.grammar import constraint
 
             constraint(settings)
 
