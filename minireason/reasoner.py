@@ -35,7 +35,7 @@ from minireason.events import Reply
 from minireason.host import hardware, paths
 from minireason.host.hardware import Gpu, Hardware
 from minireason.messages import Message, as_messages
-from minireason.models import catalog, choose, fit, gguf, opened, shape, store
+from minireason.models import catalog, fit, gguf, known_good, recommend, shape, store
 from minireason.models.fit import FitPlan
 from minireason.reasoning import tags
 from minireason.reasoning.budget import Budget, Limits
@@ -99,7 +99,7 @@ def load(
     except DoesNotFit as error:
         if wish.n_ctx is not None:
             raise
-        raise choose.instead(error, header.tensor_bytes, machine(measured=True)) from None
+        raise recommend.instead(error, header.tensor_bytes, machine(measured=True)) from None
     _log_plan(file, plan)
     if file.trusted:
         _log.info("no trial run: the file came with minireason")
@@ -144,8 +144,8 @@ def open_once(path: Path, *, repack: bool | None = None) -> None:
             repack = fit.plan(path.name, shape.of(header), machine(), LoadSettings()).repack
         except DoesNotFit:
             repack = False
-    identity = opened.identity(path)  # of what is tried, should it be replaced meanwhile
-    if opened.knows(identity, repack=repack):
+    identity = known_good.identity(path)  # of what is tried, should it be replaced meanwhile
+    if known_good.knows(identity, repack=repack):
         _log.info("no trial run: the file was used before")
         return
     _log.info("trial run: the file is used in a process of its own first")
@@ -155,7 +155,7 @@ def open_once(path: Path, *, repack: bool | None = None) -> None:
         weight_bytes=header.tensor_bytes,
         template=header.chat_template or "",
     )
-    opened.remember(identity, repack=repack)
+    known_good.remember(identity, repack=repack)
 
 
 class Reasoner:
@@ -445,5 +445,5 @@ def engine_info() -> str:
 
 
 def default_model() -> str | None:
-    """The installed model to take if none is named (`choose.installed`); None if there is none."""
-    return choose.installed(machine())
+    """The installed model to take if none is named (`recommend.installed`); None if there is none."""
+    return recommend.installed(machine())

@@ -60,11 +60,11 @@ def ask(reasoner: Reasoner, **settings: Any) -> Reply:
 
 def written(stream: Stream) -> str:
     """What the model saw after the prompt."""
-    model, tokens = (
+    vocabulary, tokens = (
         stream._controller._vocabulary,
         stream._sequence.tokens[stream.reply.usage.prompt_tokens :],
     )
-    return b"".join(map(model.vocabulary.piece, tokens)).decode()
+    return b"".join(map(vocabulary.piece, tokens)).decode()
 
 
 def assert_valid(reply: Reply) -> None:
