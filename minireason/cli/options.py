@@ -262,8 +262,8 @@ class Asked:
         Settings(**self.settings).check_context(header.number("context_length"))
 
     def _best_model(self) -> str:
+        from minireason.backends.loading import default_model
         from minireason.cli.commands import pull
-        from minireason.reasoner import default_model
 
         found = default_model() or pull.offer()
         if found is None:
@@ -283,7 +283,7 @@ def given(options: object, kind: type[Settings | LoadSettings | VoteSettings]) -
 
 def machine() -> Hardware:
     """This machine with its GPUs and, measured once, the speed of its memory."""
-    from minireason.reasoner import machine as probe
+    from minireason.backends.loading import machine as probe
 
     return probe(measured=True)
 

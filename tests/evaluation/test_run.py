@@ -13,6 +13,7 @@ from minireason.evaluation.items import Item
 from minireason.evaluation.run import Missing, Runner, settings_of
 from minireason.evaluation.traces import Run
 from minireason.reasoning.generation import Generation
+from tests.local import local
 
 ITEMS = [Item(line, f"What is {line} + {line}?", str(2 * line)) for line in range(2, 6)]
 RUN = Run("tiny", "", "set", "", 1, None, "", {})
@@ -38,7 +39,7 @@ def chains(runner: Runner, samples: int, parallel: int) -> dict[tuple[int, int],
 
 def test_the_batch_is_full_across_items(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[int] = []
-    decode = tiny._context.decode
+    decode = local(tiny).context.decode
 
     def counted(
         tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
@@ -46,7 +47,7 @@ def test_the_batch_is_full_across_items(tiny: Reasoner, monkeypatch: pytest.Monk
         rows.append(sum(outputs))
         return decode(tokens, positions, slots, outputs)
 
-    monkeypatch.setattr(tiny._context, "decode", counted)
+    monkeypatch.setattr(local(tiny).context, "decode", counted)
     runner = Runner(tiny, RUN, {}, vote=True)
     assert runner.refused(ITEMS) == {}
     found = chains(runner, 2, 6)
@@ -99,7 +100,7 @@ def test_cancelling_frees_all_places(tiny: Reasoner) -> None:
         if ended:
             runner.cancel()
     assert 1 <= ended < 16
-    assert not tiny._scheduler.sequences
+    assert not local(tiny).scheduler.sequences
 
 
 def test_items_that_cannot_be_asked_are_named(tiny: Reasoner) -> None:

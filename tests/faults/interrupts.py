@@ -26,9 +26,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import minireason
 from minireason import Event, Reasoner, Stream
+from minireason.backends.loading import machine
+from minireason.backends.local import LocalBackend
 from minireason.engine import llama, scheduler
 from minireason.models import fit, gguf, shape
-from minireason.reasoner import machine
 from minireason.reasoning import generation
 from minireason.settings import LoadSettings, Settings
 
@@ -136,7 +137,7 @@ def small_reasoner() -> Reasoner:
     scheduler.EVICT_IDLE_STEPS, generation.BUFFERED_EVENTS = 25, 12
     began = time.perf_counter()
     template = header.chat_template or ""
-    return Reasoner("tiny", llama.Model(path), template, plan, began, Settings())
+    return Reasoner(LocalBackend("tiny", llama.Model(path), template, plan, Settings(), began))
 
 
 class Scenario:

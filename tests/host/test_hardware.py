@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minireason import reasoner
+from minireason.backends import loading
 from minireason.engine import devices
 from minireason.host import hardware
 from minireason.host.hardware import Gpu
@@ -35,7 +35,7 @@ def folder(path: Path, **files: str) -> Path:
 
 
 def test_this_machine() -> None:
-    found = reasoner.machine()
+    found = loading.machine()
     assert found.cores >= 1
     assert 2**20 < found.free_bytes <= found.total_bytes
     assert len(found.gpus) == sum(device.kind in ("gpu", "igpu") for device in devices.devices())

@@ -16,6 +16,7 @@ from minireason.engine.scheduler import Scheduler
 from minireason.engine.sequence import Sequence
 from minireason.settings import KvType
 from tests.engine.fake import ListHandler
+from tests.local import local
 
 QUESTION = "<｜User｜>What is 347 + 586?<｜Assistant｜><think>\n"
 
@@ -236,9 +237,9 @@ def test_a_state_that_does_not_go_into_a_larger_cache_is_read_again(
         wanted = reasoner.ask(question, temperature=0, max_tokens=400)
     with minireason.load("tiny", n_threads=1) as reasoner:
         failed = iter([False])
-        restore = reasoner._context._restore
+        restore = local(reasoner).context._restore
         monkeypatch.setattr(
-            reasoner._context,
+            local(reasoner).context,
             "_restore",
             lambda moving: next(failed, None) is None and restore(moving),
         )

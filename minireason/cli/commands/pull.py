@@ -98,8 +98,8 @@ def approve(spec: ModelSpec, quant: Quant, yes: bool) -> None:
 
 def fetch(spec: ModelSpec, quant: Quant) -> Manifest | None:
     """Pull with a progress bar; None if it is there already. Raises StoreError or ModelFileError."""
+    from minireason.backends.loading import open_once
     from minireason.models.pull import pull as pull_model
-    from minireason.reasoner import open_once
 
     with render.Transfer() as transfer:
         return pull_model(spec, quant, open_once, transfer.watch)
@@ -179,8 +179,8 @@ def import_models(
     as_json: AsJson = False,
 ) -> int:
     """Use GGUF files where they lie, without a copy."""
+    from minireason.backends.loading import open_once
     from minireason.models.pull import import_file
-    from minireason.reasoner import open_once
 
     files: list[tuple[Path, str | None]]
     others = {"ollama": reuse.ollama, "lmstudio": reuse.lmstudio}
