@@ -10,46 +10,9 @@ from pathlib import Path
 
 import pytest
 
-import minireason
+from tests.rooms import ROOT, floor, module
 
-ROOT = Path(minireason.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-
-ROOMS = [
-    "version errors checks",
-    "messages events",
-    "settings",
-    "tiny",
-    "host",
-    "answers",
-    "models",
-    "engine",
-    "reasoning.structured",
-    "reasoning",
-    "backends",
-    "voting",
-    "conversation",
-    "evaluation",
-    "reasoner",
-    "manage testing",
-    "__init__",
-    "cli.terminal",
-    "cli",
-    "cli.chat",
-    "cli.commands",
-    "cli.main",
-    "__main__",
-]
-"""From the ground up: a file imports from its own line and from lines above it, never from one below."""
-
-
-def module(path: Path) -> str:
-    """The dotted name of a file of ours, without "minireason."."""
-    parts = list(path.relative_to(ROOT).with_suffix("").parts)
-    if parts[-1] == "__init__" and len(parts) > 1:
-        parts.pop()
-    return ".".join(parts)
-
 
 MODULES = {module(path) for path in FILES}
 
@@ -76,17 +39,6 @@ def ours(path: Path) -> set[str]:
     return found
 
 
-def floor(name: str) -> int:
-    """The number of the room that a module is in: the one that names it most closely."""
-    parts = name.split(".")
-    for length in range(len(parts), 0, -1):
-        prefix = ".".join(parts[:length])
-        for number, rooms in enumerate(ROOMS):
-            if prefix in rooms.split():
-                return number
-    raise AssertionError(f"{name} is in no room of ROOMS")
-
-
 @pytest.mark.parametrize("path", FILES, ids=module)
 def test_imports_only_go_down(path: Path) -> None:
     own = floor(module(path))
@@ -102,23 +54,32 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     assert not graph, f"a circle is among {sorted(graph)}"
 
 
-def private(tree: ast.AST) -> Iterator[str]:
-    """The private names that a file uses and does not define itself."""
-    defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+def defined(tree: ast.AST) -> set[str]:
+    """The private names of functions, classes, variables and attributes that a file makes."""
+    names = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            defined.add(node.attr)
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            defined.add(node.target.id)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.add(node.attr)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return {name for name in names if name.startswith("_") and not name.startswith("__")}
+
+
+PRIVATE = set[str]().union(*(defined(ast.parse(path.read_text("utf-8"))) for path in FILES))
+
+
+def private(tree: ast.AST) -> Iterator[str]:
+    """The private names of ours that a file uses and does not make itself."""
+    others = PRIVATE - defined(tree)
     for node in ast.walk(tree):
         names = []
         if isinstance(node, ast.ImportFrom):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.Attribute):
             names = [node.attr]
-        for name in names:
-            if name.startswith("_") and not name.startswith("__") and name not in defined:
-                yield f"line {node.lineno}: {name}"
+        yield from (f"line {node.lineno}: {name}" for name in names if name in others)
 
 
 PROGRAMS = [
@@ -143,14 +104,15 @@ def test_nothing_reaches_into_private_names(path: Path) -> None:
             {
                 f"cli/terminal/{name}.py"
                 for name in (
-                    "blocks code formula grid inline live markdown matrix output region render"
-                    " render_eval render_vote table"
+                    "answer evaluation_report live notes output progress region table vote_board"
+                    " markdown/code markdown/document markdown/inline markdown/tables"
+                    " latex/formula latex/matrix"
                 ).split()
             },
         ),
         ("matplotlib", {"evaluation/plot.py"}),
         ("prompt_toolkit", {"cli/chat/editor.py"}),
-        ("pylatexenc", {"cli/terminal/symbols.py"}),
+        ("pylatexenc", {"cli/terminal/latex/symbols.py"}),
     ],
 )
 def test_library_has_its_importers(library: str, only: set[str]) -> None:
@@ -178,3 +140,16 @@ def test_light_imports(code: str) -> None:
     )
     script = f"{code}\nimport sys; loaded = [name for name in {heavy} if name in sys.modules]; assert not loaded, loaded"
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+def test_the_root_holds_what_is_meant_to_be_there() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT.parent, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("this is no checkout")
+    texts = "CHANGELOG.md CONTRIBUTING.md LICENSE README.md SECURITY.md STYLE.md"
+    settings = ".gitignore .pre-commit-config.yaml mkdocs.yml models.toml pyproject.toml"
+    folders = ".ci .github bench docs examples minireason scripts tests"
+    meant = set(f"{texts} {settings} {folders}".split())
+    assert {name.split("/")[0] for name in listed.stdout.splitlines()} <= meant

@@ -124,11 +124,12 @@ class LocalBackend:
         )
         sequence = engine.Sequence(
             plan.prompt.ids,
-            llama.SamplerChain(links, generation.mask),
+            llama.SamplerChain(links),
             generation,
             # After a thought the next prompt has the answer alone, so it cannot go on from there.
             cache_reply=options.cache_reply and not self.thinks,
             confidences=array("f") if options.watch_confidence else None,
+            mask=generation.mask(),
         )
         return Stream(self.scheduler, sequence, generation, options.on_prefill)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from minireason.cli import wording
 from minireason.cli.options import Asked
-from minireason.cli.terminal import render
+from minireason.cli.terminal import notes
 from minireason.models import gguf, store
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def say(asked: Asked, reasoner: Reasoner, model: str) -> None:
     names = wording.option_names(Asked)
     lines = [*of_thinking(asked.settings, reasoner, names), *_of_loading(asked, reasoner, model)]
     for line in lines:
-        render.error_line(line)
+        notes.error_line(line)
 
 
 def of_thinking(

@@ -93,10 +93,10 @@ def run() -> None:
 
 def main(arguments: list[str]) -> int:
     """Run one command line and return its exit code; whatever goes wrong is one sentence on standard error."""
-    from minireason.cli.terminal import render
+    from minireason.cli.terminal import notes, output
 
     _open_closed_streams()
-    render.forgiving_streams()
+    output.forgiving_streams()
     try:
         code = _run(arguments)
         sys.stdout.flush()  # what is still buffered may not find room
@@ -111,14 +111,14 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         _drop_output()
         with suppress(OSError):  # where standard error is what cannot be written
-            render.error_line(_cannot(error))
+            notes.error_line(_cannot(error))
         _drop_output()
         return 6
 
 
 def _run(arguments: list[str]) -> int:
     """Run one command line; errors of the tree, wrong options and Ctrl-C become exit codes here."""
-    from minireason.cli.terminal import render
+    from minireason.cli.terminal import notes
 
     try:
         return int(app(arguments, prog_name=PROGRAM, standalone_mode=False) or 0)
@@ -128,11 +128,11 @@ def _run(arguments: list[str]) -> int:
         command = error.ctx.command_path if error.ctx else PROGRAM
         message = error.format_message().rstrip(".")
         end = "" if message.endswith("?") else "."
-        render.error_line(f"{message}{end} See {command} --help.")
+        notes.error_line(f"{message}{end} See {command} --help.")
         return 2
     except errors.MinireasonError as error:
         names = wording.option_names(Asked, Vote, Evaluation)
-        render.error_line(wording.as_typed(error, names))
+        notes.error_line(wording.as_typed(error, names))
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
 
 

@@ -6,10 +6,17 @@ Whoever stands above the engine imports these names and no others of what the sc
 from __future__ import annotations
 
 from collections.abc import Sequence as Tokens
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from minireason.errors import EngineError
+
+if TYPE_CHECKING:  # numpy is loaded with a model, not by who only names these
+    import numpy as np
+    import numpy.typing as npt
+
+Mask: TypeAlias = "npt.NDArray[np.int32]"
+"""Which tokens may be sampled: a bit for each id, the lowest of the first word for id 0."""
 
 
 class Vocabulary(Protocol):
@@ -44,17 +51,28 @@ class Vocabulary(Protocol):
         ...
 
 
+def all_but(token: int, n_vocab: int) -> Mask:
+    """Make a mask that forbids one token."""
+    import numpy as np
+
+    mask = np.full(-(-n_vocab // 32), -1, np.int32)
+    mask.view(np.uint8)[token // 8] ^= 1 << token % 8
+    return mask
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What becomes of a sequence after a sampled token.
 
     It is rewound by `drop` tokens, and those to `append` come. `append` holds at least one token,
-    unless the sequence is `done`, which ends it here.
+    unless the sequence is `done`, which ends it here. `mask` says which tokens may be sampled
+    next; None: all.
     """
 
     append: Tokens[int]
     drop: int = 0
     done: bool = False
+    mask: Mask | None = field(default=None, compare=False)
 
 
 END = Step((), done=True)
@@ -118,8 +136,8 @@ class ModelRunner(Protocol):
         """Compute a batch, a value a token; False if the cache has no room (nothing changed)."""
         ...
 
-    def sample(self, sampler: Any, row: int, draw: int) -> int:
-        """Draw token number `draw` of a sampler from a row of the last batch.
+    def sample(self, sampler: Any, row: int, draw: int, mask: Mask | None) -> int:
+        """Draw token number `draw` of a sampler from a row of the last batch, among those of `mask`.
 
         Asked again for the last one it gives the same and draws nothing. Raises LogitsNotFinite.
         """

@@ -8,15 +8,42 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import sys
 from collections import deque
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minireason.errors import BackendMissing
 
+
+def _bindings() -> Any:
+    """Import the C bindings alone; raises ImportError, or what they raise.
+
+    The package llama_cpp imports its own chat formats, caches and jinja2 before its bindings can be
+    had, which would be a tenth of a start of ours. So a package that has not run stands in for it
+    meanwhile. Nothing of it stays: whoever imports llama_cpp later gets it whole.
+    """
+    if "llama_cpp" in sys.modules:
+        return import_module("llama_cpp.llama_cpp")
+    spec = find_spec("llama_cpp")
+    if spec is None:
+        raise ImportError("there is no llama_cpp")
+    sys.modules["llama_cpp"] = module_from_spec(spec)
+    try:
+        return import_module("llama_cpp.llama_cpp")
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "llama_cpp"]:
+            del sys.modules[name]
+
+
 try:
-    from llama_cpp import llama_cpp as C
+    if TYPE_CHECKING:
+        from llama_cpp import llama_cpp as C
+    else:
+        C = _bindings()
 except (ImportError, OSError, RuntimeError) as error:
     raise BackendMissing(
         f"The llama.cpp library could not be loaded ({error}); install it again: pip install --force-reinstall llama-cpp-python."
@@ -36,10 +63,17 @@ def _on_log(level: int, text: bytes, _data: Any) -> None:
 _log_callback = C.llama_log_callback(_on_log)  # kept here: C holds no reference
 
 
-@functools.cache
 def init() -> None:
-    """Start the library; to be called before anything else of it."""
+    """Start the library and take its log, which llama_cpp takes too when somebody imports it.
+
+    To be called before anything else of it.
+    """
     C.llama_log_set(_log_callback, None)
+    _start()
+
+
+@functools.cache
+def _start() -> None:
     C.llama_backend_init()
 
 

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from minireason.engine import cuts, devices, mapping
+from minireason.engine.base import Mask
 from minireason.engine.confidence import token_confidence
 from minireason.engine.handle import Handle, Owner, is_leaving, starts_threads
 from minireason.engine.library import C, clear_log, fill, init, log_tail
-from minireason.engine.sampler import likeliest
+from minireason.engine.sampler import forbid, likeliest
 from minireason.errors import DecodeFailed, EngineError, LogitsNotFinite, ModelFileError
 from minireason.settings import KvType
 
@@ -205,17 +206,9 @@ def _unsupported(model: Any) -> str | None:
 
 
 class SamplerChain:
-    """A chain of llama.cpp samplers from links such as ("top_k", 256), in order.
+    """A chain of llama.cpp samplers from links such as ("top_k", 256), in order."""
 
-    `mask` is asked before each token for a function that changes the logits first; None where there is nothing to change.
-    """
-
-    def __init__(
-        self,
-        links: Sequence[tuple[Any, ...]],
-        mask: Callable[[], Callable[[Logits], None] | None] | None = None,
-    ) -> None:
-        self.mask = mask
+    def __init__(self, links: Sequence[tuple[Any, ...]]) -> None:
         self.looks_at = _looks_at(links[0])
         self._number = -1
         rows = np.zeros(0, _TOKEN_DATA)
@@ -388,9 +381,10 @@ class Context:
             raise DecodeFailed(status, log_tail())
         return bool(status == 0)
 
-    def sample(self, sampler: SamplerChain, row: int, draw: int) -> int:
+    def sample(self, sampler: SamplerChain, row: int, draw: int, mask: Mask | None = None) -> int:
         """One token from the logits of a row of the last batch that had `outputs` set.
 
+        Of a `mask`, what it forbids is never drawn.
         `draw` is its number; asked again for the last one, this gives the same and draws nothing.
         """
         token = sampler.drawn(draw)
@@ -399,9 +393,8 @@ class Context:
         with self._handle.lock:
             owner = self._handle.get()
             logits = self._logits(owner, row)
-            change = sampler.mask() if sampler.mask else None
-            if change:
-                change(logits)
+            if mask is not None:
+                forbid(logits, mask)
             return sampler.draw(draw, likeliest(logits, sampler.looks_at), logits)
 
     def confidence(self, row: int) -> float:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from minireason.engine.base import Mask
+
 _BLOCKS = 64
 
 
@@ -19,6 +21,12 @@ def links(temperature: float, top_p: float, top_k: int, seed: int) -> list[tuple
     if temperature == 0:
         return [("greedy",)]
     return [("top_k", top_k), ("top_p", top_p, 1), ("temp", temperature), ("dist", seed)]
+
+
+def forbid(logits: npt.NDArray[np.float32], mask: Mask) -> None:
+    """Write minus infinity where a mask has no bit."""
+    allowed = np.unpackbits(mask.view(np.uint8), count=len(logits), bitorder="little")
+    np.copyto(logits, -np.inf, where=allowed == 0)
 
 
 def likeliest(logits: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.int32]:

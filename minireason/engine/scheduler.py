@@ -295,7 +295,7 @@ class Scheduler:
                 0 if noted is None else len(noted),
                 0.0 if noted is None else self._runner.confidence(row),
             )
-        token = self._runner.sample(sequence.sampler, row, sequence.draws)
+        token = self._runner.sample(sequence.sampler, row, sequence.draws, sequence.mask)
         step = sequence.handler.on_token(token, sequence.draws)
         if not step.done:
             self.cache.trim(slot, sequence.drawn.tokens - step.drop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import Any, NamedTuple
 
-from minireason.engine.base import Step, TokenHandler
+from minireason.engine.base import Mask, Step, TokenHandler
 
 
 class Draw(NamedTuple):
@@ -24,6 +24,7 @@ class Sequence:
     `cache_reply`: keep the reply in the cache when the sequence has ended; False keeps the prompt
     alone, since nobody will go on from the reply and all others would attend past its tokens.
     `confidences` gets one value for each sampled token, see `engine.confidence`; None: not wanted.
+    `mask` says which tokens may be sampled first; that of each later one comes with its step.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Sequence:
         prefill_only: bool = False,
         cache_reply: bool = True,
         confidences: array[float] | None = None,
+        mask: Mask | None = None,
     ) -> None:
         if not prompt:
             raise ValueError("a prompt has at least one token")
@@ -46,6 +48,7 @@ class Sequence:
         self.sampler, self.handler = sampler, handler
         self.slot: Slot | None = None
         self.confidences = confidences
+        self.mask = mask
         self.draws = 0
         """How many tokens were sampled and taken."""
         self.drawn = Draw(-1, 0, 0, 0.0)
@@ -65,6 +68,7 @@ class Sequence:
                 noted[drawn.confidences :] = array("f", [drawn.confidence])
         if not step.done:
             self.tokens[drawn.tokens - step.drop :] = step.append
+            self.mask = step.mask
             self.draws = drawn.number + 1
 
 

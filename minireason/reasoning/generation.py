@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import operator
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from minireason import answers
-from minireason.engine.base import END, Step, Vocabulary
+from minireason.engine.base import END, Mask, Step, Vocabulary, all_but
 from minireason.engine.sequence import Sequence as EngineSequence
 from minireason.errors import EngineError, UsageError
 from minireason.events import (
@@ -118,11 +117,13 @@ class Generation:
     def paused(self) -> bool:
         return self.unread >= BUFFERED_EVENTS
 
-    def mask(self) -> Callable[[Any], None] | None:
-        """What is done to the logits before the next token is drawn from them; see `engine.llama.SamplerChain`."""
+    def mask(self) -> Mask | None:
+        """Which tokens may be sampled next; None: all."""
         if self._banned is not None:
-            return self._ban
-        return self.follower.mask if self.follower and self._machine.state is State.ANSWER else None
+            return all_but(self._banned, self._vocabulary.n_vocab)
+        if self.follower and self._machine.state is State.ANSWER:
+            return self.follower.mask()
+        return None
 
     def on_token(self, token: int, draw: int) -> Step:
         """See `engine.base.TokenHandler`."""
@@ -132,9 +133,13 @@ class Generation:
             self._begin(draw)
             self._mark("sampled")
             self._banned = None
-            self._commit(draw, self._step(token))
+            self._commit(draw, self._masked(self._step(token)))
         self._publish()
         return self._decided.step
+
+    def _masked(self, step: Step) -> Step:
+        mask = None if step.done else self.mask()
+        return step if mask is None else replace(step, mask=mask)
 
     def _step(self, token: int) -> Step:
         if self.cancelled:
@@ -329,9 +334,6 @@ class Generation:
             return self._accept(token)
         self._banned = token
         return Step([self.sequence.tokens[-1 - back]], drop=back + 1)
-
-    def _ban(self, logits: Any) -> None:
-        logits[self._banned] = -math.inf
 
     def _force(self, tokens: list[int]) -> list[int]:
         self._forced_tokens += len(tokens)

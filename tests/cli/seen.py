@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 from rich.theme import Theme
 
-from minireason.cli.terminal.blocks import Markdown
-from minireason.cli.terminal.markdown import Answer
+from minireason.cli.terminal.answer import Answer
+from minireason.cli.terminal.markdown.document import Markdown
 from tests.cli.pseudo_terminal import pyte
 
 _DRAWN = str.maketrans({"∛": "3√", "∜": "4√"})

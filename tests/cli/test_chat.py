@@ -15,7 +15,7 @@ from minireason import Reasoner
 from minireason import load as minireason_load
 from minireason.cli.chat import commands
 from minireason.cli.chat.loop import Chat
-from minireason.cli.terminal import render
+from minireason.cli.terminal.thinking import Thinking
 from minireason.conversation import transcript
 from tests.cli.pseudo_terminal import (
     ALT_ENTER,
@@ -200,7 +200,7 @@ def test_ctrl_z_in_a_reply_gives_the_shell_its_terminal(slow_path: Path) -> None
     terminal.until(lambda: terminal.lines[-1:] == ["$"])
 
 
-class Presses(render.Thinking):
+class Presses(Thinking):
     """Somebody who presses Ctrl-C as soon as there is a thought."""
 
     pressed = False
@@ -211,7 +211,7 @@ class Presses(render.Thinking):
             signal.raise_signal(signal.SIGINT)
 
 
-class PressesTwice(render.Thinking):
+class PressesTwice(Thinking):
     """Somebody who presses Ctrl-C at each of the first two pieces, and so stops the reply."""
 
     presses = 2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from minireason.cli.terminal import render
+from minireason.cli.terminal.thinking import Thinking
 from minireason.errors import UsageError
 from tests.cli.run import assert_one_sentence, minireason
 
@@ -41,14 +41,14 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "link.txt").symlink_to(file)
     for name in ("mine.txt", "link.txt"):
         with pytest.raises(UsageError, match=f"There is a file .*{name} already"):
-            render.Thinking(str(tmp_path / name))
+            Thinking(str(tmp_path / name))
     assert file.read_text() == "mine"
 
 
 def test_a_new_file_is_for_the_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("thought.txt", "./thought"):
-        sink = render.Thinking(name)
+        sink = Thinking(name)
         sink.write("5 + 8")
         sink.close()
         assert Path(name).read_text() == "5 + 8"
@@ -56,7 +56,7 @@ def test_a_new_file_is_for_the_user_alone(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_devices_and_pipes_are_written_to(tmp_path: Path) -> None:
-    render.Thinking(os.devnull).close()
+    Thinking(os.devnull).close()
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     read: list[str] = []

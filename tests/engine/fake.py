@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minireason.engine.base import END, Step
+from minireason.engine.base import END, Mask, Step
 from minireason.errors import EngineError, LogitsNotFinite
 
 
@@ -18,6 +18,8 @@ class FakeRunner:
         self.tokens: list[list[int]] = [[] for _ in range(n_seq_max)]
         self.decodes: list[tuple[int, int]] = []
         self.rows: list[int | None] = []
+        self.masks: list[Mask | None] = []
+        """What each draw was asked with."""
         self.fail_next: BaseException | None = None
         self.fail_sample: BaseException | None = None
         self.most = 1_000_000
@@ -51,7 +53,8 @@ class FakeRunner:
         ]
         return True
 
-    def sample(self, sampler: Any, row: int, draw: int) -> int:
+    def sample(self, sampler: Any, row: int, draw: int, mask: Mask | None = None) -> int:
+        self.masks.append(mask)
         if self.poisoned:
             raise LogitsNotFinite("not finite")
         if self.fail_sample:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minireason.engine.sampler import likeliest
+from minireason.engine.base import all_but
+from minireason.engine.sampler import forbid, likeliest
 
 
 @given(
@@ -39,3 +40,12 @@ def test_masked_logits(allowed: int) -> None:
 def test_few_are_looked_at() -> None:
     logits = np.random.default_rng(1).standard_normal(151_936).astype(np.float32)
     assert 256 <= len(likeliest(logits, 256)) < 600
+
+
+@pytest.mark.parametrize("size", [1, 31, 32, 33, 100])
+def test_a_mask_forbids_what_it_has_no_bit_for(size: int) -> None:
+    for token in range(size):
+        logits = np.zeros(size, np.float32)
+        forbid(logits, all_but(token, size))
+        assert np.flatnonzero(logits).tolist() == [token]
+        assert logits[token] == -np.inf

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason import ContextFull, EngineError, LogitsNotFinite
-from minireason.engine.base import Step
+from minireason.engine.base import Step, all_but
 from minireason.engine.prefill import Prefill
 from minireason.engine.scheduler import EVICT_IDLE_STEPS, Scheduler
 from minireason.engine.sequence import Sequence, common_prefix
@@ -136,6 +136,18 @@ def test_rewind_goes_on_from_there() -> None:
     handler.taken.clear()
     scheduler.step()
     assert handler.taken == [5]
+
+
+def test_the_mask_of_a_step_is_that_of_the_next_draw_alone() -> None:
+    runner = FakeRunner()
+    scheduler = Scheduler(runner, 64)
+    first, later = all_but(3, 64), all_but(5, 64)
+    handler = ListHandler(4)
+    scheduler.add(Sequence([1], None, handler, mask=first))
+    scheduler.step()
+    handler.rewind = Step([7], mask=later)
+    run(scheduler)
+    assert [id(mask) for mask in runner.masks[:4]] == [id(first), id(None), id(later), id(None)]
 
 
 def test_context_grows_up_to_the_limit_then_the_reply_ends() -> None:

@@ -14,15 +14,17 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import json
+import os
 import random
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import minireason
 from minireason import Event, Reasoner, Stream
@@ -43,7 +45,7 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     ("What is 347 + 586?", {"temperature": 2.0, "seed": 4, "max_tokens": 70, "stop": ("the",)}),
     ("Say 5.", {"temperature": 1.0, "seed": 5, "schema": SCHEMA, "thinking_budget": 8}),
     (f"What is {'7' * 230} + 1?", {"temperature": 0, "max_tokens": 40, "min_thinking": 20}),
-    (f"What is {'9' * 200} + 1?", {"temperature": 0, "max_tokens": 60}),
+    (f"{'g' * 200} What is 5 + 8?", {"temperature": 0, "max_tokens": 60}),
 ]
 SURE: list[tuple[str, dict[str, Any]]] = [
     (question, {"temperature": 0, "max_tokens": most})
@@ -277,12 +279,24 @@ def child() -> None:
         print(json.dumps(problem(Point(*fields), way, answers[closing])), flush=True)
 
 
-def outcomes(jobs: Sequence[tuple[Point, str]]) -> Iterator[tuple[Point, str, str]]:
-    """Each point, the way and what was wrong, from children; where one is lost, another goes on."""
-    jobs = list(jobs)
-    while jobs:
-        chunk = jobs[:CHUNK]
-        lines = [json.dumps([way, *asdict(point).values()]) for point, way in chunk]
+Job: TypeAlias = tuple[Point, str]
+Outcome: TypeAlias = tuple[Point, str, str]
+
+
+def outcomes(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
+    """Each point, the way and what was wrong, from `workers` children at a time."""
+    chunks = [jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK)]
+    with ThreadPoolExecutor(workers) as threads:
+        for ended in as_completed([threads.submit(_in_child, chunk) for chunk in chunks]):
+            yield from ended.result()
+
+
+def _in_child(jobs: Sequence[Job]) -> list[Outcome]:
+    """What a child says of these points; where one is lost, another child goes on."""
+    told: list[str] = []
+    while len(told) < len(jobs):
+        rest = jobs[len(told) :]
+        lines = [json.dumps([way, *asdict(point).values()]) for point, way in rest]
         done = subprocess.run(
             [sys.executable, __file__, "--child"],
             input="\n".join(lines),
@@ -290,14 +304,10 @@ def outcomes(jobs: Sequence[tuple[Point, str]]) -> Iterator[tuple[Point, str, st
             text=True,
             check=False,
         )
-        told = [json.loads(line) for line in done.stdout.splitlines()]
-        for (point, way), wrong in zip(chunk, told, strict=False):
-            yield point, way, wrong
-        if len(told) < len(chunk):
-            point, way = chunk[len(told)]
-            yield point, way, f"lost (exit status {done.returncode}): {done.stderr[-1500:]}"
-            told.append("")
-        del jobs[: len(told)]
+        told += [json.loads(line) for line in done.stdout.splitlines()]
+        if len(told) < len(jobs):
+            told.append(f"lost (exit status {done.returncode}): {done.stderr[-1500:]}")
+    return [(point, way, wrong) for (point, way), wrong in zip(jobs, told, strict=True)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -306,6 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--points", type=int, help="so many points, spread evenly")
     parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
     parser.add_argument("--only", default="", help="files whose name has this in it")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.child:
@@ -317,7 +328,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.points:
         jobs = [jobs[len(jobs) * index // options.points] for index in range(options.points)]
     wrong, lost = 0, 0
-    for point, way, problem in outcomes(jobs):
+    for point, way, problem in outcomes(jobs, options.workers):
         if problem:
             print(f"{point.file}:{point.line} ({point.time}), {way}: {problem}", flush=True)
             wrong += not problem.startswith("lost")

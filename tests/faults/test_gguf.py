@@ -32,7 +32,8 @@ def test_no_file_kills_or_hangs_the_process_that_loads_it(tmp_path: Path, count:
 def test_a_process_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A library that crashes where it is imported: in the worker, which has no child before it."""
     (tmp_path / "llama_cpp").mkdir()
-    (tmp_path / "llama_cpp" / "__init__.py").write_text("import os; os.abort()")
+    (tmp_path / "llama_cpp" / "__init__.py").touch()
+    (tmp_path / "llama_cpp" / "llama_cpp.py").write_text("import os; os.abort()")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     done = run(tmp_path, "--seconds", "1000", "--count", "3")
     assert done.returncode == 1, done.stdout + done.stderr

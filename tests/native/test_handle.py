@@ -11,12 +11,15 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 import minireason
 from minireason import EngineError, Message
-from minireason.engine import llama, sampler
+from minireason.engine import base, llama, sampler
 
 QUESTION = "What is 347 + 586?"
 
@@ -79,16 +82,20 @@ def test_a_close_in_the_middle_of_a_call_frees_after_it(tiny_path: Path) -> None
     """As a signal handler does it, which runs in the thread that holds the lock."""
     model = llama.Model(tiny_path)
     context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
-    chain: llama.SamplerChain
+    only_0 = np.zeros(-(-model.n_vocab // 32), np.int32)
+    only_0[0] = 1
 
-    def mask() -> Callable[[llama.Logits], None]:
-        context.close()
-        model.close()
-        return lambda logits: logits.fill(0.0)
+    class Closing:
+        """A mask that closes all when it is looked at."""
 
-    chain = llama.SamplerChain(sampler.links(0, 1.0, 0, 1), mask)
+        def view(self, kind: type[np.uint8]) -> npt.NDArray[np.uint8]:
+            context.close()
+            model.close()
+            return only_0.view(kind)
+
+    chain = llama.SamplerChain(sampler.links(0, 1.0, 0, 1))
     context.decode([1], [0], [0], [True])
-    assert context.sample(chain, 0, 0) == 0
+    assert context.sample(chain, 0, 0, cast("base.Mask", Closing())) == 0
     with pytest.raises(EngineError, match="closed"):
         context.sample(chain, 0, 1)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from llama_cpp import llama_cpp
 
 from minireason import BackendMissing, DecodeFailed, ModelFileError
 from minireason.engine import devices, library, llama, sampler
+from minireason.engine.library import C
 from minireason.settings import KvType
 from tests.models.build import write
 
@@ -32,19 +32,19 @@ def test_every_function_in_use_exists() -> None:
         for link in sampler.links(temperature, 0.9, 40, 1)
     }
     assert len(names) > 40
-    assert [name for name in sorted(names) if not hasattr(llama_cpp, name)] == []
+    assert [name for name in sorted(names) if not hasattr(C, name)] == []
 
 
 @pytest.mark.parametrize(
     ("struct", "fields"),
     [
-        (llama_cpp.llama_model_params, "n_gpu_layers use_extra_bufts progress_callback"),
+        (C.llama_model_params, "n_gpu_layers use_extra_bufts progress_callback"),
         (
-            llama_cpp.llama_context_params,
+            C.llama_context_params,
             "n_ctx n_batch n_ubatch n_seq_max n_outputs_max n_threads n_threads_batch kv_unified no_perf type_k type_v flash_attn_type",
         ),
-        (llama_cpp.llama_batch, "n_tokens token pos n_seq_id seq_id logits"),
-        (llama_cpp.llama_sampler_chain_params, "no_perf"),
+        (C.llama_batch, "n_tokens token pos n_seq_id seq_id logits"),
+        (C.llama_sampler_chain_params, "no_perf"),
     ],
 )
 def test_every_field_in_use_exists(struct: type, fields: str) -> None:
@@ -54,7 +54,7 @@ def test_every_field_in_use_exists(struct: type, fields: str) -> None:
 
 
 def test_every_kv_type_exists() -> None:
-    assert all(hasattr(llama_cpp, f"GGML_TYPE_{name.upper()}") for name in get_args(KvType))
+    assert all(hasattr(C, f"GGML_TYPE_{name.upper()}") for name in get_args(KvType))
 
 
 def test_a_function_of_ggml_that_is_gone_is_refused() -> None:
@@ -64,7 +64,7 @@ def test_a_function_of_ggml_that_is_gone_is_refused() -> None:
 
 def test_a_field_that_is_gone_is_refused() -> None:
     with pytest.raises(BackendMissing, match="use_mmap"):
-        library.fill(llama_cpp.llama_model_default_params(), use_mmap=True)
+        library.fill(C.llama_model_default_params(), use_mmap=True)
 
 
 def test_pieces_longer_than_the_buffer(smollm2_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_token_is_the_one_that_llama_cpp_itself_draws(
             llama.SamplerChain(sampler.links(temperature, 0.99, top_k, seed)) for _ in range(2)
         )
         owner, chain = context.owner, theirs.owner
-        drawn = [llama_cpp.llama_sampler_sample(chain.pointer, owner.pointer, 1) for _ in range(5)]
+        drawn = [C.llama_sampler_sample(chain.pointer, owner.pointer, 1) for _ in range(5)]
         assert [context.sample(ours, 1, draw) for draw in range(5)] == drawn
     context.close()
     model.close()

@@ -55,9 +55,10 @@ def test_values_that_are_no_numbers(tiny_path: Path, tmp_path: Path, value: floa
 
 
 def library(folder: Path, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a llama_cpp in front of the real one."""
+    """Put a llama_cpp in front of the real one, whose bindings are this."""
     (folder / "llama_cpp").mkdir()
-    (folder / "llama_cpp" / "__init__.py").write_text(code)
+    (folder / "llama_cpp" / "__init__.py").touch()
+    (folder / "llama_cpp" / "llama_cpp.py").write_text(code)
     monkeypatch.syspath_prepend(str(folder))
 
 
@@ -68,10 +69,10 @@ def until_loading(folder: Path, code: str, monkeypatch: pytest.MonkeyPatch) -> N
         f"""
 import os, sys, time
 sys.path.remove({str(folder)!r})
-del sys.modules["llama_cpp"]
-import llama_cpp
+del sys.modules["llama_cpp"], sys.modules["llama_cpp.llama_cpp"]
+from llama_cpp import llama_cpp
 def load(*arguments): {code}
-llama_cpp.llama_cpp.llama_model_load_from_file = load
+llama_cpp.llama_model_load_from_file = load
 """,
         monkeypatch,
     )

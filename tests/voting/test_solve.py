@@ -29,7 +29,7 @@ from minireason import (
     VoteChanged,
 )
 from minireason.backends import concurrency as parallel
-from minireason.engine.base import Step
+from minireason.engine.base import Mask, Step
 from minireason.engine.llama import SamplerChain
 from minireason.reasoning.generation import Generation
 from minireason.settings import SolveChanges, StopRule
@@ -109,21 +109,21 @@ def test_every_token_is_charged_those_of_stopped_chains_too(
     ]
     told: dict[object, list[int]] = {}
 
-    def scripted(chain: SamplerChain, row: int, draw: int) -> int:
+    def scripted(chain: SamplerChain, row: int, draw: int, mask: Mask | None) -> int:
         if chain not in told:
             told[chain] = scripts.pop(0) if scripts else []
-        return told[chain].pop(0) if told[chain] else sample(chain, row, draw)
+        return told[chain].pop(0) if told[chain] else sample(chain, row, draw, mask)
 
     monkeypatch.setattr(context, "sample", scripted)
     sampled: list[int] = []
-    take = Generation.take
+    on_token = Generation.on_token
 
     def counted(self: Generation, token: int, draw: int) -> Step:
-        step = take(self, token, draw)
+        step = on_token(self, token, draw)
         sampled.extend(step.append)
         return step
 
-    monkeypatch.setattr(Generation, "take", counted)
+    monkeypatch.setattr(Generation, "on_token", counted)
     solution = tiny.solve(QUESTION, seed=3, samples=16, parallel=16, stop=stop, loop_check=False)
     assert (solution.stopped_because, solution.candidates[0].votes) == (stop, votes)
     stopped = [chain.tokens for chain in solution.chains if chain.finish == "cancelled"]
@@ -411,7 +411,9 @@ def test_a_chain_that_ends_in_the_last_step_votes(
     """All four say the same and end in one step; the vote is decided by the first two that are read."""
     answer = "</think>\n\nThe answer is \\boxed{4042}.<｜end▁of▁sentence｜>"
     script = local(tiny).model.tokenize(f"So.\n{answer}", parse_special=True)
-    monkeypatch.setattr(local(tiny).context, "sample", lambda _chain, _row, draw: script[draw])
+    monkeypatch.setattr(
+        local(tiny).context, "sample", lambda _chain, _row, draw, _mask: script[draw]
+    )
     solution = tiny.solve(QUESTION, samples=4, parallel=4, seed=1, stop="lead", loop_check=False)
     assert solution.candidates[0].votes == 4
     assert {chain.finish for chain in solution.chains} == {"stop"}

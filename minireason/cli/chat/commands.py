@@ -13,7 +13,7 @@ from minireason.cli import idle, options
 from minireason.cli.chat import clipboard, export, files, replay
 from minireason.cli.chat.loop import SET_BY, Chat
 from minireason.cli.commands import sessions
-from minireason.cli.terminal import output, render
+from minireason.cli.terminal import facts, notes, output
 from minireason.conversation import transcript
 from minireason.errors import MinireasonError, SessionError, UsageError
 from minireason.models import catalog, store
@@ -43,7 +43,7 @@ def handle(chat: Chat, line: str) -> bool:
     name = {"quit": "exit", "bye": "exit"}.get(found[1].lower(), found[1].lower())
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
-        render.error_line(
+        notes.error_line(
             f"There is no command /{name}; {f'did you mean /{near[0]}?' if near else '/help lists them.'}"
         )
         return False
@@ -54,7 +54,7 @@ def handle(chat: Chat, line: str) -> bool:
         OSError,
         ValueError,
     ) as error:  # ValueError: a zero byte in a path, a number of 5,000 digits
-        render.error_line(chat.in_words(error))
+        notes.error_line(chat.in_words(error))
         return False
 
 
@@ -83,21 +83,21 @@ def load_session(chat: Chat, path: Path) -> None:
     problems = chat.session.load(path)
     chat.told_left_out = 0
     for problem in problems:
-        render.note(f"({path.stem}: {problem})")
+        notes.note(f"({path.stem}: {problem})")
     turns = chat.session.turns
     chat.thought = _last_thought(chat)
-    render.note(f"({path.stem}: {_turns(len(turns))})")
+    notes.note(f"({path.stem}: {_turns(len(turns))})")
     if output.console().is_terminal:
         if earlier := len(turns[: -replay.SHOWN_TURNS]):
-            render.note(f"({_turns(earlier)} before these; minireason sessions show prints all)")
+            notes.note(f"({_turns(earlier)} before these; minireason sessions show prints all)")
         replay.show(turns[-replay.SHOWN_TURNS :], chat.thinking)
     if chat.session.unanswered:
-        render.note(f"(not answered yet, /retry asks it again: {_short(chat.session.unanswered)})")
+        notes.note(f"(not answered yet, /retry asks it again: {_short(chat.session.unanswered)})")
 
 
 def show_thinking(chat: Chat) -> None:
     """The last thought, unfolded, also of a reply that was stopped."""
-    render.faint(chat.thought or "(there is no thought to show)")
+    notes.faint(chat.thought or "(there is no thought to show)")
 
 
 def _last_thought(chat: Chat) -> str:
@@ -121,7 +121,7 @@ def _short(text: str, most: int = 100) -> str:
 
 
 def _help(_chat: Chat, _rest: str) -> None:
-    render.definitions(
+    notes.definitions(
         [
             *(
                 (f"/{name} {command.takes}".rstrip(), command.about)
@@ -134,7 +134,7 @@ def _help(_chat: Chat, _rest: str) -> None:
 
 def _model(chat: Chat, name: str) -> None:
     if not name:
-        render.note(f"{chat.reasoner.name}; installed: {', '.join(_installed())}")
+        notes.note(f"{chat.reasoner.name}; installed: {', '.join(_installed())}")
         return
     store.find(name)  # a wrong name is told before the model is given up
     chat.reasoner.close()  # two may not fit
@@ -142,9 +142,9 @@ def _model(chat: Chat, name: str) -> None:
         chat.reasoner, chat.model = chat.open(name), name
     except (MinireasonError, KeyboardInterrupt) as error:
         chat.reasoner = chat.open(chat.model)
-        render.error_line(f"{str(error) or 'Interrupted.'} It goes on with {chat.reasoner.name}.")
+        notes.error_line(f"{str(error) or 'Interrupted.'} It goes on with {chat.reasoner.name}.")
     chat.session.use(chat.reasoner)
-    render.note(f"({chat.reasoner.name})")
+    notes.note(f"({chat.reasoner.name})")
     _say_idle(chat)
 
 
@@ -176,13 +176,13 @@ def _say_thinking(chat: Chat) -> None:
     said = [
         f"{name[1:]} {chat.settings[key]}" for key, name in SET_BY.items() if key in chat.settings
     ]
-    render.note(f"(thinking: {', '.join(said) or 'as much as there is room for'})")
+    notes.note(f"(thinking: {', '.join(said) or 'as much as there is room for'})")
     _say_idle(chat)
 
 
 def _say_idle(chat: Chat) -> None:
     for line in idle.of_thinking(chat.settings, chat.reasoner, chat.names):
-        render.note(f"({line})")
+        notes.note(f"({line})")
 
 
 def _thinking(chat: Chat, rest: str) -> None:
@@ -199,7 +199,7 @@ def _thinking(chat: Chat, rest: str) -> None:
 def _system(chat: Chat, rest: str) -> None:
     if rest:
         chat.session.system = None if rest == "none" else rest
-    render.note(f"(system prompt: {chat.session.system or 'none'})")
+    notes.note(f"(system prompt: {chat.session.system or 'none'})")
 
 
 def _file(chat: Chat, rest: str) -> None:
@@ -210,13 +210,13 @@ def _file(chat: Chat, rest: str) -> None:
             f"{name} has about {tokens:,} tokens and does not fit: a question may have {free:,}."
         )
     chat.files.append((name, text))
-    render.note(f"({name}, {tokens:,} tokens, goes with your next question)")
+    notes.note(f"({name}, {tokens:,} tokens, goes with your next question)")
 
 
 def _undo(chat: Chat, _rest: str) -> None:
     chat.draft = chat.session.undo()
     chat.thought = _last_thought(chat)
-    render.note("(taken back)")
+    notes.note("(taken back)")
 
 
 def _retry(chat: Chat, _rest: str) -> None:
@@ -240,7 +240,7 @@ def _copy(chat: Chat, rest: str) -> None:
     if not chat.session.turns:
         raise SessionError("There is no answer to copy yet.")
     text = clipboard.part(chat.session.turns[-1].answer, rest)
-    render.note(f"(copied {len(text):,} characters to {clipboard.copy(text)})")
+    notes.note(f"(copied {len(text):,} characters to {clipboard.copy(text)})")
 
 
 def _save(chat: Chat, rest: str) -> None:
@@ -251,7 +251,7 @@ def _save(chat: Chat, rest: str) -> None:
     if path.exists() and path != chat.session.path:
         raise SessionError(f"There is a session {path.stem} already; take another name.")
     chat.session.save(path)
-    render.note(f"(saved as {path})")
+    notes.note(f"(saved as {path})")
 
 
 def _load(chat: Chat, rest: str) -> None:
@@ -264,7 +264,7 @@ def _load(chat: Chat, rest: str) -> None:
 
 def _export(chat: Chat, rest: str) -> None:
     path = export.write(chat.session, rest)
-    render.note(f"(written to {path})")
+    notes.note(f"(written to {path})")
 
 
 def _sessions(_chat: Chat, _rest: str) -> None:
@@ -276,7 +276,7 @@ def _context(chat: Chat, _rest: str) -> None:
     used = chat.reasoner.count_tokens([*session.prompt, {"role": "user", "content": "?"}])
     answers = sum(turn.answer_tokens for turn in session.turns[session.left_out :])
     dropped = sum(turn.thinking_tokens for turn in session.turns)
-    render.bar(
+    facts.shares(
         [
             ("questions", max(0, used - answers)),
             ("answers", min(used, answers)),
@@ -284,7 +284,7 @@ def _context(chat: Chat, _rest: str) -> None:
         ],
         n_ctx,
     )
-    render.note(
+    notes.note(
         f"thinking dropped: {dropped:,} tokens · turns left out: {session.left_out} of {len(session.turns)}"
     )
 
@@ -300,8 +300,8 @@ def _stats(chat: Chat, _rest: str) -> None:
         sum(turn.cached_tokens for turn in turns),
     )
     speed = f", {made / seconds:.1f} tokens/s with the reading" if made and seconds else ""
-    render.note(f"{_turns(len(turns))}, {made:,} tokens generated in {seconds:.1f} s{speed}")
-    render.note(
+    notes.note(f"{_turns(len(turns))}, {made:,} tokens generated in {seconds:.1f} s{speed}")
+    notes.note(
         f"{read:,} tokens of prompts, {cached:,} of them from the cache"
         + (f" ({cached / read:.0%})" if read else "")
     )
@@ -312,7 +312,7 @@ def _clear(chat: Chat, _rest: str) -> None:
     chat.thought = ""
     chat.files.clear()
     kept = "; it stays in the session's file" if chat.session.path else ""
-    render.note(f"(forgotten{kept})")
+    notes.note(f"(forgotten{kept})")
 
 
 KEYS = (

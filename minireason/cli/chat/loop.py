@@ -12,10 +12,12 @@ from minireason.cli import outcome, wording
 from minireason.cli.chat import terminal
 from minireason.cli.chat.reading import Reader
 from minireason.cli.options import Asked
-from minireason.cli.terminal import render, show
+from minireason.cli.terminal import facts, notes, show
+from minireason.cli.terminal.answer import Answer
 from minireason.cli.terminal.live import LiveThinking
-from minireason.cli.terminal.markdown import Answer
+from minireason.cli.terminal.progress import Progress
 from minireason.cli.terminal.region import can_redraw
+from minireason.cli.terminal.thinking import THINKING, Thinking
 from minireason.conversation.session import Session, TurnStream
 from minireason.errors import ContextFull, EngineError, MinireasonError, UsageError
 from minireason.events import Reply
@@ -34,7 +36,7 @@ class Chat:
     """Everything that a command may look at or change.
 
     `open` loads a model by the name that `model` is for the one in use. `thinking` is "fold" (a few live lines, then one), "hide",
-    or what `render.Thinking` takes; `draft` is what the next input line begins with; `files` go
+    or what `Thinking` takes; `draft` is what the next input line begins with; `files` go
     with the next question; `thought` is that of the last reply, also of one that was stopped.
     """
 
@@ -47,7 +49,7 @@ class Chat:
     draft: str = ""
     files: list[tuple[str, str]] = field(default_factory=list)
     running: TurnStream | None = None
-    sink: render.Thinking = field(init=False)
+    sink: Thinking = field(init=False)
     told_left_out: int = field(init=False, default=0)
     _code: int = field(init=False, default=0)
     thought: str = field(init=False, default="")
@@ -82,7 +84,7 @@ class Chat:
                     self._code = outcome.INTERRUPTED
                     return
                 interrupted_at = time.monotonic()
-                render.note("(Ctrl-C once more, /exit or Ctrl-D leaves)")
+                notes.note("(Ctrl-C once more, /exit or Ctrl-D leaves)")
 
     def ask(self, question: str, *, again: bool = False, alone: bool = False) -> None:
         """Ask and show the reply; whatever goes wrong is told, and nothing is lost. `alone`: the files wait for another question."""
@@ -94,26 +96,26 @@ class Chat:
             files.clear()
             with terminal.keys_unseen():
                 reply = self._show(self.running)
-            render.facts(reply, folded=self.thinking == "fold")
+            facts.reply_facts(reply, folded=self.thinking == "fold")
             self._judge(reply)
         except (ContextFull, UsageError) as error:
             self._ended_with(outcome.PARTLY_DONE)
             self.draft = question
             clear = " /clear starts afresh." if isinstance(error, ContextFull) else ""
-            render.error_line(f"{self.in_words(error)}{clear}")
+            notes.error_line(f"{self.in_words(error)}{clear}")
         except EngineError as error:
             self._ended_with(outcome.PARTLY_DONE)
-            render.error_line(f"{error} /retry asks again.")
+            notes.error_line(f"{error} /retry asks again.")
         except KeyboardInterrupt:
             self._ended_with(outcome.INTERRUPTED)
-            render.note("(stopped; /retry asks again)")
+            notes.note("(stopped; /retry asks again)")
         finally:
             if self.running:
                 self.running.close()  # where the terminal is gone, nothing else may come to that
                 self.thought = self.running.reply.thinking
             self.running = None
         if self.session.unsaved and not unsaved:
-            render.error_line(
+            notes.error_line(
                 f"{self.session.unsaved} It goes on, and is saved once that is possible."
             )
 
@@ -121,7 +123,7 @@ class Chat:
         """Say what a reply lacks, and keep it for the exit code."""
         structured = Settings(**self.settings).structured
         if problem := outcome.missing(reply, structured=structured):
-            render.error_line(f"{problem} /retry asks again.")
+            notes.error_line(f"{problem} /retry asks again.")
         self._ended_with(outcome.of_reply(reply, structured=structured))
 
     def _ended_with(self, code: int) -> None:
@@ -147,7 +149,7 @@ class Chat:
         )
         if (out := self.session.left_out) > self.told_left_out:
             turns = "turn no longer fits and is" if out == 1 else "turns no longer fit and are"
-            render.note(
+            notes.note(
                 f"(the {out} oldest {turns} left out of the prompt, and kept in the session)"
             )
         self.told_left_out = out
@@ -163,7 +165,7 @@ class Chat:
             )
             self._on_prefill = live.prefill
             return show.show(turn, live, answer)
-        progress = render.Progress()
+        progress = Progress()
         self._on_prefill = progress.prefill
         try:
             return show.show(turn, self.sink, answer, progress.clear)
@@ -171,6 +173,6 @@ class Chat:
             progress.clear()
 
 
-def _sink(thinking: str) -> render.Thinking:
+def _sink(thinking: str) -> Thinking:
     where = "stderr" if thinking == "fold" else thinking
-    return render.Thinking(where, ("fold", *render.THINKING))
+    return Thinking(where, ("fold", *THINKING))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from minireason.cli.terminal import render
+from minireason.cli.terminal import notes
 from minireason.cli.terminal.region import can_redraw
 
 
@@ -34,7 +34,7 @@ class Lines:
 
     def read(self, default: str = "") -> str:
         if default:
-            render.note(f"(was: {default})")
+            notes.note(f"(was: {default})")
         line = self._line("> ")
         while line.endswith("\\"):
             try:
@@ -54,4 +54,4 @@ class Lines:
                 )  # in a C locale Python lets bytes that are not UTF-8 through, as lone surrogates
                 return line.rstrip("\r")
             except UnicodeError:
-                render.error_line("That line is not UTF-8 text, so it was left out.")
+                notes.error_line("That line is not UTF-8 text, so it was left out.")

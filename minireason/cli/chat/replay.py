@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from minireason.cli.terminal import output, render
-from minireason.cli.terminal.markdown import Answer
+from minireason.cli.terminal import facts, notes, output
+from minireason.cli.terminal.answer import Answer
 from minireason.conversation.history import Turn
 
 SHOWN_TURNS = 50
 """Of a longer conversation that is gone on with, only so many turns are shown."""
 
-_ENDED = render.ENDED | {"interrupted": "cut off with the program"}
+_ENDED = facts.ENDED | {"interrupted": "cut off with the program"}
 
 
 def show(turns: Sequence[Turn], thinking: str) -> None:
@@ -20,9 +20,9 @@ def show(turns: Sequence[Turn], thinking: str) -> None:
     for turn in turns:
         _question(turn.question)
         if turn.thinking and thinking == "fold":
-            render.dim(folded(turn))
+            notes.dim(folded(turn))
         elif turn.thinking and thinking != "hide":
-            render.dim(f"{turn.thinking}\n")
+            notes.dim(f"{turn.thinking}\n")
         answer = Answer(plain=_is_json(turn.answer))
         answer.write(turn.answer)
         answer.end()
@@ -43,7 +43,7 @@ def _facts(turn: Turn) -> None:
     if turn.finish_reason in _ENDED:
         parts.append(_ENDED[turn.finish_reason])
     if output.console(errors=True).is_terminal:
-        render.dim(" · ".join(parts), style="dim italic")
+        notes.dim(" · ".join(parts), style="dim italic")
 
 
 def _is_json(answer: str) -> bool:

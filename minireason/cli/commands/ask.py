@@ -11,13 +11,15 @@ import typer
 from minireason.cli import idle, options, outcome
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
-from minireason.cli.terminal import render
+from minireason.cli.terminal import facts, notes, output
+from minireason.cli.terminal.progress import Progress
+from minireason.cli.terminal.thinking import Thinking
 from minireason.errors import UsageError
 from minireason.events import Reply
 from minireason.settings import Settings
 
 if TYPE_CHECKING:
-    from minireason.cli.terminal.markdown import Answer
+    from minireason.cli.terminal.answer import Answer
 
 
 @expand
@@ -40,10 +42,10 @@ def ask(
     ] = False,
 ) -> int:
     """Ask one question: the thinking goes to standard error, the answer to standard output."""
-    from minireason.cli.terminal.markdown import Answer
+    from minireason.cli.terminal.answer import Answer
 
     text = whole_question(question)
-    sink = render.Thinking(thinking or ("hide" if as_json else "stderr"))
+    sink = Thinking(thinking or ("hide" if as_json else "stderr"))
     try:
         reply = run(
             asked,
@@ -54,20 +56,20 @@ def ask(
     finally:
         sink.close()
     if as_json:
-        print(render.json_line(asdict(reply)))
+        print(output.json_line(asdict(reply)))
     else:
-        render.facts(reply)
+        facts.reply_facts(reply)
     if problem := outcome.missing(reply, structured=asked.structured):
-        render.error_line(problem)
+        notes.error_line(problem)
     return outcome.of_reply(reply, structured=asked.structured)
 
 
-def run(asked: Asked, text: str, thinking: render.Thinking, answer: Answer | None) -> Reply:
+def run(asked: Asked, text: str, thinking: Thinking, answer: Answer | None) -> Reply:
     """Load the model, stream the reply, show it."""
     from minireason.cli.terminal.show import show
     from minireason.reasoner import load
 
-    progress = render.Progress()
+    progress = Progress()
     try:
         name = asked.model_name()
         progress.loading(name)

@@ -13,7 +13,8 @@ from minireason.cli import idle, outcome
 from minireason.cli.commands import sessions
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
-from minireason.cli.terminal import render
+from minireason.cli.terminal import notes
+from minireason.cli.terminal.progress import Progress
 from minireason.conversation import transcript
 from minireason.errors import SessionError, UsageError
 
@@ -79,7 +80,7 @@ def chat(
         state.session.close()
         state.reasoner.close()
         if state.session.unsaved:
-            render.error_line(f"{state.session.unsaved} What was said last is lost.")
+            notes.error_line(f"{state.session.unsaved} What was said last is lost.")
         state.sink.close()
     return state.exit_code or (outcome.NOT_SAVED if state.session.unsaved else 0)
 
@@ -89,7 +90,7 @@ def opened(asked: Asked, thinking: str) -> Chat:
     from minireason.cli.chat import loop
     from minireason.reasoner import Reasoner, load
 
-    progress = render.Progress()
+    progress = Progress()
 
     def open_model(name: str) -> Reasoner:
         progress.loading(name)
@@ -120,7 +121,7 @@ def reader(chat: Chat) -> Reader:
             if chat.reasoner.thinks
             else "Ctrl-C: stop an answer"
         )
-        render.note(f"{chat.reasoner.name} · {stop} · /help: commands and keys")
+        notes.note(f"{chat.reasoner.name} · {stop} · /help: commands and keys")
     return found
 
 

@@ -14,7 +14,8 @@ from minireason.cli import idle
 from minireason.cli.commands.solve import Batch, room_for
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
-from minireason.cli.terminal import render
+from minireason.cli.terminal import notes, output
+from minireason.cli.terminal.progress import Progress
 from minireason.errors import UsageError
 from minireason.models import catalog, store
 from minireason.settings import VoteSettings
@@ -125,9 +126,9 @@ def evaluate(
             "There is no set; give a JSONL file with questions and answers, or --replay and the traces of an earlier run."
         )
     for number, problem in done.broken.items():
-        render.error_line(f"Line {number} of {done.traces.run.set} is left out: {problem}")
+        notes.error_line(f"Line {number} of {done.traces.run.set} is left out: {problem}")
     if not done.finished:
-        render.error_line(
+        notes.error_line(
             f"Stopped with {len(done.traces.chains):,} chains in {done.traces.path}; the same command goes on."
         )
         return 130
@@ -147,22 +148,22 @@ def evaluate(
 
 def show(report: Report, done: _Done, *, as_json: bool) -> None:
     """Print the report."""
-    from minireason.cli.terminal import render_eval
+    from minireason.cli.terminal import evaluation_report
 
     if as_json:
         print(
-            render.json_line(
+            output.json_line(
                 {"traces": str(done.traces.path), **asdict(report), "broken": done.broken}
             )
         )
         return
-    render_eval.scores(report)
+    evaluation_report.scores(report)
     if report.policies:
         print()
-        render_eval.policies(report)
+        evaluation_report.policies(report)
     if report.left_out:
         items = f"{report.left_out} item{'s' if report.left_out > 1 else ''}"
-        render.note(
+        notes.note(
             f"Left out: {items} with fewer than {report.samples} chains; --samples sets the number."
         )
 
@@ -174,7 +175,7 @@ def replayed(path: Path, how: Evaluation) -> _Done:
 
     traces = tracing.load(path)
     if traces.damaged:
-        render.error_line(f"{traces.damaged} damaged lines of {path} are left out.")
+        notes.error_line(f"{traces.damaged} damaged lines of {path} are left out.")
     return _Done(
         traces,
         list(traces.items.values()),
@@ -192,7 +193,7 @@ def run(file: Path, how: Evaluation, asked: Asked, *, quiet: bool) -> _Done:
     found = sets.read(file)
     items = found.items[: how.limit]
     if asked.temperature == 0 and (how.samples or 1) > 1:
-        render.error_line("At temperature 0 all chains of an item are the same, so one is run.")
+        notes.error_line("At temperature 0 all chains of an item are the same, so one is run.")
         how = replace(how, samples=1)
     samples = how.samples or 1
     name = asked.model_name()
@@ -202,7 +203,7 @@ def run(file: Path, how: Evaluation, asked: Asked, *, quiet: bool) -> _Done:
         traces = tracing.resume(path, wanted)
         missing = traces.missing(items, samples)
         if not quiet:
-            render.note(
+            notes.note(
                 f"{len(missing):,} of {len(items) * samples:,} chains to run; traces: {path}"
             )
         others = len({item.number for item, _, _ in missing}) < len(items)
@@ -226,7 +227,7 @@ def identity(name: str, found: ItemSet, how: Evaluation, asked: Asked) -> Run:
     from minireason.evaluation.traces import Run
     from minireason.voting.chain import instruction_for
 
-    progress = render.Progress()
+    progress = Progress()
     file = store.find(name)
     progress.say(f"hashing {file.path.name} ...")
     try:
@@ -258,13 +259,13 @@ def generate(
 
     If no item can be asked, and there are no `others` that have been, this raises what is wrong with the first.
     """
-    from minireason.cli.terminal.render_eval import Meter
+    from minireason.cli.terminal.evaluation_report import Meter
     from minireason.cli.terminal.show import interrupts
     from minireason.evaluation.run import Runner
     from minireason.evaluation.traces import Writer
     from minireason.reasoner import load
 
-    parallel, progress = how.changes.get("parallel", "auto"), render.Progress()
+    parallel, progress = how.changes.get("parallel", "auto"), Progress()
     with ExitStack() as stack:
         stack.callback(progress.clear)
         progress.loading(name)
@@ -287,7 +288,7 @@ def generate(
                 ended += not (found[1].replaced and runner.vote)
             meter.show(ended, runner.tokens)
     if parallel != "auto" and runner.parallel < min(parallel, len(missing)):
-        render.error_line(
+        notes.error_line(
             f"There is no room for {parallel} chains at a time, so {runner.parallel} ran at a time."
         )
     return refused, ended == len(missing)

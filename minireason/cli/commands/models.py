@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from minireason.cli import options
-from minireason.cli.terminal import render
+from minireason.cli.terminal import notes, table
 from minireason.cli.terminal.table import Columns
 from minireason.errors import DoesNotFit
 from minireason.host.hardware import Hardware
@@ -43,7 +43,7 @@ def models(
     """List the models of the catalogue and what was imported: size, memory, whether it fits here, speed, scores."""
     machine = options.machine()
     for problem in catalog.problems():
-        render.error_line(f"{problem} That model is left out.")
+        notes.error_line(f"{problem} That model is left out.")
     noted = store.manifests()
     rows = []
     for spec in catalog.load():
@@ -63,11 +63,11 @@ def models(
     if as_json:
         print(json.dumps(rows))
         return 0
-    render.table(_HEADERS, [_cells(entry) for entry in rows], _COLUMNS)
+    table.print_table(_HEADERS, [_cells(entry) for entry in rows], _COLUMNS)
     gpus = "".join(
         f", {gpu.free_bytes / 2**30:.1f} GiB on {gpu.description}" for gpu in machine.gpus
     )
-    render.note(f"Here {machine.free_bytes / 2**30:.1f} GiB of memory are free{gpus}.")
+    notes.note(f"Here {machine.free_bytes / 2**30:.1f} GiB of memory are free{gpus}.")
     return 0
 
 

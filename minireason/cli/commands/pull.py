@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from minireason.cli import options
-from minireason.cli.terminal import render
+from minireason.cli.terminal import notes
+from minireason.cli.terminal.progress import Transfer
 from minireason.errors import (
     ChecksumMismatch,
     DoesNotFit,
@@ -53,7 +54,7 @@ def pull(name: options.ModelName, yes: Yes = False, as_json: AsJson = False) -> 
     if manifest is None:  # by another process, which this one waited for
         return pull(name, yes, as_json)
     if not manifest.vouched:
-        render.note(f"Nobody publishes a hash of {manifest.label}: it is what the server sent.")
+        notes.note(f"Nobody publishes a hash of {manifest.label}: it is what the server sent.")
     _say(
         as_json,
         asdict(manifest),
@@ -77,21 +78,21 @@ def approve(spec: ModelSpec, quant: Quant, yes: bool) -> None:
     )
     size = f"{quant.bytes / 1e9:.2g} GB" if quant.bytes < 1e10 else f"{quant.bytes / 1e9:.1f} GB"
     word = catalog.quality(quant.name)
-    render.note(
+    notes.note(
         f"{store.label(spec, quant)}: {size} from {quant.repo}" + (f" ({word})" if word else "")
     )
     if isinstance(judged, FitPlan):
         speed = f", about {judged.tokens_per_s:.1f} tokens/s" if judged.tokens_per_s else ""
-        render.note(
+        notes.note(
             f"It fits: up to {judged.n_ctx:,} tokens of context in {judged.needed_bytes / 2**30:.1f} GiB of memory{speed}."
         )
     elif isinstance(judged, DoesNotFit):
         refusal = choose.instead(judged, quant.bytes, machine)
         if yes:
-            render.note(str(refusal))
+            notes.note(str(refusal))
         elif not (
             options.interactive()
-            and render.confirmed(f"{refusal} Fetch it all the same?", default=False)
+            and notes.confirmed(f"{refusal} Fetch it all the same?", default=False)
         ):
             raise refusal
 
@@ -101,7 +102,7 @@ def fetch(spec: ModelSpec, quant: Quant) -> Manifest | None:
     from minireason.backends.loading import open_once
     from minireason.models.pull import pull as pull_model
 
-    with render.Transfer() as transfer:
+    with Transfer() as transfer:
         return pull_model(spec, quant, open_once, transfer.watch)
 
 
@@ -127,11 +128,11 @@ def verify(names: Annotated[list[str] | None, _INSTALLED] = None, as_json: AsJso
         [manifest for name in names for manifest in _named(name)] if names else store.manifests()
     )
     if not wanted:
-        render.note("Nothing is installed that could be verified.")
+        notes.note("Nothing is installed that could be verified.")
     problems: dict[str, str] = {}
     for manifest in wanted:
         total = sum(file.bytes for file in manifest.files)
-        with render.Transfer() as transfer:
+        with Transfer() as transfer:
             transfer.watch.step(f"hashing {manifest.label}")
             try:
                 store.verify(manifest, transfer.watch.of(total))
@@ -193,13 +194,13 @@ def import_models(
     failed = 0
     for path, called in files:
         try:
-            with render.Transfer() as transfer:
+            with Transfer() as transfer:
                 manifest = import_file(path, called, open_once, transfer.watch)
         except MinireasonError as error:
             if len(files) == 1:
                 raise
             failed += 1
-            render.error_line(str(error))
+            notes.error_line(str(error))
             continue
         _say(
             as_json,
@@ -218,7 +219,7 @@ def offer() -> str | None:
         return None
     spec, quant = found
     label = store.label(spec, quant)
-    if not render.confirmed(
+    if not notes.confirmed(
         f"No model is installed. Fetch {label} ({quant.bytes / 1e9:.1f} GB), the best that fits here?",
         default=True,
     ):

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from minireason.cli.terminal import output, render
+from minireason.cli.terminal import notes, output, table
 from minireason.cli.terminal.table import Columns
 from minireason.conversation import transcript
 from minireason.errors import SessionError
@@ -46,12 +46,12 @@ def show_session(
 
     found = transcript.read(transcript.path_of(name))
     for problem in found.problems:
-        render.note(f"({name}: {problem})")
+        notes.note(f"({name}: {problem})")
     if as_json:
         print(export.to_json(found.history), end="")
     elif output.console().is_terminal:
         if found.history.system:
-            render.note(f"(system prompt: {found.history.system})")
+            notes.note(f"(system prompt: {found.history.system})")
         replay.show(found.history.turns, "fold")
     else:
         print(export.to_markdown(found.history), end="")
@@ -79,14 +79,14 @@ def print_list() -> int:
         try:
             turns = transcript.read(path).history.turns
         except SessionError as error:
-            render.error_line(str(error))
+            notes.error_line(str(error))
             continue
         first = " ".join(turns[0].question.split()) if turns else ""
         rows.append([path.stem, str(len(turns)), _local(turns[-1].at) if turns else "", first[:60]])
     if rows:
-        render.table(["session", "turns", "last", "begins with"], rows, _COLUMNS)
+        table.print_table(["session", "turns", "last", "begins with"], rows, _COLUMNS)
     else:
-        render.note("There are no sessions yet; minireason chat begins one.")
+        notes.note("There are no sessions yet; minireason chat begins one.")
     return 0
 
 

@@ -12,7 +12,8 @@ from minireason.cli import idle, options, outcome
 from minireason.cli.commands.ask import whole_question
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
-from minireason.cli.terminal import render, render_vote
+from minireason.cli.terminal import notes, output, vote_board
+from minireason.cli.terminal.progress import Progress
 from minireason.errors import BadSetting
 from minireason.settings import LoadChanges, LoadSettings, SolveChanges, VoteChanges, VoteSettings
 from minireason.voting.solution import Solution
@@ -113,24 +114,24 @@ def solve(
     changes: SolveChanges = {**asked.settings, **vote.changes}
     VoteSettings.split(changes)
     text = whole_question(question)
-    board = render_vote.Board(quiet=as_json, show_chains=show_chains)
+    board = vote_board.Board(quiet=as_json, show_chains=show_chains)
     solution = run(asked, changes, text, board)
     if as_json:
         print(to_json(solution))
         if solution.answer is None:
-            render.error_line(outcome.NO_RESULT)
+            notes.error_line(outcome.NO_RESULT)
     else:
         board.verdict(solution)
     return outcome.of_solution(solution)
 
 
-def run(asked: Asked, changes: SolveChanges, text: str, board: render_vote.Board) -> Solution:
+def run(asked: Asked, changes: SolveChanges, text: str, board: vote_board.Board) -> Solution:
     """Load the model, run the vote, show it."""
     from minireason.cli.terminal.show import interrupts
     from minireason.cli.terminal.suspension import suspendable
     from minireason.reasoner import load
 
-    progress = render.Progress()
+    progress = Progress()
     with ExitStack() as stack:
         stack.callback(progress.clear)
         name = asked.model_name()
@@ -173,4 +174,4 @@ def to_json(solution: Solution) -> str:
     """The solution as one line of JSON."""
     found = asdict(solution)
     found["tokens"]["total"] = solution.tokens.total
-    return render.json_line(found)
+    return output.json_line(found)

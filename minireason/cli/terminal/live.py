@@ -12,7 +12,7 @@ from rich.text import Text
 from minireason.cli.terminal import output
 from minireason.cli.terminal.output import harmless
 from minireason.cli.terminal.region import Region
-from minireason.cli.terminal.render import LANDING
+from minireason.cli.terminal.thinking import LANDING
 
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _EVERY_S = 0.1

@@ -8,6 +8,7 @@ and `direct` for the few sequences that are written by hand.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """Characters that turn the direction of text, for a regular expression's set."""
 
 _FORMATTING = re.compile(f"[{DIRECTIONS}]")
+_STEERING = re.compile(f"[{DIRECTIONS}\x7f-\x9f]")
 _VISIBLE = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"} | {
     0x7F: "\u2421"
 }
@@ -70,6 +72,19 @@ def guard() -> None:
 def direct(stream: TextIO) -> TextIO:
     """The stream behind a guarded one, also while rich has put its own in front."""
     return cast("TextIO", getattr(stream, "direct", stream))
+
+
+def forgiving_streams() -> None:
+    """Let characters that the terminal's encoding lacks become question marks instead of errors."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def json_line(found: object) -> str:
+    """One line of JSON, in plain ASCII where standard output is not in a Unicode encoding; what steers a terminal is escaped."""
+    line = json.dumps(found, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"))
+    return _STEERING.sub(lambda sign: f"\\u{ord(sign[0]):04x}", line)
 
 
 def console(*, errors: bool = False, theme: Theme | None = None) -> Console:

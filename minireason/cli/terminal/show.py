@@ -11,7 +11,7 @@ from minireason.cli.terminal.suspension import suspendable
 from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta
 
 if TYPE_CHECKING:
-    from minireason.cli.terminal.markdown import Answer
+    from minireason.cli.terminal.answer import Answer
 
 
 class Running(Protocol):
@@ -25,7 +25,7 @@ class Running(Protocol):
 
 
 class ThinkingShown(Protocol):
-    """Where the thinking is shown; see `render.Thinking` and `live.LiveThinking`."""
+    """Where the thinking is shown; see `Thinking` and `live.LiveThinking`."""
 
     def write(self, text: str) -> None: ...
     def landing(self) -> None: ...

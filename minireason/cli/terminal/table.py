@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from minireason.cli.terminal import output
+from minireason.cli.terminal.notes import note
+from minireason.cli.terminal.output import harmless
 
 _GAP = "  "
 _LEAST_CUT = 8
@@ -23,6 +28,9 @@ class Columns:
     left: Sequence[int] = (0,)
     drop: Sequence[int] = ()
     cut: int | None = None
+
+
+_NO_COLUMNS = Columns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +80,18 @@ def _cell(text: str, size: int, left: bool) -> str:
         return set_cell_size(text, size - 1) + "…"
     blanks = " " * (size - length)
     return text + blanks if left else blanks + text
+
+
+def print_table(headers: list[str], rows: list[list[str]], columns: Columns = _NO_COLUMNS) -> None:
+    """Print a table on standard output: laid out for a terminal, tab-separated in a pipe."""
+    console = output.console()
+    if not console.is_terminal:
+        for row in [headers, *rows]:
+            print("\t".join(harmless(cell) for cell in row))
+        return
+    whole = [[harmless(cell) for cell in row] for row in rows]
+    layout = laid_out(headers, whole, columns, console.width)
+    for number, line in enumerate(layout.lines):
+        console.print(Text(line, style="" if number else "bold"), soft_wrap=True)
+    if layout.left_out:
+        note(f"(not shown for want of width: {', '.join(layout.left_out)})")

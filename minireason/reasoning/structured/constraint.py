@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from minireason.checks import plain
-from minireason.engine.base import Vocabulary
+from minireason.engine.base import Mask, Vocabulary
 from minireason.errors import BadSetting, UsageError, shortened
 from minireason.reasoning import prompt
 from minireason.reasoning.structured.schema import closed, ends
@@ -25,8 +25,6 @@ from minireason.reasoning.text import Utf8
 from minireason.settings import Settings
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     from llguidance import LLMatcher
     from llguidance._lib import JsonCompileOptions
 
@@ -290,16 +288,13 @@ class Follower:
         self._matcher = None
         del self._fed[size:]
 
-    def mask(self, logits: npt.NDArray[np.float32]) -> None:
-        """Forbid every token, the end of the text included, that cannot come now."""
-        import numpy as np
-
+    def mask(self) -> Mask:
+        """The tokens that can come now, the end of the text perhaps among them."""
         place = self._bits.ctypes.data, self._bits.nbytes
         self._following().unsafe_compute_mask_ptr(*place)
         if self._matcher and self._matcher.is_error():
             self._following().unsafe_compute_mask_ptr(*place)
-        allowed = np.unpackbits(self._bits.view(np.uint8), count=len(logits), bitorder="little")
-        np.copyto(logits, -np.inf, where=allowed == 0)
+        return self._bits.copy()
 
     def feed(self, token: int) -> str:
         """The text that a token of the answer completes."""

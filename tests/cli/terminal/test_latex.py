@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minireason.cli.terminal.latex import to_unicode
+from minireason.cli.terminal.latex.convert import to_unicode
 from tests.cli.seen import drawn
 
 

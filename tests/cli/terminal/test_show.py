@@ -7,8 +7,8 @@ import pytest
 
 from minireason import Event, Reasoner, Reply, ThinkingDelta
 from minireason.backends.stream import Stream
-from minireason.cli.terminal import render
 from minireason.cli.terminal.show import interrupts, show
+from minireason.cli.terminal.thinking import Thinking
 
 
 class Impatient:
@@ -37,7 +37,7 @@ def test_ctrl_c_asks_for_the_answer_and_then_stops(
     tiny: Reasoner, presses: int, thinking_end: str, finish_reason: str
 ) -> None:
     stream = tiny.stream("What is 4821 + 3979?", temperature=0)
-    reply = show(Impatient(stream, presses), render.Thinking("hide"), None)
+    reply = show(Impatient(stream, presses), Thinking("hide"), None)
     assert (reply.thinking_end, reply.finish_reason) == (thinking_end, finish_reason)
     assert bool(reply.answer) == (presses == 1)
 

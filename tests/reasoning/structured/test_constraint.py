@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from minireason import BadSetting, UsageError
+from minireason.engine.sampler import forbid
 from minireason.reasoning.structured import constraint as module
 from minireason.reasoning.structured.constraint import Constraint, Follower, Tokenizer, constraint
 from minireason.settings import Settings
@@ -68,7 +69,7 @@ def accepts(wanted: Constraint, text: str) -> bool:
     follower = Follower(wanted, TOKENIZER)
     for token in [*text.encode(), 257]:
         logits = np.zeros(VOCABULARY.n_vocab, np.float32)
-        follower.mask(logits)
+        forbid(logits, follower.mask())
         assert logits[256] == -np.inf, "no tag can be part of an answer"
         if logits[token] < 0:
             return False

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from minireason.cli.terminal import output
+from minireason.cli.terminal.notes import error_line
 from minireason.cli.terminal.output import harmless
 from minireason.cli.terminal.region import Region, can_redraw
-from minireason.cli.terminal.render import error_line
 from minireason.events import ThinkingDelta
 from minireason.voting.solution import (
     Candidate,

@@ -13,12 +13,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from minireason.cli.terminal import output, render
+from minireason.cli.terminal import notes, output, table
 from minireason.cli.terminal.table import Columns
 from minireason.evaluation.intervals import Estimate
 from minireason.evaluation.report import Report
 
-_LINE_EVERY_S = 10.0
+LINE_EVERY_S = 10.0
+"""Between two lines in a pipe."""
+
 _EVERY_VOTE = 16
 
 METHODS = {"wilson": "Wilson, items", "bootstrap": "bootstrap over items"}
@@ -59,10 +61,10 @@ class Meter:
         now = time.monotonic()
         speed = f"{tokens / max(1e-9, now - self._began):,.0f} tokens/s" if tokens else ""
         self._bar.update(self._task, completed=done, speed=speed)
-        if not self._quiet and now - self._said >= _LINE_EVERY_S:
+        if not self._quiet and now - self._said >= LINE_EVERY_S:
             self._said = now
             rate = f", {speed}" if speed else ""
-            render.note(f"{done:,} of {self._total:,} chains{rate}")
+            notes.note(f"{done:,} of {self._total:,} chains{rate}")
 
 
 def scores(report: Report) -> None:
@@ -73,7 +75,7 @@ def scores(report: Report) -> None:
         for votes, found in enumerate(report.majority, 1)
         if votes > 1 and _shown(votes, report.samples)
     ]
-    render.table(
+    table.print_table(
         ["", "right", "95% interval", "by"],
         [
             [name, _percent(found.value), _interval(found), METHODS[found.method]]
@@ -92,7 +94,7 @@ def scores(report: Report) -> None:
         f"temperature {report.run.settings.get('temperature')}",
         f"seed {report.run.seed}",
     ]
-    render.note(" · ".join(facts))
+    notes.note(" · ".join(facts))
 
 
 def policies(report: Report) -> None:
@@ -114,7 +116,7 @@ def policies(report: Report) -> None:
         for policy in report.policies
     ]
     difference = "less none", "95% interval"
-    render.table(
+    table.print_table(
         [
             "stop",
             "chains",

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
-from minireason.cli.terminal import symbols
-from minireason.cli.terminal.formula import Kind, Part, attached, composed
-from minireason.cli.terminal.matrix import as_rows, in_one_line
+from minireason.cli.terminal.latex import symbols
+from minireason.cli.terminal.latex.formula import Kind, Part, attached, composed
+from minireason.cli.terminal.latex.matrix import as_rows, in_one_line
 
 _MAX_DEPTH = 30
 _ROW_END = "\\\\"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from minireason.cli.terminal import output, render
+from minireason.cli.terminal import notes, output
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,11 @@ def test_control_sequences_are_made_harmless(text: str, wanted: str) -> None:
 
 
 def test_error_is_one_line(capsys: Any) -> None:
-    render.error_line("two\nlines \x1b[31m")
+    notes.error_line("two\nlines \x1b[31m")
     assert capsys.readouterr().err == "minireason: two lines ␛[31m\n"
 
 
 def test_json_lines_cannot_steer_a_terminal() -> None:
-    line = render.json_line({"answer": "\x9b2J\x7f\u202e é"})
+    line = output.json_line({"answer": "\x9b2J\x7f\u202e é"})
     assert json.loads(line) == {"answer": "\x9b2J\x7f\u202e é"}
     assert not re.search("[\x7f-\x9f\u202e]", line)

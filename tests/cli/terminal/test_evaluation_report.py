@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from minireason.cli.terminal import render_eval
-from minireason.cli.terminal.render_eval import Meter
+from minireason.cli.terminal import evaluation_report
+from minireason.cli.terminal.evaluation_report import Meter
 
 
 def test_lines_in_a_pipe_come_now_and_then(
@@ -12,7 +12,7 @@ def test_lines_in_a_pipe_come_now_and_then(
     with Meter(1000, quiet=False) as meter:
         meter.show(1, 100)
         assert capsys.readouterr().err == "", "not yet"
-        monkeypatch.setattr(render_eval, "_LINE_EVERY_S", 0.0)
+        monkeypatch.setattr(evaluation_report, "LINE_EVERY_S", 0.0)
         meter.show(999, 1000)
     assert capsys.readouterr().err.startswith("999 of 1,000 chains, ")
     with Meter(1000, quiet=True) as meter:

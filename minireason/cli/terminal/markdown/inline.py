@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from minireason.cli.terminal.emphasis import emphasised
-from minireason.cli.terminal.latex import readable
+from minireason.cli.terminal.latex.convert import readable
+from minireason.cli.terminal.markdown.emphasis import emphasised
 
 INLINE, DISPLAY = "\x03", "\x04"
 """Each stands for a piece; the second one for a formula that may have lines of its own."""

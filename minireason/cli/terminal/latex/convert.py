@@ -11,8 +11,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from minireason.cli.terminal import symbols
-from minireason.cli.terminal.formula import (
+from minireason.cli.terminal.latex import symbols
+from minireason.cli.terminal.latex.formula import (
     BLOCK_END,
     BLOCK_START,
     Kind,
@@ -23,7 +23,7 @@ from minireason.cli.terminal.formula import (
     script,
     staircase,
 )
-from minireason.cli.terminal.latex_reader import SPACE, Macros, Reader, Unreadable, tokens_of
+from minireason.cli.terminal.latex.reader import SPACE, Macros, Reader, Unreadable, tokens_of
 
 _MAX_CHARS = 20_000
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from minireason.cli.terminal.formula import BLOCK_END, BLOCK_START
-from minireason.cli.terminal.symbols import TALL, WAISTS
+from minireason.cli.terminal.latex.formula import BLOCK_END, BLOCK_START
+from minireason.cli.terminal.latex.symbols import TALL, WAISTS
 
 Rows = list[list[str]]
 

@@ -15,10 +15,10 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
-from minireason.cli.terminal.code import Code
-from minireason.cli.terminal.fences import Fence, Fences, Place
-from minireason.cli.terminal.grid import Grid, cells_of, table_length
-from minireason.cli.terminal.inline import DISPLAY, Formula, Piece, styled, taken_out
+from minireason.cli.terminal.markdown.code import Code
+from minireason.cli.terminal.markdown.fences import Fence, Fences, Place
+from minireason.cli.terminal.markdown.inline import DISPLAY, Formula, Piece, styled, taken_out
+from minireason.cli.terminal.markdown.tables import Grid, cells_of, table_length
 from minireason.cli.terminal.output import harmless
 
 _HEADING = re.compile(r" {0,3}(?P<level>#{1,6})[ \t]+(?P<title>\S.*)")

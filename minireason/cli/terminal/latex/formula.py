@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 from rich.cells import cell_len
 
-from minireason.cli.terminal import symbols
+from minireason.cli.terminal.latex import symbols
 
 BLOCK_START, BLOCK_END = "\x01", "\x02"
 """Around lines that begin in the same column."""

@@ -1,0 +1,70 @@
+"""Errors, notes and questions for the person at the terminal.
+
+All of it goes to standard error but the questions, so that standard output holds the answer alone,
+on a terminal as in a pipe.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from rich.cells import cell_len
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from minireason.cli.terminal import output
+from minireason.cli.terminal.output import harmless
+
+
+def error_line(message: str) -> None:
+    """One line on standard error, wrapped at words on a terminal."""
+    note(f"minireason: {' '.join(message.split())}")
+
+
+def note(message: str) -> None:
+    """Lines that are no error, on standard error; wrapped at words on a terminal."""
+    console = output.console(errors=True)
+    if console.is_terminal and not console.is_dumb_terminal:
+        console.print(Text(harmless(message)))
+    else:
+        print(harmless(message), file=sys.stderr)
+
+
+def faint(text: str) -> None:
+    """Text of the model's that is no answer, on standard error, set in from the rest."""
+    output.console(errors=True).print(
+        Padding(Text(harmless(text), style="dim"), (0, 0, 0, 2), expand=False)
+    )
+
+
+def dim(text: str, *, style: str = "dim") -> None:
+    """A line beside the answer, on standard error."""
+    output.console(errors=True).print(Text(harmless(text), style=style))
+
+
+def definitions(rows: list[tuple[str, str]]) -> None:
+    """Terms and what they mean on standard error: beside each other, or below where the terminal is narrow."""
+    console = output.console(errors=True)
+    widest = max(cell_len(term) for term, _ in rows)
+    if console.width < 2 * widest:
+        for term, meaning in rows:
+            console.print(
+                Text(harmless(term)),
+                Padding(Text(harmless(meaning)), (0, 0, 0, 4), expand=False),
+                sep="\n",
+            )
+        return
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    for row in rows:
+        grid.add_row(*(Text(harmless(cell)) for cell in row))
+    console.print(grid)
+
+
+def confirmed(question: str, *, default: bool) -> bool:
+    """What a person on a terminal says to a question; Enter alone means the default."""
+    print(f"{harmless(question)} [{'Y/n' if default else 'y/N'}] ", end="", flush=True)
+    reply = input().strip().lower()
+    return reply.startswith("y") if reply else default

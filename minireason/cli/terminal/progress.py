@@ -1,0 +1,83 @@
+"""What is being waited for: a line with a spinner, or a bar of bytes, on standard error."""
+
+from __future__ import annotations
+
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.progress import Progress as Bar
+from rich.status import Status
+from rich.text import Text
+
+from minireason.cli.terminal import output
+from minireason.cli.terminal.notes import note
+from minireason.cli.terminal.output import harmless
+from minireason.models.pull import Watch
+
+
+class Progress:
+    """A line that says what is being waited for, on a terminal only; gone once there is output."""
+
+    def __init__(self) -> None:
+        self._status: Status | None = None
+        self._console = output.console(errors=True)
+
+    def say(self, text: str) -> None:
+        if not self._console.is_terminal:
+            return
+        if self._status is None:
+            self._status = self._console.status("")
+            self._status.start()
+        self._status.update(Text(harmless(text), style="dim"))
+
+    def loading(self, model: str) -> None:
+        self.say(f"loading {model} ...")
+
+    def loaded_share(self, share: float) -> None:
+        if self._status and 0 < share < 1:
+            self.say(f"loading, {share:.0%} ...")
+
+    def prefill(self, done: int, total: int) -> None:
+        if total - done > 256:
+            self.say(f"reading the prompt, {done:,} of {total:,} tokens ...")
+
+    def clear(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+class Transfer:
+    """Progress of bytes read or fetched, with speed and time left on a terminal; in a pipe only what each step is."""
+
+    def __init__(self) -> None:
+        console = output.console(errors=True)
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(compact=True),
+        )
+        self._bar = Bar(*columns, console=console, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=None, visible=False)
+        self.watch = Watch(self._bytes, self._step)
+
+    def __enter__(self) -> Transfer:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._bar.stop()
+
+    def _bytes(self, done: int, of: int) -> None:
+        self._bar.update(self._task, completed=done, total=of, visible=True)
+
+    def _step(self, what: str) -> None:
+        if self._bar.disable:
+            note(f"{what} ...")
+        self._bar.reset(self._task, description=harmless(what), visible=True, total=None)

@@ -1,0 +1,108 @@
+"""Where the thinking goes as it comes: a standard stream, a file, or nowhere."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from minireason.cli.terminal import output
+from minireason.cli.terminal.output import harmless
+from minireason.errors import UsageError
+from minireason.host import places
+
+LANDING = "landing … · Ctrl-C: stop"
+"""Said once a thought was asked to come to its end."""
+
+THINKING = ("show", "stderr", "hide")
+"""Where the thinking may go, beside a file."""
+
+
+class Thinking:
+    """Where the thinking goes: "show" (standard output), "stderr", "hide", or a file.
+
+    Raises UsageError.
+    """
+
+    def __init__(self, where: str, words: tuple[str, ...] = THINKING) -> None:
+        """`words`: what else but a path may be said here, for the error."""
+        self._where = where
+        self._file: TextIO | None = None
+        self._console = {"show": output.console, "stderr": lambda: output.console(errors=True)}.get(
+            where, lambda: None
+        )()
+        if where not in THINKING:
+            with self._told():
+                self._file = _opened_for_thinking(where, words)
+        self._wrote = False
+        self._landing = False
+
+    def write(self, text: str) -> None:
+        if self._landing:
+            self._landing = False
+            self._say_landing()
+        if self._file:
+            with self._told():
+                self._file.write(text)
+        elif self._console:
+            self._console.out(harmless(text), style="dim", end="", highlight=False)
+            self._console.file.flush()
+        self._wrote = True
+
+    def landing(self) -> None:
+        """Say with the next piece that the thought was asked to end; for signal handlers too."""
+        self._landing = True
+
+    def end(self) -> None:
+        """The thinking is over: a blank line before what follows."""
+        if self._wrote and self._console:
+            self._console.out("\n")
+        self._wrote = self._landing = False
+
+    def close(self) -> None:
+        if self._file:
+            with self._told():
+                self._file.close()
+
+    def _say_landing(self) -> None:
+        console = output.console(errors=True)
+        if console.is_terminal:
+            line = f"\n({LANDING})\n" if self._wrote and self._console else f"({LANDING})\n"
+            console.out(line, style="dim italic", end="", highlight=False)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+            problem = getattr(error, "strerror", None) or error
+            raise UsageError(
+                f"The thinking cannot be written to {self._where} ({problem}); name another file, "
+                "or show, stderr or hide."
+            ) from None
+
+
+def _opened_for_thinking(where: str, words: tuple[str, ...]) -> TextIO:
+    """A file made for the thinking, for the user's eyes only, or a device or pipe that is there.
+
+    Nothing that lies there is written over, and a word that was mistyped makes no file. Raises
+    UsageError, OSError or ValueError.
+    """
+    path = places.expanded(where)
+    if not (path.suffix or os.sep in where or "/" in where):
+        near = difflib.get_close_matches(where, words, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(
+            f"--thinking {where}: {hint}It takes {', '.join(words)}, or a file: a path with a / "
+            "in it, or a name with a suffix such as thought.txt."
+        )
+    if path.is_file():
+        raise UsageError(
+            f"There is a file {where} already, and it is not written over; "
+            "name another with --thinking."
+        )
+    flags = os.O_APPEND if path.exists() else os.O_CREAT | os.O_EXCL
+    handle = os.open(path, os.O_WRONLY | flags, 0o600)
+    return os.fdopen(handle, "w", buffering=1, encoding="utf-8")
