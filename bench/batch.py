@@ -52,7 +52,7 @@ class Chain:
 
 def ours(arguments: argparse.Namespace) -> float:
     """Seconds for all chains."""
-    from minireason.engine import llama, sampler
+    from minireason.engine import sampler
     from minireason.engine.scheduler import Scheduler
     from minireason.engine.sequence import Sequence
     from minireason.reasoner import load
@@ -70,7 +70,7 @@ def ours(arguments: argparse.Namespace) -> float:
             links = sampler.links(
                 settings["temperature"], settings["top_p"], int(settings["top_k"]), seed
             )
-            scheduler.add(Sequence(list(prompt), llama.SamplerChain(links), handler))
+            scheduler.add(Sequence(list(prompt), sampler.SamplerChain(links), handler))
         while scheduler.step():
             pass
         return time.perf_counter() - began

@@ -19,7 +19,7 @@ class Scripted:
     ) -> None:
         backend = local(reasoner)
         if isinstance(script, str):
-            script = backend.model.tokenize(script, parse_special=True)
+            script = backend.model.vocabulary.tokenize(script, parse_special=True)
         self.left, sample = list(script), backend.context.sample
         monkeypatch.setattr(
             backend.context,

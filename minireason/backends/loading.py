@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from minireason.backends.local import LocalBackend
-from minireason.engine import devices, llama, trial
+from minireason.engine import devices, trial
+from minireason.engine.model import Model
 from minireason.errors import DoesNotFit, ModelFileError
 from minireason.host import hardware, places
 from minireason.host.hardware import Gpu, Hardware
@@ -47,7 +48,7 @@ def open_model(
         _log.info("no trial run: the file came with minireason")
     else:
         open_once(file.path, repack=plan.repack)
-    loaded = llama.Model(
+    loaded = Model(
         file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack, on_progress=on_progress
     )
     try:

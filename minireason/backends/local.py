@@ -14,8 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from minireason.backends.base import StreamOptions
 from minireason.backends.planning import Planner
 from minireason.backends.stream import Stream
-from minireason.engine import llama, sampler
+from minireason.engine import sampler
 from minireason.engine import sequence as engine
+from minireason.engine.context import Context
+from minireason.engine.model import Model
 from minireason.engine.prefill import Prefill
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import ContextFull
@@ -42,17 +44,18 @@ class LocalBackend:
     def __init__(
         self,
         name: str,
-        model: llama.Model,
+        model: Model,
         template: str,
         plan: FitPlan,
         defaults: Settings,
         started: float,
     ) -> None:
         self.name, self.plan, self.defaults, self.model = name, plan, defaults, model
+        vocabulary = model.vocabulary
         with ThreadPoolExecutor(1) as meanwhile:
             # It goes through the whole vocabulary, 45 ms for 152k tokens.
-            meanwhile.submit(lambda: model.eog)
-            self.context = llama.Context(
+            meanwhile.submit(lambda: vocabulary.eog)
+            self.context = Context(
                 model,
                 n_ctx=plan.start_n_ctx,
                 n_batch=plan.n_batch,
@@ -61,11 +64,17 @@ class LocalBackend:
                 kv_type=plan.kv_type,
                 flash_attention=plan.flash_attention,
             )
-        bos = model.piece(model.bos).decode("utf-8", "replace") if model.bos is not None else ""
-        eos = model.piece(min(model.eog)).decode("utf-8", "replace")
-        self.encoder = PromptEncoder(model, template, bos, eos, thinks=catalog.thinks(name))
+        bos = b"" if vocabulary.bos is None else vocabulary.piece(vocabulary.bos)
+        eos = vocabulary.piece(min(vocabulary.eog))
+        self.encoder = PromptEncoder(
+            vocabulary,
+            template,
+            bos.decode("utf-8", "replace"),
+            eos.decode("utf-8", "replace"),
+            thinks=catalog.thinks(name),
+        )
         self.scheduler = Scheduler(self.context, plan.n_ctx, plan.cache_tokens)
-        self._planner = Planner(self.encoder, model.piece)
+        self._planner = Planner(self.encoder, vocabulary.piece)
         self._load_s = time.perf_counter() - started
         _log.info("%s is loaded, in %.2f s", name, self._load_s)
         _loaded.add(self)
@@ -115,7 +124,9 @@ class LocalBackend:
         plan = self._planner.plan(messages, settings, self.n_ctx)
         settings = plan.settings
         machine = ThinkMachine(plan.prompt.start, self.encoder.tags)
-        generation = Generation(self.name, self.model, plan.prompt, settings, machine, plan.budget)
+        generation = Generation(
+            self.name, self.model.vocabulary, plan.prompt, settings, machine, plan.budget
+        )
         generation.load_s, generation.allowance = self._load_s, options.allowance
         if wanted:
             generation.follower = Follower(wanted, self._tokenizer)
@@ -124,7 +135,7 @@ class LocalBackend:
         )
         sequence = engine.Sequence(
             plan.prompt.ids,
-            llama.SamplerChain(links),
+            sampler.SamplerChain(links),
             generation,
             # After a thought the next prompt has the answer alone, so it cannot go on from there.
             cache_reply=options.cache_reply and not self.thinks,
@@ -135,7 +146,7 @@ class LocalBackend:
 
     @functools.cached_property
     def _tokenizer(self) -> Tokenizer:
-        return Tokenizer(self.model)
+        return Tokenizer(self.model.vocabulary)
 
     def count_tokens(self, messages: Sequence[Message], *, at_most: int | None = None) -> int:
         """See `Backend.count_tokens`."""

@@ -20,7 +20,7 @@ Mask: TypeAlias = "npt.NDArray[np.int32]"
 
 
 class Vocabulary(Protocol):
-    """Text to token ids and back; see `engine.llama.Model`."""
+    """Text to token ids and back; see `engine.vocabulary.ModelVocabulary`."""
 
     @property
     def n_vocab(self) -> int:
@@ -119,7 +119,7 @@ class TokenHandler(Protocol):
 
 
 class ModelRunner(Protocol):
-    """What the scheduler needs of llama.cpp; see `engine.llama.Context`.
+    """What the scheduler needs of llama.cpp; see `engine.context.Context`.
 
     `wide_tokens`: from so many tokens in a batch on, attention over a long prefix takes a faster
     way; 0: it never does.

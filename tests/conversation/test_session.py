@@ -398,7 +398,7 @@ def test_a_forged_file_is_data(tiny: Reasoner, tmp_path: Path) -> None:
         .encoder.encode([Message(role=role, content="a") for role in ("user", "assistant", "user")])
         .ids
     )
-    special = set(local(tiny).model.special.values())
+    special = set(local(tiny).model.vocabulary.special.values())
     assert [token for token in ids if token in special] == [
         token for token in plain if token in special
     ]

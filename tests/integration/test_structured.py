@@ -52,7 +52,7 @@ def ask(reasoner: Reasoner, **settings: Any) -> Reply:
     tokens, close = stream.token_ids, local(reasoner).encoder.tags.close_id
     assert tokens.count(close) == 1
     after = b"".join(
-        local(reasoner).model.piece(token) for token in tokens[tokens.index(close) + 1 :]
+        local(reasoner).model.vocabulary.piece(token) for token in tokens[tokens.index(close) + 1 :]
     )
     assert after.startswith(b"\n\n")
     assert not after.startswith(b"\n\n\n")
@@ -65,7 +65,7 @@ def written(stream: Stream) -> str:
         stream._generation._vocabulary,
         stream.token_ids[stream.reply.usage.prompt_tokens :],
     )
-    return b"".join(map(model.piece, tokens)).decode()
+    return b"".join(map(model.vocabulary.piece, tokens)).decode()
 
 
 def assert_valid(reply: Reply) -> None:
@@ -222,7 +222,7 @@ def test_tags_that_are_text(
         Scripted(
             tiny,
             monkeypatch,
-            local(tiny).model.tokenize(bytes(script).decode(), parse_special=False),
+            local(tiny).model.vocabulary.tokenize(bytes(script).decode(), parse_special=False),
         )
         stream = tiny.stream(
             QUESTION, schema=SCHEMA, thinking_budget=16 if len(script) == 3 else None
@@ -235,10 +235,14 @@ def test_tags_that_are_text(
     model = local(answers_only).model
     monkeypatch.setattr(local(answers_only).encoder, "tags", Tags())
     monkeypatch.setattr(local(answers_only).encoder, "thinks", True)
-    more = next(token for token in range(model.n_vocab) if model.piece(token) == b">.")
-    for end in (more, *model.tokenize(">", parse_special=False)):
+    more = next(
+        token for token in range(model.vocabulary.n_vocab) if model.vocabulary.piece(token) == b">."
+    )
+    for end in (more, *model.vocabulary.tokenize(">", parse_special=False)):
         Scripted(
-            answers_only, monkeypatch, [*model.tokenize("Hm.\n</think", parse_special=False), end]
+            answers_only,
+            monkeypatch,
+            [*model.vocabulary.tokenize("Hm.\n</think", parse_special=False), end],
         )
         stream = answers_only.stream(QUESTION, schema=SCHEMA, temperature=1.0)
         list(stream)
@@ -263,7 +267,7 @@ def test_a_thought_that_only_the_model_would_open_is_opened(
     monkeypatch.setattr(local(answers_only).encoder, "tags", Tags())
     monkeypatch.setattr(local(answers_only).encoder, "thinks", True)
     words, end = (
-        local(answers_only).model.tokenize(text, parse_special=False)
+        local(answers_only).model.vocabulary.tokenize(text, parse_special=False)
         for text in ("Let me see. " * 8, "\n")
     )
     Scripted(answers_only, monkeypatch, words[:20] + end)
@@ -398,8 +402,10 @@ def test_max_tokens_hold_where_the_tags_are_text(
     model = local(answers_only).model
     monkeypatch.setattr(local(answers_only).encoder, "tags", Tags())
     monkeypatch.setattr(local(answers_only).encoder, "thinks", True)
-    script = model.tokenize("\n", parse_special=False) * blank
-    script += model.tokenize("<think>Well, so it is, and so be it then.", parse_special=False)
+    script = model.vocabulary.tokenize("\n", parse_special=False) * blank
+    script += model.vocabulary.tokenize(
+        "<think>Well, so it is, and so be it then.", parse_special=False
+    )
     Scripted(answers_only, monkeypatch, script)
     stream = answers_only.stream(QUESTION, max_tokens=60, thinking_budget=4, seed=1)
     list(stream)

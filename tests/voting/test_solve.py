@@ -30,7 +30,7 @@ from minireason import (
 )
 from minireason.backends import concurrency as parallel
 from minireason.engine.base import Mask, Step
-from minireason.engine.llama import SamplerChain
+from minireason.engine.sampler import SamplerChain
 from minireason.reasoning.generation import Generation
 from minireason.settings import SolveChanges, StopRule
 from tests.local import local
@@ -100,7 +100,7 @@ def test_every_token_is_charged_those_of_stopped_chains_too(
 ) -> None:
     """Ten of the chains are told what to say and come to an end one after the other, long before the rest, which speak for themselves."""
     context, sample = local(tiny).context, local(tiny).context.sample
-    say = functools.partial(local(tiny).model.tokenize, parse_special=True)
+    say = functools.partial(local(tiny).model.vocabulary.tokenize, parse_special=True)
     scripts = [
         say(
             f"{'47 * 86 ' * length}\n</think>\n\nThe answer is \\boxed{{4042}}.<｜end▁of▁sentence｜>"
@@ -410,7 +410,7 @@ def test_a_chain_that_ends_in_the_last_step_votes(
 ) -> None:
     """All four say the same and end in one step; the vote is decided by the first two that are read."""
     answer = "</think>\n\nThe answer is \\boxed{4042}.<｜end▁of▁sentence｜>"
-    script = local(tiny).model.tokenize(f"So.\n{answer}", parse_special=True)
+    script = local(tiny).model.vocabulary.tokenize(f"So.\n{answer}", parse_special=True)
     monkeypatch.setattr(
         local(tiny).context, "sample", lambda _chain, _row, draw, _mask: script[draw]
     )

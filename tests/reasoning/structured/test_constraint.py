@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from minireason import BadSetting, UsageError
-from minireason.engine.sampler import forbid
+from minireason.engine.logits import forbid
 from minireason.reasoning.structured import constraint as module
 from minireason.reasoning.structured.constraint import Constraint, Follower, Tokenizer, constraint
 from minireason.settings import Settings
