@@ -34,6 +34,8 @@ class Chain:
     def __init__(self, length: int) -> None:
         self.left = length
 
+    def on_admit(self, _cached_tokens: int) -> None: ...
+
     def on_token(self, token: int, _draw: int) -> Step:
         self.left -= 1
         return Step([token]) if self.left else END

@@ -12,7 +12,7 @@ from minireason.backends.local import LocalBackend
 from minireason.engine import devices, trial
 from minireason.engine.model import Model
 from minireason.errors import DoesNotFit, ModelFileError
-from minireason.host import hardware, places
+from minireason.host import hardware, paths
 from minireason.host.hardware import Gpu, Hardware
 from minireason.models import catalog, choose, fit, gguf, opened, shape, store
 from minireason.models.fit import FitPlan
@@ -66,7 +66,7 @@ def _plan(file: store.ModelFile, header: Header, requested: LoadSettings) -> Fit
     except DoesNotFit as error:
         if requested.n_ctx is not None:
             raise
-        raise choose.instead(error, header.tensor_bytes, here) from None
+        raise choose.instead(error, header.tensor_bytes, machine(measured=True)) from None
     _log.info("model %s, file %s", file.label, file.path)
     _log.info(
         "plan: context %d tokens (the cache starts with %d and may hold %d), KV cache %s, "
@@ -118,7 +118,7 @@ def machine(*, measured: bool = False) -> Hardware:
     here = replace(hardware.probe(_gpus), built_for=devices.built_for())
     if not measured:
         return here
-    bandwidth = hardware.bandwidth(places.data_dir() / "machine.json")
+    bandwidth = hardware.bandwidth(paths.data_dir() / "machine.json")
     return replace(here, bandwidth_bytes_per_s=bandwidth)
 
 

@@ -24,10 +24,11 @@ from minireason.errors import ContextFull
 from minireason.messages import Message
 from minireason.models import catalog
 from minireason.models.fit import FitPlan
-from minireason.reasoning.generation import Generation
+from minireason.reasoning.controller import Controller
 from minireason.reasoning.prompt import PromptEncoder
-from minireason.reasoning.structured.constraint import Follower, Tokenizer, constraint
-from minireason.reasoning.think import ThinkMachine
+from minireason.reasoning.reply import ReplyBuilder
+from minireason.reasoning.structured.follower import Follower, Tokenizer
+from minireason.reasoning.structured.grammar import constraint
 from minireason.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -123,26 +124,36 @@ class LocalBackend:
         wanted = constraint(settings)
         plan = self._planner.plan(messages, settings, self.n_ctx)
         settings = plan.settings
-        machine = ThinkMachine(plan.prompt.start, self.encoder.tags)
-        generation = Generation(
-            self.name, self.model.vocabulary, plan.prompt, settings, machine, plan.budget
+        follower = Follower(wanted, self._tokenizer) if wanted else None
+        builder = ReplyBuilder(
+            self.name,
+            plan.prompt,
+            settings,
+            load_s=self._load_s,
+            parse=follower.parsed if follower else None,
         )
-        generation.load_s, generation.allowance = self._load_s, options.allowance
-        if wanted:
-            generation.follower = Follower(wanted, self._tokenizer)
+        controller = Controller(
+            self.model.vocabulary,
+            plan.prompt,
+            settings,
+            plan.budget,
+            builder,
+            follower=follower,
+            allowance=options.allowance,
+        )
         links = sampler.links(
             settings.temperature, settings.top_p, settings.top_k, settings.seed or 0
         )
         sequence = engine.Sequence(
             plan.prompt.ids,
             sampler.SamplerChain(links),
-            generation,
+            controller,
             # After a thought the next prompt has the answer alone, so it cannot go on from there.
             cache_reply=options.cache_reply and not self.thinks,
             confidences=array("f") if options.watch_confidence else None,
-            mask=generation.mask(),
+            mask=controller.mask(),
         )
-        return Stream(self.scheduler, sequence, generation, options.on_prefill)
+        return Stream(self.scheduler, sequence, controller, options.on_prefill)
 
     @functools.cached_property
     def _tokenizer(self) -> Tokenizer:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from minireason.answers import BOX
 from minireason.errors import BadSetting
 from minireason.messages import Message
-from minireason.reasoning.budget import Budget, Landing, Limits
+from minireason.reasoning.budget import Budget, Limits
+from minireason.reasoning.landing import Landing
 from minireason.reasoning.loops import LoopDetector
 from minireason.reasoning.prompt import Prompt, PromptEncoder
 from minireason.reasoning.think import State
@@ -66,8 +67,13 @@ class Planner:
             self._check_budget(landing, settings.thinking_budget, prompt_tokens, n_ctx)
 
     def _landing(self, settings: Settings, *, box: bool = False) -> Landing:
-        close = self._encoder.closing(after_line=True)
-        return Landing(self._encoder.text, close, settings.landing, box=box)
+        return Landing(
+            self._encoder.text,
+            self._encoder.closing(after_line=True),
+            settings.landing,
+            opening=self._encoder.opening(),
+            box=box,
+        )
 
     def _check_budget(
         self, landing: Landing, thinking_budget: int | None, prompt_tokens: int, n_ctx: int

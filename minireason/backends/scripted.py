@@ -26,7 +26,7 @@ from minireason.backends.scripted_stream import ScriptedStream
 from minireason.errors import ContextFull, EngineError, UsageError, shown
 from minireason.messages import Message
 from minireason.reasoning.prompt import check_messages
-from minireason.reasoning.structured.constraint import constraint
+from minireason.reasoning.structured.grammar import constraint
 from minireason.settings import MAX_TOKENS, Settings
 
 

@@ -24,7 +24,7 @@ from minireason.events import (
     Timings,
     Usage,
 )
-from minireason.reasoning.structured.constraint import constraint
+from minireason.reasoning.structured.grammar import constraint
 from minireason.reasoning.text import StopStrings
 from minireason.settings import MAX_SEED, Settings
 

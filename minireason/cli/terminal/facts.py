@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minireason.cli.terminal import output
-from minireason.cli.terminal.notes import note
+from minireason.cli.terminal.notes import error_line, note
 from minireason.events import Reply
 
 ENDED: dict[str, str] = {
@@ -12,15 +12,30 @@ ENDED: dict[str, str] = {
 }
 """What is said of a reply that did not come to its end."""
 
+CUT_SHORT: dict[str | None, str] = {
+    "budget": "cut short by its budget",
+    "loop": "cut short, as it went round in circles",
+    "user": "cut short by Ctrl-C",
+}
+"""What is said of a thought that was landed, by `Reply.thinking_end`."""
+
 
 def reply_facts(reply: Reply, *, folded: bool = False) -> None:
-    """One line about the reply, on a terminal only; of a thought that was folded to a line nothing more."""
+    """Print one line about the reply on a terminal; in a pipe only that its thought was cut short.
+
+    Of a thought that was folded to a line the length is not said again.
+    """
     console = output.console(errors=True)
+    cut_short = CUT_SHORT.get(reply.thinking_end)
     if not console.is_terminal:
+        if cut_short:
+            error_line(f"The thought was {cut_short}.")
         return
     parts = []
     if reply.usage.thinking_tokens and not folded:
         parts.append(f"thought {reply.usage.thinking_tokens:,} tokens in {reply.thought_s:.1f} s")
+    if cut_short:
+        parts.append(f"thought {cut_short}")
     parts.append(f"answered {reply.usage.answer_tokens:,} tokens")
     if reply.timings.tokens_per_s:
         parts.append(f"{reply.timings.tokens_per_s:,.1f} tokens/s")

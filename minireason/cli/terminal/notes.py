@@ -7,6 +7,7 @@ on a terminal as in a pipe.
 from __future__ import annotations
 
 import sys
+import textwrap
 
 from rich.cells import cell_len
 from rich.padding import Padding
@@ -33,9 +34,11 @@ def note(message: str) -> None:
 
 def faint(text: str) -> None:
     """Text of the model's that is no answer, on standard error, set in from the rest."""
-    output.console(errors=True).print(
-        Padding(Text(harmless(text), style="dim"), (0, 0, 0, 2), expand=False)
-    )
+    console = output.console(errors=True)
+    if not console.is_terminal:
+        print(textwrap.indent(harmless(text), "  "), file=sys.stderr)
+        return
+    console.print(Padding(Text(harmless(text), style="dim"), (0, 0, 0, 2), expand=False))
 
 
 def dim(text: str, *, style: str = "dim") -> None:
@@ -44,9 +47,16 @@ def dim(text: str, *, style: str = "dim") -> None:
 
 
 def definitions(rows: list[tuple[str, str]]) -> None:
-    """Terms and what they mean on standard error: beside each other, or below where the terminal is narrow."""
+    """Print terms and what they mean on standard error.
+
+    They stand beside each other, or below where the terminal is narrow.
+    """
     console = output.console(errors=True)
     widest = max(cell_len(term) for term, _ in rows)
+    if not console.is_terminal:
+        for term, meaning in rows:
+            print(harmless(f"{term:{widest}}  {meaning}").rstrip(), file=sys.stderr)
+        return
     if console.width < 2 * widest:
         for term, meaning in rows:
             console.print(
