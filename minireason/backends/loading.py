@@ -14,7 +14,7 @@ from minireason.engine.model import Model
 from minireason.errors import DoesNotFit, ModelFileError
 from minireason.host import hardware, paths
 from minireason.host.hardware import Gpu, Hardware
-from minireason.models import catalog, choose, fit, gguf, opened, shape, store
+from minireason.models import catalog, fit, gguf, known_good, recommend, shape, store
 from minireason.models.fit import FitPlan
 from minireason.models.gguf import Header
 from minireason.reasoning import tags
@@ -66,7 +66,7 @@ def _plan(file: store.ModelFile, header: Header, requested: LoadSettings) -> Fit
     except DoesNotFit as error:
         if requested.n_ctx is not None:
             raise
-        raise choose.instead(error, header.tensor_bytes, machine(measured=True)) from None
+        raise recommend.instead(error, header.tensor_bytes, machine(measured=True)) from None
     _log.info("model %s, file %s", file.label, file.path)
     _log.info(
         "plan: context %d tokens (the cache starts with %d and may hold %d), KV cache %s, "
@@ -96,8 +96,8 @@ def open_once(path: Path, *, repack: bool | None = None) -> None:
             repack = fit.plan(path.name, shape.of(header), machine(), LoadSettings()).repack
         except DoesNotFit:
             repack = False
-    identity = opened.identity(path)  # of what is tried, should it be replaced meanwhile
-    if opened.knows(identity, repack=repack):
+    identity = known_good.identity(path)  # of what is tried, should it be replaced meanwhile
+    if known_good.knows(identity, repack=repack):
         _log.info("no trial run: the file was used before")
         return
     _log.info("trial run: the file is used in a process of its own first")
@@ -107,7 +107,7 @@ def open_once(path: Path, *, repack: bool | None = None) -> None:
         weight_bytes=header.tensor_bytes,
         template=header.chat_template or "",
     )
-    opened.remember(identity, repack=repack)
+    known_good.remember(identity, repack=repack)
 
 
 def machine(*, measured: bool = False) -> Hardware:
@@ -143,5 +143,5 @@ def engine_info() -> str:
 
 
 def default_model() -> str | None:
-    """The installed model to take if none is named (`choose.installed`); None if there is none."""
-    return choose.installed(machine())
+    """The installed model to take if none is named (`recommend.installed`); None if there is none."""
+    return recommend.installed(machine())
