@@ -86,7 +86,8 @@ def _show(finding: Finding) -> None:
 
 def _engine() -> list[Finding]:
     try:
-        from minireason.reasoner import engine_info, load
+        from minireason.backends.loading import engine_info
+        from minireason.reasoner import load
     except MinireasonError as error:
         return [Finding("llama.cpp", "cannot be loaded", str(error))]
     findings = [

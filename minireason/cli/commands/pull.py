@@ -193,8 +193,8 @@ def import_models(
     as_json: AsJson = False,
 ) -> int:
     """Use GGUF files where they lie, without a copy."""
+    from minireason.backends.loading import open_once
     from minireason.models.pull import import_file
-    from minireason.reasoner import open_once
 
     files: list[tuple[Path, str | None]]
     others = {"ollama": other_tools.ollama, "lmstudio": other_tools.lmstudio}
