@@ -37,7 +37,10 @@ def table_length(lines: list[str], at: int) -> int:
 
 
 class Grid:
-    """A header, rows, and the cells of the line between them: its colons say how columns are set."""
+    """A header, rows, and the cells of the line between them.
+
+    The colons of that line say how columns are set.
+    """
 
     def __init__(self, header: list[Text], rows: list[list[Text]], ruler: list[str]) -> None:
         count = max(map(len, [header, *rows]))
