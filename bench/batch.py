@@ -34,6 +34,8 @@ class Chain:
     def __init__(self, length: int) -> None:
         self.left = length
 
+    def on_admit(self, _cached_tokens: int) -> None: ...
+
     def on_token(self, token: int, _draw: int) -> Step:
         self.left -= 1
         return Step([token]) if self.left else END
@@ -52,7 +54,7 @@ class Chain:
 
 def ours(arguments: argparse.Namespace) -> float:
     """Seconds for all chains."""
-    from minireason.engine import llama, sampler
+    from minireason.engine import sampler
     from minireason.engine.scheduler import Scheduler
     from minireason.engine.sequence import Sequence
     from minireason.reasoner import load
@@ -70,7 +72,7 @@ def ours(arguments: argparse.Namespace) -> float:
             links = sampler.links(
                 settings["temperature"], settings["top_p"], int(settings["top_k"]), seed
             )
-            scheduler.add(Sequence(list(prompt), llama.SamplerChain(links), handler))
+            scheduler.add(Sequence(list(prompt), sampler.SamplerChain(links), handler))
         while scheduler.step():
             pass
         return time.perf_counter() - began

@@ -76,7 +76,7 @@ def accuracy(reasoner: Reasoner, items: list[Item]) -> Result:
     "stop" is the whole reply if its thought ended by itself within the budget, and else no answer: what a limit on
     tokens alone gives. It is read off the uncut runs, as nothing is put in; the tokens of the answer are not counted.
     "tag" puts in the closing tag and the blank line wherever the thought is when the budget is used up, `LANDINGS` wait
-    for the end of a line, at most `budget.GRACE_TOKENS`.
+    for the end of a line, at most `landing.GRACE_TOKENS`.
     """
     natural = replies(reasoner, items, lambda _: {})
     families: dict[str, list[int]] = {}

@@ -31,12 +31,12 @@ import reprlib
 from pathlib import Path
 from typing import Any
 
-_repr = reprlib.Repr()  # of what is nested deeply repr() makes nothing but a RecursionError
+_repr = reprlib.Repr()  # the usual repr() of what nests deeply raises RecursionError
 _repr.maxlevel, _repr.maxstring, _repr.maxother = 4, 80, 80
 
 
 def shortened(text: str, most: int = 80) -> str:
-    """The text, or as much of its beginning as that many characters hold."""
+    """The text, or as much of its beginning as `most` characters hold."""
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
@@ -52,9 +52,9 @@ class MinireasonError(Exception):
     """Root of all errors that minireason raises on purpose."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Made again from its message and its facts, past the parameters of its class.
+        """Pickle the message and the facts, whatever the parameters of the class are.
 
-        A fact that cannot be pickled, a class of the caller's for one, goes as its repr().
+        A fact that cannot be pickled, such as a class of the caller's, goes as its repr().
         """
         facts = {name: _portable(value) for name, value in vars(self).items()}
         return _again, (type(self), tuple(map(_portable, self.args))), facts
@@ -77,22 +77,29 @@ class UsageError(MinireasonError):
 
 
 class UnknownModel(UsageError):
-    """A model name that is not in the catalogue; `nearest` are names like it."""
+    """A model name that is not in the catalogue; `nearest` are names like it.
 
-    def __init__(self, name: str, nearest: tuple[str, ...], known: tuple[str, ...]) -> None:
-        hint = (
-            f"did you mean {' or '.join(nearest)}?"
-            if nearest
-            else f"known models: {', '.join(known)}."
-        )
-        super().__init__(
-            f"There is no model named {name!r}; {hint} A path to a .gguf file works too."
-        )
-        self.name, self.nearest, self.known = name, nearest, known
+    `by_path` says that a path would do as well.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        nearest: tuple[str, ...],
+        known: tuple[str, ...],
+        *,
+        by_path: bool = True,
+    ) -> None:
+        hint = f"known models: {', '.join(known)}."
+        if nearest:
+            hint = f"did you mean {' or '.join(nearest)}?"
+        path = " A path to a .gguf file works too." if by_path else ""
+        super().__init__(f"There is no model named {name!r}; {hint}{path}")
+        self.name, self.nearest, self.known, self.by_path = name, nearest, known, by_path
 
 
 class BadSetting(UsageError):
-    """A setting that does not exist or a value outside its range; `problem` says what is wrong."""
+    """A setting that does not exist, or a value that it cannot have; `problem` says why."""
 
     def __init__(self, name: str, value: object, problem: str) -> None:
         super().__init__(f"{name}={shown(value)}: {problem}.")
@@ -104,7 +111,8 @@ class BadCatalog(UsageError):
 
     def __init__(self, source: str, line: int | None, field: str, problem: str) -> None:
         place = f"{source}, line {line}" if line else source
-        super().__init__(f"{place}: {f'{field} ' if field else ''}{problem}.")
+        subject = f"{field} " if field else ""
+        super().__init__(f"{place}: {subject}{problem}.")
         self.source, self.line, self.field, self.problem = source, line, field, problem
 
 
@@ -113,7 +121,7 @@ class StoreError(MinireasonError):
 
 
 class NotInstalled(StoreError):
-    """No file of the wanted model is on this machine; `looked_in` is the models directory."""
+    """No file of the model asked for is on this machine; `looked_in` is the models directory."""
 
     def __init__(self, message: str, looked_in: Path) -> None:
         super().__init__(message)
@@ -125,7 +133,10 @@ class Offline(StoreError):
 
 
 class DownloadFailed(StoreError):
-    """The Hub or the way to it failed; `status` is the HTTP status if there was one. What was fetched is kept."""
+    """The Hub or the way to it failed; what was fetched is kept for the next try.
+
+    `status` is the HTTP status, None if there was none.
+    """
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -136,9 +147,8 @@ class ChecksumMismatch(StoreError):
     """A file is not what was published: it has another sha256."""
 
     def __init__(self, file: str, expected: str, actual: str, advice: str) -> None:
-        super().__init__(
-            f"{file} is damaged: its sha256 is {actual[:12]}... and not {expected[:12]}...; {advice}"
-        )
+        hashes = f"its sha256 is {actual[:12]}... and not {expected[:12]}..."
+        super().__init__(f"{file} is damaged: {hashes}; {advice}")
         self.file, self.expected, self.actual, self.advice = file, expected, actual, advice
 
 
@@ -146,9 +156,10 @@ class DiskFull(StoreError):
     """Not enough space for a file; both in bytes."""
 
     def __init__(self, where: Path, needed_bytes: int, available_bytes: int) -> None:
+        free, needed = f"{available_bytes / 1e9:.1f} GB", f"{needed_bytes / 1e9:.1f} GB"
         super().__init__(
-            f"{where} has {available_bytes / 1e9:.1f} GB free and {needed_bytes / 1e9:.1f} GB are needed; "
-            "free some space, or set MINIREASON_HOME to a directory on another disk."
+            f"{where} has {free} free and {needed} are needed; free some space, or set "
+            "MINIREASON_HOME to a directory on another disk."
         )
         self.where, self.needed_bytes, self.available_bytes = where, needed_bytes, available_bytes
 
@@ -165,9 +176,8 @@ class DoesNotFit(MinireasonError):
     """The model needs more memory than the machine has free; both in bytes."""
 
     def __init__(self, model: str, needed_bytes: int, available_bytes: int, advice: str) -> None:
-        super().__init__(
-            f"{model} needs {needed_bytes / 2**30:.1f} GiB of memory and {available_bytes / 2**30:.1f} GiB are free; {advice}"
-        )
+        needed, free = f"{needed_bytes / 2**30:.1f} GiB", f"{available_bytes / 2**30:.1f} GiB"
+        super().__init__(f"{model} needs {needed} of memory and {free} are free; {advice}")
         self.model, self.advice = model, advice
         self.needed_bytes, self.available_bytes = needed_bytes, available_bytes
 
@@ -179,11 +189,12 @@ class EngineError(MinireasonError):
 class ContextFull(EngineError):
     """The prompt does not fit the context; nothing was generated or lost.
 
-    `estimated` says that `prompt_tokens` was judged by the prompt's beginning: one far too long is not counted to its end.
+    `estimated`: a prompt far too long is not counted to its end, and `prompt_tokens` is judged by
+    its beginning.
     """
 
     def __init__(self, prompt_tokens: int, n_ctx: int, *, estimated: bool = False) -> None:
-        size = f"{'about ' if estimated else ''}{prompt_tokens}"
+        size = f"about {prompt_tokens}" if estimated else str(prompt_tokens)
         room = f"The prompt has {size} tokens and the context holds {n_ctx} with the reply"
         super().__init__(f"{room}; shorten the prompt, or ask for a larger context.")
         self.prompt_tokens, self.n_ctx, self.estimated = prompt_tokens, n_ctx, estimated
@@ -193,15 +204,16 @@ class DecodeFailed(EngineError):
     """llama.cpp refused or failed to decode; `status` is its return value."""
 
     def __init__(self, status: int, log: str) -> None:
+        reason = f": {log}" if log else ""
         super().__init__(
-            f"llama.cpp could not decode (status {status}){': ' + log if log else ''}. Loading the model again may help."
+            f"llama.cpp could not decode (status {status}){reason}. "
+            "Loading the model again may help."
         )
         self.status, self.log = status, log
 
 
 class LogitsNotFinite(EngineError):
-    """No next token can be drawn for a sequence, since the model's output is not finite; other
-    sequences go on."""
+    """No token can be sampled for a sequence, for its logits are not finite; others go on."""
 
 
 class BackendMissing(EngineError):

@@ -27,56 +27,99 @@ class AnswerDelta:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts. `cached_tokens` of the prompt were there before the stream began, and not computed again. The model's own
-    closing tag counts as thinking,
-    what a loop was rewound over too. `forced_tokens` were put in for the model and count nowhere else: landing message, closing
-    tag, opened final answer."""
+    """Counts of tokens in a reply."""
 
     prompt_tokens: int
+    """The whole prompt."""
+
     cached_tokens: int
+    """Tokens of the prompt that were in the KV cache before, and were not computed again."""
+
     thinking_tokens: int
+    """The thinking, with the model's own closing tag, and with what a loop was rewound over."""
+
     answer_tokens: int
+    """The answer."""
+
     forced_tokens: int
+    """Tokens put in for the model: landing, closing tag, opened final answer.
+
+    They count nowhere else.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds of wall time; `first_token_s` and `first_answer_s` count from the request, None if none came."""
+    """Seconds of wall time in a reply, and its speed."""
 
     load_s: float
+    """Loading the model."""
+
     prefill_s: float
+    """From the request to the first token sampled: waiting, and computing the prompt."""
+
     first_token_s: float | None
+    """Time to first token that is text, from the request on; None if none came."""
+
     first_answer_s: float | None
+    """From the request to the answer's first text; None if none came."""
+
     total_s: float
+    """From the request to the end."""
+
     tokens_per_s: float | None
+    """Decoding speed of this reply alone; None for fewer than two tokens."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Reply:
-    """A whole reply.
-
-    `thinking` and `answer` are all that was shown, the rounds of a loop included that the model did not see any more when it
-    answered. `boxed` is the content of the answer's last \\boxed{}; `seed` repeats the reply when given back as a setting.
-    `thinking_end` is None for a model that does not think, else
-    "natural": the model closed its thought; "budget": tokens, seconds or room for it were used up; "loop": it went round in
-    circles; "user": `finish_thinking` was called; "skipped": there was no thought; "unclosed": the text ended inside it, because
-    the model ended there (an answer was asked for all the same) or the reply was cut off. `parsed` is the value of a structured
-    answer that came to its end: what JSON means, an instance of the class asked for, the choice, or the text that fits the regex.
-    """
+    """A whole reply."""
 
     model: str
+    """The label of the model."""
+
     thinking: str
+    """All of the thinking that was shown.
+
+    With the rounds of a loop, which the model did not see any more when it answered.
+    """
+
     answer: str
+    """All of the answer."""
+
     boxed: str | None
+    """The content of the answer's last \\boxed{}; None if there is none."""
+
     finish_reason: FinishReason
+    """Why the reply ended: "stop" by itself, "length" for want of tokens, "cancelled"."""
+
     thinking_end: ThinkingEnd | None
+    """How the thought ended; None for a model that does not think.
+
+    "natural": the model closed its thought. "budget": tokens, seconds or room for it were used up.
+    "loop": it went round in circles. "user": `finish_thinking` was called. "skipped": there was no
+    thought. "unclosed": the text ended inside it, because the model ended there (an answer was
+    asked for all the same) or the reply was cut off.
+    """
+
     seed: int
+    """The seed; as a setting, it repeats the reply."""
+
     usage: Usage
+    """Counts of tokens."""
+
     timings: Timings
+    """Seconds."""
+
     parsed: Any = None
+    """The value of a structured answer that came to its end, else None.
+
+    What its JSON means, an instance of the class asked for, the choice, or the text that fits the
+    regex.
+    """
 
     def __repr__(self) -> str:
-        """What it says, in a line: the beginnings of answer and thinking, and how it ended."""
+        """One line: the beginnings of answer and thinking, and how the reply ended."""
         parts = [
             f"model={self.model!r}",
             f"answer={shortened(self.answer)!r}",
@@ -92,13 +135,14 @@ class Reply:
 
     @property
     def thought_s(self) -> float:
-        """Seconds from the end of the prompt to the answer, or to the end where none came; 0 without a thought."""
+        """Seconds from the end of the prompt to the answer, or to the end if none came.
+
+        0 without a thought.
+        """
+        if not self.usage.thinking_tokens:
+            return 0.0
         times = self.timings
-        return (
-            (times.first_answer_s or times.total_s) - times.prefill_s
-            if self.usage.thinking_tokens
-            else 0.0
-        )
+        return (times.first_answer_s or times.total_s) - times.prefill_s
 
 
 @dataclass(frozen=True, slots=True)

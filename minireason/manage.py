@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from minireason.checks import checked, function, yes_or_no
 from minireason.errors import DoesNotFit, ModelFileError, UsageError, shown
 from minireason.host.hardware import Hardware
-from minireason.models import catalog, choose, download, fit, gguf, reuse, shape, store
+from minireason.models import catalog, choose, download, fit, gguf, named, reuse, shape, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.fit import FitPlan
 from minireason.models.pull import Watch
@@ -69,15 +69,15 @@ def list_models(*, every_quant: bool = False) -> list[ModelInfo]:
     """
     checked("every_quant", every_quant, yes_or_no)
     here, specs = machine(measured=True), catalog.load()
-    named = [
+    infos = [
         _info(spec, quant, here)
         for spec in specs
         for quant in spec.quants.values()
         if every_quant or quant.name == spec.default_quant or _installed(spec, quant)
     ]
-    known = {info.name for info in named}
+    known = {info.name for info in infos}
     others = [manifest for manifest in store.manifests() if manifest.label not in known]
-    return named + [_imported(manifest, here) for manifest in others if manifest.path.is_file()]
+    return infos + [_imported(manifest, here) for manifest in others if manifest.path.is_file()]
 
 
 def pull(
@@ -96,8 +96,8 @@ def pull(
         raise UsageError(f"A model to pull is named by text, and not by {shown(name)}.")
     tell = checked("on_progress", on_progress or (lambda _progress: None), function)
     fitting = checked("check_fit", check_fit, yes_or_no)
-    spec, named = store.find_spec(name)
-    quant = named or spec.quants[spec.default_quant]
+    spec, wanted = named.find(name)
+    quant = wanted or spec.quants[spec.default_quant]
     here = machine(measured=True)
     if not _installed(spec, quant):
         if fitting:

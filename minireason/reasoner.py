@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Unpack
 from minireason.answers import BOX
 from minireason.backends.stream import Stream
 from minireason.checks import checked, function
-from minireason.engine import devices, llama, sampler, trial
+from minireason.engine import devices, sampler, trial
 from minireason.engine import sequence as engine
+from minireason.engine.context import Context
+from minireason.engine.model import Model
 from minireason.engine.prefill import Prefill
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import (
@@ -30,18 +32,21 @@ from minireason.errors import (
     shown,
 )
 from minireason.events import Reply
-from minireason.host import hardware, places
+from minireason.host import hardware, paths
 from minireason.host.hardware import Gpu, Hardware
 from minireason.messages import Message, as_messages
 from minireason.models import catalog, choose, fit, gguf, opened, shape, store
 from minireason.models.fit import FitPlan
 from minireason.reasoning import tags
-from minireason.reasoning.budget import Budget, Landing, Limits
-from minireason.reasoning.generation import Generation
+from minireason.reasoning.budget import Budget, Limits
+from minireason.reasoning.controller import Controller
+from minireason.reasoning.landing import Landing
 from minireason.reasoning.loops import LoopDetector
 from minireason.reasoning.prompt import Prompt, PromptEncoder
-from minireason.reasoning.structured.constraint import Follower, Tokenizer, constraint
-from minireason.reasoning.think import State, ThinkMachine
+from minireason.reasoning.reply import ReplyBuilder
+from minireason.reasoning.structured.follower import Follower, Tokenizer
+from minireason.reasoning.structured.grammar import constraint
+from minireason.reasoning.think import State
 from minireason.settings import (
     MAX_SEED,
     MAX_TOKENS,
@@ -92,15 +97,15 @@ def load(
     try:
         plan = fit.plan(file.label, shape.of(header), found, wish)
     except DoesNotFit as error:
-        raise (
-            choose.instead(error, header.tensor_bytes, found) if wish.n_ctx is None else error
-        ) from None
+        if wish.n_ctx is not None:
+            raise
+        raise choose.instead(error, header.tensor_bytes, machine(measured=True)) from None
     _log_plan(file, plan)
     if file.trusted:
         _log.info("no trial run: the file came with minireason")
     else:
         open_once(file.path, repack=plan.repack)
-    loaded = llama.Model(
+    loaded = Model(
         file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack, on_progress=on_progress
     )
     try:
@@ -165,7 +170,7 @@ class Reasoner:
     def __init__(
         self,
         name: str,
-        model: llama.Model,
+        model: Model,
         template: str,
         plan: FitPlan,
         started: float,
@@ -175,9 +180,9 @@ class Reasoner:
         self._model = model
         with ThreadPoolExecutor(1) as meanwhile:
             meanwhile.submit(
-                lambda: model.eog
+                lambda: model.vocabulary.eog
             )  # goes through the whole vocabulary, 45 ms for 152k tokens
-            self._context = llama.Context(
+            self._context = Context(
                 model,
                 n_ctx=plan.start_n_ctx,
                 n_batch=plan.n_batch,
@@ -186,9 +191,15 @@ class Reasoner:
                 kv_type=plan.kv_type,
                 flash_attention=plan.flash_attention,
             )
-        bos = model.piece(model.bos).decode("utf-8", "replace") if model.bos is not None else ""
-        eos = model.piece(min(model.eog)).decode("utf-8", "replace")
-        self._encoder = PromptEncoder(model, template, bos, eos, thinks=catalog.thinks(name))
+        bos = (
+            model.vocabulary.piece(model.vocabulary.bos).decode("utf-8", "replace")
+            if model.vocabulary.bos is not None
+            else ""
+        )
+        eos = model.vocabulary.piece(min(model.vocabulary.eog)).decode("utf-8", "replace")
+        self._encoder = PromptEncoder(
+            model.vocabulary, template, bos, eos, thinks=catalog.thinks(name)
+        )
         self._scheduler = Scheduler(self._context, plan.n_ctx, plan.cache_tokens)
         self._load_s = time.perf_counter() - started
         _log.info("%s is loaded, in %.2f s", name, self._load_s)
@@ -227,27 +238,28 @@ class Reasoner:
         messages = as_messages(question)
         wanted = constraint(settings)
         prompt, settings, budget = self._plan(messages, settings)
-        machine = ThinkMachine(prompt.start, self._encoder.tags)
-        generation = Generation(self.name, self._model, prompt, settings, machine, budget)
-        generation.load_s = self._load_s
-        if wanted:
-            generation.follower = Follower(wanted, self._tokenizer)
+        follower = Follower(wanted, self._tokenizer) if wanted else None
+        parse = follower.parsed if follower else None
+        builder = ReplyBuilder(self.name, prompt, settings, load_s=self._load_s, parse=parse)
+        controller = Controller(
+            self._model.vocabulary, prompt, settings, budget, builder, follower=follower
+        )
         links = sampler.links(
             settings.temperature, settings.top_p, settings.top_k, settings.seed or 0
         )
         # What comes next has the answer right after the prompt, without the thought.
         sequence = engine.Sequence(
             prompt.ids,
-            llama.SamplerChain(links),
-            generation,
+            sampler.SamplerChain(links),
+            controller,
             cache_reply=not self.thinks,
-            mask=generation.mask(),
+            mask=controller.mask(),
         )
-        return Stream(self._scheduler, sequence, generation, on_prefill)
+        return Stream(self._scheduler, sequence, controller, on_prefill)
 
     @functools.cached_property
     def _tokenizer(self) -> Tokenizer:
-        return Tokenizer(self._model)
+        return Tokenizer(self._model.vocabulary)
 
     def _plan(self, messages: list[Message], settings: Settings) -> tuple[Prompt, Settings, Budget]:
         """The prompt, the settings without anything left open, and how long the thought may be."""
@@ -260,6 +272,7 @@ class Reasoner:
             self._encoder.text,
             self._encoder.closing(after_line=True),
             settings.landing,
+            opening=self._encoder.opening(),
             box=BOX in messages[-1]["content"],
         )
         max_tokens = settings.max_tokens or max(MAX_TOKENS, 2 * (asked or 0))
@@ -274,11 +287,11 @@ class Reasoner:
             settings.min_thinking,
         )
         seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
-        loops = LoopDetector(self._model.piece) if settings.loop_check else None
+        loops = LoopDetector(self._model.vocabulary.piece) if settings.loop_check else None
         return (
             prompt,
             replace(settings, seed=seed, max_tokens=max_tokens),
-            Budget(limits, landing, self._model.piece, loops),
+            Budget(limits, landing, self._model.vocabulary.piece, loops),
         )
 
     def _refuse_above(self, most: int, thinking_budget: int) -> None:
@@ -407,7 +420,7 @@ def machine(*, measured: bool = False) -> Hardware:
     if not measured:
         return found
     return replace(
-        found, bandwidth_bytes_per_s=hardware.bandwidth(places.data_dir() / "machine.json")
+        found, bandwidth_bytes_per_s=hardware.bandwidth(paths.data_dir() / "machine.json")
     )
 
 

@@ -1,7 +1,11 @@
-"""Fixtures that more than one folder needs: a home of its own for every test, and the two real models."""
+"""What more than one folder needs: a home of its own for every test, the two real models, workers.
+
+A whole run is spread over the cores by pytest-xdist; one of some files or names is not.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,8 +15,21 @@ from types import ModuleType
 
 import pytest
 
+# Threads that wait for each other take no core from other tests. OpenMP reads it when it is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import minireason
 from minireason import Reasoner
+
+MAX_WORKERS = 8
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """The workers of `-n auto`: none where starting them would take longer than the tests."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    selected = config.option.keyword or config.option.lf
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(cores, MAX_WORKERS) if whole and not selected and cores > 1 else 0
 
 
 @pytest.fixture(autouse=True)

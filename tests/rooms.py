@@ -18,6 +18,7 @@ ROOMS = [
     "answers",
     "models",
     "engine",
+    "reasoning.encoding reasoning.text",
     "reasoning.structured",
     "reasoning",
     "backends",

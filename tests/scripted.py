@@ -14,7 +14,7 @@ class Scripted:
         self, reasoner: Reasoner, monkeypatch: pytest.MonkeyPatch, script: str | list[int]
     ) -> None:
         self.left = (
-            reasoner._model.tokenize(script, parse_special=True)
+            reasoner._model.vocabulary.tokenize(script, parse_special=True)
             if isinstance(script, str)
             else list(script)
         )

@@ -54,23 +54,32 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     assert not graph, f"a circle is among {sorted(graph)}"
 
 
-def private(tree: ast.AST) -> Iterator[str]:
-    """The private names that a file uses and does not define itself."""
-    defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+def defined(tree: ast.AST) -> set[str]:
+    """The private names of functions, classes, variables and attributes that a file makes."""
+    names = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            defined.add(node.attr)
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            defined.add(node.target.id)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.add(node.attr)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return {name for name in names if name.startswith("_") and not name.startswith("__")}
+
+
+PRIVATE = set[str]().union(*(defined(ast.parse(path.read_text("utf-8"))) for path in FILES))
+
+
+def private(tree: ast.AST) -> Iterator[str]:
+    """The private names of ours that a file uses and does not make itself."""
+    others = PRIVATE - defined(tree)
     for node in ast.walk(tree):
         names = []
         if isinstance(node, ast.ImportFrom):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.Attribute):
             names = [node.attr]
-        for name in names:
-            if name.startswith("_") and not name.startswith("__") and name not in defined:
-                yield f"line {node.lineno}: {name}"
+        yield from (f"line {node.lineno}: {name}" for name in names if name in others)
 
 
 PROGRAMS = [
@@ -89,7 +98,8 @@ def test_nothing_reaches_into_private_names(path: Path) -> None:
     ("library", "only"),
     [
         ("llama_cpp", {"engine/library.py"}),
-        ("llguidance", {"reasoning/structured/constraint.py"}),
+        ("filelock", {"host/lock.py"}),
+        ("llguidance", {"reasoning/structured/follower.py", "reasoning/structured/grammar.py"}),
         (
             "rich",
             {
@@ -131,3 +141,16 @@ def test_light_imports(code: str) -> None:
     )
     script = f"{code}\nimport sys; loaded = [name for name in {heavy} if name in sys.modules]; assert not loaded, loaded"
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+def test_the_root_holds_what_is_meant_to_be_there() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT.parent, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("this is no checkout")
+    texts = "CHANGELOG.md CONTRIBUTING.md LICENSE README.md SECURITY.md STYLE.md"
+    settings = ".gitignore .pre-commit-config.yaml mkdocs.yml models.toml pyproject.toml"
+    folders = ".ci .github bench docs examples minireason scripts tests"
+    meant = set(f"{texts} {settings} {folders}".split())
+    assert {name.split("/")[0] for name in listed.stdout.splitlines()} <= meant

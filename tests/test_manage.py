@@ -9,7 +9,7 @@ import pytest
 
 import minireason
 from minireason import DoesNotFit, Offline, PullProgress, UnknownModel, UsageError
-from minireason.host import places
+from minireason.host import paths
 from minireason.models.pull import Watch, import_file
 from tests.models.hub import Hub, used
 
@@ -32,8 +32,8 @@ bytes = 4_000_000_000_000
 def hub(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     server = Hub({"some/repo/small.gguf": tiny_path.read_bytes()})
     used(server, monkeypatch)
-    places.config_dir().mkdir(parents=True, exist_ok=True)
-    (places.config_dir() / "models.toml").write_text(ENTRY + HUGE)
+    paths.config_dir().mkdir(parents=True, exist_ok=True)
+    (paths.config_dir() / "models.toml").write_text(ENTRY + HUGE)
     yield server
     server.close()
 

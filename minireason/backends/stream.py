@@ -10,7 +10,7 @@ from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import EngineError, UsageError
 from minireason.events import Done, Event, Reply
-from minireason.reasoning.generation import Generation
+from minireason.reasoning.controller import Controller
 
 
 class Stream(Iterator[Event]):
@@ -24,17 +24,12 @@ class Stream(Iterator[Event]):
         self,
         scheduler: Scheduler,
         sequence: engine.Sequence,
-        generation: Generation,
+        controller: Controller,
         on_prefill: Callable[[int, int], None] | None,
     ) -> None:
-        self._scheduler, self._sequence, self._generation, self._on_prefill = (
-            scheduler,
-            sequence,
-            generation,
-            on_prefill,
-        )
+        self._scheduler, self._sequence, self._on_prefill = scheduler, sequence, on_prefill
+        self._controller, self._builder = controller, controller.builder
         self._iterated = self._closed = False
-        generation.sequence = sequence
         scheduler.add(sequence)
 
     def __iter__(self) -> Stream:
@@ -46,48 +41,47 @@ class Stream(Iterator[Event]):
         return self
 
     def __next__(self) -> Event:
-        while not self._generation.unread:
-            if self._generation.reply:
+        while not self._builder.unread:
+            if self._builder.reply:
                 raise StopIteration
             self._advance()
         self._close_at_end()
-        if self._generation.unread == 1:
-            self._generation.parse()  # before the last event is taken, since it may fail
-        return self._told(self._generation.read())
+        if self._builder.unread == 1:
+            self._builder.parse()  # before the last event is taken, since it may fail
+        return self._told(self._builder.read())
 
     def poll(self) -> list[Event]:
         """The events that are there after at most one step of the model, perhaps none: for reading many streams in turn."""
         if not self._ready():
             self._advance()
         self._close_at_end()
-        self._generation.parse()
-        return [self._told(event) for event in self._generation.read_all()]
+        self._builder.parse()
+        return [self._told(event) for event in self._builder.read_all()]
 
     def _told(self, event: Event) -> Event:
         """The event as its reader gets it: the last one with the typed value of the answer."""
-        reply = self._generation.reply
+        reply = self._builder.reply
         return Done(reply) if reply and isinstance(event, Done) else event
 
     def _ready(self) -> bool:
         """Whether there is something to tell without a step of the model."""
-        generation = self._generation
-        return bool(generation.unread or generation.reply)
+        return bool(self._builder.unread or self._builder.reply)
 
     def _advance(self) -> None:
-        generation = self._generation
-        if generation.error:
+        controller = self._controller
+        if controller.error:
             self.close()
-            generation.read_all()  # the error is the end
-            raise generation.error
-        if generation.cancelled:
+            self._builder.read_all()  # the error is the end
+            raise controller.error
+        if controller.cancelled:
             self.close()
         elif self._scheduler.step(self._ready):
             self._report_prefill()
-        elif not (self._ready() or generation.error):
+        elif not (self._ready() or controller.error):
             raise EngineError("This stream has lost its place; close it and ask again.")
 
     def _close_at_end(self) -> None:
-        if self._generation.reply and not self._closed:
+        if self._builder.reply and not self._closed:
             self.close()
 
     def _report_prefill(self) -> None:
@@ -102,11 +96,11 @@ class Stream(Iterator[Event]):
     @property
     def ended(self) -> bool:
         """Whether the reply is whole or was ended, though not all events may have been read."""
-        return self._generation.reply is not None
+        return self._builder.reply is not None
 
     def share_allowance(self, left: Callable[[], int]) -> None:
         """Let no more tokens come than several streams together have left, forced ones included."""
-        self._generation.allowance = left
+        self._controller.allowance = left
 
     def keep_prompt_only(self) -> None:
         """Let nothing but the prompt stay in the cache when this stream has ended, since nobody goes on from the reply."""
@@ -115,28 +109,28 @@ class Stream(Iterator[Event]):
     @property
     def tokens(self) -> int:
         """Tokens generated so far, forced ones too."""
-        return self._generation.tokens
+        return self._builder.tokens
 
     def cancel(self) -> None:
         """Ask from any thread or a signal handler that the reply end here; iterating on gives what is left, then Done."""
-        self._generation.cancelled = True
+        self._controller.cancel()
 
     def finish_thinking(self) -> bool:
         """Ask from any thread or a signal handler that the thought land here and the answer come; False if there is no
         thought under way, or it was asked before."""
-        return self._generation.finish_thinking()
+        return self._controller.finish_thinking()
 
     def close(self) -> None:
         """End the reply if it has not ended, and free its place."""
         self._scheduler.remove(self._sequence)
         with self._scheduler.lock:
-            self._generation.finish("cancelled")
+            self._controller.finish("cancelled")
         self._closed = True
 
     @property
     def thinking_tokens(self) -> int:
         """Tokens of thinking so far."""
-        return self._generation.thinking_tokens
+        return self._builder.thinking_tokens
 
     @property
     def reply(self) -> Reply:
@@ -146,10 +140,10 @@ class Stream(Iterator[Event]):
         Where a structured answer makes the code of its own schema fail, that is raised once, as
         UsageError.
         """
-        self._generation.parse()
-        if self._generation.reply is None:
+        self._builder.parse()
+        if self._builder.reply is None:
             raise UsageError("This stream has not ended; iterate it to the end or close it first.")
-        return self._generation.reply
+        return self._builder.reply
 
     def __enter__(self) -> Stream:
         return self

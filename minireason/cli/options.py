@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from minireason.errors import NotInstalled, UsageError
-from minireason.host import files, places
-from minireason.host.hardware import Hardware
+from minireason.cli import fetching
+from minireason.errors import UsageError
+from minireason.host import files, paths
 from minireason.messages import Message
 from minireason.models import catalog, gguf, store
 from minireason.settings import (
@@ -91,7 +90,7 @@ def _read_schema(file: str) -> dict[str, Any]:
 def _forbid_network(offline: bool) -> bool:
     """Let the environment say so, where huggingface_hub and child processes look too."""
     if offline:
-        os.environ |= dict.fromkeys(places.OFFLINE_VARIABLES, "1")
+        os.environ |= dict.fromkeys(paths.OFFLINE_VARIABLES, "1")
     return offline
 
 
@@ -131,7 +130,7 @@ class Asked:
         typer.Option(
             "--offline",
             callback=_forbid_network,
-            help=f"Use no network; the same as {places.OFFLINE_VARIABLES[0]}=1.",
+            help=f"Use no network; the same as {paths.OFFLINE_VARIABLES[0]}=1.",
         ),
     ] = False
 
@@ -219,7 +218,7 @@ class Asked:
         if self.n_ctx is not None:
             settings.check_context(self.n_ctx)
         if settings.structured:
-            from minireason.reasoning.structured.constraint import constraint
+            from minireason.reasoning.structured.grammar import constraint
 
             constraint(settings)
 
@@ -248,7 +247,7 @@ class Asked:
 
         Raises NotInstalled, ModelFileError or BadSetting.
         """
-        name = self.model or os.environ.get(MODEL_VARIABLE) or self._best_model()
+        name = self.model or os.environ.get(MODEL_VARIABLE) or _best_model()
         if self.thinking_budget is not None:
             self._check_trained_for(name)
         return name
@@ -261,35 +260,15 @@ class Asked:
         header = gguf.check(store.find(name).path)
         Settings(**self.settings).check_context(header.number("context_length"))
 
-    def _best_model(self) -> str:
-        from minireason.cli.commands import pull
-        from minireason.reasoner import default_model
 
-        found = default_model() or pull.offer()
-        if found is None:
-            message = (
-                "No model is installed. See what fits here with: minireason models, fetch one with: minireason pull NAME, or give a file "
-                "with --model PATH.gguf; to only see how it works, try the built-in demonstration: --model tiny."
-            )
-            raise NotInstalled(message, places.models_dir())
-        return found
+def _best_model() -> str:
+    """The best model installed, or one that is offered and fetched; raises NotInstalled."""
+    from minireason.reasoner import default_model
+
+    return default_model() or fetching.offer()
 
 
 def given(options: object, kind: type[Settings | LoadSettings | VoteSettings]) -> dict[str, object]:
     """The options that were said, out of those with the name of a setting of this kind."""
     values = {field.name: getattr(options, field.name, None) for field in fields(kind)}
     return {name: value for name, value in values.items() if value is not None}
-
-
-def machine() -> Hardware:
-    """This machine with its GPUs and, measured once, the speed of its memory."""
-    from minireason.reasoner import machine as probe
-
-    return probe(measured=True)
-
-
-def interactive() -> bool:
-    """Whether there is a person to ask."""
-    return (
-        sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() and sys.stdout.isatty()
-    )

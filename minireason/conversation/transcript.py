@@ -9,7 +9,6 @@ it. A line that makes no sense is left out and counted.
 from __future__ import annotations
 
 import errno
-import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -17,11 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from minireason.conversation.history import History, Step
 from minireason.errors import SessionError, shortened
-from minireason.host import files, journal, places
+from minireason.host import files, journal, paths
+from minireason.host.lock import FileLock
 
 VERSION = 1
 SUFFIX = ".jsonl"
@@ -82,25 +80,21 @@ class Lock:
 
     def __init__(self, path: Path, *, new: bool = False) -> None:
         path = path.absolute()
-        self._beside = path.with_name(f".{path.name}.lock")
-        self._lock = FileLock(self._beside, thread_local=False)
-        with suppress(OSError, NotImplementedError):
+        self._lock = FileLock(path.with_name(f".{path.name}.lock"))
+        with suppress(OSError):
             if new:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             elif not path.parent.exists():
                 return
-            try:
-                self._lock.acquire(timeout=0)
-            except Timeout:
-                message = f"The session {path.stem} is open in another chat; end that one first, or begin another with: minireason chat."
-                raise SessionError(message) from None
+            if not self._lock.acquire():
+                raise SessionError(
+                    f"The session {path.stem} is open in another chat; end that one first, or "
+                    "begin another with: minireason chat."
+                )
 
     def release(self) -> None:
         """Let others write."""
-        if self._lock.is_locked:
-            with suppress(OSError):  # Windows keeps an open file
-                self._beside.unlink(missing_ok=True)
-            self._lock.release()
+        self._lock.release(remove=True)
 
 
 class Transcript:
@@ -129,10 +123,13 @@ class Transcript:
 
 
 def new(first: Iterable[Step] = ()) -> Transcript:
-    """A session without a name, in a file called after the time; for `first` see `Transcript`."""
-    stem = datetime.now().strftime("%Y-%m-%d %H.%M.%S")
+    """A session without a name, in a file called after the time; for `first` see `Transcript`.
+
+    Its name is one word to a shell.
+    """
+    stem = datetime.now().strftime("%Y-%m-%d_%H.%M.%S")
     for number in range(1, 1000):
-        path = sessions_dir() / f"{stem}{'' if number == 1 else f' {number}'}{SUFFIX}"
+        path = sessions_dir() / f"{stem}{'' if number == 1 else f'-{number}'}{SUFFIX}"
         if not path.exists():
             with suppress(SessionError):  # begun in another chat, a moment ago
                 return Transcript(path, Lock(path, new=True), first=first)
@@ -162,20 +159,24 @@ def head() -> Step:
 
 def sessions_dir() -> Path:
     """Where the chat keeps its sessions."""
-    return places.data_dir() / "sessions"
+    return paths.data_dir() / "sessions"
 
 
 def path_of(name: str) -> Path:
-    """The file of a session by its name, or a path to one; raises SessionError for what can be neither."""
-    if name.endswith(SUFFIX) or os.sep in name:
-        path = places.expanded(name)
+    """The file of a session by its name, or by the path of a file, which ends in .jsonl.
+
+    Raises SessionError for what can be neither.
+    """
+    if name.endswith(SUFFIX):
+        path = paths.expanded(name)
         if "\0" in name or len(path.name.encode("utf-8", "replace")) > _MOST_OF_A_NAME:
             problem = f"{shortened(name)!r} cannot be a file"
             raise SessionError(f"{problem}; its name has to be shorter and without zero bytes.")
         return path
     if not _NAME.fullmatch(name):
         raise SessionError(
-            f"{name!r} cannot be the name of a session; letters, digits, spaces, dots and dashes can."
+            f"{shortened(name)!r} cannot be the name of a session, which has letters, digits, "
+            f"dots, dashes and spaces only; the path of a session's file ends in {SUFFIX}."
         )
     return sessions_dir() / (name + SUFFIX)
 

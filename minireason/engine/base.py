@@ -20,7 +20,7 @@ Mask: TypeAlias = "npt.NDArray[np.int32]"
 
 
 class Vocabulary(Protocol):
-    """Text to token ids and back; see `engine.llama.Model`."""
+    """Text to token ids and back; see `engine.vocabulary.ModelVocabulary`."""
 
     @property
     def n_vocab(self) -> int:
@@ -90,6 +90,13 @@ class TokenHandler(Protocol):
         """Whether nobody fetches what was generated, so that the sequence should sit out."""
         ...
 
+    def on_admit(self, cached_tokens: int) -> None:
+        """Note that the sequence has got a slot, where so many tokens of its prompt are cached.
+
+        Told again when it gets another slot later on; the number never grows.
+        """
+        ...
+
     def on_token(self, token: int, draw: int) -> Step:
         """Decide what becomes of the sequence after the sampled token number `draw`, from 0 on.
 
@@ -119,7 +126,7 @@ class TokenHandler(Protocol):
 
 
 class ModelRunner(Protocol):
-    """What the scheduler needs of llama.cpp; see `engine.llama.Context`.
+    """What the scheduler needs of llama.cpp; see `engine.context.Context`.
 
     `wide_tokens`: from so many tokens in a batch on, attention over a long prefix takes a faster
     way; 0: it never does.

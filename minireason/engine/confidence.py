@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from minireason.engine.sampler import likeliest
+from minireason.engine.logits import likeliest
 
 TOP = 20
 

@@ -74,6 +74,9 @@ class Prefill:
             scheduler.remove(sequence)
             self._seen = scheduler.clock
 
+    def on_admit(self, _cached_tokens: int) -> None:
+        """See `engine.base.TokenHandler`."""
+
     def on_token(self, _token: int, _draw: int) -> Step:
         """See `engine.base.TokenHandler`."""
         return END

@@ -194,6 +194,7 @@ class Scheduler:
             slot.prompt_tokens = sequence.prompt_tokens
             slot.last_used = self.clock
             sequence.cached_tokens = min(sequence.cached_tokens, kept)
+            sequence.handler.on_admit(sequence.cached_tokens)
             sequence.slot = slot  # from here on it has its place, see `_recover`
             slot.owner = sequence
 

@@ -13,7 +13,8 @@ from minireason.errors import EngineError, LogitsNotFinite, MinireasonError, Mod
 from minireason.host import child
 
 if TYPE_CHECKING:  # the library is loaded in the child, not by who starts it
-    from minireason.engine.llama import Context, Model
+    from minireason.engine.context import Context
+    from minireason.engine.model import Model
 
 START_S = 120.0
 """For Python and the libraries to start, on a cold and busy machine."""
@@ -94,13 +95,13 @@ def _not_tried(path: Path, problem: str) -> EngineError:
 def main(arguments: list[str]) -> None:
     """The child: what became of the file is the last line on standard output, or whatever a crash leaves."""
     os.environ["GGML_NO_BACKTRACE"] = "1"  # where there is a debugger, a crash would start it
-    from minireason.engine import llama
+    from minireason.engine.model import Model
 
     _say(_STARTED)
     template = sys.stdin.buffer.read().decode("utf-8")
     path = Path(arguments[0])
     try:
-        with closing(llama.Model(path, n_gpu_layers=0, repack="--repack" in arguments)) as model:
+        with closing(Model(path, n_gpu_layers=0, repack="--repack" in arguments)) as model:
             _use(path, model, template)
         _say(_FINE)
     except ModelFileError as error:
@@ -113,17 +114,19 @@ def main(arguments: list[str]) -> None:
 
 def _use(path: Path, model: Model, template: str) -> None:
     """What a reply does with a model, from the vocabulary to the samplers."""
-    from minireason.engine import llama
+    from minireason.engine.context import Context
 
-    for token in {*range(model.n_vocab), *model.eog}:
-        model.piece(token)
-    sample = model.tokenize(_SAMPLE, parse_special=False)
-    model.tokenize(template, parse_special=True)
-    prompt = [*([] if model.bos is None else [model.bos]), *sample][:_PROMPT_TOKENS]
+    for token in {*range(model.vocabulary.n_vocab), *model.vocabulary.eog}:
+        model.vocabulary.piece(token)
+    sample = model.vocabulary.tokenize(_SAMPLE, parse_special=False)
+    model.vocabulary.tokenize(template, parse_special=True)
+    prompt = [*([] if model.vocabulary.bos is None else [model.vocabulary.bos]), *sample][
+        :_PROMPT_TOKENS
+    ]
     if not prompt:
         raise ModelFileError(path, "its vocabulary has no tokens for ordinary text")
     for flash in (True, False):
-        context = llama.Context(
+        context = Context(
             model, n_ctx=256, n_batch=32, n_seq_max=1, n_threads=1, flash_attention=flash
         )
         with closing(context):
@@ -132,10 +135,10 @@ def _use(path: Path, model: Model, template: str) -> None:
 
 def _generate(path: Path, context: Context, prompt: list[int], count: int) -> None:
     """Compute the prompt and sample tokens after it; raises ModelFileError if that fails or gives what are no numbers."""
-    from minireason.engine import llama, sampler
+    from minireason.engine import sampler
 
     batch, position = prompt, 0
-    with closing(llama.SamplerChain(sampler.links(0.6, 0.95, 256, 1))) as chain:
+    with closing(sampler.SamplerChain(sampler.links(0.6, 0.95, 256, 1))) as chain:
         for draw in range(count):
             size = len(batch)
             positions = list(range(position, position + size))

@@ -21,12 +21,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from minireason.errors import StoreError, UsageError
 from minireason.evaluation.items import Item
-from minireason.host import places
+from minireason.host import paths
 from minireason.host.journal import Journal, read
+from minireason.host.lock import FileLock
 from minireason.models import store
 from minireason.settings import MAX_SEED
 from minireason.version import __version__
@@ -122,25 +121,24 @@ def default_path(run: Run) -> Path:
     """Where a run is kept unless the user names a file: one for every different run, so that the same command finds its own."""
     digest = hashlib.sha256(json.dumps(asdict(run), sort_keys=True).encode()).hexdigest()[:10]
     name = re.sub(r"[^\w.-]+", "-", f"{Path(run.set).stem}.{run.model}.{digest}.jsonl")
-    return places.data_dir() / "evals" / name
+    return paths.data_dir() / "evals" / name
 
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Hold a run's file against other processes; raises UsageError if another one has it, or StoreError."""
-    locks = places.data_dir() / "locks"
-    lock = FileLock(
-        locks / hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32], thread_local=False
-    )
+    locks = paths.data_dir() / "locks"
+    lock = FileLock(locks / hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32])
     try:
         locks.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UsageError(
-            f"Another minireason eval is writing to {path}; wait for it, or name another file with -o."
-        ) from None
+        acquired = lock.acquire()
     except OSError as error:
         raise store.cannot_write(locks, error) from None
+    if not acquired:
+        raise UsageError(
+            f"Another minireason eval is writing to {path}; wait for it, or name another file "
+            "with -o."
+        )
     try:
         yield
     finally:

@@ -1,18 +1,19 @@
 """Start a child process that works on a stranger's input: a model file, a template, an answer.
 
-A child imports what its parent would import, but nothing from the folder where the user stands, nor from the script's: what
-lies there is not code that he asked to run, and his own random.py is no reason for a good model to fail. It has a
-deadline, a limit on memory and on what it writes, and a process group, with which its own children die.
+A child imports what its parent would import, but nothing from the folder where the user stands,
+nor from the script's: what lies there is not code that he asked to run, and his own random.py is no
+reason for a good model to fail. It has a deadline, a limit on memory and on what it writes, and a
+process group, with which its own children die.
 
-`minireason` itself comes from where the parent has it, wherever that is. The folder it lies in comes last, after Python's own
-start: in a checkout the children start, libraries put beside the package are found, and a json.py or jinja2.py there is
-not seen as long as there is an installed one. More does not hold for that folder, and need not: who stands in a
-stranger's folder and imports `minireason` out of it has run the stranger's code before any child is made.
+`minireason` itself comes from where the parent has it, wherever that is. The folder it lies in
+comes last, after Python's own start: in a checkout the children start, libraries put beside the
+package are found, and a json.py or jinja2.py there is not seen as long as there is an installed
+one. More does not hold for that folder, and need not: who stands in a stranger's folder and imports
+`minireason` out of it has run the stranger's code before any child is made.
 """
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import queue
 import signal
@@ -23,7 +24,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
 from types import TracebackType
 from typing import Literal
 
@@ -32,7 +32,8 @@ from minireason.host import search_path
 _IMPORT_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """The folder, or the zip file, that minireason was imported from."""
 
-# Runs before anything else in a child. -c and -P leave the path alone, so the package has to be found for it.
+# Runs before anything else in a child. -c and -P leave the path alone, so that it has to look for
+# the package itself.
 _BOOT = """
 import sys
 from importlib.machinery import PathFinder
@@ -41,7 +42,7 @@ spec = PathFinder.find_spec("minireason", [sys.argv[1]])
 package = sys.modules["minireason"] = module_from_spec(spec)
 spec.loader.exec_module(package)
 sys.path.append(sys.argv[1])
-from minireason.host.child import main
+from minireason.host.child_main import main
 main(sys.argv[2:])
 """
 
@@ -55,33 +56,41 @@ _OF_PYTHON = frozenset(
 _CHUNK_BYTES = 2**16
 _KEPT_ERRORS_BYTES = 2**14
 _GRACE_S = 5.0
-"""How much later than its parent would a child ends itself, should the parent be gone."""
+"""How much later than its parent's deadline a child ends itself, should the parent be gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a child may take.
-
-    `deadline_s` on the clock for all of its work, `memory_bytes` of its own (a mapped file is not), `output_bytes` to
-    standard output. The memory is limited where the system can do it: Linux counts all of it, others count less.
-    """
+    """What a child may take."""
 
     deadline_s: float
+    """Seconds of wall time for all of its work."""
+
     memory_bytes: int
+    """Memory of its own; a mapped file is not.
+
+    Limited where the system can do it: Linux counts all of it, others less, Windows nothing.
+    """
+
     output_bytes: int = 2**20
+    """What it may write to standard output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a child ended: its exit status (minus the number of the signal that ended it), and what it wrote.
-
-    `reason` is the last line on standard error, `cut` the limit that it ran into, if its parent ended it for one.
-    """
+    """How a child ended, and what it wrote."""
 
     status: int
+    """Its exit status, or minus the number of the signal that ended it."""
+
     output: bytes
+    """What it wrote to standard output."""
+
     reason: str
+    """The last line that it wrote to standard error."""
+
     cut: Literal["", "time", "output"]
+    """The limit for which its parent ended it, "" if it was for none."""
 
 
 def run(
@@ -96,10 +105,12 @@ def run(
 
 
 class Child:
-    """A running child; the caller closes it, which kills it and its own children. Raises OSError if it cannot start.
+    """A running child; the caller closes it, which kills it and its own children.
 
-    The environment is the parent's without most of what Python reads from it; `bare` leaves out nearly everything. A `lasting`
-    child has no deadline for all of its work; whoever asks it something has one for the answer (`line`, `expire`).
+    The environment is the parent's without most of what Python reads from it; `bare` leaves out
+    nearly everything. A `lasting` child has no deadline for all of its work; whoever asks it
+    something has one for the answer (`line`, `child_main.expire`). Raises OSError if it cannot
+    start.
     """
 
     def __init__(
@@ -175,7 +186,10 @@ class Child:
             rest = rest[self._process.stdin.write(rest) :]
 
     def line(self, deadline_s: float) -> bytes:
-        """The next line of its standard output without the end; raises TimeoutError, or EOFError if there is none."""
+        """The next line of its standard output, without its end.
+
+        Raises TimeoutError, or EOFError if there is none.
+        """
         chunks = self._until(time.monotonic() + deadline_s)
         while b"\n" not in self._rest:
             chunk = next(chunks, b"")
@@ -267,35 +281,3 @@ def _environment(bare: bool) -> dict[str, str]:
             if not name.startswith("PYTHON") or name in _OF_PYTHON
         }
     return passed | {"PYTHONPATH": os.pathsep.join(search_path.inherited())}
-
-
-def main(arguments: list[str]) -> None:
-    """The child's own side: limit this process, then run `main` of a module with the rest of the arguments."""
-    memory_bytes, expires_s, module, *rest = arguments
-    _limit(int(memory_bytes))
-    if float(expires_s):
-        expire(float(expires_s))
-    import_module(module).main(rest)
-
-
-def expire(seconds: float) -> None:
-    """End this process after a while, also from within the C library: the parent, whose deadline comes first, may be gone."""
-    faulthandler.dump_traceback_later(seconds, exit=True, file=2)
-
-
-def expire_not() -> None:
-    """Take back what `expire` said."""
-    faulthandler.cancel_dump_traceback_later()
-
-
-def _limit(memory_bytes: int) -> None:
-    """Limit the memory of this process, and leave no core file of it: what crashes here may be as large as a model."""
-    try:
-        import resource
-    except ImportError:  # Windows: the deadline remains
-        return
-    for kind, wanted in ((resource.RLIMIT_DATA, memory_bytes), (resource.RLIMIT_CORE, 0)):
-        _, most = resource.getrlimit(kind)
-        soft = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
-        with suppress(OSError, ValueError):  # a system that cannot
-            resource.setrlimit(kind, (soft, soft))

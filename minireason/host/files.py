@@ -1,4 +1,7 @@
-"""Files that anybody may have put there: read with a bound, written whole or not at all, private where they hold what was said."""
+"""Files that anybody may have put there.
+
+They are read with a bound, written whole or not at all, and private where they hold what was said.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +14,33 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 PRIVATE = 0o600
-"""The mode of what only its owner may read. Windows keeps of a mode only whether a file can be written;
-there a file in the user's own folder is private by the folder's rights."""
+"""The mode of what only its owner may read.
 
-# O_NOFOLLOW and O_NONBLOCK are POSIX. Windows has no pipes that are files, and needs a privilege for links.
+Windows keeps of a mode only whether a file can be written; there a file in the user's own folder
+is private by the folder's rights.
+"""
+
+# O_NOFOLLOW and O_NONBLOCK are POSIX. Windows has no pipes that are files, and needs a privilege
+# for links.
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
 def is_file(path: Path | str) -> bool:
-    """Whether this is an existing file; a path that no system allows (too long, a zero byte) is none, and not an error."""
+    """Whether this is an existing file.
+
+    A path that no system allows (too long, a zero byte) is none, and not an error.
+    """
     return os.path.isfile(path)
 
 
 def open_regular(path: Path, most_bytes: int | None = None) -> BinaryIO:
-    """Open a file for reading; raises OSError also for a device, a pipe or a folder, and for one of more than `most_bytes`.
+    """Open a file for reading.
 
-    A link is followed, and what it leads to is looked at: /dev/zero never ends, and a pipe waits for ever.
+    A link is followed, and what it leads to is looked at: /dev/zero never ends, and a pipe waits
+    for ever. Raises OSError also for a device, a pipe or a folder, and for a file of more than
+    `most_bytes`.
     """
     handle = _opened(path, os.O_RDONLY | _NO_WAIT, 0)
     try:
@@ -46,7 +58,10 @@ def open_regular(path: Path, most_bytes: int | None = None) -> BinaryIO:
 
 
 def read_bytes(path: Path, most_bytes: int) -> bytes:
-    """Read a whole file, see `open_regular`; raises OSError for what has more bytes, whatever its size is said to be."""
+    """Read a whole file of at most so many bytes, whatever its size is said to be.
+
+    Raises OSError, see `open_regular`.
+    """
     with open_regular(path, most_bytes) as file:
         data = file.read(most_bytes + 1)
     if len(data) > most_bytes:
@@ -55,9 +70,10 @@ def read_bytes(path: Path, most_bytes: int) -> bytes:
 
 
 def open_private(path: Path, *, devices: bool = False) -> TextIO:
-    """Make a new text file in UTF-8 that only its owner can read; raises OSError, FileExistsError for what is there already.
+    """Make a new text file in UTF-8 that only its owner can read.
 
-    With `devices` an existing device or pipe (/dev/stderr, a FIFO) is written to; an existing file never is.
+    With `devices` an existing device or pipe (/dev/stderr, a FIFO) is written to; an existing file
+    never is. Raises OSError, FileExistsError for what is there already.
     """
     try:
         handle = _opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, PRIVATE)
@@ -72,9 +88,10 @@ def open_private(path: Path, *, devices: bool = False) -> TextIO:
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Write a file in one move: the old content stays until the new one is on the disk; raises OSError.
+    """Write a file in one move: the old content stays until the new one is on the disk.
 
-    The draft lies beside it under a name that nobody can guess, and is never opened through a link: the folder may be shared.
+    The draft lies beside it under a name that nobody can guess, and is never opened through a link:
+    the folder may be shared. Raises OSError.
     """
     draft = path.with_name(f".{secrets.token_hex(8)}.draft")
     handle = _opened(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, mode)
@@ -91,9 +108,9 @@ def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
 
 
 def make_private(handle: int) -> None:
-    """Take everybody else's rights from an open file of ours that was made by an older version; another's file is left alone.
+    """Take everybody else's rights from an open file of ours that an older version made.
 
-    Windows has no such rights to take.
+    Another user's file is left alone. Windows has no such rights to take.
     """
     if not hasattr(os, "getuid"):
         return

@@ -1,7 +1,8 @@
-"""JSON objects in a file, one a line, only ever appended to: what conversations and evaluations keep while they go on.
+"""JSON lines that survive a crash: what conversations and evaluations keep while they go on.
 
-Lines are written with one system call and fsync, so that a crash can tear only the last one; a torn one is cut off before the
-next is appended. A file is data that anybody may have written: nothing in it is trusted.
+Lines are only ever appended, with one system call and fsync, so that a crash can tear only the last
+one; a torn one is cut off before the next is appended. A file is data that anybody may have
+written: nothing in it is trusted.
 """
 
 from __future__ import annotations
@@ -15,21 +16,28 @@ from pathlib import Path
 from minireason.host import files, state
 
 MAX_LINE_BYTES = 64 * 2**20
-"""A longer line is none of ours; what follows of it is read as further lines, which make no sense either."""
+"""A longer line is none of ours.
+
+What follows of it is read as further lines, which make no sense either.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The object on a line, None if it is none, and how many bytes the file has up to here."""
+    """A line of a file."""
 
     value: dict[str, object] | None
+    """The JSON object on it; None if it is none."""
+
     end: int
+    """Bytes of the file up to the end of the line."""
 
 
 def read(path: Path, most_bytes: int | None = None) -> Iterator[Line]:
-    """The whole lines of a file, one at a time; a torn last one is left out. Raises OSError, see `files.open_regular`.
+    """The whole lines of a file, one at a time; a torn last one is left out.
 
-    No more than `most_bytes` are read, and of no line more than MAX_LINE_BYTES: a longer one counts as damaged.
+    No more than `most_bytes` are read, and of no line more than MAX_LINE_BYTES: a longer one counts
+    as damaged. Raises OSError, see `files.open_regular`.
     """
     end = 0
     with files.open_regular(path, most_bytes) as file:
@@ -46,19 +54,23 @@ def read(path: Path, most_bytes: int | None = None) -> Iterator[Line]:
 
 
 class Journal:
-    """A file open for appending, made when the first lines are written, for its owner's eyes only.
+    """A file to append to, made when the first lines are written, for its owner's eyes only.
 
-    An existing file that others may read becomes private too with `private`, when lines are written to it.
+    With `private` an existing file that others may read becomes private too, when lines are
+    written to it.
     """
 
     def __init__(self, path: Path, length: int | None = None, *, private: bool = False) -> None:
-        """`length`: how many bytes of an existing file are whole lines; None for a file that is to be made."""
+        """`length` is how many bytes of an existing file are whole lines; None makes a new file."""
         self.path = path
         self._length, self._private = length, private
         self._pending: list[bytes] = []
 
     def append(self, objects: Iterable[Mapping[str, object]]) -> None:
-        """Write lines, and before them what could not be written earlier; raises OSError and keeps them all for the next time."""
+        """Write lines, and before them what could not be written earlier.
+
+        Raises OSError, and then keeps them all for the next time.
+        """
         self._pending += map(line, objects)
         self._write(b"".join(self._pending))
         self._pending.clear()

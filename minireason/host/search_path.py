@@ -8,11 +8,12 @@ import sysconfig
 
 
 def inherited() -> list[str]:
-    """The folders and zip files that a child imports from: the parent's, without those that only chance put there.
+    """The folders and zip files that a child imports from: the parent's, but for those of chance.
 
-    Left out are the folder where the user stands, and stood when this program started, however they are spelt, and the
-    script's. The Python installation stays, even if he stands in it. All that is left comes in the parent's order, so the
-    standard library goes before whatever the parent has behind it.
+    Left out are the folder where the user stands, and stood when this program started, however they
+    are spelt, and the script's. The Python installation stays, even if he stands in it. All that is
+    left comes in the parent's order, so the standard library goes before whatever the parent has
+    behind it.
     """
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     standing = {_STARTED_IN, _real(os.curdir), _real(os.environ.get("PWD") or os.curdir)}
@@ -21,7 +22,7 @@ def inherited() -> list[str]:
     path = []
     for entry in sys.path:
         if not isinstance(entry, str) or not entry or os.pathsep in entry:
-            continue  # "" is where the user stands; an entry with a separator would become two others
+            continue  # "" is where the user stands; one with a separator would become two others
         whole = entry if os.path.isabs(entry) else os.path.join(_current(), entry)
         if os.path.isabs(whole) and os.path.exists(whole) and _real(whole) not in chance:
             path.append(whole)

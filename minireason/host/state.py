@@ -1,7 +1,8 @@
-"""What minireason and other tools keep in small JSON and TOML files, read so that no content can do harm.
+"""State files: the small JSON and TOML files of minireason and of other tools.
 
-A state file is data that anybody may have written. Its size, its depth and the numbers in it are bounded and its types
-are checked; what does not pass is said to be damaged, and nothing is raised but `Damaged`, by the functions that parse.
+A state file is data that anybody may have written. It is read so that no content can do harm: its
+size, its depth and the numbers in it are bounded and its types are checked. What does not pass is
+said to be damaged, and nothing is raised but `Damaged`, by the functions that parse.
 """
 
 from __future__ import annotations
@@ -19,14 +20,21 @@ MAX_BYTES = 4 * 2**20
 """A larger file is not taken for a state file."""
 
 MAX_DEPTH = 64
-"""Lists and tables in one another; what is deeper cannot be written or compared again without a RecursionError."""
+"""Lists and tables in one another.
+
+What is deeper cannot be written or compared again without a RecursionError.
+"""
 
 MAX_WHOLE = 2**63 - 1
 MAX_NUMBER = 1e18
 
 Form: TypeAlias = Any
-"""What a value has to be: a type (str, int, float, bool), [form] for a list of such, {key: form} for a table with at least
-these keys. A float may be written as a whole number; numbers are finite and within the bounds above."""
+"""What a value has to be.
+
+A type (str, int, float, bool), [form] for a list of such, {key: form} for a table with at least
+these keys. A float may be written as a whole number; numbers are finite and within the bounds
+above.
+"""
 
 
 class Damaged(ValueError):
@@ -35,10 +43,13 @@ class Damaged(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a state file holds: `value` is None where it is missing or damaged, `problem` says what is wrong, "" where nothing is."""
+    """What a state file holds."""
 
     value: Any
+    """Its content; None where it is missing or damaged."""
+
     problem: str = ""
+    """What is wrong with it, as half a sentence; "" where nothing is."""
 
 
 def read_json(path: Path, form: Form, most_bytes: int = MAX_BYTES) -> State:
@@ -108,14 +119,17 @@ def fits(value: object, form: Form) -> bool:
 
 
 def is_number(value: object, most: float = MAX_NUMBER) -> bool:
-    """Whether this is a finite number of at most this size; one of 400 digits is none, and neither is true."""
+    """Whether this is a finite number of at most this size, and neither true nor false."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return -most <= value <= most and math.isfinite(value)
 
 
 def _shallow(value: Any) -> Any:
-    """The value, if it nests no deeper than MAX_DEPTH; level by level, so that no depth is too much for looking."""
+    """The value, if it nests no deeper than MAX_DEPTH; raises Damaged.
+
+    It is looked at level by level, so that no depth is too much for looking.
+    """
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [child for item in level for child in _children(item)]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from minireason.errors import BadCatalog, UnknownModel
-from minireason.host import places, state
+from minireason.host import paths, state
 from minireason.models.shape import Shape
 from minireason.models.tables import Table, line_of
 from minireason.settings import Changes, Settings
@@ -98,7 +98,7 @@ def problems() -> tuple[BadCatalog, ...]:
 
 def own_path() -> Path:
     """The user's models.toml."""
-    return places.config_dir() / "models.toml"
+    return paths.config_dir() / "models.toml"
 
 
 def quality(quant: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from minireason.errors import DownloadFailed, Offline, StoreError
-from minireason.host import places
+from minireason.host import paths
 
 if TYPE_CHECKING:
     import httpx2
@@ -151,7 +151,7 @@ def translated(what: str) -> Iterator[None]:
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
-    if places.offline():
+    if paths.offline():
         raise Offline(
             f"{what} is not on this machine, and the network is switched off (--offline, MINIREASON_OFFLINE or HF_HUB_OFFLINE)."
         )

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from minireason.errors import StoreError
 from minireason.host import files, state
-from minireason.host.places import data_dir
+from minireason.host.paths import data_dir
 
 _MOST_OF_A_NAME = 200
 _MANIFEST = {

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minireason.host import files, state
-from minireason.host.places import data_dir
+from minireason.host.paths import data_dir
 from minireason.models import gguf
 
 HEADER_BYTES, PART_HEADER_BYTES = 16 * 2**20, 2**20

@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from minireason.errors import ChecksumMismatch, DiskFull, ModelFileError, NotInstalled, UsageError
-from minireason.host import files, places
+from minireason.host import files, paths
+from minireason.host.lock import FileLock
 from minireason.models import catalog, download, gguf, reuse, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.hub import RemoteFile
@@ -45,7 +44,7 @@ def pull(
     """
     if store.installed_file(spec, quant):
         return None
-    incoming = places.models_dir() / ".incoming"
+    incoming = paths.models_dir() / ".incoming"
     try:
         incoming.mkdir(parents=True, exist_ok=True)
         with _alone(incoming / f"{_digest(store.source(quant), *quant.files)}.lock", watch):
@@ -56,7 +55,7 @@ def pull(
                 return _adopt(spec, quant, found, open_once, watch)
             return _download(spec, quant, incoming, open_once, watch)
     except OSError as error:
-        raise store.cannot_write(places.models_dir(), error) from None
+        raise store.cannot_write(paths.models_dir(), error) from None
 
 
 def import_file(
@@ -88,12 +87,10 @@ def import_file(
 @contextmanager
 def _alone(path: Path, watch: Watch) -> Iterator[None]:
     """One process at a time gets this lock; the others say so, wait, and find the work done."""
-    lock = FileLock(path, thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    lock = FileLock(path)
+    if not lock.acquire():
         watch.step("another process is fetching this model; waiting for it")
-        lock.acquire()
+        lock.acquire(wait=True)
     try:
         yield
     finally:
@@ -194,7 +191,7 @@ def _check_space(remotes: list[RemoteFile], folder: Path) -> None:
     needed = sum(remote.bytes for remote in remotes) - have + SPARE_BYTES
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise DiskFull(places.models_dir(), needed, free)
+        raise DiskFull(paths.models_dir(), needed, free)
 
 
 def _noted(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from minireason.host import files, places, state
+from minireason.host import files, paths, state
 from minireason.models.catalog import Quant
 
 _OLLAMA_MODEL = "application/vnd.ollama.image.model"
@@ -94,7 +94,7 @@ def _in_hub_cache(quant: Quant) -> Path | None:
     except (OSError, ValueError):  # a name that the Hub does not allow
         return None
     path = Path(found) if isinstance(found, str) else None
-    return path if path and path.is_file() and places.models_dir() not in path.parents else None
+    return path if path and path.is_file() and paths.models_dir() not in path.parents else None
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from minireason.errors import ChecksumMismatch, NotInstalled, UnknownModel, UsageError
 from minireason.host import files
-from minireason.host.places import expanded, models_dir
+from minireason.host.paths import expanded, models_dir
 from minireason.models import catalog, download, gguf, reuse
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.manifests import Manifest as Manifest

@@ -1,9 +1,9 @@
-"""When a thought must end, and how it lands.
+"""When a thought must end, so that what is left of the room holds its landing and an answer.
 
-A cut in the middle of a line makes R1 distills go on thinking inside the answer. So a thought whose budget is used up may
-finish its line or sentence, within a small grace; then a short message, the closing tag and a blank line are forced, and
-the answer comes. Forced ids go the same way as sampled ones, so what a user sees is what the model saw; only of a loop the
-model sees no more than its first round.
+A cut in the middle of a line makes R1 distills go on thinking inside the answer. So a thought whose
+budget is used up may finish its line or sentence, within a small grace; then it lands, see
+`landing.py`. Forced ids go the same way as sampled ones, so what a user sees is what the model saw;
+only of a loop the model sees no more than its first round.
 """
 
 from __future__ import annotations
@@ -15,74 +15,16 @@ from itertools import count
 from typing import Any
 
 from minireason.events import ThinkingEnd
+from minireason.reasoning.landing import Landing, grace
 from minireason.reasoning.loops import LoopDetector
 
-GRACE_TOKENS = 32
-_GRACE_SHARE = 4
-"""The grace is at most this part of a short budget."""
 _CHARACTER_TOKENS = 4
 """No character has more bytes than this, so a thought is not in the middle of one for longer."""
-_ANSWER_TOKENS, _SMALL_ANSWER_TOKENS = 2048, 64
+_UNFINISHED_TOKENS = 8
+"""A closing tag that is text has so many characters; more bytes than that will never be anything."""
 _TIDY_TOKENS = 64
 
-FINAL = "**Final Answer**\n"
-
 _SENTENCE_ENDS = (b".", b"!", b"?", "。".encode(), "！".encode(), "？".encode())
-
-
-def answer_reserve(room: int) -> int:
-    """Tokens kept for the answer out of `room` for thinking and answer: a quarter, half of a small one, and at most 2,048."""
-    return min(_ANSWER_TOKENS, max(room // 4, min(room // 2, _SMALL_ANSWER_TOKENS)))
-
-
-def grace(limit: int) -> int:
-    """How many tokens a thought may go on to the end of its line or sentence."""
-    return min(GRACE_TOKENS, limit // _GRACE_SHARE)
-
-
-class Landing:
-    """What is forced to end a thought, or to open the final answer.
-
-    `encode` gives the ids of text, `close` are those of the closing tag and a blank line, `box` says that the final answer is
-    wanted in a \\boxed{}.
-    """
-
-    def __init__(
-        self,
-        encode: Callable[[str], list[int]],
-        close: list[int],
-        message: str,
-        *,
-        box: bool = False,
-    ) -> None:
-        self._encode, self._close = encode, close
-        self.message, self.box = message.strip(), box
-
-    def ids(self, after_line: bool) -> list[int]:
-        """The message on lines of its own, if there is one, and the end of the thought."""
-        lead = "" if after_line else "\n\n" if self.message else "\n"
-        return self._encode(f"{lead}{self.message}\n" if self.message else lead) + self._close
-
-    def after_tag(self, tag: str = "") -> list[int]:
-        """The blank line that follows the model's own closing tag, of which the end may be missing too."""
-        return self._encode(f"{tag}\n\n")
-
-    def reopening(self, after: bool) -> list[int]:
-        """The beginning of a final answer, after an answer or in its place."""
-        return self._encode(("\n\n" if after else "") + FINAL + ("\\boxed{" if self.box else ""))
-
-    def without_message(self) -> Landing:
-        return Landing(self._encode, self._close, "", box=self.box)
-
-    def within(self, room: int, asked: int | None = None) -> tuple[Landing, int]:
-        """This landing, without its message where that takes much of the room or room that the thought was asked to have, and
-        the longest thought that leaves room for it and for an answer; below 1 if there is none."""
-        left = room - answer_reserve(room)
-        size = len(self.ids(after_line=False))
-        longest = left - size - grace(left - size)
-        if self.message and (size * 4 > left or longest < (asked or 0)):
-            return self.without_message().within(room)
-        return self, longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +38,21 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The thought ends before the token at hand: why, and how many of its last tokens are taken back first."""
+    """The thought ends before the token at hand.
+
+    `end` says why, and `back` how many of its last tokens are taken back first.
+    """
 
     end: ThinkingEnd
     back: int = 0
 
 
 class Budget:
-    """Follows one thought and says when it is over; set `asked` (from any thread) to end it at once."""
+    """Follows one thought and says when it is over.
+
+    It never has more tokens than its limit and the grace, what was taken back of it included. Set
+    `asked` (from any thread) to end it at once.
+    """
 
     def __init__(
         self,
@@ -118,15 +67,18 @@ class Budget:
         self._seconds, self._min_tokens = limits.seconds, limits.min_tokens
         self._piece, self._loops = piece, loops
         self._tokens: list[int] = []
+        self._spent = 0
+        """Tokens so far, those before the thought was opened and those taken back included."""
+        self._whole = 0
+        """So many of the tokens were there when the last of them ended with a character."""
         self._tail = b"\n"
-        self._broken = 0
         self._keep: int | None = None
         self._since: float | None = None
 
     def save(self) -> tuple[Any, ...]:
         """What `restore` takes; all but `asked`, which comes from elsewhere at any time."""
         limits = self.landing, self._limit, self._grace, self._seconds, self._min_tokens
-        place = self._tail, self._broken, self._keep, self._since
+        place = self._tail, self._spent, self._whole, self._keep, self._since
         loops = self._loops.save() if self._loops else ()
         return limits, place, self._tokens, len(self._tokens), loops
 
@@ -135,16 +87,26 @@ class Budget:
         limits, place, self._tokens, size, loops = saved
         del self._tokens[size:]
         self.landing, self._limit, self._grace, self._seconds, self._min_tokens = limits
-        self._tail, self._broken, self._keep, self._since = place
+        self._tail, self._spent, self._whole, self._keep, self._since = place
         if self._loops:
             self._loops.restore(loops)
 
     def feed(self, token: int) -> None:
         """A token that the thought goes on with."""
+        self._spent += 1
         self._tokens.append(token)
         self._tail = (self._tail + self._piece(token))[-4:]
         if self._loops and (loop := self._loops.feed(token)):
             self._keep = self._tidy(loop.begin)
+
+    def feed_unopened(self) -> None:
+        """A token before the model opens its thought, or of the opening tag."""
+        self._spent += 1
+
+    @property
+    def used_up(self) -> bool:
+        """Whether not one more token can come."""
+        return self._over() >= self._grace
 
     def limited_to(self, room: int) -> None:
         """There is less room for thinking and answer than there seemed to be."""
@@ -153,25 +115,35 @@ class Budget:
         self._grace = grace(self._limit)
 
     def refuses(self, tag_tokens: int = 0) -> bool:
-        """Whether a closing tag that comes now, its first tokens fed already, is too early; once only."""
+        """Whether a closing tag that comes now is too early; once only.
+
+        `tag_tokens` of it were fed already.
+        """
         early = len(self._tokens) - tag_tokens < self._min_tokens
         self._min_tokens = 0
         return early
 
     def cut(self, token: int, whole: bool) -> Cut | None:
-        """Whether the thought ends before this token; not before one that goes on with a character, so say if all are `whole`."""
-        if not whole and self._broken < _CHARACTER_TOKENS:
-            self._broken += 1
-            return None
-        self._broken = 0
-        if self.asked:
-            return Cut("user")
-        if self._keep is not None:
-            return Cut("loop", len(self._tokens) - self._keep)
+        """Whether the thought ends before this token.
+
+        `whole` says whether all before it end with a character. If not, the thought goes on to the
+        end of the character, but never beyond the budget: then the beginning is taken back.
+        """
+        size = len(self._tokens)
+        if whole:
+            self._whole = size
+        unfinished = size - self._whole
         over = self._over()
+        if not whole and over < self._grace and unfinished <= _CHARACTER_TOKENS:
+            return None
+        back = unfinished if unfinished <= _UNFINISHED_TOKENS else 0
+        if self.asked:
+            return Cut("user", back)
+        if self._keep is not None:
+            return Cut("loop", max(back, size - self._keep))
         if over < 0 or (over < self._grace and not self._at_end(token)):
             return None
-        return Cut("budget")
+        return Cut("budget", back)
 
     def after_line(self) -> bool:
         """Whether the thought is at the beginning of a line."""
@@ -180,6 +152,7 @@ class Budget:
     def took_back(self, tokens: int) -> None:
         """The last tokens are no part of the thought any more."""
         self._tokens = self._tokens[: len(self._tokens) - tokens]  # the saved list stays as it is
+        self._whole = min(self._whole, len(self._tokens))
         self._tail = b"\n" + b"".join(self._piece(token) for token in self._tokens[-4:])
 
     def _over(self) -> int:
@@ -188,8 +161,8 @@ class Budget:
             now = time.perf_counter()
             self._since = self._since or now
             if now - self._since >= self._seconds:
-                self._limit, self._seconds = min(self._limit, len(self._tokens)), None
-        return len(self._tokens) - self._limit
+                self._limit, self._seconds = min(self._limit, self._spent), None
+        return self._spent - self._limit
 
     def _at_end(self, token: int) -> bool:
         """Whether a line, or a sentence that this token would follow with white space, has just ended."""

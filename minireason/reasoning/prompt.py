@@ -16,6 +16,7 @@ from functools import lru_cache
 from minireason.engine.base import Vocabulary
 from minireason.errors import ContextFull, UsageError
 from minireason.messages import Message, as_messages
+from minireason.reasoning.encoding import encode_text
 from minireason.reasoning.length import PIECE_CHARS, surely_over
 from minireason.reasoning.template import TemplateError, render_all
 from minireason.reasoning.think import CLOSE, OPEN, State, Tags
@@ -31,38 +32,15 @@ _TURNS_AHEAD = 16
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Token ids, and the state in which the think machine starts after them; `thinks` is the model's kind."""
+    """Token ids, and the state in which the think machine starts after them.
+
+    `thinks` is the model's kind, `tags` are the ids of its tags.
+    """
 
     ids: list[int]
     start: State
     thinks: bool
-
-
-def encode_text(vocabulary: Vocabulary, text: str) -> list[int]:
-    """Token ids of text from outside; whatever literals it contains, none is the id of a special token.
-
-    `parse_special=False` is not enough: llama.cpp still turns literals of user-defined tokens, which <think> and
-    </think> are in R1's vocabulary, into those tokens. So the text is cut inside every literal and the pieces are
-    encoded one by one.
-    """
-    cuts = {0, len(text)}
-    for literal in vocabulary.special:
-        index = text.find(literal) if len(literal) > 1 else -1
-        while index >= 0:
-            cuts.add(index + 1)
-            index = text.find(literal, index + 1)
-    pieces = [text[start:end] for start, end in itertools.pairwise(sorted(cuts))]
-    ids = [token for piece in pieces for token in vocabulary.tokenize(piece, parse_special=False)]
-    forbidden = {token for literal, token in vocabulary.special.items() if len(literal) > 1}
-    if not forbidden.isdisjoint(
-        ids
-    ):  # no vocabulary is known to do this; a character alone is never a special token
-        ids = [
-            token
-            for character in text
-            for token in vocabulary.tokenize(character, parse_special=False)
-        ]
-    return ids
+    tags: Tags
 
 
 def check_messages(messages: Sequence[Message]) -> list[Message]:
@@ -130,14 +108,14 @@ class PromptEncoder:
             raise ContextFull(tokens, n_ctx, estimated=True)
         ids = list(itertools.chain(*self._parts(checked)))
         if not self.thinks:
-            return Prompt(ids, State.ANSWER, False)
+            return Prompt(ids, State.ANSWER, False, self.tags)
         is_open = self._ends_with_open(ids)
         if not thinking:
-            opening = [] if is_open else self._tokens(f"{OPEN}\n")
-            return Prompt(ids + opening + self.closing(), State.ANSWER, True)
+            opening = [] if is_open else self.opening()
+            return Prompt(ids + opening + self.closing(), State.ANSWER, True, self.tags)
         if self._is_r1 or (opened and not is_open):
-            return Prompt(ids + self._tokens(f"{OPEN}\n"), State.THINKING, True)
-        return Prompt(ids, State.THINKING if is_open else State.BEFORE, True)
+            return Prompt(ids + self.opening(), State.THINKING, True, self.tags)
+        return Prompt(ids, State.THINKING if is_open else State.BEFORE, True, self.tags)
 
     def count(self, messages: Sequence[Message], at_most: int | None = None) -> int:
         """How many tokens the whole conversation has; raises UsageError.
@@ -163,6 +141,10 @@ class PromptEncoder:
         """What every prompt begins with that goes on from these messages with another question; raises UsageError."""
         parts = self._parts(check_messages([*messages, Message(role="user", content="?")]))
         return list(itertools.chain(*parts[:-2]))
+
+    def opening(self) -> list[int]:
+        """The ids that open a thought."""
+        return self._tokens(f"{OPEN}\n")
 
     def closing(self, *, after_line: bool = False) -> list[int]:
         """The ids that end a thought and begin the answer."""

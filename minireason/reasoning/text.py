@@ -18,7 +18,12 @@ class Utf8:
     @property
     def whole(self) -> bool:
         """Whether the bytes so far end with a character."""
-        return not self._decoder.getstate()[0]
+        return not self.unfinished_bytes
+
+    @property
+    def unfinished_bytes(self) -> int:
+        """How many bytes of a character wait for the rest of it."""
+        return len(self._decoder.getstate()[0])
 
     def save(self) -> tuple[bytes, int]:
         """What `restore` takes."""

@@ -109,9 +109,15 @@ class ThinkMachine:
         """The beginning of a tag, where the tags are text, or nothing."""
         return self._held
 
-    def drop_held(self) -> None:
-        """The beginning of a tag was taken back."""
+    @property
+    def unfinished_bytes(self) -> int:
+        """How many of the last bytes are the beginning of a character or, as text, of a tag."""
+        return len(self._held.encode()) + self._utf8.unfinished_bytes
+
+    def drop_unfinished(self) -> None:
+        """The beginning of a character or of a tag was taken back."""
         self._held = ""
+        self._utf8.flush()
 
     def cut(self) -> list[Span]:
         """What follows does not go on with what came: drop an unfinished character, let out what was held back."""

@@ -22,7 +22,10 @@ from tests.cli.test_chat import TINY
     ("line", "part"),
     [
         ("/load nowhere", "There is no session"),
-        ("/load ../x", "There is no session"),
+        ("/load ../x", "'../x' cannot be the name of a session"),
+        ("/load ../x.jsonl", "There is no session"),
+        ("/save a/b", "'a/b' cannot be the name of a session"),
+        ("/export", "There is nothing to export yet"),
         ("/file", "takes the path"),
         ("/file /no/such", "There is no file"),
         ("/file /", "is a directory"),
@@ -36,7 +39,6 @@ from tests.cli.test_chat import TINY
         ("/undo", "Nothing was asked"),
         ("/retry", "Nothing was asked"),
         ("/edit", "Nothing was asked"),
-        ("/export /no/such/dir.md", "cannot be written"),
     ],
 )
 def test_commands_that_cannot_be_done_say_why(
@@ -145,7 +147,7 @@ def test_files_exports_and_names(tmp_path: Path) -> None:
     script = f"/file {source}\nWhat is 5 + 8?\n/export {tmp_path}/talk.md\n/export {tmp_path}/talk.json\n/save sums\n/sessions\n"
     result = run(*TINY, "--thinking", "hide", stdin=script.encode())
     assert "goes with your next question" in result.err
-    assert "sums\t1" in result.out
+    assert "sums\t1" in result.err
     talk = json.loads((tmp_path / "talk.json").read_text())
     assert talk["turns"][0]["question"] == "What is 5 + 8?\n\nsum.txt:\n```\n5 + 8\n\n```"
     assert "<details>" in (tmp_path / "talk.md").read_text()
@@ -212,3 +214,21 @@ def test_thinking_that_cannot_be_written_is_told() -> None:
     assert result.code == 2
     assert "cannot be written" in result.err
     assert "Traceback" not in result.err
+
+
+def test_an_export_that_cannot_be_written_is_told() -> None:
+    script = b"What is 5 + 8?\n/export /no/such/dir.md\nWhat is 1 + 2?\n"
+    result = run(*TINY, "--thinking", "hide", stdin=script)
+    assert result.code == 0
+    assert "/no/such/dir.md cannot be written" in result.err
+    assert result.out.count("boxed") == 2
+
+
+def test_in_a_pipe_only_answers_are_on_standard_output() -> None:
+    script = b"What is 5 + 8?\n/save talk\n/sessions\n/help\n/thinking\n/context\n/stats\n"
+    result = run(*TINY, "--thinking", "hide", stdin=script)
+    assert (result.code, result.out) == (0, "The answer is \\boxed{13}.\n")
+    assert "talk\t1\t" in result.err
+    assert "/help " in result.err
+    assert "\n  ones 5+8=13, so 3" in result.err
+    assert [line for line in result.err.splitlines() if line != line.rstrip()] == []

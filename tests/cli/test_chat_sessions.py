@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -266,3 +267,27 @@ def test_a_session_that_could_not_be_saved_ends_with_6(tmp_path: Path) -> None:
     result = minireason(*TINY, "--session", "q", stdin=asked, env=environment)
     assert (result.code, result.out) == (6, "The answer is \\boxed{4}.\n")
     assert "What was said last is lost." in result.err
+
+
+def test_a_session_name_is_a_name_and_a_path_is_said_as_one(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    for name in (f"{tmp_path}/mine", str(file), "mine.jsonl"):
+        refused = minireason(*TINY, "--session", name, stdin=b"hi\n")
+        assert_one_sentence(refused, 2, "there is --session-file PATH.")
+    refused = minireason(*TINY, "--session-file", str(tmp_path / "mine"), stdin=b"hi\n")
+    assert_one_sentence(refused, 2, "the file of a session ends in .jsonl.")
+    both = minireason(*TINY, "--session-file", str(file), "--session", "x", stdin=b"hi\n")
+    assert_one_sentence(both, 2, "Give one of --continue")
+    for question in (b"What is 5 + 8?\n", b"What is 1 + 2?\n"):
+        assert minireason(*TINY, "--session-file", str(file), stdin=question).code == 0
+    assert len(transcript.read(file).history.turns) == 2
+    assert transcript.listed() == []
+
+
+def test_a_session_without_a_name_is_called_one_word() -> None:
+    for _ in range(2):
+        transcript.new().append([{"system": "Be brief."}])
+    names = [path.stem for path in transcript.listed()]
+    assert len(names) == 2
+    assert all(shlex.quote(name) == name for name in names)
+    assert all(transcript.path_of(name).exists() for name in names)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import pytest
 
 from minireason import __version__, errors
 from minireason.cli.main import EXIT_CODES, main
-from tests.cli.run import Result, assert_one_sentence, minireason
+from tests.cli.run import Result, assert_one_sentence, minireason, started
 
 
 def test_every_error_has_its_exit_code() -> None:
@@ -62,6 +63,35 @@ def test_version_and_help() -> None:
             assert option in text
 
 
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("ask --model tiny --seed 1 --threads 1 hi", 0),
+        ("chat --model tiny --seed 1 --threads 1", 0),
+        ("solve --model tiny --seed 1 --threads 1 -n 1", 0),
+        ("eval no.jsonl --model tiny", 2),
+        ("models", 0),
+        ("show tiny", 0),
+        ("pull nothing", 2),
+        ("rm nothing", 2),
+        ("verify", 0),
+        ("doctor", 0),
+        ("sessions show none", 1),
+        ("import no.gguf", 3),
+        ("", 0),
+    ],
+)
+def test_a_forked_command_does_what_a_started_one_does(line: str, code: int) -> None:
+    """What most tests of commands rely on; the numbers are times, speeds and free bytes."""
+    results = [run(*line.split(), stdin=b"What is 347 + 586?") for run in (minireason, started)]
+    forked, real = (
+        (result.code, *(re.sub(r"[ \d.,]+", " ", text) for text in (result.out, result.err)))
+        for result in results
+    )
+    assert forked == real
+    assert real[0] == code
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 def test_a_poor_terminal_encoding_loses_characters_not_the_answer(encoding: str) -> None:
     result = minireason(
@@ -98,6 +128,13 @@ def within(line: str, capsys: pytest.CaptureFixture[str]) -> Result:
         ("solve --samples 0 hi", "--samples 0: has to be"),
         ("solve --budget-seconds -3 hi", "--budget-seconds -3.0: has to be"),
         ("eval --parallel x set.jsonl", "--parallel x: has to be"),
+        ("ask --temperature hot hi", "--temperature hot: has to be a number from 0 to 100."),
+        ("ask --ctx 1.5 hi", "--ctx 1.5: has to be a whole number from 64"),
+        ("ask --seed 2b hi", "--seed 2b: has to be a whole number from 0"),
+        ("chat --threads all", "--threads all: has to be a whole number from 1"),
+        ("solve -n many hi", "--samples many: has to be a whole number from 1"),
+        ("solve --budget-seconds soon hi", "--budget-seconds soon: has to be a number from 0"),
+        ("eval --limit half set.jsonl", "--limit half: has to be a whole number, 1 or more."),
     ],
 )
 def test_errors_name_the_option_as_it_is_typed(
@@ -110,7 +147,7 @@ def test_errors_name_the_option_as_it_is_typed(
     ("line", "hint"),
     [
         ("ask --thinking-budgt 5 hi", "See minireason ask --help."),
-        ("solve -n many hi", "See minireason solve --help."),
+        ("solve why not", "See minireason solve --help."),
         ("sessions show", "See minireason sessions show --help."),
         ("aks hi", "Did you mean 'ask'? See minireason --help."),
     ],
@@ -126,3 +163,13 @@ def test_h_is_help(capsys: pytest.CaptureFixture[str]) -> None:
         short = within(f"{command} -h", capsys)
         assert short == within(f"{command} --help", capsys)
         assert short.out.startswith(f"Usage: minireason {command}")
+
+
+@pytest.mark.parametrize("group", ["", "sessions"])
+def test_no_description_of_a_command_is_cut_at_80_columns(
+    group: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = within(f"{group} --help", capsys).out.partition("Commands:\n")[2].splitlines()
+    assert len(listed) > 1
+    assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []

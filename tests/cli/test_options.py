@@ -38,7 +38,7 @@ def test_what_was_said_is_sorted_and_the_rest_left_out() -> None:
 def test_a_budget_above_the_context_is_refused_before_anything_is_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("minireason.engine.llama.Model.__init__", None)
+    monkeypatch.setattr("minireason.engine.model.Model.__init__", None)
     with pytest.raises(BadSetting, match="thinking_budget=600: the context holds 512 tokens"):
         Asked(n_ctx=512, thinking_budget=600)
     assert Asked(model="tiny", thinking_budget=4000).model_name() == "tiny"

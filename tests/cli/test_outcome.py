@@ -83,6 +83,33 @@ def test_a_reply_that_is_cut_off_is_said_in_a_pipe(
     assert answer
 
 
+def test_a_thought_that_was_cut_short_is_said_in_a_pipe(run: Callable[..., Result]) -> None:
+    asked = ("--thinking-budget", "20", "--thinking", "hide", "What is 4821 + 3979?")
+    result = run("ask", *TINY, *asked)
+    assert (result.code, result.err) == (
+        0,
+        "minireason: The thought was cut short by its budget.\n",
+    )
+    as_json = run("ask", *TINY, "--json", *asked)
+    assert (as_json.err, json.loads(as_json.out)["thinking_end"]) == ("", "budget")
+    assert run("ask", *TINY, "--thinking", "hide", QUESTION).err == ""
+
+
+def test_a_thought_that_was_cut_short_is_said_on_a_terminal_also_later() -> None:
+    said = "thought cut short by its budget"
+    options = (*TINY, "--session", "talk")
+    live = Terminal("chat", *options, "--thinking-budget", "20")
+    live.enter("What is 4821 + 3979?")
+    live.see(said)
+    live.type(CTRL_D)
+    assert live.ended() == 0
+    again = Terminal("chat", *options)
+    again.see(said)
+    again.ready()
+    again.type(CTRL_D)
+    assert again.ended() == 0
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_vote_without_a_result(run: Callable[..., Result], as_json: bool) -> None:
     options = ("--json",) if as_json else ()

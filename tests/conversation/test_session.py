@@ -395,7 +395,7 @@ def test_a_forged_file_is_data(tiny: Reasoner, tmp_path: Path) -> None:
     plain = tiny._encoder.encode(
         [Message(role=role, content="a") for role in ("user", "assistant", "user")]
     ).ids
-    special = set(tiny._model.special.values())
+    special = set(tiny._model.vocabulary.special.values())
     assert [token for token in ids if token in special] == [
         token for token in plain if token in special
     ]

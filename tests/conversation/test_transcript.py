@@ -173,7 +173,9 @@ def test_a_session_opens_without_counting_all_that_was_ever_said(tmp_path: Path)
     assert prompts == [64, 64], "as many turns as a third of the context holds"
 
 
-@pytest.mark.parametrize("name", ["x" * 250 + ".jsonl", "a\0b.jsonl", "/tmp/" + "x" * 300])
+@pytest.mark.parametrize(
+    "name", ["x" * 250 + ".jsonl", "a\0b.jsonl", "/tmp/" + "x" * 300 + ".jsonl"]
+)
 def test_a_path_that_no_system_allows_is_one_sentence(name: str) -> None:
     with pytest.raises(SessionError, match="cannot be a file") as caught:
         transcript.path_of(name)

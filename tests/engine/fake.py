@@ -101,11 +101,15 @@ class ListHandler:
         self.limit, self.forced = limit, forced or {}
         self.paused = self.context_full = False
         self.kept = 0
+        self.cached_tokens: int | None = None
         self.told_limit: int | None = None
         self.steps: dict[int, Step] = {}
         self.rewind: Step | None = None
         """What becomes of the sequence after the next token, which itself is not taken."""
         self.error: EngineError | None = None
+
+    def on_admit(self, cached_tokens: int) -> None:
+        self.cached_tokens = cached_tokens
 
     def on_token(self, token: int, draw: int) -> Step:
         if draw not in self.steps:

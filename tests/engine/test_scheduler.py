@@ -89,9 +89,10 @@ def test_longest_prefix_is_kept() -> None:
     start(scheduler, [1, 2, 3, 4, 5, 6], 2)
     run(scheduler)
     runner.decodes.clear()
-    again, _ = start(scheduler, [1, 2, 3, 4, 5, 6], 2)
+    again, handler = start(scheduler, [1, 2, 3, 4, 5, 6], 2)
+    assert handler.cached_tokens is None, "it has no slot yet"
     run(scheduler)
-    assert again.cached_tokens == 5
+    assert again.cached_tokens == handler.cached_tokens == 5
     assert runner.decodes == [(1, 1)] * 3
     assert [row for row in runner.tokens if row] == [[1, 2, 3, 4, 5, 6, 7, 8]], (
         "in its place, not in another slot"

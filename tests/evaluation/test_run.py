@@ -8,11 +8,20 @@ from dataclasses import replace
 import pytest
 
 import minireason
-from minireason import Chain, ContextFull, FinishReason, Reasoner, Reply, Settings, UsageError
+from minireason import (
+    Chain,
+    ContextFull,
+    FinishReason,
+    Reasoner,
+    Reply,
+    Settings,
+    ThinkingEnd,
+    UsageError,
+)
 from minireason.evaluation.items import Item
 from minireason.evaluation.run import Missing, Runner, settings_of
 from minireason.evaluation.traces import Run
-from minireason.reasoning.generation import Generation
+from minireason.reasoning.reply import ReplyBuilder
 
 ITEMS = [Item(line, f"What is {line} + {line}?", str(2 * line)) for line in range(2, 6)]
 RUN = Run("tiny", "", "set", "", 1, None, "", {})
@@ -77,12 +86,12 @@ def test_seeds_belong_to_places_and_a_rest_is_run_as_the_whole(tiny: Reasoner) -
 def test_chains_that_go_round_in_circles_are_replaced_in_a_vote(
     tiny: Reasoner, vote: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = Generation._make_reply
+    make = ReplyBuilder.make
 
-    def looping(self: Generation, reason: FinishReason) -> Reply:
-        return replace(make(self, reason), thinking_end="loop")
+    def looping(self: ReplyBuilder, reason: FinishReason, _end: ThinkingEnd | None) -> Reply:
+        return make(self, reason, "loop")
 
-    monkeypatch.setattr(Generation, "_make_reply", looping)
+    monkeypatch.setattr(ReplyBuilder, "make", looping)
     found = chains(Runner(tiny, RUN, {"temperature": 0.5}, vote=vote), 2, 3)
     assert len(found) == 8
     for tries in found.values():

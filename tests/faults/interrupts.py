@@ -28,10 +28,11 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import minireason
 from minireason import Event, Reasoner, Stream
-from minireason.engine import llama, scheduler
+from minireason.engine import scheduler
+from minireason.engine.model import Model
 from minireason.models import fit, gguf, shape
 from minireason.reasoner import machine
-from minireason.reasoning import generation
+from minireason.reasoning import reply
 from minireason.settings import LoadSettings, Settings
 
 OURS = Path(minireason.__file__).parent
@@ -135,10 +136,10 @@ def small_reasoner() -> Reasoner:
     header = gguf.check(path)
     plan = fit.plan("tiny", shape.of(header), machine(), LoadSettings(n_threads=1))
     plan = replace(plan, n_ctx=512, start_n_ctx=256, cache_tokens=512, n_seq_max=4, n_batch=32)
-    scheduler.EVICT_IDLE_STEPS, generation.BUFFERED_EVENTS = 25, 12
+    scheduler.EVICT_IDLE_STEPS, reply.BUFFERED_EVENTS = 25, 12
     began = time.perf_counter()
     template = header.chat_template or ""
-    return Reasoner("tiny", llama.Model(path), template, plan, began, Settings())
+    return Reasoner("tiny", Model(path), template, plan, began, Settings())
 
 
 class Scenario:

@@ -26,7 +26,10 @@ TRAPS = "jinja2 json sympy random types math_verify sitecustomize usercustomize 
 
 
 def trap(folder: Path, names: list[str] = TRAPS) -> Path:
-    """Modules in this folder that leave a mark beside it when they are run; where the marks would be."""
+    """Put modules into a folder that leave a mark beside it when they are run.
+
+    Returns the folder where the marks would be.
+    """
     marks = folder.parent / f"{folder.name}-marks"
     marks.mkdir()
     folder.mkdir(exist_ok=True)
@@ -138,7 +141,10 @@ def in_a_user_site(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("how", ["environment", "user", "pythonpath", "zip", "checkout"])
 def test_children_start_wherever_minireason_is_installed(tmp_path: Path, how: str) -> None:
-    """And nothing of the folder where the user stands is run, even where minireason itself is imported from there."""
+    """And nothing of the folder where the user stands is run.
+
+    Even where minireason itself is imported from there.
+    """
     here = tmp_path / "here"
     marks = trap(here)
     environment = {name: os.environ[name] for name in ("PATH", "MINIREASON_HOME")}
@@ -207,7 +213,7 @@ def test_memory_is_limited(probe: Path) -> None:
 
 def test_a_child_ends_without_its_parent(probe: Path) -> None:
     """Where the parent was killed, nobody else ends what computes for ever."""
-    body = "from minireason.host import child\nchild.expire(0.2)\nwhile True: pass"
+    body = "from minireason.host import child_main\nchild_main.expire(0.2)\nwhile True: pass"
     assert ran(probe, body).status == 1
 
 
@@ -221,7 +227,8 @@ def test_a_child_that_cannot_start_is_an_error(
 
 def test_lines_of_a_lasting_child(probe: Path) -> None:
     probe.write_text(
-        "import sys\ndef main(arguments):\n    for line in sys.stdin: print(line * 2, end='', flush=True)"
+        "import sys\ndef main(arguments):\n"
+        "    for line in sys.stdin: print(line * 2, end='', flush=True)"
     )
     with Child("probe", limits=LIMITS, lasting=True) as echo:
         echo.send(b"one\n")

@@ -86,7 +86,7 @@ def test_a_device_is_written_to_where_that_is_meant() -> None:
 def test_a_draft_in_a_shared_folder_follows_no_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody who guesses the draft's name finds it taken, and nothing is written through what is put there."""
+    """Somebody who guesses its name finds it taken, and nothing is written through a link there."""
     precious = tmp_path / "precious"
     precious.write_text("mine")
     monkeypatch.setattr(files.secrets, "token_hex", lambda size: "guessed")

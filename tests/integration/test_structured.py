@@ -50,7 +50,9 @@ def ask(reasoner: Reasoner, **settings: Any) -> Reply:
         pass
     tokens, close = stream._sequence.tokens, reasoner._encoder.tags.close_id
     assert tokens.count(close) == 1
-    after = b"".join(reasoner._model.piece(token) for token in tokens[tokens.index(close) + 1 :])
+    after = b"".join(
+        reasoner._model.vocabulary.piece(token) for token in tokens[tokens.index(close) + 1 :]
+    )
     assert after.startswith(b"\n\n")
     assert not after.startswith(b"\n\n\n")
     return stream.reply
@@ -59,10 +61,10 @@ def ask(reasoner: Reasoner, **settings: Any) -> Reply:
 def written(stream: Stream) -> str:
     """What the model saw after the prompt."""
     model, tokens = (
-        stream._generation._vocabulary,
+        stream._controller._vocabulary,
         stream._sequence.tokens[stream.reply.usage.prompt_tokens :],
     )
-    return b"".join(map(model.piece, tokens)).decode()
+    return b"".join(map(model.vocabulary.piece, tokens)).decode()
 
 
 def assert_valid(reply: Reply) -> None:
@@ -217,7 +219,9 @@ def test_tags_that_are_text(
     monkeypatch.setattr(tiny._encoder, "tags", Tags())
     for script in ([*b"347\n</think>"], [*b"347"]):
         Scripted(
-            tiny, monkeypatch, tiny._model.tokenize(bytes(script).decode(), parse_special=False)
+            tiny,
+            monkeypatch,
+            tiny._model.vocabulary.tokenize(bytes(script).decode(), parse_special=False),
         )
         stream = tiny.stream(
             QUESTION, schema=SCHEMA, thinking_budget=16 if len(script) == 3 else None
@@ -230,10 +234,14 @@ def test_tags_that_are_text(
     model = answers_only._model
     monkeypatch.setattr(answers_only._encoder, "tags", Tags())
     monkeypatch.setattr(answers_only._encoder, "thinks", True)
-    more = next(token for token in range(model.n_vocab) if model.piece(token) == b">.")
-    for end in (more, *model.tokenize(">", parse_special=False)):
+    more = next(
+        token for token in range(model.vocabulary.n_vocab) if model.vocabulary.piece(token) == b">."
+    )
+    for end in (more, *model.vocabulary.tokenize(">", parse_special=False)):
         Scripted(
-            answers_only, monkeypatch, [*model.tokenize("Hm.\n</think", parse_special=False), end]
+            answers_only,
+            monkeypatch,
+            [*model.vocabulary.tokenize("Hm.\n</think", parse_special=False), end],
         )
         stream = answers_only.stream(QUESTION, schema=SCHEMA, temperature=1.0)
         list(stream)
@@ -258,7 +266,7 @@ def test_a_thought_that_only_the_model_would_open_is_opened(
     monkeypatch.setattr(answers_only._encoder, "tags", Tags())
     monkeypatch.setattr(answers_only._encoder, "thinks", True)
     words, end = (
-        answers_only._model.tokenize(text, parse_special=False)
+        answers_only._model.vocabulary.tokenize(text, parse_special=False)
         for text in ("Let me see. " * 8, "\n")
     )
     Scripted(answers_only, monkeypatch, words[:20] + end)
@@ -393,8 +401,10 @@ def test_max_tokens_hold_where_the_tags_are_text(
     model = answers_only._model
     monkeypatch.setattr(answers_only._encoder, "tags", Tags())
     monkeypatch.setattr(answers_only._encoder, "thinks", True)
-    script = model.tokenize("\n", parse_special=False) * blank
-    script += model.tokenize("<think>Well, so it is, and so be it then.", parse_special=False)
+    script = model.vocabulary.tokenize("\n", parse_special=False) * blank
+    script += model.vocabulary.tokenize(
+        "<think>Well, so it is, and so be it then.", parse_special=False
+    )
     Scripted(answers_only, monkeypatch, script)
     stream = answers_only.stream(QUESTION, max_tokens=60, thinking_budget=4, seed=1)
     list(stream)

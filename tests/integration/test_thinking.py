@@ -248,7 +248,8 @@ def test_a_loop_is_rewound_and_answered(tiny: Reasoner, monkeypatch: pytest.Monk
     assert (reply.thinking_end, reply.finish_reason, bool(reply.boxed)) == ("loop", "stop", True)
     assert reply.thinking.startswith(start + round_ * 4), "what was shown stays"
     seen = b"".join(
-        tiny._model.piece(token) for token in stream._sequence.tokens[reply.usage.prompt_tokens :]
+        tiny._model.vocabulary.piece(token)
+        for token in stream._sequence.tokens[reply.usage.prompt_tokens :]
     ).decode()
     kept = seen.removesuffix(f"{LANDING}\n</think>\n\n{reply.answer}")
     assert kept in (start, start + round_), (
@@ -302,9 +303,11 @@ def test_a_tag_of_several_tokens_is_refused_once(
     model, encoder = answers_only._model, answers_only._encoder
     monkeypatch.setattr(encoder, "tags", Tags())
     monkeypatch.setattr(encoder, "thinks", True)
-    opened, tag = (model.tokenize(text, parse_special=False) for text in (opening, close))
+    opened, tag = (
+        model.vocabulary.tokenize(text, parse_special=False) for text in (opening, close)
+    )
     assert len(tag) > 1
-    words = model.tokenize("Let me see. " * 8, parse_special=False)
+    words = model.vocabulary.tokenize("Let me see. " * 8, parse_special=False)
     ends = []
     for script, least in ((tag, 4), (tag + tag, 4), (tag, 0)):
         Scripted(answers_only, monkeypatch, opened + script + words)
@@ -315,7 +318,7 @@ def test_a_tag_of_several_tokens_is_refused_once(
         assert stream.reply.answer
         assert "think>" not in stream.reply.thinking
         written = stream._sequence.tokens[stream.reply.usage.prompt_tokens :]
-        before = b"".join(map(model.piece, written)).partition(b"</think>")[0].decode()
+        before = b"".join(map(model.vocabulary.piece, written)).partition(b"</think>")[0].decode()
         assert before.strip().removeprefix("<think>").strip() == stream.reply.thinking, (
             "the refused tag is gone"
         )
@@ -329,7 +332,7 @@ def test_a_cut_leaves_no_half_of_a_tag_behind(
     model, encoder = answers_only._model, answers_only._encoder
     monkeypatch.setattr(encoder, "tags", Tags())
     monkeypatch.setattr(encoder, "thinks", True)
-    script = model.tokenize(
+    script = model.vocabulary.tokenize(
         "<think>\nSo it is 933.</think>\n\nIt is 933.<|im_end|>", parse_special=True
     )
     for budget in range(1, 16):
@@ -337,8 +340,10 @@ def test_a_cut_leaves_no_half_of_a_tag_behind(
         reply = answers_only.ask(
             QUESTION, seed=1, thinking_budget=budget, landing="", max_tokens=100
         )
-        assert_landed(reply)
+        assert reply.answer
         assert "So it is 933.".startswith(reply.thinking.rstrip())
+        most = budget + budget // 4 + (reply.thinking_end == "natural")
+        assert reply.usage.thinking_tokens <= most
 
 
 def test_a_refused_tag_is_not_drawn_again(tiny: Reasoner) -> None:
@@ -371,10 +376,10 @@ def test_a_landed_answer_without_the_box_asked_for_gets_one(
     question = f"{QUESTION} Put it into \\boxed{{}}."
     sample, script = (
         tiny._context.sample,
-        tiny._model.tokenize("I am not sure.<｜end▁of▁sentence｜>", parse_special=True),
+        tiny._model.vocabulary.tokenize("I am not sure.<｜end▁of▁sentence｜>", parse_special=True),
     )
     stream = tiny.stream(question, temperature=0, thinking_budget=8)
-    landed_yet = lambda: stream._generation._landed is not None  # noqa: E731
+    landed_yet = lambda: stream._controller._landed is not None  # noqa: E731
     monkeypatch.setattr(
         tiny._context,
         "sample",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from minireason import ChecksumMismatch, DownloadFailed, Offline, StoreError
-from minireason.host import places
+from minireason.host import paths
 from minireason.models import catalog, download, pull, store
 from minireason.models.pull import Watch
 from tests.models.hub import Hub
@@ -46,7 +46,7 @@ def test_a_part_of_an_older_minireason_goes_on(hub: Hub) -> None:
     hub.faults = ["drop:500000", *["status:500"] * 20]
     with pytest.raises(DownloadFailed):
         get()
-    (tag,) = places.models_dir().rglob("*.etag")
+    (tag,) = paths.models_dir().rglob("*.etag")
     tag.unlink()  # it kept none
     hub.faults, hub.sent_bytes = [], 0
     assert get()
@@ -74,7 +74,7 @@ def test_a_byte_a_request_ends_with_a_sentence(hub: Hub) -> None:
         get()
     gets = [request for request in hub.requests if request.startswith("GET /cdn")]
     assert len(gets) <= download.MOST_SHORT_TRIES + 1
-    (part,) = places.models_dir().rglob("*.part")
+    (part,) = paths.models_dir().rglob("*.part")
     assert part.stat().st_size == len(gets), "what came is kept"
 
 
@@ -126,7 +126,7 @@ def test_what_the_disk_made_of_unvouched_bytes_is_compared(
 
     def spoil(what: str) -> None:
         if "no hash" in what:
-            (part,) = places.models_dir().rglob("*.part")
+            (part,) = paths.models_dir().rglob("*.part")
             data = bytearray(part.read_bytes())
             data[1000] ^= 1
             part.write_bytes(data)
@@ -163,7 +163,7 @@ def pinned() -> tuple[catalog.ModelSpec, catalog.Quant]:
 
 
 def test_a_data_directory_that_cannot_be_written(hub: Hub, tmp_path: Path) -> None:
-    incoming = places.models_dir() / ".incoming"
+    incoming = paths.models_dir() / ".incoming"
     incoming.parent.mkdir(parents=True)
     incoming.write_text("a file is in the way")
     with pytest.raises(StoreError, match="MINIREASON_HOME"):
@@ -179,8 +179,8 @@ def test_a_data_directory_that_cannot_be_written(hub: Hub, tmp_path: Path) -> No
 def lock_names() -> list[str]:
     """The names of the locks that a pull takes, as one leaves them."""
     assert get()
-    names = [path.name for path in (places.models_dir() / ".incoming").glob("*.lock")]
-    for path in (places.models_dir() / ".incoming").glob("*.lock"):
+    names = [path.name for path in (paths.models_dir() / ".incoming").glob("*.lock")]
+    for path in (paths.models_dir() / ".incoming").glob("*.lock"):
         path.unlink()
     store.remove("small")
     return names

@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub import constants
 
 from minireason import DownloadFailed, NotInstalled, UnknownModel
-from minireason.host import places
+from minireason.host import paths
 from minireason.models import catalog, pull, store
 from minireason.models.pull import Watch
 from minireason.models.store import Manifest, StoredFile
@@ -47,14 +47,14 @@ def test_folders_and_revisions_are_part_of_the_name(hub: Hub, tiny_path: Path) -
     data = tiny_path.read_bytes()
     hub.files |= {f"o/r/{folder}x.gguf": data for folder in ("Q4/", "Q8/", "")}
     names = ["hf:o/r/Q4/x.gguf", "hf:o/r/Q8/x.gguf", "hf:o/r/x.gguf", "hf:o/r@v2/x.gguf"]
-    paths = set()
+    installed = set()
     for name in names:
         with pytest.raises(NotInstalled):
             store.find(name)
         manifest = get(name)
         assert manifest, f"{name} is not there yet"
-        paths.add(manifest.path)
-    assert len(paths) == len(names)
+        installed.add(manifest.path)
+    assert len(installed) == len(names)
     assert store.remove(names[0]) == (names[0], len(data))
     for name in names[1:]:
         assert store.find(name).label == name
@@ -62,7 +62,7 @@ def test_folders_and_revisions_are_part_of_the_name(hub: Hub, tiny_path: Path) -
 
 def test_a_file_of_before_is_found_by_its_own_name_only(hub: Hub, tiny_path: Path) -> None:
     hub.files |= {f"o/r/{name}": tiny_path.read_bytes() for name in ("x.gguf", "Q8/x.gguf")}
-    old = put(places.models_dir() / "o--r" / "x.gguf")
+    old = put(paths.models_dir() / "o--r" / "x.gguf")
     note_old("hf:o/r/Q4/x.gguf", old)
     assert store.find("hf:o/r/Q4/x.gguf").path == old
     for other in ("hf:o/r/Q8/x.gguf", "hf:o/r/x.gguf", "hf:o/r@v2/x.gguf"):
@@ -75,7 +75,7 @@ def test_a_file_of_before_is_found_by_its_own_name_only(hub: Hub, tiny_path: Pat
 
 
 def test_a_file_of_before_whose_manifest_is_damaged(hub: Hub) -> None:
-    old = put(places.models_dir() / "o--r" / "x.gguf")
+    old = put(paths.models_dir() / "o--r" / "x.gguf")
     put(store.manifest_path("hf:o/r/Q4/x.gguf"), b"{")
     assert store.find("hf:o/r/Q4/x.gguf").path == old
     with pytest.raises(NotInstalled):
@@ -85,7 +85,7 @@ def test_a_file_of_before_whose_manifest_is_damaged(hub: Hub) -> None:
 def test_a_file_put_there_by_hand_is_found_at_its_place() -> None:
     with pytest.raises(NotInstalled, match=r"put x\.gguf into .*o--r@v2.Q8"):
         store.find("hf:o/r@v2/Q8/x.gguf")
-    path = put(places.models_dir() / "o--r@v2" / "Q8" / "x.gguf")
+    path = put(paths.models_dir() / "o--r@v2" / "Q8" / "x.gguf")
     assert store.find("hf:o/r@v2/Q8/x.gguf").path == path
 
 

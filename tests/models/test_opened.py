@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from minireason.host import places
+from minireason.host import paths
 from minireason.models import opened
 
 
@@ -97,8 +97,8 @@ def test_a_damaged_note_means_that_files_are_tried_again(
     tmp_path: Path, content: str | bytes
 ) -> None:
     path = written(tmp_path / "a.gguf", b"1")
-    places.data_dir().mkdir(parents=True, exist_ok=True)
-    note = places.data_dir() / "opened.json"
+    paths.data_dir().mkdir(parents=True, exist_ok=True)
+    note = paths.data_dir() / "opened.json"
     note.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert not opened.was_opened(path)
     opened.remember_opened(path)
@@ -112,8 +112,8 @@ def fifo(path: Path) -> None:
 @pytest.mark.parametrize("make", [Path.mkdir, fifo, lambda path: path.symlink_to("/dev/zero")])
 def test_what_is_no_file_is_not_read(tmp_path: Path, make: Callable[[Path], None]) -> None:
     path = written(tmp_path / "a.gguf", b"1")
-    places.data_dir().mkdir(parents=True, exist_ok=True)
-    make(places.data_dir() / "opened.json")
+    paths.data_dir().mkdir(parents=True, exist_ok=True)
+    make(paths.data_dir() / "opened.json")
     assert not opened.was_opened(path)
     opened.remember_opened(path)
 
@@ -121,8 +121,8 @@ def test_what_is_no_file_is_not_read(tmp_path: Path, make: Callable[[Path], None
 def test_the_note_of_before_is_read_as_nothing_and_replaced(tmp_path: Path) -> None:
     path = written(tmp_path / "a.gguf", b"1")
     status = path.stat()
-    places.data_dir().mkdir(parents=True, exist_ok=True)
-    note = places.data_dir() / "opened.json"
+    paths.data_dir().mkdir(parents=True, exist_ok=True)
+    note = paths.data_dir() / "opened.json"
     note.write_text(json.dumps([[str(path), status.st_size, status.st_mtime_ns, False]]))
     assert not opened.was_opened(path)
     opened.remember_opened(path)
@@ -131,12 +131,12 @@ def test_the_note_of_before_is_read_as_nothing_and_replaced(tmp_path: Path) -> N
 
 
 def test_notes_do_not_pile_up(tmp_path: Path) -> None:
-    places.data_dir().mkdir(parents=True, exist_ok=True)
-    note = places.data_dir() / "opened.json"
+    paths.data_dir().mkdir(parents=True, exist_ok=True)
+    note = paths.data_dir() / "opened.json"
     note.write_text(json.dumps([[f"/{number}", "digest", False] for number in range(1000)]))
     opened.remember_opened(written(tmp_path / "a.gguf", b"1"))
     assert len(json.loads(note.read_text())) == 200
-    assert [path.name for path in places.data_dir().iterdir()] == ["opened.json"]
+    assert [path.name for path in paths.data_dir().iterdir()] == ["opened.json"]
 
 
 def test_a_home_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

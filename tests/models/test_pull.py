@@ -28,7 +28,7 @@ from minireason import (
     StoreError,
 )
 from minireason.engine import trial
-from minireason.host import places
+from minireason.host import paths
 from minireason.models import catalog, download, pull, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.pull import Watch
@@ -51,10 +51,10 @@ def named(
     sha256: tuple[str, ...] = (), files: tuple[str, ...] = ("small.gguf",)
 ) -> tuple[ModelSpec, Quant]:
     """A model of the user's own catalogue."""
-    places.config_dir().mkdir(parents=True, exist_ok=True)
+    paths.config_dir().mkdir(parents=True, exist_ok=True)
     lines = ["[small]", "[small.quants.Q8_0]", 'repo = "some/repo"', f"files = {json.dumps(files)}"]
     lines += [f"sha256 = {json.dumps(sha256)}"] if sha256 else []
-    (places.config_dir() / "models.toml").write_text("\n".join(lines))
+    (paths.config_dir() / "models.toml").write_text("\n".join(lines))
     spec, _ = catalog.find("small")
     return spec, spec.quants["Q8_0"]
 
@@ -67,7 +67,7 @@ def nothing_installed() -> bool:
     return (
         not store.installed()
         and not store.manifests()
-        and not list(places.models_dir().glob("*.gguf"))
+        and not list(paths.models_dir().glob("*.gguf"))
     )
 
 
@@ -83,7 +83,7 @@ def test_a_pull_installs_verifies_and_records(hub: Hub) -> None:
     assert seen[-1] == (len(data), len(data))
     assert store.find("small").path == manifest.path
     assert store.find("small").label == "small:Q8_0"
-    assert [path.name for path in places.models_dir().iterdir() if path.name != ".incoming"] == [
+    assert [path.name for path in paths.models_dir().iterdir() if path.name != ".incoming"] == [
         "small.gguf"
     ]
     store.verify(manifest)
@@ -225,7 +225,7 @@ def test_no_space(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     assert hub.sent_bytes == 0
 
 
-@pytest.mark.parametrize("variable", places.OFFLINE_VARIABLES)
+@pytest.mark.parametrize("variable", paths.OFFLINE_VARIABLES)
 def test_offline_asks_nobody(hub: Hub, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, "1")
     with pytest.raises(Offline, match="switched off"):
@@ -295,7 +295,7 @@ def test_a_symlink_in_the_way_is_replaced_and_not_followed(hub: Hub, tmp_path: P
     hub.faults = ["drop:1000", *["status:500"] * 10]
     with pytest.raises(DownloadFailed):
         pull.pull(spec, quant, open_once=lambda path: None, watch=Watch())
-    (part,) = places.models_dir().rglob("*.part")
+    (part,) = paths.models_dir().rglob("*.part")
     part.unlink()
     part.symlink_to(precious)
     hub.faults = []
@@ -309,8 +309,8 @@ def test_a_server_cannot_choose_where_files_go(hub: Hub, etag: str) -> None:
     hub.etag = etag
     manifest = get()
     assert manifest
-    assert manifest.path.parent == places.models_dir()
-    assert not list(places.data_dir().rglob("escaped"))
+    assert manifest.path.parent == paths.models_dir()
+    assert not list(paths.data_dir().rglob("escaped"))
 
 
 def test_a_token_stays_with_the_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,7 +372,7 @@ def test_import_uses_a_file_where_it_lies(tiny_path: Path, tmp_path: Path) -> No
 def test_a_manifest_cut_in_half_costs_nothing_else(hub: Hub) -> None:
     manifest = get()
     assert manifest
-    (written,) = (places.data_dir() / "manifests").iterdir()
+    (written,) = (paths.data_dir() / "manifests").iterdir()
     written.write_text(written.read_text()[:40])
     assert store.damaged_manifests() == [written]
     assert store.find("small").path == manifest.path, "the file is still found by its place"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minireason.host import hardware, places
+from minireason.host import hardware, paths
 from minireason.models import catalog, reuse, store
 from minireason.models.catalog import Catalog
 from tests.cli.run import minireason
@@ -55,7 +55,7 @@ def write(path: Path, data: bytes) -> Path:
 def test_no_content_of_a_state_file_raises(
     data: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    home = places.data_dir()
+    home = paths.data_dir()
     manifest = write(home / "manifests" / "a.json", data)
     write(home / "opened.json", data)
     write(home / "machine.json", data)
@@ -76,7 +76,7 @@ def test_no_content_of_a_state_file_raises(
 
 @pytest.mark.parametrize("data", bad_manifests())
 def test_a_manifest_that_makes_no_sense_is_damaged(data: bytes) -> None:
-    path = write(places.data_dir() / "manifests" / "a.json", data)
+    path = write(paths.data_dir() / "manifests" / "a.json", data)
     assert (store.manifests(), store.damaged_manifests()) == ([], [path])
 
 
@@ -84,7 +84,7 @@ def test_paths_that_no_system_allows_are_files_that_are_gone() -> None:
     for number, path in enumerate(("x" * 100_000, "a\0b", "/" + "y" * 300)):
         stored = {"path": path, "bytes": 1, "sha256": "ab"}
         text = {"name": f"m{number}", "quant": "", "source": "", "date": "", "files": [stored]}
-        write(places.data_dir() / "manifests" / f"{number}.json", json.dumps(text).encode())
+        write(paths.data_dir() / "manifests" / f"{number}.json", json.dumps(text).encode())
     assert len(store.manifests()) == 3
     assert store.installed() == []
     for manifest in store.manifests():
@@ -93,7 +93,7 @@ def test_paths_that_no_system_allows_are_files_that_are_gone() -> None:
 
 
 def test_a_manifest_that_is_a_pipe_is_not_waited_for() -> None:
-    pipe = write(places.data_dir() / "manifests" / "b.json", b"").with_name("a.json")
+    pipe = write(paths.data_dir() / "manifests" / "b.json", b"").with_name("a.json")
     os.mkfifo(pipe)
     assert store.damaged_manifests()[0] == pipe
 
@@ -170,7 +170,7 @@ def test_a_catalogue_is_parsed_once_for_all_who_ask(monkeypatch: pytest.MonkeyPa
 
 def test_commands_go_on_beside_damaged_files(tiny_path: Path) -> None:
     assert minireason("import", str(tiny_path), "--name", "mine").code == 0
-    home = places.data_dir()
+    home = paths.data_dir()
     write(home / "manifests" / "bad.json", DEEP)
     for name in ("opened.json", "machine.json", "models.toml"):
         write(home / name, DEEP)

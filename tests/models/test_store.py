@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from minireason import ModelFileError, NotInstalled, UnknownModel
-from minireason.host import places
+from minireason.host import paths
 from minireason.models import store
 from minireason.models.store import Manifest, ModelFile, StoredFile
 
@@ -31,8 +31,8 @@ def test_named_model_from_the_models_directory() -> None:
     with pytest.raises(NotInstalled, match=r"DeepSeek-R1-Distill-Qwen-7B-Q4_K_M\.gguf"):
         store.find("r1-7b")
     assert store.installed() == []
-    places.models_dir().mkdir(parents=True)
-    other = places.models_dir() / "DeepSeek-R1-Distill-Qwen-7B-Q8_0.gguf"
+    paths.models_dir().mkdir(parents=True)
+    other = paths.models_dir() / "DeepSeek-R1-Distill-Qwen-7B-Q8_0.gguf"
     other.write_bytes(b"x")
     assert store.find("r1-7b").path == other
     assert store.find("r1-7b:q8_0").label == "r1-7b:Q8_0"

@@ -11,7 +11,7 @@ import pytest
 
 import minireason
 from minireason import LogitsNotFinite
-from minireason.engine import llama
+from minireason.engine.model import Model
 from minireason.engine.prefill import Prefill
 from tests.models.build import damage
 from tests.native.test_engine import Engine, prompt
@@ -24,8 +24,8 @@ TRAP = "@"
 @pytest.fixture
 def trapped_path(tiny_path: Path, tmp_path: Path) -> Path:
     """tiny with NaN for one token; without flash attention it spreads to all sequences."""
-    model = llama.Model(tiny_path, vocab_only=True)
-    (token,) = model.tokenize(TRAP, parse_special=False)
+    model = Model(tiny_path, vocab_only=True)
+    (token,) = model.vocabulary.tokenize(TRAP, parse_special=False)
     model.close()
     return damage(tiny_path, tmp_path / "trapped.gguf", "token_embd.weight", token, NAN_F16)
 

@@ -10,8 +10,11 @@ import pytest
 
 import minireason
 from minireason import EngineError
-from minireason.engine import llama, sampler
+from minireason.engine import sampler
 from minireason.engine.base import Step
+from minireason.engine.context import Context
+from minireason.engine.library import C
+from minireason.engine.model import Model
 from minireason.engine.scheduler import Scheduler
 from minireason.engine.sequence import Sequence
 from minireason.settings import KvType
@@ -32,8 +35,8 @@ class Engine:
         *,
         flash_attention: bool = False,
     ) -> None:
-        self.model = llama.Model(path)
-        self.context = llama.Context(
+        self.model = Model(path)
+        self.context = Context(
             self.model,
             n_ctx=n_ctx,
             n_batch=32,
@@ -49,7 +52,7 @@ class Engine:
     ) -> tuple[Sequence, ListHandler]:
         handler = ListHandler(limit)
         sequence = Sequence(
-            prompt, llama.SamplerChain(sampler.links(temperature, 1.0, 256, seed)), handler
+            prompt, sampler.SamplerChain(sampler.links(temperature, 1.0, 256, seed)), handler
         )
         self.scheduler.add(sequence)
         return sequence, handler
@@ -78,8 +81,8 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 
 def prompt(engine: Engine, text: str = QUESTION) -> list[int]:
-    bos = [] if engine.model.bos is None else [engine.model.bos]
-    return bos + engine.model.tokenize(text, parse_special=True)
+    bos = [] if engine.model.vocabulary.bos is None else [engine.model.vocabulary.bos]
+    return bos + engine.model.vocabulary.tokenize(text, parse_special=True)
 
 
 def rewind(engine: Engine, sequence: Sequence, handler: ListHandler, keep: int) -> None:
@@ -197,16 +200,16 @@ def test_growth_goes_on_after_an_interruption(
     """The old context is closed and the new one not made yet; the second time it comes while that is mended."""
     engine, fresh = Engine(tiny_path), Engine(tiny_path, n_ctx=1024)
     ids = (prompt(engine) * 256)[:240]
-    fill, left = llama.fill, [times]
+    params, left = C.llama_context_default_params, [times]
 
-    def interrupted(struct: Any, **fields: Any) -> Any:
-        if left[0] and "n_ctx" in fields:
+    def interrupted() -> Any:
+        if left[0]:
             left[0] -= 1
             raise KeyboardInterrupt
-        return fill(struct, **fields)
+        return params()
 
     sequence, handler = engine.start(ids, 60)
-    monkeypatch.setattr(llama, "fill", interrupted)
+    monkeypatch.setattr(C, "llama_context_default_params", interrupted)
     for _ in range(times):
         with pytest.raises(KeyboardInterrupt):
             engine.run()
@@ -235,12 +238,11 @@ def test_a_state_that_does_not_go_into_a_larger_cache_is_read_again(
     with minireason.load("tiny", n_threads=1) as reasoner:
         wanted = reasoner.ask(question, temperature=0, max_tokens=400)
     with minireason.load("tiny", n_threads=1) as reasoner:
-        failed = iter([False])
-        restore = reasoner._context._restore
+        restore, failures = C.llama_state_set_data, [0]
         monkeypatch.setattr(
-            reasoner._context,
-            "_restore",
-            lambda moving: next(failed, None) is None and restore(moving),
+            C,
+            "llama_state_set_data",
+            lambda *state: failures.pop() if failures else restore(*state),
         )
         stream = reasoner.stream(question, temperature=0, max_tokens=400)
         with pytest.raises(EngineError, match="read again"):

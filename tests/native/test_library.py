@@ -43,7 +43,8 @@ def test_either_may_come_first(script: str) -> None:
 def test_the_log_is_ours_again_after_llama_cpp_took_it() -> None:
     damaged = """
 from pathlib import Path
-from minireason.engine import library, llama
+from minireason.engine import library
+from minireason.engine.model import Model
 Path("damaged.gguf").write_bytes(b"GGUF" + bytes(20))
 """
     python(
@@ -52,7 +53,7 @@ import os, tempfile
 os.chdir(tempfile.mkdtemp())
 {OURS + THEIRS + damaged}
 try:
-    llama.Model(Path("damaged.gguf"))
+    Model(Path("damaged.gguf"))
 except minireason.ModelFileError:
     pass
 assert library.log_tail()

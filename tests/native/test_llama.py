@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import ast
-import inspect
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 
 from minireason import BackendMissing, DecodeFailed, ModelFileError
-from minireason.engine import devices, library, llama, sampler
+from minireason.engine import devices, library, sampler
+from minireason.engine.context import Context
 from minireason.engine.library import C
+from minireason.engine.model import Model
 from minireason.settings import KvType
 from tests.models.build import write
 
-SOURCE = "".join(inspect.getsource(module) for module in (library, llama, devices))
+ENGINE = Path(library.__file__).parent
+SOURCE = "\n".join(path.read_text("utf-8") for path in sorted(ENGINE.glob("*.py")))
 
 
 def test_every_function_in_use_exists() -> None:
@@ -68,20 +71,22 @@ def test_a_field_that_is_gone_is_refused() -> None:
 
 
 def test_pieces_longer_than_the_buffer(smollm2_path: Path) -> None:
-    model = llama.Model(smollm2_path)
-    pieces = [model.piece(token) for token in range(model.n_vocab)]
+    model = Model(smollm2_path)
+    pieces = [model.vocabulary.piece(token) for token in range(model.vocabulary.n_vocab)]
     assert max(len(piece) for piece in pieces) > 32
     text = "Hello, wörld 漢字 🙂\n\n  x"
     assert (
-        b"".join(pieces[token] for token in model.tokenize(text, parse_special=False)).decode()
+        b"".join(
+            pieces[token] for token in model.vocabulary.tokenize(text, parse_special=False)
+        ).decode()
         == text
     )
     model.close()
 
 
 def test_an_impossible_batch_never_reaches_the_library(tiny_path: Path) -> None:
-    model = llama.Model(tiny_path)
-    context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
+    model = Model(tiny_path)
+    context = Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
     for batch in (
         ([1] * 9, list(range(9)), [0] * 9, [False] * 9),
         ([1], [0], [5], [True]),
@@ -102,12 +107,12 @@ def test_an_impossible_batch_never_reaches_the_library(tiny_path: Path) -> None:
 def test_a_token_is_the_one_that_llama_cpp_itself_draws(
     smollm2_path: Path, temperature: float, top_k: int
 ) -> None:
-    model = llama.Model(smollm2_path)
-    context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=1, n_threads=2)
+    model = Model(smollm2_path)
+    context = Context(model, n_ctx=256, n_batch=8, n_seq_max=1, n_threads=2)
     context.decode([1, 9000], [0, 1], [0, 0], [False, True])
     for seed in range(20):
         ours, theirs = (
-            llama.SamplerChain(sampler.links(temperature, 0.99, top_k, seed)) for _ in range(2)
+            sampler.SamplerChain(sampler.links(temperature, 0.99, top_k, seed)) for _ in range(2)
         )
         owner, chain = context.owner, theirs.owner
         drawn = [C.llama_sampler_sample(chain.pointer, owner.pointer, 1) for _ in range(5)]
@@ -118,10 +123,10 @@ def test_a_token_is_the_one_that_llama_cpp_itself_draws(
 
 def test_a_token_is_drawn_once(smollm2_path: Path) -> None:
     """Asked again for the same one, an interrupted step gets it, and the random numbers do not go on."""
-    model = llama.Model(smollm2_path)
-    context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=1, n_threads=2)
+    model = Model(smollm2_path)
+    context = Context(model, n_ctx=256, n_batch=8, n_seq_max=1, n_threads=2)
     context.decode([1, 9000], [0, 1], [0, 0], [False, True])
-    once, twice = (llama.SamplerChain(sampler.links(1.5, 0.99, 256, 7)) for _ in range(2))
+    once, twice = (sampler.SamplerChain(sampler.links(1.5, 0.99, 256, 7)) for _ in range(2))
     drawn = [context.sample(once, 1, draw) for draw in range(8)]
     again = [context.sample(twice, 1, draw // 2) for draw in range(16)]
     assert again == [token for token in drawn for _ in range(2)]
@@ -132,7 +137,7 @@ def test_a_token_is_drawn_once(smollm2_path: Path) -> None:
 def test_a_file_llama_cpp_refuses(tmp_path: Path) -> None:
     path = write(tmp_path / "empty.gguf")
     with pytest.raises(ModelFileError, match=r"could not load it \(.+\)"):
-        llama.Model(path)
+        Model(path)
 
 
 def test_an_exception_in_the_progress_callback_comes_out(tiny_path: Path) -> None:
@@ -140,7 +145,7 @@ def test_an_exception_in_the_progress_callback_comes_out(tiny_path: Path) -> Non
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        llama.Model(tiny_path, on_progress=stop)
+        Model(tiny_path, on_progress=stop)
 
 
 def test_amx_is_left_out() -> None:
@@ -152,10 +157,11 @@ def test_amx_is_left_out() -> None:
 def test_repacked_weights_compute_the_same(random_path: Path) -> None:
     logits = []
     for repack in (False, True):
-        model = llama.Model(random_path, repack=repack)
-        context = llama.Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
+        model = Model(random_path, repack=repack)
+        context = Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
         context.decode([3, 1, 4, 1, 5], list(range(5)), [0] * 5, [False] * 4 + [True])
-        logits.append(context._logits(context.owner, 4).copy())
+        row = C.llama_get_logits_ith(context.owner.pointer, 4)
+        logits.append(np.ctypeslib.as_array(row, (model.vocabulary.n_vocab,)).copy())
         context.close()
         model.close()
     plain, repacked = logits

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from minireason.engine import cuts
-from minireason.engine.llama import Model
+from minireason.engine.model import Model
 
 # Of the 32 kinds of vocabulary (tokenizer.ggml.pre) that crashed on one of RUNS with llama.cpp
 # 0.3.36 those that differ.
@@ -49,15 +49,15 @@ def with_kind(source: Path, path: Path, kind: str) -> Path:
 TOKENIZE = """
 import sys, threading
 from pathlib import Path
-from minireason.engine.llama import Model
+from minireason.engine.model import Model
 runs = sys.argv[2].split("|")
 def work():
     for path in sorted(Path(sys.argv[1]).glob("*.gguf")):
         model = Model(path, vocab_only=True)
         for run in runs:
             text = "!" + run * (5_000 // len(run))
-            ids = model.tokenize(text, parse_special=True)
-            assert b"".join(map(model.piece, ids)).decode() == text, (path, run)
+            ids = model.vocabulary.tokenize(text, parse_special=True)
+            assert b"".join(map(model.vocabulary.piece, ids)).decode() == text, (path, run)
         model.close()
 threading.stack_size(2**20)  # the least that a thread has, on Windows
 thread = threading.Thread(target=work)
@@ -96,10 +96,10 @@ def test_no_token_of_ordinary_text_changes(
     model = Model(with_kind(smollm2_path, tmp_path / "model.gguf", kind), vocab_only=True)
     for name, text in ORDINARY.items():
         monkeypatch.setattr(cuts, "LONGEST", 10**9)
-        whole = model.tokenize(text, parse_special=False)
+        whole = model.vocabulary.tokenize(text, parse_special=False)
         monkeypatch.setattr(cuts, "LONGEST", 60)
         assert len(cuts.pieces(text)) > 10, name
-        assert model.tokenize(text, parse_special=False) == whole, name
+        assert model.vocabulary.tokenize(text, parse_special=False) == whole, name
     model.close()
 
 
@@ -107,25 +107,25 @@ def test_special_tokens_stay_whole_where_the_text_of_a_template_is_cut(tiny_path
     model = Model(tiny_path, vocab_only=True)
     for shift in range(20):
         text = "a" * (cuts.LONGEST - shift) + "<think>" * 400
-        ids = model.tokenize(text, parse_special=True)
-        assert ids.count(model.special["<think>"]) == 400
-        assert b"".join(map(model.piece, ids)).decode() == text
+        ids = model.vocabulary.tokenize(text, parse_special=True)
+        assert ids.count(model.vocabulary.special["<think>"]) == 400
+        assert b"".join(map(model.vocabulary.piece, ids)).decode() == text
     model.close()
 
 
 ENCODE = """
 import sys
 from pathlib import Path
-from minireason.engine.llama import Model
+from minireason.engine.model import Model
 from minireason.messages import Message
 from minireason.reasoning.prompt import PromptEncoder
 model = Model(Path(sys.argv[1]), vocab_only=True)
 run = "a" * 40_000
 template = "{{ 'a' * 40000 }}{% for m in messages %}{{ m.content }}{% endfor %}"
-ids = PromptEncoder(model, template).encode([Message(role="user", content=run)]).ids
-assert b"".join(map(model.piece, ids)).decode().endswith(2 * run)
-landing = PromptEncoder(model, "{{ messages[0].content }}").text(run)
-assert b"".join(map(model.piece, landing)).decode() == run
+ids = PromptEncoder(model.vocabulary, template).encode([Message(role="user", content=run)]).ids
+assert b"".join(map(model.vocabulary.piece, ids)).decode().endswith(2 * run)
+landing = PromptEncoder(model.vocabulary, "{{ messages[0].content }}").text(run)
+assert b"".join(map(model.vocabulary.piece, landing)).decode() == run
 """
 
 

@@ -7,15 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason.reasoning import budget as module
-from minireason.reasoning.budget import (
-    GRACE_TOKENS,
-    Budget,
-    Cut,
-    Landing,
-    Limits,
-    answer_reserve,
-    grace,
-)
+from minireason.reasoning.budget import Budget, Cut, Limits
+from minireason.reasoning.landing import GRACE_TOKENS, Landing, answer_reserve, grace
 from minireason.reasoning.loops import LoopDetector
 from minireason.reasoning.text import Utf8
 
@@ -40,7 +33,8 @@ def run(text: str, limits: Limits, loops: bool = False) -> tuple[str, Cut | None
     utf8, taken = Utf8(), bytearray()
     for token in text.encode():
         if cut := budget.cut(token, utf8.whole):
-            return taken.decode("utf-8", "replace"), cut
+            del taken[len(taken) - cut.back :]
+            return taken.decode(), cut
         budget.feed(token)
         taken.append(token)
         utf8.feed(bytes([token]))
@@ -55,30 +49,55 @@ def run(text: str, limits: Limits, loops: bool = False) -> tuple[str, Cut | None
         ("one two thr\nfour five six", 12, "one two thr\n"),
         ("one two three. four five six", 12, "one two three."),
         ("one two 3.14159 four five six", 12, "one two 3.14159"),
-        ("one two ééééééééé", 12, "one two éééé"),
+        ("one two ééééééééé", 12, "one two ééé"),
         ("no grace", 2, "no"),
-        ("é" * 8, 1, "é"),
+        ("é" * 8, 1, ""),
     ],
 )
 def test_where_a_thought_is_cut(text: str, limit: int, wanted: str | None) -> None:
     thought, cut = run(text, Limits(limit))
-    assert (thought, cut) == ((text, None) if wanted is None else (wanted, Cut("budget")))
+    assert thought == (text if wanted is None else wanted)
+    assert (cut.end if cut else None) == (None if wanted is None else "budget")
 
 
 @given(st.text(max_size=200), st.integers(0, 150))
-def test_the_budget_is_kept_within_the_grace_and_a_character(text: str, limit: int) -> None:
+def test_the_budget_is_kept_within_the_grace(text: str, limit: int) -> None:
     thought, cut = run(text, Limits(limit))
-    size = len(text.encode())
+    size, back = len(thought.encode()), cut.back if cut else 0
     assert text.startswith(thought)
-    assert len(thought.encode()) <= limit + grace(limit) + 3
+    assert size + back <= limit + grace(limit), "what is taken back was generated too"
+    assert back < 4, "no more than the beginning of a character"
     assert (cut is None) == (thought == text)
-    assert cut is None or len(thought.encode()) >= limit
-    assert size > limit or cut is None
+    assert cut is None or size + back >= limit
+    assert len(text.encode()) > limit or cut is None
 
 
 def test_bytes_that_never_make_a_character_do_not_hold_it_up() -> None:
-    budget = Budget(Limits(0), landing(), lambda token: bytes([token]))
-    assert [budget.cut(0xE2, whole=False) for _ in range(5)] == [None] * 4 + [Cut("budget")]
+    budget = Budget(Limits(1000), landing(), lambda token: bytes([token]))
+    budget.asked = True
+    cuts = []
+    for _ in range(10):
+        cuts.append(budget.cut(0xE2, whole=False))
+        budget.feed(0xE2)
+    assert cuts == [None] * 5 + [Cut("user", back) for back in (5, 6, 7, 8)] + [Cut("user")]
+
+
+def test_what_is_taken_back_is_spent_all_the_same() -> None:
+    budget = Budget(Limits(3), landing(), lambda token: bytes([token]))
+    for _ in range(3):
+        assert budget.cut(65, whole=True) is None
+        budget.feed(65)
+    budget.took_back(2)
+    assert budget.cut(65, whole=True) == Cut("budget")
+
+
+def test_what_comes_before_the_thought_is_spent_too() -> None:
+    budget = Budget(Limits(2), landing(), lambda token: bytes([token]))
+    budget.feed_unopened()
+    assert not budget.used_up
+    budget.feed_unopened()
+    assert budget.used_up
+    assert budget.cut(65, whole=True) == Cut("budget")
 
 
 def test_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,17 +131,15 @@ def test_a_loop_is_taken_back_to_the_end_of_a_line() -> None:
     thought, cut = run(start + round_ * 40, Limits(10_000), loops=True)
     assert cut
     assert cut.end == "loop"
-    kept = thought[: len(thought) - cut.back]
-    assert (start + round_).startswith(kept)
-    assert kept.startswith(start)
-    assert kept.endswith("\n")
+    assert (start + round_).startswith(thought)
+    assert thought.startswith(start)
+    assert thought.endswith("\n")
 
 
 def test_a_loop_without_lines_is_taken_back_to_a_character() -> None:
     thought, cut = run("漢字かな" * 200, Limits(10_000), loops=True)
     assert cut
-    raw = thought.encode()
-    raw[: len(raw) - cut.back].decode()
+    assert ("漢字かな" * 2).startswith(thought)
 
 
 def test_a_closing_tag_is_refused_once() -> None:
@@ -141,6 +158,8 @@ def test_what_is_forced() -> None:
     assert landing("").ids(after_line=False) == encode("\n") + CLOSE
     assert landing(" ").ids(after_line=True) == CLOSE
     assert landing().reopening(after=False) == encode("**Final Answer**\n")
+    assert landing().ids(after_line=False, before="so ") == encode("so \n\nEnough.\n") + CLOSE
+    assert Landing(encode, CLOSE, "", opening=[999]).whole() == [999, *CLOSE]
     assert landing(box=True).reopening(after=True) == encode("\n\n**Final Answer**\n\\boxed{")
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from minireason import UsageError
 from minireason.messages import Message
-from minireason.reasoning.prompt import PromptEncoder, check_messages, encode_text, without_thinking
+from minireason.reasoning.encoding import encode_text
+from minireason.reasoning.prompt import PromptEncoder, check_messages, without_thinking
 from minireason.reasoning.template import render
 from minireason.reasoning.think import State
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import gc
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +29,9 @@ from minireason import (
 )
 from minireason.backends import concurrency as parallel
 from minireason.engine.base import Mask, Step
-from minireason.engine.llama import SamplerChain
-from minireason.reasoning.generation import Generation
+from minireason.engine.sampler import SamplerChain
+from minireason.reasoning.controller import Controller
+from minireason.reasoning.reply import ReplyBuilder
 from minireason.settings import SolveChanges, StopRule
 from tests.scripted import Scripted
 
@@ -99,7 +99,7 @@ def test_every_token_is_charged_those_of_stopped_chains_too(
 ) -> None:
     """Ten of the chains are told what to say and come to an end one after the other, long before the rest, which speak for themselves."""
     context, sample = tiny._context, tiny._context.sample
-    say = functools.partial(tiny._model.tokenize, parse_special=True)
+    say = functools.partial(tiny._model.vocabulary.tokenize, parse_special=True)
     scripts = [
         say(
             f"{'47 * 86 ' * length}\n</think>\n\nThe answer is \\boxed{{4042}}.<｜end▁of▁sentence｜>"
@@ -115,14 +115,14 @@ def test_every_token_is_charged_those_of_stopped_chains_too(
 
     monkeypatch.setattr(context, "sample", scripted)
     sampled: list[int] = []
-    on_token = Generation.on_token
+    on_token = Controller.on_token
 
-    def counted(self: Generation, token: int, draw: int) -> Step:
+    def counted(self: Controller, token: int, draw: int) -> Step:
         step = on_token(self, token, draw)
         sampled.extend(step.append)
         return step
 
-    monkeypatch.setattr(Generation, "on_token", counted)
+    monkeypatch.setattr(Controller, "on_token", counted)
     solution = tiny.solve(QUESTION, seed=3, samples=16, parallel=16, stop=stop, loop_check=False)
     assert (solution.stopped_because, solution.candidates[0].votes) == (stop, votes)
     stopped = [chain.tokens for chain in solution.chains if chain.finish == "cancelled"]
@@ -279,12 +279,14 @@ def test_cancel_and_close_keep_the_vote_so_far(tiny: Reasoner) -> None:
 def test_a_chain_that_goes_round_in_circles_is_replaced_once(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = Generation._make_reply
+    make = ReplyBuilder.make
 
-    def looping(self: Generation, reason: minireason.FinishReason) -> Reply:
-        return replace(make(self, reason), thinking_end="loop")
+    def looping(
+        self: ReplyBuilder, reason: minireason.FinishReason, _end: minireason.ThinkingEnd | None
+    ) -> Reply:
+        return make(self, reason, "loop")
 
-    monkeypatch.setattr(Generation, "_make_reply", looping)
+    monkeypatch.setattr(ReplyBuilder, "make", looping)
     stream = tiny.solve_stream(
         QUESTION, seed=1, samples=2, parallel=2, stop="none", temperature=0.5
     )
@@ -409,7 +411,7 @@ def test_a_chain_that_ends_in_the_last_step_votes(
 ) -> None:
     """All four say the same and end in one step; the vote is decided by the first two that are read."""
     answer = "</think>\n\nThe answer is \\boxed{4042}.<｜end▁of▁sentence｜>"
-    script = tiny._model.tokenize(f"So.\n{answer}", parse_special=True)
+    script = tiny._model.vocabulary.tokenize(f"So.\n{answer}", parse_special=True)
     monkeypatch.setattr(tiny._context, "sample", lambda _chain, _row, draw, _mask: script[draw])
     solution = tiny.solve(QUESTION, samples=4, parallel=4, seed=1, stop="lead", loop_check=False)
     assert solution.candidates[0].votes == 4

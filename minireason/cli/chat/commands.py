@@ -257,7 +257,7 @@ def _save(chat: Chat, rest: str) -> None:
 def _load(chat: Chat, rest: str) -> None:
     if not rest:
         raise UsageError(
-            "/load takes the name of a session, or a path to its file; /sessions lists them."
+            "/load takes the name of a session, or the path of its file; /sessions lists them."
         )
     load_session(chat, transcript.path_of(rest))
 
@@ -268,7 +268,7 @@ def _export(chat: Chat, rest: str) -> None:
 
 
 def _sessions(_chat: Chat, _rest: str) -> None:
-    sessions.print_list()
+    sessions.print_list(errors=True)
 
 
 def _context(chat: Chat, _rest: str) -> None:
@@ -342,8 +342,8 @@ COMMANDS: dict[str, Command] = {
     "retry": Command("", "ask the last question again, with a new seed", _retry),
     "edit": Command("[QUESTION]", "change the last question and ask it again", _edit),
     "copy": Command("[N]", "copy the answer, or its Nth block of code", _copy),
-    "save": Command("NAME", "give this session a name", _save),
-    "load": Command("NAME", "go on with another session", _load),
+    "save": Command("NAME|FILE.jsonl", "give this session a name, or a file", _save),
+    "load": Command("NAME|FILE.jsonl", "go on with another session", _load),
     "export": Command("[FILE.md|FILE.json]", "write the conversation to a file", _export),
     "sessions": Command("", "the sessions there are", _sessions),
     "context": Command("", "what takes up the context", _context),

@@ -17,7 +17,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import create_output
 
 from minireason.cli.terminal import output
-from minireason.host import places
+from minireason.host import paths
 
 
 class Editor:
@@ -87,7 +87,7 @@ def _names_a_command() -> bool:
 
 
 def _history() -> History:
-    path = places.data_dir() / "chat_history"
+    path = paths.data_dir() / "chat_history"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)

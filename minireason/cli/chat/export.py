@@ -11,13 +11,18 @@ from typing import Protocol
 from minireason.conversation.history import Turn
 from minireason.conversation.session import Session
 from minireason.errors import SessionError
-from minireason.host import files, places
+from minireason.host import files, paths
 
 
 def write(session: Session, name: str) -> Path:
-    """Write markdown, or JSON for a name that ends in .json, for its owner's eyes; never over another file. Raises SessionError."""
+    """Write markdown, or JSON for a name that ends in .json; the file is its owner's alone.
+
+    Raises SessionError where nothing was said yet, and for a file that is there already.
+    """
+    if not session.turns:
+        raise SessionError("There is nothing to export yet; ask something first.")
     stem = session.path.stem if session.path else "session"
-    path = places.expanded(name or f"{stem}.md")
+    path = paths.expanded(name or f"{stem}.md")
     content = to_json(session) if path.suffix == ".json" else to_markdown(session)
     try:
         with files.open_private(path) as file:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from minireason.errors import UsageError
-from minireason.host import files, places
+from minireason.host import files, paths
 from minireason.reasoner import Reasoner
 
 _SAMPLE_CHARS = 100_000
@@ -16,7 +16,7 @@ def read(name: str) -> tuple[str, str]:
     """A file's name and text; raises UsageError if it is missing, no text, or enormous."""
     if not name:
         raise UsageError("/file takes the path of a text file.")
-    path = places.expanded(name.strip("\"'"))
+    path = paths.expanded(name.strip("\"'"))
     try:
         raw = files.read_bytes(path, _MAX_BYTES)
     except FileNotFoundError:

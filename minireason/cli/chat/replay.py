@@ -40,6 +40,8 @@ def _question(text: str) -> None:
 
 def _facts(turn: Turn) -> None:
     parts = [f"answered {turn.answer_tokens:,} tokens"]
+    if turn.thinking_end in facts.CUT_SHORT:
+        parts.insert(0, f"thought {facts.CUT_SHORT[turn.thinking_end]}")
     if turn.finish_reason in _ENDED:
         parts.append(_ENDED[turn.finish_reason])
     if output.console(errors=True).is_terminal:

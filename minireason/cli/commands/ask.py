@@ -41,7 +41,10 @@ def ask(
         ),
     ] = False,
 ) -> int:
-    """Ask one question: the thinking goes to standard error, the answer to standard output."""
+    """Ask one question.
+
+    The thinking goes to standard error, the answer to standard output.
+    """
     from minireason.cli.terminal.answer import Answer
 
     text = whole_question(question)

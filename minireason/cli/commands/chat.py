@@ -42,8 +42,17 @@ def chat(
         typer.Option(
             "--session",
             "-s",
-            help="Go on with this session, or begin it.",
+            metavar="NAME",
+            help="Go on with the session of this name, or begin it.",
             autocompletion=sessions.complete,
+            show_default=False,
+        ),
+    ] = None,
+    session_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="The same with a session in a file of yours, which ends in .jsonl.",
             show_default=False,
         ),
     ] = None,
@@ -58,16 +67,19 @@ def chat(
         bool, typer.Option("--plain", help="No line editing, no live lines, no formatting.")
     ] = False,
 ) -> int:
-    """Talk with a model; earlier answers are remembered, earlier thinking is kept and not shown to the model again."""
+    """Talk with a model.
+
+    Earlier answers are remembered. Earlier thinking is kept, and not shown to the model again.
+    """
     from minireason.cli.chat import commands, terminal
 
-    if go_on and session:
-        raise UsageError("Give --continue or --session NAME, not both.")
-    if no_save and (go_on or session):
+    if bool(go_on) + bool(session) + bool(session_file) > 1:
+        raise UsageError("Give one of --continue, --session NAME and --session-file PATH.")
+    if no_save and (go_on or session or session_file):
         raise UsageError("Give --no-save, or a session to save to, not both.")
     if plain:
         os.environ["TERM"] = "dumb"
-    path = session_path(go_on, session)
+    path = session_path(go_on, session, session_file)
     state = opened(asked, thinking or "fold")
     try:
         lines = reader(state)
@@ -125,14 +137,27 @@ def reader(chat: Chat) -> Reader:
     return found
 
 
-def session_path(go_on: bool, name: str | None) -> Path | None:
-    """The file of the session asked for, None for a new one; raises SessionError if there is none, or if it is in use."""
+def session_path(go_on: bool, name: str | None, file: str | None) -> Path | None:
+    """The file of the session asked for, None for a new one.
+
+    Raises SessionError if there is none, or if it is in use, and UsageError for a name or a path
+    that is none.
+    """
     if go_on:
         found = transcript.listed()
         if not found:
             raise SessionError("There is no session yet to continue; minireason chat begins one.")
         path = found[0]
+    elif file:
+        if not file.endswith(transcript.SUFFIX):
+            raise UsageError(f"--session-file {file}: the file of a session ends in .jsonl.")
+        path = transcript.path_of(file)
     elif name:
+        if os.sep in name or name.endswith(transcript.SUFFIX):
+            raise UsageError(
+                f"--session {name}: that is a path and no name; "
+                "for a session in a file of yours there is --session-file PATH."
+            )
         path = transcript.path_of(name)
     else:
         return None

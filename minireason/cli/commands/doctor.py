@@ -12,11 +12,11 @@ from typing import Annotated
 
 import typer
 
-from minireason.cli import options
+from minireason.cli import here
 from minireason.cli.terminal import output
 from minireason.cli.terminal.wrapping import wrapped
 from minireason.errors import MinireasonError
-from minireason.host import hardware, places
+from minireason.host import gpus, paths
 from minireason.host.hardware import Hardware
 from minireason.models import catalog, choose, store
 from minireason.version import __version__
@@ -39,7 +39,10 @@ class Finding:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
-    """Report what is found on this machine and used, and how to mend what is wrong; exit code 1 if anything is."""
+    """Say what was found, what is wrong, and how to mend it.
+
+    The exit code is 1 if anything is wrong.
+    """
     findings = [
         Finding(
             "minireason",
@@ -102,7 +105,7 @@ def _engine() -> list[Finding]:
         )
     except MinireasonError as error:
         findings.append(Finding("trial run", str(error), _REINSTALL))
-    return findings + _machine(options.machine())
+    return findings + _machine(here.machine())
 
 
 _REINSTALL = (
@@ -130,7 +133,7 @@ def _machine(machine: Hardware) -> list[Finding]:
         )
         for gpu in machine.gpus
     ]
-    unused = hardware.unusable_gpus(machine.gpus)
+    unused = gpus.unusable_gpus(machine.gpus)
     findings += [
         Finding(
             "GPU", f"{name} is there, and this llama.cpp was built without support for it", line
@@ -143,7 +146,7 @@ def _machine(machine: Hardware) -> list[Finding]:
     findings.append(
         Finding(
             "best that fits",
-            f"{best[0].name}:{best[1].name}" if best else "no R1 distill; see minireason models",
+            store.label(*best) if best else "no R1 distill; see minireason models",
         )
     )
     return findings
@@ -163,7 +166,7 @@ def _speed(machine: Hardware) -> str:
 
 def _store() -> list[Finding]:
     findings = []
-    folder = places.data_dir()
+    folder = paths.data_dir()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         findings.append(
@@ -204,7 +207,7 @@ def _store() -> list[Finding]:
 
 
 def _network() -> list[Finding]:
-    if places.offline():
+    if paths.offline():
         return [Finding("network", "switched off; what is installed runs")]
     from huggingface_hub import constants, get_token
 

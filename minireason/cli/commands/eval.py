@@ -16,7 +16,7 @@ from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
 from minireason.cli.terminal import notes, output
 from minireason.cli.terminal.progress import Progress
-from minireason.errors import UsageError
+from minireason.errors import BadSetting, UsageError
 from minireason.models import catalog, store
 from minireason.settings import VoteSettings
 
@@ -54,8 +54,8 @@ class Evaluation(Batch):
 
     def __post_init__(self) -> None:
         VoteSettings(**self.changes)
-        if self.limit is not None and self.limit < 1:
-            raise UsageError(f"--limit {self.limit} leaves no items; give 1 or more.")
+        if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
+            raise BadSetting("limit", self.limit, "has to be a whole number, 1 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,9 @@ def evaluate(
         bool, typer.Option("--json", help="Print one JSON object with all scores.")
     ] = False,
 ) -> int:
-    """Measure how many questions of a set a model gets right, alone and by votes.
+    """Measure how many questions of a set a model gets right.
+
+    It is measured for single chains of thought, and for votes of several.
 
     A run that was stopped goes on when the same command is given again.
     """

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from minireason.cli import options
+from minireason.cli import here, options
 from minireason.cli.terminal import notes, table
 from minireason.cli.terminal.table import Columns
 from minireason.cli.terminal.wrapping import print_wrapped
 from minireason.errors import DoesNotFit
 from minireason.host.hardware import Hardware
-from minireason.models import catalog, choose, imported, store
+from minireason.models import catalog, choose, imported, named, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.fit import FitPlan
 from minireason.models.imported import Imported
@@ -41,25 +41,33 @@ def models(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """List the models of the catalogue and what was imported: size, memory, whether it fits here, speed, scores."""
-    machine = options.machine()
+    """List the models there are, and which of them fit here.
+
+    For each: its size, the memory that it needs, whether it fits on this machine, its speed here
+    (an estimate), its published scores, and whether it is installed.
+    """
+    machine = here.machine()
     for problem in catalog.problems():
         notes.error_line(f"{problem} That model is left out.")
     noted = store.manifests()
+    best = choose.best(machine)
     rows = []
     for spec in catalog.load():
-        here = {
+        paths = {
             file.label: file.path
             for quant in spec.quants.values()
             if (file := store.installed_file(spec, quant, noted))
         }
-        chosen = list(spec.quants.values()) if every else [spec.quants[spec.default_quant]]
+        usual = spec.quants[spec.default_quant]
+        if best and best[0].name == spec.name:
+            usual = best[1]
+        chosen = list(spec.quants.values()) if every else [usual]
         chosen += [
             quant
             for quant in spec.quants.values()
-            if quant not in chosen and store.label(spec, quant) in here
+            if quant not in chosen and store.label(spec, quant) in paths
         ]
-        rows += [row(spec, quant, machine, here.get(store.label(spec, quant))) for quant in chosen]
+        rows += [row(spec, quant, machine, paths.get(store.label(spec, quant))) for quant in chosen]
     rows += [imported_row(entry, machine) for entry in imported.listed()]
     if as_json:
         print(json.dumps(rows))
@@ -68,7 +76,8 @@ def models(
     gpus = "".join(
         f", {gpu.free_bytes / 2**30:.1f} GiB on {gpu.description}" for gpu in machine.gpus
     )
-    notes.note(f"Here {machine.free_bytes / 2**30:.1f} GiB of memory are free{gpus}.")
+    advice = f" The best R1 distill that fits: {store.label(*best)}." if best else ""
+    notes.note(f"Here {machine.free_bytes / 2**30:.1f} GiB of memory are free{gpus}.{advice}")
     return 0
 
 
@@ -132,14 +141,17 @@ def show(
     name: options.ModelName,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Everything known about a model: licence, files, hashes, scores, and how it would run here."""
-    machine = options.machine()
+    """Show all that is known about a model.
+
+    That is its licence, files, hashes and scores, and how it would run here.
+    """
+    machine = here.machine()
     if entry := imported.find(name):
         _print_facts(_imported_facts(entry, machine), as_json=as_json)
         return 0
-    spec, named = store.find_spec(name)
-    quants = [named] if named else list(spec.quants.values())
-    details = [_details(spec, quant, machine) for quant in quants]
+    spec, quant = named.find(name)
+    quants = [quant] if quant else list(spec.quants.values())
+    details = [_details(spec, each, machine) for each in quants]
     facts = {
         "model": spec.name,
         "aliases": spec.aliases,

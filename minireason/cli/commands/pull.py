@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from minireason.cli import options
+from minireason.cli import fetching, here, options
 from minireason.cli.terminal import notes
 from minireason.cli.terminal.progress import Transfer
 from minireason.cli.terminal.wrapping import print_wrapped
@@ -19,10 +19,11 @@ from minireason.errors import (
     DoesNotFit,
     MinireasonError,
     NotInstalled,
+    UnknownModel,
     UsageError,
 )
-from minireason.host import places
-from minireason.models import catalog, choose, download, reuse, store
+from minireason.host import paths
+from minireason.models import catalog, choose, download, named, reuse, store
 from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.fit import FitPlan
 from minireason.models.store import Manifest
@@ -37,11 +38,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def pull(name: options.ModelName, yes: Yes = False, as_json: AsJson = False) -> int:
-    """Fetch a model: NAME, NAME:QUANT or hf:owner/repo/file.gguf. Says first whether it fits."""
-    spec, named = catalog.find(name)
+    """Fetch a model: NAME, NAME:QUANT or hf:owner/repo/file.gguf.
+
+    Says first whether it fits.
+    """
+    spec, wanted = named.find(name)
     if spec.built_in:
         raise UsageError(f"{spec.name} comes with minireason; there is nothing to fetch.")
-    quant = named or spec.quants[spec.default_quant]
+    quant = wanted or spec.quants[spec.default_quant]
     if found := store.installed_file(spec, quant):
         _say(
             as_json,
@@ -50,7 +54,7 @@ def pull(name: options.ModelName, yes: Yes = False, as_json: AsJson = False) -> 
         )
         return 0
     approve(spec, quant, yes)
-    manifest = fetch(spec, quant)
+    manifest = fetching.fetch(spec, quant)
     if manifest is None:  # by another process, which this one waited for
         return pull(name, yes, as_json)
     if not manifest.vouched:
@@ -65,7 +69,7 @@ def pull(name: options.ModelName, yes: Yes = False, as_json: AsJson = False) -> 
 
 def approve(spec: ModelSpec, quant: Quant, yes: bool) -> None:
     """Say what a model needs and whether it fits; where it does not, ask on a terminal. Raises DoesNotFit for a no."""
-    machine = options.machine()
+    machine = here.machine()
     if not quant.bytes and not reuse.find(quant):
         quant = replace(
             quant,
@@ -91,28 +95,22 @@ def approve(spec: ModelSpec, quant: Quant, yes: bool) -> None:
         if yes:
             notes.note(str(refusal))
         elif not (
-            options.interactive()
+            here.interactive()
             and notes.confirmed(f"{refusal} Fetch it all the same?", default=False)
         ):
             raise refusal
-
-
-def fetch(spec: ModelSpec, quant: Quant) -> Manifest | None:
-    """Pull with a progress bar; None if it is there already. Raises StoreError or ModelFileError."""
-    from minireason.models.pull import pull as pull_model
-    from minireason.reasoner import open_once
-
-    with Transfer() as transfer:
-        return pull_model(spec, quant, open_once, transfer.watch)
 
 
 def rm(
     names: Annotated[list[str], _INSTALLED],
     as_json: AsJson = False,
 ) -> int:
-    """Remove installed models. Files of other tools, and files that were imported, stay where they are."""
+    """Remove installed models.
+
+    Files of other tools, and files that were imported, stay where they are.
+    """
     for name in names:
-        label, freed = store.remove(name)
+        label, freed = _removed(name)
         kept = (
             "its file was not copied here, and stays"
             if not freed
@@ -122,8 +120,23 @@ def rm(
     return 0
 
 
+def _removed(name: str) -> tuple[str, int]:
+    """See `store.remove`; what is missing is said to who wants less, and not more, of it."""
+    named.refuse_path(name)
+    try:
+        return store.remove(name)
+    except NotInstalled as error:
+        message = f"{name} is not installed, so that there is nothing to remove."
+        raise NotInstalled(message, error.looked_in) from None
+    except UnknownModel as error:
+        raise UnknownModel(error.name, error.nearest, error.known, by_path=False) from None
+
+
 def verify(names: Annotated[list[str] | None, _INSTALLED] = None, as_json: AsJson = False) -> int:
-    """Hash installed models again and compare with what they had when they were installed."""
+    """Hash installed models again.
+
+    The hashes are compared with those of when they were installed.
+    """
     wanted = (
         [manifest for name in names for manifest in _named(name)] if names else store.manifests()
     )
@@ -190,7 +203,7 @@ def import_models(
         if not files:
             raise NotInstalled(f"No models of {source} were found on this machine.", Path.home())
     else:
-        files = [(places.expanded(source), name)]
+        files = [(paths.expanded(source), name)]
     failed = 0
     for path, called in files:
         try:
@@ -208,24 +221,6 @@ def import_models(
             f"{manifest.label} is installed, its file stays at {manifest.path}",
         )
     return 7 if failed else 0
-
-
-def offer() -> str | None:
-    """On a terminal with nothing installed: the best model that fits, fetched if the user says so; its name, or None."""
-    if not options.interactive():
-        return None
-    found = choose.best(options.machine())
-    if found is None:
-        return None
-    spec, quant = found
-    label = store.label(spec, quant)
-    if not notes.confirmed(
-        f"No model is installed. Fetch {label} ({quant.bytes / 1e9:.1f} GB), the best that fits here?",
-        default=True,
-    ):
-        return None
-    fetch(spec, quant)
-    return label
 
 
 def _say(as_json: bool, facts: dict[str, Any], sentence: str) -> None:

@@ -27,7 +27,10 @@ def complete(start: str) -> Iterator[str]:
 
 @app.callback(invoke_without_command=True)
 def sessions(context: typer.Context) -> int:
-    """List the sessions that minireason chat has kept, the last used first; show or remove one."""
+    """List, show or remove the sessions that chat has kept.
+
+    Without a command they are listed, the last used first.
+    """
     return print_list() if context.invoked_subcommand is None else 0
 
 
@@ -35,13 +38,20 @@ def sessions(context: typer.Context) -> int:
 def show_session(
     name: Annotated[
         str,
-        typer.Argument(help="A session.", autocompletion=complete, show_default=False),
+        typer.Argument(
+            help="The name of a session, or the path of its file (.jsonl).",
+            autocompletion=complete,
+            show_default=False,
+        ),
     ],
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with all turns.")
     ] = False,
 ) -> int:
-    """Show a conversation: as the chat showed it on a terminal, as markdown in a pipe."""
+    """Show a conversation.
+
+    On a terminal it looks as it did in the chat; in a pipe it is markdown.
+    """
     from minireason.cli.chat import export, replay
 
     found = transcript.read(transcript.path_of(name))
@@ -62,18 +72,21 @@ def show_session(
 def remove_sessions(
     names: Annotated[
         list[str],
-        typer.Argument(help="Sessions.", autocompletion=complete, show_default=False),
+        typer.Argument(help="Names of sessions.", autocompletion=complete, show_default=False),
     ],
 ) -> int:
-    """Remove sessions; one that is open in a chat is refused."""
+    """Remove sessions.
+
+    One that is open in a chat is refused.
+    """
     for name in names:
         _remove(transcript.path_of(name))
         print(f"{name} is removed.")
     return 0
 
 
-def print_list() -> int:
-    """A line for each session."""
+def print_list(*, errors: bool = False) -> int:
+    """Print a line for each session, on standard output or on standard error for `errors`."""
     rows = []
     for path in transcript.listed():
         try:
@@ -84,7 +97,8 @@ def print_list() -> int:
         first = " ".join(turns[0].question.split()) if turns else ""
         rows.append([path.stem, str(len(turns)), _local(turns[-1].at) if turns else "", first[:60]])
     if rows:
-        table.print_table(["session", "turns", "last", "begins with"], rows, _COLUMNS)
+        headers = ["session", "turns", "last", "begins with"]
+        table.print_table(headers, rows, _COLUMNS, errors=errors)
     else:
         notes.note("There are no sessions yet; minireason chat begins one.")
     return 0

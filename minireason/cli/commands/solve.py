@@ -110,7 +110,10 @@ def solve(
         ),
     ] = False,
 ) -> int:
-    """Think about a question many times over and let the answers vote; chains that can't change the outcome are stopped."""
+    """Think about a question many times; the answers vote.
+
+    Chains of thought that can no longer change the outcome are stopped.
+    """
     changes: SolveChanges = {**asked.settings, **vote.changes}
     VoteSettings.split(changes)
     text = whole_question(question)

@@ -11,17 +11,29 @@ ENDED: dict[str, str] = {
 }
 """What is said of a reply that did not come to its end."""
 
+CUT_SHORT: dict[str | None, str] = {
+    "budget": "cut short by its budget",
+    "loop": "cut short, as it went round in circles",
+    "user": "cut short by Ctrl-C",
+}
+"""What is said of a thought that was landed, by `Reply.thinking_end`."""
+
 
 def reply_facts(reply: Reply, *, folded: bool = False) -> None:
-    """Print one line about a reply, on a terminal only.
+    """Print one line about the reply on a terminal; in a pipe only that its thought was cut short.
 
-    Of a thought that was `folded` to a line of its own it says nothing more.
+    Of a thought that was `folded` to a line of its own the length is not said again.
     """
+    cut_short = CUT_SHORT.get(reply.thinking_end)
     if not output.console(errors=True).is_terminal:
+        if cut_short:
+            notes.error_line(f"The thought was {cut_short}.")
         return
     parts = []
     if reply.usage.thinking_tokens and not folded:
         parts.append(f"thought {reply.usage.thinking_tokens:,} tokens in {reply.thought_s:.1f} s")
+    if cut_short:
+        parts.append(f"thought {cut_short}")
     parts.append(f"answered {reply.usage.answer_tokens:,} tokens")
     if reply.timings.tokens_per_s:
         parts.append(f"{reply.timings.tokens_per_s:,.1f} tokens/s")

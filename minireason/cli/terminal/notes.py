@@ -6,6 +6,9 @@ on a terminal as in a pipe.
 
 from __future__ import annotations
 
+import sys
+import textwrap
+
 from rich.cells import cell_len
 from rich.padding import Padding
 from rich.table import Table
@@ -28,9 +31,11 @@ def note(message: str) -> None:
 
 def faint(text: str) -> None:
     """Text of the model's that is no answer, on standard error, set in from the rest."""
-    output.console(errors=True).print(
-        Padding(Text(harmless(text), style="dim"), (0, 0, 0, 2), expand=False)
-    )
+    console = output.console(errors=True)
+    if not console.is_terminal:
+        print(textwrap.indent(harmless(text), "  "), file=sys.stderr)
+        return
+    console.print(Padding(Text(harmless(text), style="dim"), (0, 0, 0, 2), expand=False))
 
 
 def dim(text: str, *, style: str = "dim") -> None:
@@ -45,6 +50,10 @@ def definitions(rows: list[tuple[str, str]]) -> None:
     """
     console = output.console(errors=True)
     widest = max(cell_len(term) for term, _ in rows)
+    if not console.is_terminal:
+        for term, meaning in rows:
+            print(harmless(f"{term:{widest}}  {meaning}").rstrip(), file=sys.stderr)
+        return
     if console.width < 2 * widest:
         for term, meaning in rows:
             console.print(

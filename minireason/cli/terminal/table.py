@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -82,12 +83,22 @@ def _cell(text: str, size: int, left: bool) -> str:
     return text + blanks if left else blanks + text
 
 
-def print_table(headers: list[str], rows: list[list[str]], columns: Columns = _NO_COLUMNS) -> None:
-    """Print a table on standard output: laid out for a terminal, tab-separated in a pipe."""
-    console = output.console()
+def print_table(
+    headers: list[str],
+    rows: list[list[str]],
+    columns: Columns = _NO_COLUMNS,
+    *,
+    errors: bool = False,
+) -> None:
+    """Print a table: laid out for a terminal, tab-separated in a pipe.
+
+    It goes to standard output, or to standard error for `errors`.
+    """
+    console = output.console(errors=errors)
     if not console.is_terminal:
         for row in [headers, *rows]:
-            print("\t".join(harmless(cell) for cell in row))
+            line = "\t".join(harmless(cell) for cell in row)
+            print(line, file=sys.stderr if errors else sys.stdout)
         return
     whole = [[harmless(cell) for cell in row] for row in rows]
     layout = laid_out(headers, whole, columns, console.width)

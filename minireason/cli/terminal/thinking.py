@@ -12,7 +12,7 @@ from minireason.cli.terminal import output
 from minireason.cli.terminal.output import harmless
 from minireason.cli.terminal.wrapping import WordWrap, wraps
 from minireason.errors import UsageError
-from minireason.host import places
+from minireason.host import paths
 
 LANDING = "landing … · Ctrl-C: stop"
 """Said once a thought was asked to come to its end."""
@@ -110,7 +110,7 @@ def _opened_for_thinking(where: str, words: tuple[str, ...]) -> TextIO:
     Nothing that lies there is written over, and a word that was mistyped makes no file. Raises
     UsageError, OSError or ValueError.
     """
-    path = places.expanded(where)
+    path = paths.expanded(where)
     if not (path.suffix or os.sep in where or "/" in where):
         near = difflib.get_close_matches(where, words, 1)
         hint = f"did you mean {near[0]}? " if near else ""

@@ -7,14 +7,13 @@ import os
 import signal
 import subprocess
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from minireason import FinishReason, Reply
+from minireason import FinishReason, Reply, ThinkingEnd
 from minireason.cli.main import main
-from minireason.reasoning.generation import Generation
+from minireason.reasoning.reply import ReplyBuilder
 from tests.cli.run import COMMAND, Result, assert_one_sentence, minireason
 
 TINY = ("--model", "tiny", "--threads", "1")
@@ -126,12 +125,12 @@ def test_broken_lines_are_named_and_the_rest_runs(item_set: Path) -> None:
 def test_at_temperature_0_nothing_is_replaced(
     item_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = Generation._make_reply
+    make = ReplyBuilder.make
 
-    def looping(self: Generation, reason: FinishReason) -> Reply:
-        return replace(make(self, reason), thinking_end="loop")
+    def looping(self: ReplyBuilder, reason: FinishReason, _end: ThinkingEnd | None) -> Reply:
+        return make(self, reason, "loop")
 
-    monkeypatch.setattr(Generation, "_make_reply", looping)
+    monkeypatch.setattr(ReplyBuilder, "make", looping)
     path = tmp_path / "traces.jsonl"
     arguments = [
         "eval",

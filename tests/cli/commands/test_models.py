@@ -8,12 +8,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from minireason.host import places
-from minireason.models import store
+from minireason import reasoner
+from minireason.cli.main import main
+from minireason.host import paths
+from minireason.models import choose, store
 from tests.cli.pseudo_terminal import Terminal
 from tests.cli.run import COMMAND, assert_one_sentence, minireason
 from tests.models.hub import Hub
@@ -23,8 +26,8 @@ from tests.models.hub import Hub
 def hub(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     server = Hub({"some/repo/small.gguf": tiny_path.read_bytes()})
     monkeypatch.setenv("HF_ENDPOINT", server.url)
-    places.config_dir().mkdir(parents=True, exist_ok=True)
-    (places.config_dir() / "models.toml").write_text(
+    paths.config_dir().mkdir(parents=True, exist_ok=True)
+    (paths.config_dir() / "models.toml").write_text(
         '[small]\n[small.quants.Q8_0]\nrepo = "some/repo"\nfiles = ["small.gguf"]\n'
     )
     yield server
@@ -56,7 +59,7 @@ def test_from_pull_to_removal(hub: Hub) -> None:
         "freed_bytes": size,
     }
     assert not path.exists()
-    assert_one_sentence(minireason("rm", "small"), 3, "minireason pull small")
+    assert_one_sentence(minireason("rm", "small"), 3, "small is not installed, so that there is")
 
 
 def test_a_file_of_the_hub_by_its_address(hub: Hub) -> None:
@@ -88,7 +91,7 @@ def test_the_table_of_models() -> None:
 
 def test_what_does_not_fit_is_said_before_a_byte_is_fetched(hub: Hub) -> None:
     """Four terabytes are more than any machine that runs these tests has."""
-    (places.config_dir() / "models.toml").write_text(
+    (paths.config_dir() / "models.toml").write_text(
         "[small]\ncontext = 131072\n"
         'shape = { arch = "llama", layers = 80, heads = 64, kv_heads = 8, head_dim = 128, hidden = 8192, feed_forward = 28672, '
         "vocab = 128256 }\n"
@@ -122,7 +125,7 @@ def test_bad_input(arguments: tuple[str, ...], code: int, part: str, tmp_path: P
 def test_an_entry_that_makes_no_sense_names_its_line_and_costs_no_other_model(hub: Hub) -> None:
     entry = '[small]\nparams = "many"\n[small.quants.Q8_0]\nrepo = "a/b"\nfiles = ["x.gguf"]\n'
     good = '[good.quants.Q8_0]\nrepo = "a/b"\nfiles = ["y.gguf"]\n'
-    (places.config_dir() / "models.toml").write_text(entry + good)
+    (paths.config_dir() / "models.toml").write_text(entry + good)
     problem = "models.toml, line 2: small.params has to be a whole number"
     listed = minireason("models")
     assert (listed.code, "good:Q8_0" in listed.out, "r1-7b" in listed.out) == (0, True, True)
@@ -267,7 +270,7 @@ def test_the_doctor_on_a_terminal(columns: int, tmp_path: Path) -> None:
 def test_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
     result = minireason("doctor")
     assert "adds 2 and 3" in result.out
-    broken = places.data_dir() / "manifests" / "broken.json"
+    broken = paths.data_dir() / "manifests" / "broken.json"
     broken.parent.mkdir(parents=True)
     broken.write_text("{")
     findings = json.loads(minireason("doctor", "--json").out)
@@ -291,3 +294,54 @@ def test_names_complete_in_a_shell() -> None:
         check=False,
     )
     assert done.stdout.split() == ["r1-7b", "r1-70b"]
+
+
+@pytest.mark.parametrize("command", ["pull", "show", "rm"])
+def test_what_takes_a_name_says_what_is_true_of_a_path(
+    command: str, tmp_path: Path, tiny_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, mine = tmp_path / "notes.gguf", tmp_path / "mine.gguf"
+    text.write_text("no model")
+    mine.write_bytes(tiny_path.read_bytes())
+    for name, code, part in [
+        (f"{tmp_path}/none.gguf", 3, "There is no file"),
+        (str(tmp_path), 2, "is a directory; this takes the name of a model"),
+        (str(text), 5, "not a GGUF"),
+        (str(mine), 2, "is a model's file without a name: minireason import gives it one"),
+        ("notes.txt", 2, "There is no model named 'notes.txt'"),
+    ]:
+        assert main([command, name]) == code
+        said = capsys.readouterr().err
+        assert part in said
+        assert "A path to" not in said, "it does not"
+        assert "r1-7b." not in said
+    assert main(["import", str(mine)]) == 0
+    assert main([command, str(mine)]) == 2
+    assert "is the file of mine; give that name instead." in capsys.readouterr().err
+    assert mine.exists()
+
+
+@pytest.mark.parametrize(("bytes_per_s", "quant"), [(1e12, "r1-14b:"), (8e9, "r1-1.5b:Q4_K_M")])
+def test_one_model_is_recommended_everywhere(
+    bytes_per_s: float,
+    quant: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Also where the machine is too slow for the usual quant of the smallest model."""
+    machine = replace(
+        reasoner.machine(), free_bytes=16 * 2**30, gpus=(), bandwidth_bytes_per_s=bytes_per_s
+    )
+    monkeypatch.setattr(reasoner, "machine", lambda *, measured=False: machine)
+    best = store.label(*choose.best(machine))
+    assert best.startswith(quant)
+    assert main(["models"]) == 0
+    listed = capsys.readouterr()
+    assert best in [line.split("\t")[0] for line in listed.out.splitlines()]
+    assert f"The best R1 distill that fits: {best}." in listed.err
+    main(["doctor"])
+    assert f"  best that fits   {best}\n" in capsys.readouterr().out
+    assert main(["ask", "hi"]) == 3
+    assert f"the best that fits here: minireason pull {best}," in capsys.readouterr().err
+    assert main(["pull", "r1-70b"]) == 4
+    assert f"{best} fits." in capsys.readouterr().err

@@ -18,7 +18,7 @@ from rich.text import Text
 
 import minireason
 from minireason.cli.terminal import output
-from minireason.host import places
+from minireason.host import paths
 from tests.cli.run import minireason as run
 from tests.models.hub import Hub
 
@@ -84,7 +84,7 @@ def test_nothing_goes_another_way() -> None:
 
 
 def write_manifest(name: str, path: Path) -> None:
-    folder = places.data_dir() / "manifests"
+    folder = paths.data_dir() / "manifests"
     folder.mkdir(parents=True, exist_ok=True)
     file = {"path": str(path), "bytes": 1, "sha256": "0"}
     entry = {"name": name, "quant": "", "files": [file], "source": name, "date": name}
@@ -94,7 +94,7 @@ def write_manifest(name: str, path: Path) -> None:
 def test_names_of_strangers_steer_nothing(tiny_path: Path) -> None:
     """In a manifest and in a models.toml, wherever they are printed."""
     write_manifest(EVIL, tiny_path)
-    (places.config_dir() / "models.toml").write_text(
+    (paths.config_dir() / "models.toml").write_text(
         '[small]\nlicence = "MIT\\u001b[2J"\nbase = "\\u009b2J"\n'
         '[small.quants.Q8_0]\nrepo = "some/repo"\nfiles = ["small.gguf"]\n'
     )

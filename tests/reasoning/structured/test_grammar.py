@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from minireason import BadSetting, UsageError
-from minireason.engine.sampler import forbid
-from minireason.reasoning.structured import constraint as module
-from minireason.reasoning.structured.constraint import Constraint, Follower, Tokenizer, constraint
+from minireason.engine.logits import forbid
+from minireason.reasoning.structured import grammar, values
+from minireason.reasoning.structured.follower import Follower, Tokenizer
+from minireason.reasoning.structured.grammar import Constraint, constraint
 from minireason.settings import Settings
 
 
@@ -289,8 +290,8 @@ def test_choices_out_of_an_iterator() -> None:
 def test_a_constraint_that_grows_too_complex_on_the_way_is_not_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_TRIED_BYTES", 10)
-    monkeypatch.setattr(module, "_problem", module._problem.__wrapped__)
+    monkeypatch.setattr(grammar, "TRIED_BYTES", 10)
+    monkeypatch.setattr(grammar, "problem", grammar.problem.__wrapped__)
     follower = Follower(made(regex="(a{1,1000}){1,1000}"), TOKENIZER)
     while not follower.over:
         assert follower.feed(ord("a")) == "a" or follower.over
@@ -301,9 +302,9 @@ def test_a_constraint_that_grows_too_complex_on_the_way_is_not_whole(
 def test_what_was_checked_once_is_not_checked_again_unless_it_changed() -> None:
     schema = {"enum": ["checked", "once"]}
     first = made(schema=schema)
-    checked = module._problem.cache_info().misses, module._of_json.cache_info().misses
+    checked = grammar.problem.cache_info().misses, values.of_json.cache_info().misses
     followers = [Follower(wanted, TOKENIZER) for wanted in (first, made(schema=dict(schema)))]
-    assert (module._problem.cache_info().misses, module._of_json.cache_info().misses) == checked
+    assert (grammar.problem.cache_info().misses, values.of_json.cache_info().misses) == checked
     for token in b'"once"':
         followers[0].feed(token)
     assert (followers[0].whole, followers[0].parsed(), followers[1].text) == (True, "once", "")
@@ -314,7 +315,7 @@ def test_what_was_checked_once_is_not_checked_again_unless_it_changed() -> None:
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "find_spec", lambda _name: None)
+    monkeypatch.setattr(grammar, "find_spec", lambda _name: None)
     assert constraint(Settings()) is None
     with pytest.raises(UsageError, match=r"pip install 'minireason\[schema\]'"):
         constraint(Settings(choices=["a"]))

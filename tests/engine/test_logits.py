@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason.engine.base import all_but
-from minireason.engine.sampler import forbid, likeliest
+from minireason.engine.logits import forbid, likeliest
 
 
 @given(

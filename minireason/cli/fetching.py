@@ -1,0 +1,49 @@
+"""Fetching a model with a progress bar, and offering the best one where none is installed."""
+
+from __future__ import annotations
+
+from minireason.cli import here
+from minireason.cli.terminal import notes
+from minireason.cli.terminal.progress import Transfer
+from minireason.errors import NotInstalled
+from minireason.host import paths
+from minireason.models import choose, store
+from minireason.models.catalog import ModelSpec, Quant
+from minireason.models.store import Manifest
+
+
+def fetch(spec: ModelSpec, quant: Quant) -> Manifest | None:
+    """Pull with a progress bar; None if it is there already.
+
+    Raises StoreError or ModelFileError.
+    """
+    from minireason.models.pull import pull
+    from minireason.reasoner import open_once
+
+    with Transfer() as transfer:
+        return pull(spec, quant, open_once, transfer.watch)
+
+
+def offer() -> str:
+    """The name of the best R1 distill that fits here, fetched if a person on a terminal says so.
+
+    Raises NotInstalled where there is nobody to say so, or nothing that fits.
+    """
+    best = choose.best(here.machine())
+    if best and here.interactive():
+        size = f"{best[1].bytes / 1e9:.1f} GB"
+        question = f"No model is installed. Fetch {store.label(*best)} ({size}), the best that fits"
+        if notes.confirmed(f"{question} here?", default=True):
+            fetch(*best)
+            return store.label(*best)
+    raise NotInstalled(_nothing_installed(best), paths.models_dir())
+
+
+def _nothing_installed(best: tuple[ModelSpec, Quant] | None) -> str:
+    ways = [f"the best that fits here: minireason pull {store.label(*best)}"] if best else []
+    ways += [
+        "all there are: minireason models",
+        "a file of yours: --model PATH.gguf",
+        "the built-in demonstration, to see how it works: --model tiny",
+    ]
+    return f"No model is installed; {', '.join(ways)}."

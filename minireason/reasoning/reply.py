@@ -1,0 +1,218 @@
+"""The text, counts and times of one reply: what its reader gets, as events and as a `Reply`."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from minireason import answers
+from minireason.errors import UsageError
+from minireason.events import (
+    AnswerDelta,
+    Done,
+    Event,
+    FinishReason,
+    Reply,
+    ThinkingDelta,
+    ThinkingEnd,
+    Timings,
+    Usage,
+)
+from minireason.reasoning.prompt import Prompt
+from minireason.reasoning.text import StopStrings
+from minireason.reasoning.think import Label, Span
+from minireason.settings import Settings
+
+BUFFERED_EVENTS = 256
+"""A stream that nobody reads sits out once it holds this many events."""
+
+
+class ReplyBuilder:
+    """Collects one reply: labelled text becomes events, counts and times become a `Reply`.
+
+    Events that were added are not seen until they are published: see `Controller`, which decides
+    when. `parse` makes the typed value of a structured answer, and is None for a free one.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        prompt: Prompt,
+        settings: Settings,
+        *,
+        load_s: float = 0.0,
+        parse: Callable[[], Any] | None = None,
+    ) -> None:
+        self.reply: Reply | None = None
+        self.cached_tokens = 0
+        """How many of the prompt's tokens were in the cache and were used."""
+        self.thinking_tokens = self.answer_tokens = self.forced_tokens = 0
+        self._model, self._prompt_tokens = model, len(prompt.ids)
+        self._seed, self._load_s, self._parse = settings.seed or 0, load_s, parse
+        self._stops = StopStrings(settings.stop)
+        self._events: list[Event] = []
+        self._unread = iter(self._events)
+        self._added: list[Event] = []
+        self._started = time.perf_counter()
+        self._times: dict[str, float] = {}
+
+    @property
+    def tokens(self) -> int:
+        """Tokens generated so far, thinking and answer, forced ones too."""
+        return self.thinking_tokens + self.answer_tokens + self.forced_tokens
+
+    @property
+    def unread(self) -> int:
+        """How many events wait for whoever reads them."""
+        return operator.length_hint(self._unread)  # of an iterator over a list it is exact
+
+    @property
+    def full(self) -> bool:
+        """Whether so many events wait that no more should come."""
+        return self.unread >= BUFFERED_EVENTS
+
+    def read(self) -> Event:
+        """The next event; `unread` is not 0.
+
+        It is one call, so that no interruption comes between taking the event and giving it.
+        """
+        return next(self._unread)
+
+    def read_all(self) -> list[Event]:
+        """All events that are there."""
+        return list(itertools.islice(self._unread, self.unread))
+
+    def begin(self) -> None:
+        """Forget what was added and not published."""
+        self._added = []
+
+    def save(self) -> tuple[Any, ...]:
+        """What `restore` takes."""
+        counts = self.thinking_tokens, self.answer_tokens, self.forced_tokens
+        return counts, self._stops.save()
+
+    def restore(self, saved: tuple[Any, ...]) -> None:
+        """Go back to what was so when this was saved."""
+        counts, stops = saved
+        self.thinking_tokens, self.answer_tokens, self.forced_tokens = counts
+        self._stops.restore(stops)
+
+    def added(self) -> tuple[int, list[Event]]:
+        """What was added since `begin`: the number of events before it, and the events."""
+        return len(self._events), self._added
+
+    def publish(self, start: int, events: list[Event]) -> None:
+        """Let events be seen, as those from number `start` on; twice is as good as once."""
+        self._events[start:] = events
+        if self.reply is None and events and isinstance(events[-1], Done):
+            self.reply = events[-1].reply
+
+    def note_sampled(self) -> None:
+        """Note the time at which a token was sampled, if it is the first."""
+        self._mark("sampled")
+
+    def count(self, *, thinking: int = 0, answer: int = 0, forced: int = 0) -> None:
+        """Count tokens that go into the sequence, or end it."""
+        self._times["last"] = time.perf_counter()
+        self.thinking_tokens += thinking
+        self.answer_tokens += answer
+        self.forced_tokens += forced
+
+    def add(self, spans: Iterable[Span]) -> None:
+        """Add labelled text, the answer's up to the first stop string."""
+        for label, text in spans:
+            shown = self._stops.feed(text) if label is Label.ANSWER else text
+            if shown:
+                self._show(label, shown)
+
+    def add_structured(self, text: str) -> None:
+        """Add text of a structured answer, which is shown as it is."""
+        if text:
+            self._show(Label.ANSWER, text)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop string has ended the answer."""
+        return self._stops.stopped
+
+    @property
+    def answer(self) -> str:
+        """The answer so far."""
+        return self._text(AnswerDelta)
+
+    def end(self, reason: FinishReason, thinking_end: ThinkingEnd | None) -> None:
+        """Add what was held back, and the last event, which has the reply."""
+        if rest := self._stops.flush():
+            self._show(Label.ANSWER, rest)
+        self._added.append(Done(self.make(reason, thinking_end)))
+
+    def make(self, reason: FinishReason, thinking_end: ThinkingEnd | None) -> Reply:
+        """The reply as it is now."""
+        text = self.answer
+        return Reply(
+            model=self._model,
+            thinking=self._text(ThinkingDelta),
+            answer=text,
+            boxed=answers.boxed(text),
+            finish_reason=reason,
+            thinking_end=thinking_end,
+            seed=self._seed,
+            usage=Usage(
+                prompt_tokens=self._prompt_tokens,
+                cached_tokens=self.cached_tokens,
+                thinking_tokens=self.thinking_tokens,
+                answer_tokens=self.answer_tokens,
+                forced_tokens=self.forced_tokens,
+            ),
+            timings=self._timings(),
+        )
+
+    def parse(self) -> None:
+        """Put the typed value of a whole structured answer into the reply, once; raises UsageError.
+
+        The caller's own code makes it, which may fail, so it is called by the stream that asked,
+        and never under the scheduler's lock.
+        """
+        if not self.reply or not self._parse:
+            return
+        if self.reply.finish_reason == "stop":
+            try:
+                self.reply = replace(self.reply, parsed=self._parse())
+            except UsageError:
+                self._parse = None
+                raise
+        self._parse = None
+
+    def _show(self, label: Label, text: str) -> None:
+        self._mark("text")
+        if label is Label.ANSWER:
+            self._mark("answer")
+        self._added.append(ThinkingDelta(text) if label is Label.THINKING else AnswerDelta(text))
+
+    def _text(self, kind: type[ThinkingDelta | AnswerDelta]) -> str:
+        """All text of one kind."""
+        events = itertools.chain(self._events, self._added)
+        return "".join(event.text for event in events if isinstance(event, kind))
+
+    def _mark(self, name: str) -> None:
+        """Note when something happened first."""
+        self._times.setdefault(name, time.perf_counter())
+
+    def _timings(self) -> Timings:
+        def since_start(name: str) -> float | None:
+            return self._times[name] - self._started if name in self._times else None
+
+        sampled = self.thinking_tokens + self.answer_tokens
+        span = self._times.get("last", 0.0) - self._times.get("sampled", 0.0)
+        return Timings(
+            load_s=self._load_s,
+            prefill_s=since_start("sampled") or 0.0,
+            first_token_s=since_start("text"),
+            first_answer_s=since_start("answer"),
+            total_s=time.perf_counter() - self._started,
+            tokens_per_s=(sampled - 1) / span if sampled > 1 and span > 0 else None,
+        )
