@@ -1,15 +1,17 @@
 """Record a real chat with the built-in model on a pseudo-terminal as an SVG of its screen.
 
-Usage: `python bench/chat_svg.py OUT.svg`
+Usage: `python bench/chat_svg.py docs/images/chat.svg`
 """
 
 from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import pexpect
 import pyte
@@ -71,7 +73,9 @@ def main() -> None:
         line = Text.assemble(*((cell.data, style(cell)) for cell in cells))
         if line.plain.strip():
             console.print(line, overflow="crop", no_wrap=True)
-    console.save_svg(sys.argv[1], title="minireason chat --model tiny")
+    picture = console.export_svg(title="minireason chat --model tiny")
+    local = re.sub(r'(src: local\("[^"]+"\)),\s*url\([^;]*;', r"\1;", picture)
+    Path(sys.argv[1]).write_text(local, "utf-8")  # without rich's fonts from the network
 
 
 if __name__ == "__main__":

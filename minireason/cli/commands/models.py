@@ -14,10 +14,10 @@ from minireason.cli.terminal.table import Columns
 from minireason.cli.terminal.wrapping import print_wrapped
 from minireason.errors import DoesNotFit
 from minireason.host.hardware import Hardware
-from minireason.models import catalog, choose, imported, named, store
-from minireason.models.catalog import ModelSpec, Quant
+from minireason.models import catalog, cost, imported, named, recommend, store
 from minireason.models.fit import FitPlan
 from minireason.models.imported import Imported
+from minireason.models.spec import ModelSpec, Quant
 
 MEMORY_AT = 8192
 """Tokens of context for which the table gives the memory needed."""
@@ -50,7 +50,7 @@ def models(
     for problem in catalog.problems():
         notes.error_line(f"{problem} That model is left out.")
     noted = store.manifests()
-    best = choose.best(machine)
+    best = recommend.best(machine)
     rows = []
     for spec in catalog.load():
         paths = {
@@ -83,8 +83,8 @@ def models(
 
 def row(spec: ModelSpec, quant: Quant, machine: Hardware, installed: Path | None) -> dict[str, Any]:
     """What the table says of a quant, as data; bytes, tokens and percent."""
-    longest = choose.judge(spec, quant, machine)
-    usual = choose.judge(spec, quant, machine, MEMORY_AT)
+    longest = recommend.judge(spec, quant, machine)
+    usual = recommend.judge(spec, quant, machine, MEMORY_AT)
     return {
         "model": store.label(spec, quant),
         "params": spec.params,
@@ -100,11 +100,11 @@ def row(spec: ModelSpec, quant: Quant, machine: Hardware, installed: Path | None
 def imported_row(entry: Imported, machine: Hardware) -> dict[str, Any]:
     """The same of a model beside the catalogue; not installed if its file is gone."""
     shape = entry.shape
-    longest = choose.judge_shape(entry.label, shape, machine) if shape else None
-    usual = choose.judge_shape(entry.label, shape, machine, MEMORY_AT) if shape else None
+    longest = recommend.judge_shape(entry.label, shape, machine) if shape else None
+    usual = recommend.judge_shape(entry.label, shape, machine, MEMORY_AT) if shape else None
     return {
         "model": entry.label,
-        "params": imported.parameters(shape) if shape else 0,
+        "params": cost.parameters(shape) if shape else 0,
         "bytes": entry.bytes,
         "approximate": False,
         **_judged(longest, usual, shape.context if shape else 0),
@@ -130,10 +130,12 @@ def verdict(judged: FitPlan | DoesNotFit | None, trained: int) -> str:
     """One of "fits", "fits with less context", "too big", "unknown"."""
     if judged is None:
         return "unknown"
-    if isinstance(judged, DoesNotFit) or judged.n_ctx < min(choose.ENOUGH_CONTEXT, trained):
+    if isinstance(judged, DoesNotFit) or judged.n_ctx < min(recommend.ENOUGH_CONTEXT, trained):
         return "too big"
     return (
-        "fits" if judged.n_ctx >= min(choose.AMPLE_CONTEXT, trained) else "fits with less context"
+        "fits"
+        if judged.n_ctx >= min(recommend.AMPLE_CONTEXT, trained)
+        else "fits with less context"
     )
 
 
