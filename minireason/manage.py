@@ -8,16 +8,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from minireason.backends.loading import machine, open_once
 from minireason.checks import checked, function, yes_or_no
 from minireason.errors import DoesNotFit, ModelFileError, UsageError, shown
 from minireason.host.hardware import Hardware
-from minireason.models import catalog, choose, download, fit, gguf, named, reuse, shape, store
-from minireason.models.catalog import ModelSpec, Quant
+from minireason.models import (
+    catalog,
+    download,
+    fit,
+    gguf,
+    named,
+    other_tools,
+    recommend,
+    shape,
+    store,
+)
 from minireason.models.fit import FitPlan
 from minireason.models.pull import Watch
 from minireason.models.pull import pull as install
 from minireason.models.shape import Shape
-from minireason.reasoner import machine, open_once
+from minireason.models.spec import ModelSpec, Quant
 from minireason.settings import LoadSettings
 
 Verdict: TypeAlias = Literal["fits", "fits with less context", "too big", "unknown"]
@@ -122,14 +132,14 @@ def _watch(tell: Callable[[PullProgress], None]) -> Watch:
 
 def _refuse_too_big(spec: ModelSpec, quant: Quant, here: Hardware) -> None:
     """Raise DoesNotFit, with what would fit, before a byte is fetched."""
-    if not quant.bytes and not reuse.find(quant):
+    if not quant.bytes and not other_tools.find(quant):
         remote = (download.describe(quant.repo, file, quant.revision) for file in quant.files)
         quant = replace(quant, bytes=sum(file.bytes for file in remote))
-    judged = choose.judge(spec, quant, here)
+    judged = recommend.judge(spec, quant, here)
     label = store.label(spec, quant)
-    judged = judged or choose.judge_by_size(label, quant.bytes, here)
+    judged = judged or recommend.judge_by_size(label, quant.bytes, here)
     if isinstance(judged, DoesNotFit):
-        raise choose.instead(judged, quant.bytes, here)
+        raise recommend.instead(judged, quant.bytes, here)
 
 
 def _installed(spec: ModelSpec, quant: Quant) -> Path | None:
@@ -187,6 +197,8 @@ def _judged(info: ModelInfo, found: Shape | None, here: Hardware) -> ModelInfo:
 
 
 def _verdict(plan: FitPlan, trained: int) -> Verdict:
-    if plan.n_ctx < min(choose.ENOUGH_CONTEXT, trained):
+    if plan.n_ctx < min(recommend.ENOUGH_CONTEXT, trained):
         return "too big"
-    return "fits" if plan.n_ctx >= min(choose.AMPLE_CONTEXT, trained) else "fits with less context"
+    return (
+        "fits" if plan.n_ctx >= min(recommend.AMPLE_CONTEXT, trained) else "fits with less context"
+    )

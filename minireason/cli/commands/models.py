@@ -11,12 +11,13 @@ import typer
 from minireason.cli import here, options
 from minireason.cli.terminal import notes, table
 from minireason.cli.terminal.table import Columns
+from minireason.cli.terminal.wrapping import print_wrapped
 from minireason.errors import DoesNotFit
 from minireason.host.hardware import Hardware
-from minireason.models import catalog, choose, imported, named, store
-from minireason.models.catalog import ModelSpec, Quant
+from minireason.models import catalog, cost, imported, named, recommend, store
 from minireason.models.fit import FitPlan
 from minireason.models.imported import Imported
+from minireason.models.spec import ModelSpec, Quant
 
 MEMORY_AT = 8192
 """Tokens of context for which the table gives the memory needed."""
@@ -49,7 +50,7 @@ def models(
     for problem in catalog.problems():
         notes.error_line(f"{problem} That model is left out.")
     noted = store.manifests()
-    best = choose.best(machine)
+    best = recommend.best(machine)
     rows = []
     for spec in catalog.load():
         paths = {
@@ -82,8 +83,8 @@ def models(
 
 def row(spec: ModelSpec, quant: Quant, machine: Hardware, installed: Path | None) -> dict[str, Any]:
     """What the table says of a quant, as data; bytes, tokens and percent."""
-    longest = choose.judge(spec, quant, machine)
-    usual = choose.judge(spec, quant, machine, MEMORY_AT)
+    longest = recommend.judge(spec, quant, machine)
+    usual = recommend.judge(spec, quant, machine, MEMORY_AT)
     return {
         "model": store.label(spec, quant),
         "params": spec.params,
@@ -99,11 +100,11 @@ def row(spec: ModelSpec, quant: Quant, machine: Hardware, installed: Path | None
 def imported_row(entry: Imported, machine: Hardware) -> dict[str, Any]:
     """The same of a model beside the catalogue; not installed if its file is gone."""
     shape = entry.shape
-    longest = choose.judge_shape(entry.label, shape, machine) if shape else None
-    usual = choose.judge_shape(entry.label, shape, machine, MEMORY_AT) if shape else None
+    longest = recommend.judge_shape(entry.label, shape, machine) if shape else None
+    usual = recommend.judge_shape(entry.label, shape, machine, MEMORY_AT) if shape else None
     return {
         "model": entry.label,
-        "params": imported.parameters(shape) if shape else 0,
+        "params": cost.parameters(shape) if shape else 0,
         "bytes": entry.bytes,
         "approximate": False,
         **_judged(longest, usual, shape.context if shape else 0),
@@ -129,10 +130,12 @@ def verdict(judged: FitPlan | DoesNotFit | None, trained: int) -> str:
     """One of "fits", "fits with less context", "too big", "unknown"."""
     if judged is None:
         return "unknown"
-    if isinstance(judged, DoesNotFit) or judged.n_ctx < min(choose.ENOUGH_CONTEXT, trained):
+    if isinstance(judged, DoesNotFit) or judged.n_ctx < min(recommend.ENOUGH_CONTEXT, trained):
         return "too big"
     return (
-        "fits" if judged.n_ctx >= min(choose.AMPLE_CONTEXT, trained) else "fits with less context"
+        "fits"
+        if judged.n_ctx >= min(recommend.AMPLE_CONTEXT, trained)
+        else "fits with less context"
     )
 
 
@@ -193,29 +196,34 @@ def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
     known = [f"{facts['params'] / 1e9:.1f} billion parameters"] if facts["params"] > 1e8 else []
     known += [f"{facts['context']:,} tokens of context"] if facts["context"] else []
     known += [f"from {facts['base']}"] if facts["base"] else []
-    print("  ".join([facts["model"], ", ".join(known)]))
-    print(f"licence: {facts['licence'] or 'see its page'}")
+    lines = ["  ".join([facts["model"], ", ".join(known)])]
+    lines.append(f"licence: {facts['licence'] or 'see its page'}")
     if facts["aliases"]:
-        print(f"also called: {', '.join(facts['aliases'])}")
+        lines.append(f"also called: {', '.join(facts['aliases'])}")
     if facts["scores"]:
-        print("scores: " + ", ".join(f"{key} {value:g}" for key, value in facts["scores"].items()))
+        scores = (f"{key} {value:g}" for key, value in facts["scores"].items())
+        lines.append(f"scores: {', '.join(scores)}")
     for entry in facts["quants"]:
-        _print_quant(entry)
+        lines += _quant_lines(entry)
+    for line in lines:
+        own = len(line) - len(line.lstrip())
+        print_wrapped(line, indent=" " * (own + 2))
 
 
-def _print_quant(entry: dict[str, Any]) -> None:
+def _quant_lines(entry: dict[str, Any]) -> list[str]:
     about = " (about)" if entry["approximate"] else ""
     size = f"{entry['bytes'] / 1e9:.2f} GB{about}" if entry["bytes"] else ""
-    print(f"\n{entry['model']}  {size}  {entry['quality']}".rstrip())
+    lines = ["", f"{entry['model']}  {size}  {entry['quality']}".rstrip()]
     if entry["repo"]:
-        print(f"  {', '.join(entry['files'])} of {entry['repo']}@{entry['revision'] or 'main'}")
+        origin = f"{entry['repo']}@{entry['revision'] or 'main'}"
+        lines.append(f"  {', '.join(entry['files'])} of {origin}")
     else:
-        print(f"  {entry.get('source', 'inside the package')}")
-    for value in entry["sha256"]:
-        print(f"  sha256 {value}")
+        lines.append(f"  {entry.get('source', 'inside the package')}")
+    lines += [f"  sha256 {value}" for value in entry["sha256"]]
     longest = f", up to {entry['n_ctx']:,} tokens of context" if entry["n_ctx"] else ""
     installed = f"; installed: {entry['path']}" if entry["installed"] else ""
-    print(f"  here: {entry['verdict']}{longest}{installed}")
+    lines.append(f"  here: {entry['verdict']}{longest}{installed}")
+    return lines
 
 
 def _details(spec: ModelSpec, quant: Quant, machine: Hardware) -> dict[str, Any]:

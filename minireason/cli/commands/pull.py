@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ import typer
 from minireason.cli import fetching, here, options
 from minireason.cli.terminal import notes
 from minireason.cli.terminal.progress import Transfer
+from minireason.cli.terminal.wrapping import print_wrapped
 from minireason.errors import (
     ChecksumMismatch,
     DoesNotFit,
@@ -23,9 +23,9 @@ from minireason.errors import (
     UsageError,
 )
 from minireason.host import paths
-from minireason.models import catalog, choose, download, named, reuse, store
-from minireason.models.catalog import ModelSpec, Quant
+from minireason.models import catalog, download, named, other_tools, recommend, store
 from minireason.models.fit import FitPlan
+from minireason.models.spec import ModelSpec, Quant
 from minireason.models.store import Manifest
 
 Yes = Annotated[
@@ -70,14 +70,14 @@ def pull(name: options.ModelName, yes: Yes = False, as_json: AsJson = False) -> 
 def approve(spec: ModelSpec, quant: Quant, yes: bool) -> None:
     """Say what a model needs and whether it fits; where it does not, ask on a terminal. Raises DoesNotFit for a no."""
     machine = here.machine()
-    if not quant.bytes and not reuse.find(quant):
+    if not quant.bytes and not other_tools.find(quant):
         quant = replace(
             quant,
             bytes=sum(
                 download.describe(quant.repo, file, quant.revision).bytes for file in quant.files
             ),
         )
-    judged = choose.judge(spec, quant, machine) or choose.judge_by_size(
+    judged = recommend.judge(spec, quant, machine) or recommend.judge_by_size(
         store.label(spec, quant), quant.bytes, machine
     )
     size = f"{quant.bytes / 1e9:.2g} GB" if quant.bytes < 1e10 else f"{quant.bytes / 1e9:.1f} GB"
@@ -91,7 +91,7 @@ def approve(spec: ModelSpec, quant: Quant, yes: bool) -> None:
             f"It fits: up to {judged.n_ctx:,} tokens of context in {judged.needed_bytes / 2**30:.1f} GiB of memory{speed}."
         )
     elif isinstance(judged, DoesNotFit):
-        refusal = choose.instead(judged, quant.bytes, machine)
+        refusal = recommend.instead(judged, quant.bytes, machine)
         if yes:
             notes.note(str(refusal))
         elif not (
@@ -193,11 +193,11 @@ def import_models(
     as_json: AsJson = False,
 ) -> int:
     """Use GGUF files where they lie, without a copy."""
+    from minireason.backends.loading import open_once
     from minireason.models.pull import import_file
-    from minireason.reasoner import open_once
 
     files: list[tuple[Path, str | None]]
-    others = {"ollama": reuse.ollama, "lmstudio": reuse.lmstudio}
+    others = {"ollama": other_tools.ollama, "lmstudio": other_tools.lmstudio}
     if source in others and not os.path.exists(source):
         files = [(found.path, found.name.replace(":", "-")) for found in others[source]()]
         if not files:
@@ -224,5 +224,7 @@ def import_models(
 
 
 def _say(as_json: bool, facts: dict[str, Any], sentence: str) -> None:
-    print(json.dumps(facts) if as_json else sentence)
-    sys.stdout.flush()
+    if as_json:
+        print(json.dumps(facts), flush=True)
+    else:
+        print_wrapped(sentence)

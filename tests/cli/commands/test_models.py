@@ -16,7 +16,7 @@ import pytest
 from minireason import reasoner
 from minireason.cli.main import main
 from minireason.host import paths
-from minireason.models import choose, store
+from minireason.models import recommend, store
 from tests.cli.pseudo_terminal import Terminal
 from tests.cli.run import COMMAND, assert_one_sentence, minireason
 from tests.models.hub import Hub
@@ -333,7 +333,7 @@ def test_one_model_is_recommended_everywhere(
         reasoner.machine(), free_bytes=16 * 2**30, gpus=(), bandwidth_bytes_per_s=bytes_per_s
     )
     monkeypatch.setattr(reasoner, "machine", lambda *, measured=False: machine)
-    best = store.label(*choose.best(machine))
+    best = store.label(*recommend.best(machine))
     assert best.startswith(quant)
     assert main(["models"]) == 0
     listed = capsys.readouterr()
