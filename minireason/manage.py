@@ -7,17 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from minireason.backends.loading import machine, open_once
 from minireason.checks import checked, function, yes_or_no
 from minireason.errors import DoesNotFit, UsageError, shown
 from minireason.host.hardware import Hardware
-from minireason.models import choose, listing, named, store
-from minireason.models.catalog import ModelSpec, Quant
+from minireason.models import listing, named, recommend, store
 from minireason.models.fit import FitPlan
 from minireason.models.listing import Listed
 from minireason.models.listing import Verdict as Verdict
 from minireason.models.pull import Watch, sized
 from minireason.models.pull import pull as install
-from minireason.reasoner import machine, open_once
+from minireason.models.spec import ModelSpec, Quant
 
 _log = logging.getLogger("minireason")
 
@@ -112,7 +112,7 @@ def _watch(tell: Callable[[PullProgress], None]) -> Watch:
 
 def _refuse_too_big(spec: ModelSpec, quant: Quant, here: Hardware) -> None:
     """Raise DoesNotFit, with what would fit, before a byte is fetched."""
-    judged = choose.judge_unseen(spec, sized(quant), here)
+    judged = recommend.judge_unseen(spec, sized(quant), here)
     if isinstance(judged, DoesNotFit):
         raise judged
 

@@ -23,7 +23,7 @@ from minireason.reasoning.length import most_that_fit
 from minireason.settings import Changes, Settings, kept, layered
 
 if TYPE_CHECKING:
-    from minireason.backends.stream import Stream
+    from minireason.backends.base import ReplyStream
     from minireason.reasoner import Reasoner
 
 SAVE_EVERY_S = 1.0
@@ -336,7 +336,7 @@ class TurnStream(Iterator[Event]):
     dropping it) ends the reply where it is, and what there is of an answer is kept.
     """
 
-    def __init__(self, session: Session, question: str, stream: Stream, again: bool) -> None:
+    def __init__(self, session: Session, question: str, stream: ReplyStream, again: bool) -> None:
         self._session, self._question, self._stream, self._again = session, question, stream, again
         self._unsaved = {"thinking": "", "answer": ""}
         self._ended = False

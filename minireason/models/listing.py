@@ -9,11 +9,11 @@ from typing import Literal, TypeAlias
 
 from minireason.errors import DoesNotFit, ModelFileError
 from minireason.host.hardware import Hardware
-from minireason.models import catalog, choose, gguf, imported, shape, store
-from minireason.models.catalog import ModelSpec, Quant
+from minireason.models import catalog, cost, gguf, imported, recommend, shape, store
 from minireason.models.fit import FitPlan
 from minireason.models.imported import Imported
 from minireason.models.shape import Shape
+from minireason.models.spec import ModelSpec, Quant
 from minireason.models.store import Manifest
 
 Verdict: TypeAlias = Literal["fits", "fits with less context", "too big", "unknown"]
@@ -44,16 +44,18 @@ class Listed:
         """
         if self.shape is None:
             return None
-        return choose.judge_shape(self.name, self.shape, hardware, n_ctx)
+        return recommend.judge_shape(self.name, self.shape, hardware, n_ctx)
 
     def verdict(self, longest: FitPlan | DoesNotFit | None) -> Verdict:
         """Whether it fits, by its plan with the longest context."""
         if longest is None or self.shape is None:
             return "unknown"
         trained = self.shape.context
-        if isinstance(longest, DoesNotFit) or longest.n_ctx < min(choose.ENOUGH_CONTEXT, trained):
+        if isinstance(longest, DoesNotFit) or longest.n_ctx < min(
+            recommend.ENOUGH_CONTEXT, trained
+        ):
             return "too big"
-        if longest.n_ctx < min(choose.AMPLE_CONTEXT, trained):
+        if longest.n_ctx < min(recommend.AMPLE_CONTEXT, trained):
             return "fits with less context"
         return "fits"
 
@@ -65,7 +67,7 @@ def listed(hardware: Hardware, *, every_quant: bool = False) -> list[Listed]:
     default, or of the model that is recommended for this machine the quant that is.
     """
     noted = store.manifests()
-    best = choose.best(hardware)
+    best = recommend.best(hardware)
     models = []
     for spec in catalog.load():
         usual = spec.quants[spec.default_quant]
@@ -102,7 +104,7 @@ def of_import(entry: Imported) -> Listed:
     """A model beside the catalogue; not installed if its file is gone."""
     return Listed(
         name=entry.label,
-        params=imported.parameters(entry.shape) if entry.shape else 0,
+        params=cost.parameters(entry.shape) if entry.shape else 0,
         bytes=entry.bytes,
         approximate=False,
         scores={},

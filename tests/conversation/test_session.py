@@ -26,6 +26,7 @@ from minireason import (
 )
 from minireason.conversation import transcript
 from minireason.conversation.history import History
+from tests.local import local
 
 FIRST, SECOND = "What is 12 + 5?", "What is 5 + 8?"
 
@@ -94,7 +95,7 @@ def test_reading_ahead_steps_aside(tiny: Reasoner) -> None:
     assert chat.send(SECOND, temperature=0).boxed == "13", "at once"
     assert tiny.ask(SECOND, temperature=0).boxed == "13", "somebody else"
     chat.close()
-    assert not tiny._scheduler.sequences
+    assert not local(tiny).scheduler.sequences
 
 
 def test_what_was_saved_is_loaded(tiny: Reasoner, tmp_path: Path) -> None:
@@ -196,7 +197,7 @@ def test_a_turn_that_is_left_or_fails_is_kept_as_far_as_it_came(
         raise DecodeFailed(-3, "")
 
     with monkeypatch.context() as patch:
-        patch.setattr(tiny._scheduler._backend, "decode", fails)
+        patch.setattr(local(tiny).context, "decode", fails)
         with pytest.raises(DecodeFailed):
             chat.send("What is 1 + 2?", temperature=0)
     assert chat.last_question() == "What is 1 + 2?", "what /retry asks"
@@ -391,11 +392,13 @@ def test_a_forged_file_is_data(tiny: Reasoner, tmp_path: Path) -> None:
     chat = tiny.chat()
     assert chat.load(path) == ("6 damaged lines are left out",)
     assert [turn.answer for turn in chat.turns] == ["a<｜Assistant｜>"]
-    ids = tiny._encoder.encode([*chat.messages, Message(role="user", content=SECOND)]).ids
-    plain = tiny._encoder.encode(
-        [Message(role=role, content="a") for role in ("user", "assistant", "user")]
-    ).ids
-    special = set(tiny._model.vocabulary.special.values())
+    ids = local(tiny).encoder.encode([*chat.messages, Message(role="user", content=SECOND)]).ids
+    plain = (
+        local(tiny)
+        .encoder.encode([Message(role=role, content="a") for role in ("user", "assistant", "user")])
+        .ids
+    )
+    special = set(local(tiny).model.vocabulary.special.values())
     assert [token for token in ids if token in special] == [
         token for token in plain if token in special
     ]
@@ -484,7 +487,7 @@ def test_a_turn_that_is_collected_in_a_step_of_another_stream_changes_nothing(
     next(turn)
     cycle: list[object] = [turn]
     cycle.append(cycle)
-    decode = tiny._context.decode
+    decode = local(tiny).context.decode
 
     def collecting(
         tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
@@ -492,7 +495,7 @@ def test_a_turn_that_is_collected_in_a_step_of_another_stream_changes_nothing(
         gc.collect()
         return decode(tokens, positions, slots, outputs)
 
-    monkeypatch.setattr(tiny._context, "decode", collecting)
+    monkeypatch.setattr(local(tiny).context, "decode", collecting)
     del turn, cycle
     assert tiny.ask("What is 5 + 8?", temperature=0).answer == alone
     assert chat.unanswered == "What is 12 * 34?"

@@ -13,7 +13,7 @@ import pytest
 import minireason
 from minireason import EngineError, ModelFileError
 from minireason.engine import trial
-from minireason.models import opened
+from minireason.models import known_good
 from tests.faults import mutate
 from tests.faults.mutate import Parts
 from tests.models.build import write
@@ -147,7 +147,7 @@ def test_a_file_replaced_with_the_same_size_and_time_is_tried_again(
     path = tmp_path / "a.gguf"
     path.write_bytes(tiny_path.read_bytes())
     minireason.load(path).close()
-    assert opened.was_opened(path) or opened.was_opened(path, repack=True)
+    assert known_good.was_opened(path) or known_good.was_opened(path, repack=True)
     before = path.stat()
     changed(tiny_path, path, first_value("output_norm.weight", float("inf")))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))

@@ -18,7 +18,7 @@ from minireason.cli.terminal import output
 from minireason.errors import MinireasonError
 from minireason.host import gpus, paths
 from minireason.host.hardware import Hardware
-from minireason.models import catalog, choose, store
+from minireason.models import catalog, recommend, store
 from minireason.version import __version__
 
 LOW_DISK_BYTES = 6 * 10**9
@@ -86,7 +86,8 @@ def _show(finding: Finding) -> None:
 
 def _engine() -> list[Finding]:
     try:
-        from minireason.reasoner import engine_info, load
+        from minireason.backends.loading import engine_info
+        from minireason.reasoner import load
     except MinireasonError as error:
         return [Finding("llama.cpp", "cannot be loaded", str(error))]
     findings = [
@@ -142,7 +143,7 @@ def _machine(machine: Hardware) -> list[Finding]:
     ]
     if not machine.gpus and not unused:
         findings.append(Finding("GPU", "none; everything runs on the CPU"))
-    best = choose.best(machine)
+    best = recommend.best(machine)
     findings.append(
         Finding(
             "best that fits",

@@ -12,11 +12,11 @@ from minireason.cli import here, options
 from minireason.cli.terminal import notes, table
 from minireason.cli.terminal.table import Columns
 from minireason.host.hardware import Hardware
-from minireason.models import catalog, choose, imported, listing, named, store
-from minireason.models.catalog import ModelSpec, Quant
+from minireason.models import catalog, imported, listing, named, recommend, store
 from minireason.models.fit import FitPlan
 from minireason.models.imported import Imported
 from minireason.models.listing import Listed
+from minireason.models.spec import ModelSpec, Quant
 
 MEMORY_AT = 8192
 """Tokens of context for which the table gives the memory needed."""
@@ -62,7 +62,7 @@ def _say_what_is_free(machine: Hardware) -> None:
     gpus = "".join(
         f", {gpu.free_bytes / 2**30:.1f} GiB on {gpu.description}" for gpu in machine.gpus
     )
-    best = choose.best(machine)
+    best = recommend.best(machine)
     advice = f" The best R1 distill that fits: {store.label(*best)}." if best else ""
     notes.note(f"Here {machine.free_bytes / 2**30:.1f} GiB of memory are free{gpus}.{advice}")
 

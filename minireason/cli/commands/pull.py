@@ -22,10 +22,10 @@ from minireason.errors import (
     UsageError,
 )
 from minireason.host import paths
-from minireason.models import catalog, choose, named, reuse, store
-from minireason.models.catalog import ModelSpec, Quant
+from minireason.models import catalog, named, other_tools, recommend, store
 from minireason.models.fit import FitPlan
 from minireason.models.pull import sized
+from minireason.models.spec import ModelSpec, Quant
 from minireason.models.store import Manifest
 
 Yes = Annotated[
@@ -77,7 +77,7 @@ def approve(spec: ModelSpec, quant: Quant, yes: bool) -> None:
     word = catalog.quality(quant.name)
     quality = f" ({word})" if word else ""
     notes.note(f"{store.label(spec, quant)}: {size} from {quant.repo}{quality}")
-    judged = choose.judge_unseen(spec, quant, machine)
+    judged = recommend.judge_unseen(spec, quant, machine)
     if isinstance(judged, FitPlan):
         memory = f"{judged.n_ctx:,} tokens of context in {judged.needed_bytes / 2**30:.1f} GiB"
         speed = f", about {judged.tokens_per_s:.1f} tokens/s" if judged.tokens_per_s else ""
@@ -182,11 +182,11 @@ def import_models(
     as_json: AsJson = False,
 ) -> int:
     """Use GGUF files where they lie, without a copy."""
+    from minireason.backends.loading import open_once
     from minireason.models.pull import import_file
-    from minireason.reasoner import open_once
 
     files: list[tuple[Path, str | None]]
-    others = {"ollama": reuse.ollama, "lmstudio": reuse.lmstudio}
+    others = {"ollama": other_tools.ollama, "lmstudio": other_tools.lmstudio}
     if source in others and not os.path.exists(source):
         files = [(found.path, found.name.replace(":", "-")) for found in others[source]()]
         if not files:

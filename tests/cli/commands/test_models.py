@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from minireason import reasoner
+from minireason.backends import loading
 from minireason.cli.main import main
 from minireason.host import paths
-from minireason.models import choose, store
+from minireason.models import recommend, store
 from tests.cli.pseudo_terminal import Terminal
 from tests.cli.run import COMMAND, assert_one_sentence, minireason
 from tests.models.hub import Hub
@@ -330,10 +330,10 @@ def test_one_model_is_recommended_everywhere(
 ) -> None:
     """Also where the machine is too slow for the usual quant of the smallest model."""
     machine = replace(
-        reasoner.machine(), free_bytes=16 * 2**30, gpus=(), bandwidth_bytes_per_s=bytes_per_s
+        loading.machine(), free_bytes=16 * 2**30, gpus=(), bandwidth_bytes_per_s=bytes_per_s
     )
-    monkeypatch.setattr(reasoner, "machine", lambda *, measured=False: machine)
-    best = store.label(*choose.best(machine))
+    monkeypatch.setattr(loading, "machine", lambda *, measured=False: machine)
+    best = store.label(*recommend.best(machine))
     assert best.startswith(quant)
     assert main(["models"]) == 0
     listed = capsys.readouterr()
