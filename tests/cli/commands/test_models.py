@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from minireason import reasoner
+from minireason.cli import here
 from minireason.cli.main import main
 from minireason.host import paths
 from minireason.models import recommend, store
@@ -278,6 +279,19 @@ def test_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
         finding["what"] == "manifest" and "pull or import" in finding["mend"]
         for finding in findings
     )
+
+
+@pytest.mark.parametrize(("cores", "words"), [(1, "1 core used;"), (8, "8 cores used;")])
+def test_the_doctor_counts_cores(
+    cores: int,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    there = replace(here.machine(), cores=cores)
+    monkeypatch.setattr(here, "machine", lambda: there)
+    main(["doctor"])
+    assert words in capsys.readouterr().out
 
 
 def test_names_complete_in_a_shell() -> None:
