@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from minireason import reasoner
 from minireason.cli import here
 from minireason.cli.main import main
 from minireason.host import paths
@@ -344,9 +343,9 @@ def test_one_model_is_recommended_everywhere(
 ) -> None:
     """Also where the machine is too slow for the usual quant of the smallest model."""
     machine = replace(
-        reasoner.machine(), free_bytes=16 * 2**30, gpus=(), bandwidth_bytes_per_s=bytes_per_s
+        here.machine(), free_bytes=16 * 2**30, gpus=(), bandwidth_bytes_per_s=bytes_per_s
     )
-    monkeypatch.setattr(reasoner, "machine", lambda *, measured=False: machine)
+    monkeypatch.setattr(here, "machine", lambda: machine)
     best = store.label(*recommend.best(machine))
     assert best.startswith(quant)
     assert main(["models"]) == 0
