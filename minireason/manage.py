@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from minireason.backends.loading import machine, open_once
 from minireason.checks import checked, function, yes_or_no
 from minireason.errors import DoesNotFit, ModelFileError, UsageError, shown
 from minireason.host.hardware import Hardware
@@ -27,7 +28,6 @@ from minireason.models.pull import Watch
 from minireason.models.pull import pull as install
 from minireason.models.shape import Shape
 from minireason.models.spec import ModelSpec, Quant
-from minireason.reasoner import machine, open_once
 from minireason.settings import LoadSettings
 
 Verdict: TypeAlias = Literal["fits", "fits with less context", "too big", "unknown"]

@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from weakref import WeakKeyDictionary
 
-from minireason.backends.stream import Stream
+from minireason.backends.base import Backend, ReplyStream
 from minireason.errors import UsageError
-
-if TYPE_CHECKING:
-    from minireason.reasoner import Reasoner
-    from minireason.settings import VoteSettings
+from minireason.settings import VoteSettings
 
 EXPECTED_CHAIN_TOKENS = 8_192
 """What a chain is given room for. Where many become longer than that, the shortest wait for the others to end."""
@@ -30,16 +27,15 @@ MEASURING_TOKENS, MEASURING_SECONDS = 1_000, 10.0
 _SIZES = (1, 2, 4, 8, 16)
 _ALWAYS_MEASURED, _SECONDS = 4, 1.0
 _STEPS, _STEP_SECONDS = 3, 0.04
-_measured: WeakKeyDictionary[Reasoner, dict[int, float]] = WeakKeyDictionary()
+_measured: WeakKeyDictionary[Backend, dict[int, float]] = WeakKeyDictionary()
 
 
-def fitting(reasoner: Reasoner, prompt_tokens: int, max_tokens: int | None) -> int:
+def fitting(backend: Backend, prompt_tokens: int, max_tokens: int | None) -> int:
     """How many chains at a time have room, at least 1."""
     expected = (
         EXPECTED_CHAIN_TOKENS if max_tokens is None else min(max_tokens, EXPECTED_CHAIN_TOKENS)
     )
-    chain_tokens = min(reasoner.plan.n_ctx, prompt_tokens + expected)
-    return max(1, min(reasoner.plan.n_seq_max, reasoner.plan.cache_tokens // chain_tokens))
+    return backend.room_for(prompt_tokens + expected)
 
 
 def affordable(vote: VoteSettings) -> bool:
@@ -51,10 +47,10 @@ def affordable(vote: VoteSettings) -> bool:
 
 
 def choose(
-    reasoner: Reasoner,
+    backend: Backend,
     wished: int | Literal["auto"],
     most: int,
-    start: Callable[[int], Stream],
+    start: Callable[[int], ReplyStream],
     *,
     measure: bool = True,
     stopped: Callable[[], bool] = lambda: False,
@@ -69,19 +65,19 @@ def choose(
         return min(wished, most)
     if most == 1:
         return 1
-    rates = _measured.get(reasoner)
+    rates = _measured.get(backend)
     if rates is None:
-        largest = min(reasoner.plan.n_seq_max, _SIZES[-1])
+        largest = min(backend.max_parallel, _SIZES[-1])
         rates = batch_rates(start, largest, stopped) if measure else None
         if rates is None:
             return min(most, UNMEASURED)
-        _measured[reasoner] = rates
+        _measured[backend] = rates
     best = max(rates.values())
     return min(most, next(size for size, rate in sorted(rates.items()) if rate >= WORTH_IT * best))
 
 
 def batch_rates(
-    start: Callable[[int], Stream], most: int, stopped: Callable[[], bool] = lambda: False
+    start: Callable[[int], ReplyStream], most: int, stopped: Callable[[], bool] = lambda: False
 ) -> dict[int, float] | None:
     """Tokens per second in all for batches of 1, 2, 4, ... streams; takes a second, or what four streams need.
 
@@ -91,7 +87,7 @@ def batch_rates(
     rates: dict[int, float] = {}
     began = time.perf_counter()
     with ExitStack() as stack:
-        streams: list[Stream] = []
+        streams: list[ReplyStream] = []
         for size in _SIZES:
             if size > most or (size > _ALWAYS_MEASURED and time.perf_counter() - began > _SECONDS):
                 break
@@ -104,7 +100,7 @@ def batch_rates(
     return rates
 
 
-def _rate(streams: list[Stream], stopped: Callable[[], bool]) -> float | None:
+def _rate(streams: list[ReplyStream], stopped: Callable[[], bool]) -> float | None:
     """Tokens per second of these streams together, None if one of them ends or it is stopped."""
     while not all(stream.tokens for stream in streams):  # until every prompt is read
         if stopped() or _step(streams):
@@ -117,7 +113,7 @@ def _rate(streams: list[Stream], stopped: Callable[[], bool]) -> float | None:
     return (_tokens(streams) - before) / (time.perf_counter() - began)
 
 
-def _step(streams: list[Stream]) -> bool:
+def _step(streams: list[ReplyStream]) -> bool:
     """One step of the model at most for each stream; whether one has ended."""
     for stream in streams:
         with suppress(UsageError):  # of a schema's own code: the answer is not wanted here
@@ -125,5 +121,5 @@ def _step(streams: list[Stream]) -> bool:
     return any(stream.ended for stream in streams)
 
 
-def _tokens(streams: list[Stream]) -> int:
+def _tokens(streams: list[ReplyStream]) -> int:
     return sum(stream.tokens for stream in streams)

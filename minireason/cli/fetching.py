@@ -17,8 +17,8 @@ def fetch(spec: ModelSpec, quant: Quant) -> Manifest | None:
 
     Raises StoreError or ModelFileError.
     """
+    from minireason.backends.loading import open_once
     from minireason.models.pull import pull
-    from minireason.reasoner import open_once
 
     with Transfer() as transfer:
         return pull(spec, quant, open_once, transfer.watch)

@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal, cast
 
 from minireason.backends import concurrency
+from minireason.backends.base import Backend
 from minireason.errors import BadSetting, ContextFull, UsageError
 from minireason.evaluation.items import Item
 from minireason.evaluation.traces import Run
@@ -17,9 +18,6 @@ from minireason.events import Done
 from minireason.settings import ChainChanges, Changes, Settings
 from minireason.voting.chain import HOTTER, Job, Running, chain_seed, with_instruction
 from minireason.voting.solution import Chain
-
-if TYPE_CHECKING:
-    from minireason.reasoner import Reasoner
 
 Missing = Sequence[tuple[Item, int, bool]]
 
@@ -42,9 +40,9 @@ class Runner:
     do to the last bits. `vote`: whether chains that went round in circles are replaced, once, as `solve` does.
     """
 
-    def __init__(self, reasoner: Reasoner, run: Run, changes: ChainChanges, *, vote: bool) -> None:
-        self._reasoner, self._run, self._changes, self.vote = reasoner, run, changes, vote
-        self._settings = reasoner.defaults.changed(cast("Changes", changes))
+    def __init__(self, backend: Backend, run: Run, changes: ChainChanges, *, vote: bool) -> None:
+        self._backend, self._run, self.vote = backend, run, vote
+        self._settings = backend.defaults.changed(cast("Changes", changes))
         self._open: list[tuple[Item, Running]] = []
         self._ended_tokens = 0
         self._prompt_tokens = 0
@@ -103,12 +101,10 @@ class Runner:
                 yield None
 
     def _choose_parallel(self, missing: Missing, wished: int | Literal["auto"]) -> int:
-        fitting = concurrency.fitting(
-            self._reasoner, self._prompt_tokens, self._settings.max_tokens
-        )
+        fitting = concurrency.fitting(self._backend, self._prompt_tokens, self._settings.max_tokens)
         most = max(1, min(len(missing), fitting))
         return concurrency.choose(
-            self._reasoner,
+            self._backend,
             wished,
             most,
             lambda index: self._start(missing[0][0], self._job(missing[0][0], index)).stream,
@@ -127,9 +123,9 @@ class Runner:
 
     def _start(self, item: Item, job: Job) -> Running:
         return job.start(
-            self._reasoner,
+            self._backend,
             with_instruction(item.messages(self._run.system), self._run.instruction),
-            self._changes,
+            self._settings,
         )
 
     def _end(self, item: Item, running: Running) -> Chain:

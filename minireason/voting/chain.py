@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 from minireason import answers
+from minireason.backends.base import Backend, ReplyStream, StreamOptions
 from minireason.errors import UsageError
 from minireason.events import Reply
 from minireason.messages import Message, as_messages
 from minireason.models import catalog
-from minireason.settings import MAX_SEED, ChainChanges
+from minireason.settings import MAX_SEED, Settings
 from minireason.voting.ballot import tail_confidence
 from minireason.voting.solution import Chain
-
-if TYPE_CHECKING:
-    from minireason.backends.stream import Stream
-    from minireason.reasoner import Reasoner
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 """What the R1 model card adds to questions whose answer can be checked."""
@@ -76,26 +72,28 @@ class Job:
 
     def start(
         self,
-        reasoner: Reasoner,
+        backend: Backend,
         messages: Sequence[Message],
-        changes: ChainChanges,
+        settings: Settings,
         *,
         watched: bool = True,
+        allowance: Callable[[], int] | None = None,
     ) -> Running:
-        """Open the chain's stream, `watched` for its confidence; raises BadSetting, UsageError or ContextFull."""
-        own: ChainChanges = {**changes, "seed": self.seed, "temperature": self.temperature}
-        stream = reasoner.stream(messages, **own)
-        stream.keep_prompt_only()
-        return Running(self, stream, stream.watch_confidence() if watched else ())
+        """Open the chain's stream, `watched` for its confidence.
+
+        Raises BadSetting, UsageError or ContextFull.
+        """
+        own = replace(settings, seed=self.seed, temperature=self.temperature)
+        options = StreamOptions(watch_confidence=watched, cache_reply=False, allowance=allowance)
+        return Running(self, backend.stream(messages, own, options))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Running:
-    """A chain that runs; `confidences` fills meanwhile."""
+    """A chain that runs."""
 
     job: Job
-    stream: Stream
-    confidences: Sequence[float]
+    stream: ReplyStream
 
     def end(self, *, structured: bool) -> Chain:
         """Close the stream. What the chain came to; a `structured` answer counts as it is, if it is whole."""
@@ -117,7 +115,7 @@ class Running:
             finish=reply.finish_reason,
             thinking_end=reply.thinking_end,
             tokens=self.stream.tokens,
-            confidence=tail_confidence(self.confidences),
+            confidence=tail_confidence(self.stream.confidences),
             total_s=reply.timings.total_s,
             parsed=reply.parsed,
             replaced=ended and reply.thinking_end == "loop" and job.replaces is None,

@@ -8,9 +8,9 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from minireason.backends import concurrency
+from minireason.backends.base import Backend
 from minireason.errors import UsageError
 from minireason.events import Done
 from minireason.messages import Message
@@ -41,9 +41,6 @@ from minireason.voting.solution import (
 )
 from minireason.voting.stopping import NoVote, Place, decided, worth_at_once
 
-if TYPE_CHECKING:
-    from minireason.reasoner import Reasoner
-
 
 class SolveStream(Iterator[SolveEvent]):
     """The events of one vote, to be iterated once; the last is `Solved`. Closing it ends all chains.
@@ -52,16 +49,16 @@ class SolveStream(Iterator[SolveEvent]):
     """
 
     def __init__(
-        self, reasoner: Reasoner, question: str | Sequence[Message], changes: SolveChanges
+        self, backend: Backend, question: str | Sequence[Message], changes: SolveChanges
     ) -> None:
-        self._vote, self._changes = VoteSettings.split(changes)
-        self._settings = reasoner.defaults.changed(self._changes)
-        self._reasoner = reasoner
+        self._vote, own = VoteSettings.split(changes)
+        self._settings = backend.defaults.changed(own)
+        self._backend = backend
         self._seed = (
             random.randrange(MAX_SEED) if self._settings.seed is None else self._settings.seed
         )
         instruction = instruction_for(
-            reasoner.name, self._vote.instruction, structured=self._settings.structured
+            backend.name, self._vote.instruction, structured=self._settings.structured
         )
         self._messages = with_instruction(question, instruction)
         self._notes: list[str] = []
@@ -134,7 +131,11 @@ class SolveStream(Iterator[SolveEvent]):
 
     def _start(self, job: Job) -> Running:
         return job.start(
-            self._reasoner, self._messages, self._changes, watched=self._vote.samples > 1
+            self._backend,
+            self._messages,
+            self._settings,
+            watched=self._vote.samples > 1,
+            allowance=None if self._vote.budget_tokens is None else self._tokens_left,
         )
 
     def _round(self) -> None:
@@ -191,13 +192,11 @@ class SolveStream(Iterator[SolveEvent]):
     def _choose_parallel(self) -> int:
         """As many as wished for and memory holds; "auto" leaves half of the chains for later, unless all are to run anyway."""
         planned, wished = len(self._planned), self._vote.parallel
-        fitting = concurrency.fitting(
-            self._reasoner, self._prompt_tokens, self._settings.max_tokens
-        )
+        fitting = concurrency.fitting(self._backend, self._prompt_tokens, self._settings.max_tokens)
         if wished == "auto":
             planned = worth_at_once(planned, self._vote)
         chosen = concurrency.choose(
-            self._reasoner,
+            self._backend,
             wished,
             min(planned, fitting),
             lambda index: self._start(self._job(index)).stream,
@@ -215,8 +214,6 @@ class SolveStream(Iterator[SolveEvent]):
             job = self._planned[0]
             if all(running.job.index != job.index for running in self._open):
                 running = self._start(job)
-                if self._vote.budget_tokens is not None:
-                    running.stream.share_allowance(self._tokens_left)
                 self._open.append(running)
             self._take_place(job)
             self._planned.popleft()
@@ -313,7 +310,7 @@ class SolveStream(Iterator[SolveEvent]):
                 f"No chain ended in an answer that can be compared with others, so there was no vote.{shown}"
             )
         return Solution(
-            model=self._reasoner.name,
+            model=self._backend.name,
             answer=candidates[0].answer if candidates else None,
             agreement=candidates[0].share if candidates else 0.0,
             parsed=next(chain.parsed for chain in chains if chain.index == candidates[0].chains[0])
