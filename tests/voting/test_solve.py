@@ -27,7 +27,7 @@ from minireason import (
     UsageError,
     VoteChanged,
 )
-from minireason.backends import concurrency as parallel
+from minireason.backends import concurrency
 from minireason.engine.base import Mask, Step
 from minireason.engine.sampler import SamplerChain
 from minireason.reasoning.controller import Controller
@@ -341,13 +341,34 @@ def test_parallel_auto_is_four_where_it_cannot_be_measured(
         monkeypatch.setattr(local(reasoner).context, "decode", counted)
         solution = reasoner.solve(QUESTION, samples=8, stop="none", seed=1, **changes)
         assert solution.parallel == 4
-        assert reasoner not in parallel._measured, (
-            "what was measured on streams that ended is not kept"
-        )
+        known = concurrency.throughput(reasoner.backend)
+        assert not known.rates, "what was measured on streams that ended is not kept"
         if "max_tokens" not in changes:
             assert sum(decoded) <= solution.tokens.generated + len(solution.chains), (
                 "but for the ends, each is counted"
             )
+
+
+def test_tokens_generated_while_auto_measures_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampled: list[int] = []
+    on_token = Controller.on_token
+
+    def counted(self: Controller, token: int, draw: int) -> Step:
+        step = on_token(self, token, draw)
+        sampled.extend(step.append)
+        return step
+
+    monkeypatch.setattr(Controller, "on_token", counted)
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        stream = reasoner.solve_stream(QUESTION, samples=8, stop="none", seed=1)
+        events = list(stream)
+    solution = stream.solution
+    assert solution.tokens.generated == len(sampled) == sum(c.tokens for c in solution.chains)
+    assert len(solution.chains) == 8
+    first = next(index for index, event in enumerate(events) if isinstance(event, ChainDelta))
+    assert sum(isinstance(event, ChainStarted) for event in events[:first]) == 1, (
+        "it began with one chain, to be measured, and that one is in the vote"
+    )
 
 
 def test_cancel_is_looked_at_while_auto_measures(monkeypatch: pytest.MonkeyPatch) -> None:
