@@ -5,7 +5,8 @@ on this, and so may whatever else has many questions.
 
 **What holds after an interruption**, which may come at any line: a job is among the `active` before
 it leaves `waiting` (`settle` takes it out), an event is in `events` as soon as its stream has given
-it away, and whoever takes one of them uses one act for it. So a turn that was cut off is made again.
+it away, and whoever takes one of them uses one act for it. So a turn that was cut off is made
+again.
 """
 
 from __future__ import annotations

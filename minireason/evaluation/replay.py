@@ -1,7 +1,8 @@
-"""What a rule for stopping the vote would have cost and answered, worked out from chains that ran to their ends.
+"""What early stopping would have cost and answered, worked out from chains that ran to their ends.
 
-Chains run B at a time and decode in step, one token each, as they do in a batch. So the numbers of their tokens say in which order
-they end, when the vote is decided, and how many tokens the ones that are stopped had by then. Every decoded token is charged.
+Chains run B at a time and decode in step, one token each, as they do in a batch. So the numbers of
+their tokens say in which order they end, when the vote is decided, and how many tokens the ones
+that are stopped had by then. Every decoded token is charged.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ ORDERS = 16
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A vote that was replayed: `tokens` counts all that were decoded, `cancelled` those of chains that were stopped, `steps` how many
-    times the batch was decoded."""
+    """A vote that was replayed.
+
+    `tokens` counts all that were decoded, `cancelled` those of chains that were stopped, `steps`
+    how many times the batch was decoded.
+    """
 
     right: bool
     tokens: int
@@ -61,8 +65,8 @@ def replay(chains: Sequence[Sample], settings: VoteSettings, parallel: int) -> O
 class Policy:
     """A stopping rule with `samples` chains, `parallel` at a time, over all items.
 
-    `tokens`, `cancelled` among them, and `steps` are means an item, `share` the tokens as a share of what running all chains takes,
-    `difference` the accuracy less that of running all.
+    `tokens`, `cancelled` among them, and `steps` are means an item, `share` the tokens as a share
+    of what running all chains takes, `difference` the accuracy less that of running all.
     """
 
     stop: StopRule
@@ -77,9 +81,10 @@ class Policy:
 
 
 def compare(items: Sequence[Sequence[Sample]], parallel: int | None = None) -> list[Policy]:
-    """Every stopping rule at several numbers of chains, over items that all have the same number of chains.
+    """Every stopping rule at several numbers of chains, over items that all have as many chains.
 
-    `parallel` None is what `solve` plans to stop early. Each item is replayed with its chains in several orders, the same for all rules.
+    `parallel` None is what `solve` plans to stop early. Each item is replayed with its chains in
+    several orders, the same for all rules.
     """
     whole = len(items[0])
     ordered = orders(whole, ORDERS)
@@ -100,13 +105,13 @@ def compare(items: Sequence[Sequence[Sample]], parallel: int | None = None) -> l
                 for chains in items
             ]
         policies += [
-            _policy(rule, count, at_once, found, runs["none"]) for rule, found in runs.items()
+            _policy(rule, count, at_once, means, runs["none"]) for rule, means in runs.items()
         ]
     return policies
 
 
 def sizes(whole: int) -> list[int]:
-    """The numbers of chains to compare: powers of two from the fewest votes that stop one, and all."""
+    """The numbers of chains to compare: powers of two from the fewest that stop a vote, and all."""
     powers = [2**power for power in range(whole.bit_length())]
     return [*(count for count in powers if VoteSettings().min_votes <= count < whole), whole]
 
@@ -122,16 +127,16 @@ class _Means:
 
 
 def _means(outcomes: Sequence[Outcome]) -> _Means:
-    found = [
+    numbers = [
         (outcome.right, outcome.tokens, outcome.cancelled, outcome.steps) for outcome in outcomes
     ]
-    return _Means(*(fmean(values) for values in zip(*found, strict=True)))
+    return _Means(*(fmean(values) for values in zip(*numbers, strict=True)))
 
 
 def _policy(
-    rule: StopRule, count: int, parallel: int, found: Sequence[_Means], full: Sequence[_Means]
+    rule: StopRule, count: int, parallel: int, means: Sequence[_Means], full: Sequence[_Means]
 ) -> Policy:
-    right, tokens = [item.right for item in found], fmean(item.tokens for item in found)
+    right, tokens = [item.right for item in means], fmean(item.tokens for item in means)
     whole = fmean(item.tokens for item in full)
     return Policy(
         stop=rule,
@@ -139,8 +144,8 @@ def _policy(
         parallel=parallel,
         accuracy=intervals.share(right),
         tokens=tokens,
-        cancelled=fmean(item.cancelled for item in found),
-        steps=fmean(item.steps for item in found),
+        cancelled=fmean(item.cancelled for item in means),
+        steps=fmean(item.steps for item in means),
         share=tokens / whole if whole else 1.0,
         difference=intervals.difference(right, [item.right for item in full]),
     )

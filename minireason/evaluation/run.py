@@ -47,11 +47,12 @@ class ItemJob:
 
 
 class Runner:
-    """Runs the chains of a run; the seed of each is made of the run's, the item's line and its index.
+    """Runs the chains of a run.
 
-    So a run that was cut off goes on with the chains that it would have run, and texts differ at
-    most in what batches of other shapes do to the last bits. `vote`: whether chains that went round
-    in circles are replaced, once, as `solve` does.
+    The seed of each is made of the run's, the item's line and its index. So a run that was cut off
+    goes on with the chains that it would have run, and texts differ at most in what batches of
+    other shapes do to the last bits. `vote`: whether chains that went round in circles are
+    replaced, once, as `solve` does.
     """
 
     def __init__(self, backend: Backend, run: Run, changes: ChainChanges, *, vote: bool) -> None:

@@ -1,4 +1,4 @@
-"""What an item's chains are worth: alone, in a vote of any size, and how far their agreement can be believed."""
+"""What an item's chains are worth: alone, in a vote of any size, and how far to believe a vote."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from minireason.voting.ballot import canonical
 from minireason.voting.solution import Chain
 
 ORDERS = 64
-"""A vote of k is averaged over about this many orders of the chains; over all, if there are no more."""
+"""A vote of k is averaged over about this many orders of the chains, or all if there are fewer."""
 
 BINS = 10
 
@@ -26,8 +26,9 @@ BINS = 10
 class Sample:
     """A chain as a vote sees it.
 
-    `group` numbers the answers of an item that are the same, None does not vote. `tokens` are all that were decoded for it, a
-    first try that went round in circles included. `passed` says whether the first try was right: the one that counts where nobody votes.
+    `group` numbers the answers of an item that are the same, None does not vote. `tokens` are all
+    that were decoded for it, a first try that went round in circles included. `passed` says whether
+    the first try was right: the one that counts where nobody votes.
     """
 
     group: int | None
@@ -40,9 +41,10 @@ class Sample:
 def samples(
     item: Item, tries: Sequence[Sequence[Chain]], *, structured: bool = False
 ) -> tuple[Sample, ...]:
-    """The samples of an item; each is a chain and, if that went round in circles, the one that replaced it.
+    """The samples of an item.
 
-    Structured answers are the same if they are the same JSON.
+    Each is a chain and, if that went round in circles, the one that replaced it. Structured answers
+    are the same if they are the same JSON.
     """
     votes = ballot.of_answers(structured=structured)
     for index, chains in enumerate(tries):
@@ -74,9 +76,9 @@ def samples(
     )
 
 
-def _same_json(found: str, wanted: str) -> bool:
+def _same_json(answer: str, wanted: str) -> bool:
     """Whether an answer is the JSON wanted, or the string wanted in JSON."""
-    return canonical(found) in (canonical(wanted), canonical(json.dumps(wanted)))
+    return canonical(answer) in (canonical(wanted), canonical(json.dumps(wanted)))
 
 
 class Vote:
@@ -104,8 +106,10 @@ class Vote:
 
 
 def orders(count: int, wanted: int = ORDERS) -> list[tuple[int, ...]]:
-    """Orders of `count` chains: all, if that is at most `wanted`; else rotations of random ones, so that each chain is in each place
-    equally often."""
+    """Orders of `count` chains: all, if that is at most `wanted`.
+
+    Else rotations of random ones, so that each chain is in each place equally often.
+    """
     if math.factorial(min(count, 20)) <= wanted:
         return list(itertools.permutations(range(count)))
     return list(itertools.islice(_rotations(count), -(-wanted // count) * count))
@@ -120,9 +124,10 @@ def _rotations(count: int) -> Iterator[tuple[int, ...]]:
 
 
 def majority(chains: Sequence[Sample], ordered: Sequence[Sequence[int]]) -> list[float]:
-    """majority@k for k = 1, 2, ...: the share of the orders in which a vote of the first k chains is right.
+    """majority@k for k = 1, 2, ...: how often a vote of the first k chains is right.
 
-    The orders are drawn evenly, so that this estimates a vote of any k of the chains without bias.
+    That is a share of the orders. They are drawn evenly, so that this estimates a vote of any k of
+    the chains without bias.
     """
     right = [0] * len(chains)
     for order in ordered:
@@ -135,7 +140,10 @@ def majority(chains: Sequence[Sample], ordered: Sequence[Sequence[int]]) -> list
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Items whose vote was won with a share of the votes from `low` to `high`: how many, their mean share, how many were right."""
+    """The items whose vote was won with a share of the votes from `low` to `high`.
+
+    `agreement` is the mean of these shares, `right` the share of the items that are right.
+    """
 
     low: float
     high: float
@@ -145,7 +153,10 @@ class Bin:
 
 
 def reliability(items: Sequence[Sequence[Sample]]) -> list[Bin]:
-    """Agreement against correctness, in tenths (a reliability diagram); items without any vote are left out."""
+    """Agreement against correctness, in tenths (a reliability diagram).
+
+    Items without any vote are left out.
+    """
     bins: dict[int, list[tuple[float, bool]]] = {}
     for chains in items:
         vote = Vote(chains)
@@ -156,6 +167,6 @@ def reliability(items: Sequence[Sequence[Sample]]) -> list[Bin]:
             number = min(BINS - 1, math.floor(agreement * BINS))
             bins.setdefault(number, []).append((agreement, vote.right))
     return [
-        Bin(number / BINS, (number + 1) / BINS, len(items), *map(fmean, zip(*items, strict=True)))
-        for number, items in sorted(bins.items())
+        Bin(number / BINS, (number + 1) / BINS, len(rated), *map(fmean, zip(*rated, strict=True)))
+        for number, rated in sorted(bins.items())
     ]

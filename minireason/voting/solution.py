@@ -1,4 +1,4 @@
-"""What a solved question comes to: chains, the vote over their answers, and the events on the way."""
+"""What a solved question comes to: chains, the vote over their answers, events on the way."""
 
 from __future__ import annotations
 

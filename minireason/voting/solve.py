@@ -44,10 +44,10 @@ from minireason.voting.stopping import decided
 
 
 class SolveStream(Iterator[SolveEvent]):
-    """The events of one vote, to be iterated once; the last is `Solved`. Closing it ends all chains.
+    """The events of one vote, to be iterated once; the last is `Solved`.
 
-    Asking for the next event runs the model until there is one. Raises BadSetting, UsageError or
-    ContextFull when made.
+    Asking for the next event runs the model until there is one. Closing it ends all chains. Raises
+    BadSetting, UsageError or ContextFull when made.
     """
 
     def __init__(

@@ -98,12 +98,16 @@ def most_open(events: list[SolveEvent]) -> int:
 def test_every_token_is_charged_those_of_stopped_chains_too(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, stop: StopRule, votes: int
 ) -> None:
-    """Ten of the chains are told what to say and come to an end one after the other, long before the rest, which speak for themselves."""
+    """Ten of the chains are told what to say and end one after the other, long before the rest.
+
+    The rest speak for themselves.
+    """
     context, sample = local(tiny).context, local(tiny).context.sample
     say = functools.partial(local(tiny).model.vocabulary.tokenize, parse_special=True)
     scripts = [
         say(
-            f"{'47 * 86 ' * length}\n</think>\n\nThe answer is \\boxed{{4042}}.<｜end▁of▁sentence｜>"
+            f"{'47 * 86 ' * length}\n</think>\n\n"
+            f"The answer is \\boxed{{4042}}.<｜end▁of▁sentence｜>"
         )
         for length in range(1, 11)
     ]
@@ -144,7 +148,10 @@ def test_forced_tokens_are_charged_too(tiny: Reasoner) -> None:
 
 
 def test_the_seed_repeats_the_solution(tiny: Reasoner) -> None:
-    """The same chains. (Their texts may differ in the end: batches of other shapes have other last bits.)"""
+    """The same chains; their texts may differ in the end.
+
+    Batches of other shapes have other last bits.
+    """
     wild: SolveChanges = {
         "samples": 5,
         "parallel": 3,
@@ -431,7 +438,7 @@ def test_a_vote_goes_on_after_an_interruption(
 def test_a_chain_that_ends_in_the_last_step_votes(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All four say the same and end in one step; the vote is decided by the first two that are read."""
+    """All four say the same and end in one step; the first two that are read decide the vote."""
     answer = "</think>\n\nThe answer is \\boxed{4042}.<｜end▁of▁sentence｜>"
     script = local(tiny).model.vocabulary.tokenize(f"So.\n{answer}", parse_special=True)
     monkeypatch.setattr(
