@@ -79,7 +79,8 @@ from minireason.voting.solution import (
 if TYPE_CHECKING:
     from minireason.backends.stream import Stream
     from minireason.conversation.history import Turn
-    from minireason.conversation.session import Session, TurnStream
+    from minireason.conversation.session import Session
+    from minireason.conversation.turn import TurnStream
     from minireason.manage import ModelInfo, PullProgress, list_models, pull
     from minireason.reasoner import Reasoner, load
     from minireason.voting.solve import SolveStream
@@ -162,7 +163,7 @@ _LATE = {
     "SolveStream": "voting.solve",
     "Stream": "backends.stream",
     "Turn": "conversation.history",
-    "TurnStream": "conversation.session",
+    "TurnStream": "conversation.turn",
 }
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless a program listens

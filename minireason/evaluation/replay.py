@@ -1,4 +1,4 @@
-"""What early stopping would have cost and answered, worked out from chains that ran to their ends.
+"""What a rule of early stopping would have cost and answered, from chains that ran to their ends.
 
 Chains run B at a time and decode in step, one token each, as they do in a batch. So the numbers of
 their tokens say in which order they end, when the vote is decided, and how many tokens the ones
@@ -25,17 +25,22 @@ ORDERS = 16
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A vote that was replayed.
-
-    `tokens` counts all that were decoded, `cancelled` those of chains that were stopped, `steps`
-    how many times the batch was decoded.
-    """
+    """A vote that was replayed."""
 
     right: bool
+    """Whether its answer was right."""
+
     tokens: int
+    """All tokens that were decoded."""
+
     cancelled: int
+    """Those of chains that were stopped."""
+
     steps: int
+    """How many times the batch was decoded."""
+
     because: StoppedBecause
+    """Why it ended."""
 
 
 def replay(chains: Sequence[Sample], settings: VoteSettings, parallel: int) -> Outcome:
@@ -63,28 +68,41 @@ def replay(chains: Sequence[Sample], settings: VoteSettings, parallel: int) -> O
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A stopping rule with `samples` chains, `parallel` at a time, over all items.
-
-    `tokens`, `cancelled` among them, and `steps` are means an item, `share` the tokens as a share
-    of what running all chains takes, `difference` the accuracy less that of running all.
-    """
+    """A stopping rule over all items."""
 
     stop: StopRule
+    """The rule."""
+
     samples: int
+    """Chains that were planned for each item."""
+
     parallel: int
+    """Chains at a time."""
+
     accuracy: Estimate
+    """The share of right answers."""
+
     tokens: float
+    """Tokens of an item, the mean."""
+
     cancelled: float
+    """Those of chains that were stopped, the mean."""
+
     steps: float
+    """Decodes of the batch for an item, the mean."""
+
     share: float
+    """The tokens as a share of what running all chains takes."""
+
     difference: Estimate
+    """The accuracy less that of running all."""
 
 
 def compare(items: Sequence[Sequence[Sample]], parallel: int | None = None) -> list[Policy]:
-    """Every stopping rule at several numbers of chains, over items that all have as many chains.
+    """Every stopping rule at several numbers of chains.
 
-    `parallel` None is what `solve` plans to stop early. Each item is replayed with its chains in
-    several orders, the same for all rules.
+    All items have the same number of chains. `parallel` None is what `solve` plans to stop early.
+    Each item is replayed with its chains in several orders, the same for all rules.
     """
     whole = len(items[0])
     ordered = orders(whole, ORDERS)
@@ -92,33 +110,25 @@ def compare(items: Sequence[Sequence[Sample]], parallel: int | None = None) -> l
     policies = []
     for count in sizes(whole):
         at_once = min(count, parallel or worth_at_once(count, VoteSettings()))
-        runs: dict[StopRule, list[_Means]] = {}
+        by_rule: dict[StopRule, list[_Means]] = {}
         for rule in get_args(StopRule):
             settings = VoteSettings(samples=count, stop=rule)
-            runs[rule] = [
-                _means(
-                    [
-                        replay([chains[i] for i in order[:count]], settings, at_once)
-                        for order in ordered
-                    ]
-                )
-                for chains in items
-            ]
+            by_rule[rule] = [_replayed(chains, ordered, settings, at_once) for chains in items]
         policies += [
-            _policy(rule, count, at_once, means, runs["none"]) for rule, means in runs.items()
+            _policy(rule, count, at_once, means, by_rule["none"]) for rule, means in by_rule.items()
         ]
     return policies
 
 
 def sizes(whole: int) -> list[int]:
-    """The numbers of chains to compare: powers of two from the fewest that stop a vote, and all."""
+    """The numbers of chains to compare: all, and powers of two from the fewest that stop a vote."""
     powers = [2**power for power in range(whole.bit_length())]
     return [*(count for count in powers if VoteSettings().min_votes <= count < whole), whole]
 
 
 @dataclass(frozen=True, slots=True)
 class _Means:
-    """Over the orders of one item."""
+    """Means over the orders of one item."""
 
     right: float
     tokens: float
@@ -126,11 +136,23 @@ class _Means:
     steps: float
 
 
-def _means(outcomes: Sequence[Outcome]) -> _Means:
-    numbers = [
-        (outcome.right, outcome.tokens, outcome.cancelled, outcome.steps) for outcome in outcomes
+def _replayed(
+    chains: Sequence[Sample],
+    ordered: Sequence[Sequence[int]],
+    settings: VoteSettings,
+    parallel: int,
+) -> _Means:
+    """The means of an item over these orders of its chains, of which as many vote as planned."""
+    outcomes = [
+        replay([chains[index] for index in order[: settings.samples]], settings, parallel)
+        for order in ordered
     ]
-    return _Means(*(fmean(values) for values in zip(*numbers, strict=True)))
+    return _Means(
+        right=fmean(outcome.right for outcome in outcomes),
+        tokens=fmean(outcome.tokens for outcome in outcomes),
+        cancelled=fmean(outcome.cancelled for outcome in outcomes),
+        steps=fmean(outcome.steps for outcome in outcomes),
+    )
 
 
 def _policy(

@@ -1,4 +1,4 @@
-"""What an item's chains are worth: alone, in a vote of any size, and how far to believe a vote."""
+"""What an item's chains are worth: alone, in a vote, and how far agreement can be believed."""
 
 from __future__ import annotations
 
@@ -17,25 +17,32 @@ from minireason.voting.ballot import canonical
 from minireason.voting.solution import Chain
 
 ORDERS = 64
-"""A vote of k is averaged over about this many orders of the chains, or all if there are fewer."""
+"""A vote of k is averaged over about this many orders of the chains.
+
+Over all, if there are no more.
+"""
 
 BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A chain as a vote sees it.
-
-    `group` numbers the answers of an item that are the same, None does not vote. `tokens` are all
-    that were decoded for it, a first try that went round in circles included. `passed` says whether
-    the first try was right: the one that counts where nobody votes.
-    """
+    """A chain as a vote sees it."""
 
     group: int | None
+    """The number of its answer: those of an item that are the same have one; None does not vote."""
+
     right: bool
+    """Whether its answer is right."""
+
     passed: bool
+    """Whether the first try was right: the one that counts where nobody votes."""
+
     tokens: int
+    """All that were decoded for it, a first try that went round in circles included."""
+
     confidence: float | None = None
+    """The model's confidence in the answer."""
 
 
 def samples(
@@ -76,9 +83,9 @@ def samples(
     )
 
 
-def _same_json(answer: str, wanted: str) -> bool:
-    """Whether an answer is the JSON wanted, or the string wanted in JSON."""
-    return canonical(answer) in (canonical(wanted), canonical(json.dumps(wanted)))
+def _same_json(answer: str, right: str) -> bool:
+    """Whether an answer is the right one's JSON, or the right one as a string in JSON."""
+    return canonical(answer) in (canonical(right), canonical(json.dumps(right)))
 
 
 class Vote:
@@ -105,14 +112,14 @@ class Vote:
         return first is not None and self._chains[first].right
 
 
-def orders(count: int, wanted: int = ORDERS) -> list[tuple[int, ...]]:
-    """Orders of `count` chains: all, if that is at most `wanted`.
+def orders(count: int, most: int = ORDERS) -> list[tuple[int, ...]]:
+    """Orders of `count` chains: all of them, if they are at most `most`.
 
-    Else rotations of random ones, so that each chain is in each place equally often.
+    Else about as many rotations of random ones, so that each chain is in each place equally often.
     """
-    if math.factorial(min(count, 20)) <= wanted:
+    if math.factorial(min(count, 20)) <= most:
         return list(itertools.permutations(range(count)))
-    return list(itertools.islice(_rotations(count), -(-wanted // count) * count))
+    return list(itertools.islice(_rotations(count), -(-most // count) * count))
 
 
 def _rotations(count: int) -> Iterator[tuple[int, ...]]:
@@ -126,8 +133,8 @@ def _rotations(count: int) -> Iterator[tuple[int, ...]]:
 def majority(chains: Sequence[Sample], ordered: Sequence[Sequence[int]]) -> list[float]:
     """majority@k for k = 1, 2, ...: how often a vote of the first k chains is right.
 
-    That is a share of the orders. They are drawn evenly, so that this estimates a vote of any k of
-    the chains without bias.
+    As a share of the orders, which are drawn evenly, so that this estimates a vote of any k of the
+    chains without bias.
     """
     right = [0] * len(chains)
     for order in ordered:
@@ -140,16 +147,22 @@ def majority(chains: Sequence[Sample], ordered: Sequence[Sequence[int]]) -> list
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """The items whose vote was won with a share of the votes from `low` to `high`.
-
-    `agreement` is the mean of these shares, `right` the share of the items that are right.
-    """
+    """Items whose vote was won with a share of the votes between two bounds."""
 
     low: float
+    """The lower bound."""
+
     high: float
+    """The upper bound."""
+
     items: int
+    """How many they are."""
+
     agreement: float
+    """Their mean share."""
+
     right: float
+    """The share of them that is right."""
 
 
 def reliability(items: Sequence[Sequence[Sample]]) -> list[Bin]:
@@ -167,6 +180,6 @@ def reliability(items: Sequence[Sequence[Sample]]) -> list[Bin]:
             number = min(BINS - 1, math.floor(agreement * BINS))
             bins.setdefault(number, []).append((agreement, vote.right))
     return [
-        Bin(number / BINS, (number + 1) / BINS, len(rated), *map(fmean, zip(*rated, strict=True)))
-        for number, rated in sorted(bins.items())
+        Bin(number / BINS, (number + 1) / BINS, len(votes), *map(fmean, zip(*votes, strict=True)))
+        for number, votes in sorted(bins.items())
     ]

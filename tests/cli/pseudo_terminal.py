@@ -1,4 +1,7 @@
-"""A program on a real pseudo-terminal, its screen read back with pyte; skipped where there are no pseudo-terminals."""
+"""A program on a real pseudo-terminal, its screen read back with pyte.
+
+Tests are skipped where there are no pseudo-terminals.
+"""
 
 from __future__ import annotations
 
@@ -160,7 +163,10 @@ class Terminal:
         self.child.send(keys)
 
     def enter(self, line: str) -> str:
-        """Type a line when there is a place for it, and read on until there is one for the next; the screen."""
+        """Type a line when there is a place for it, and read on until there is one for the next.
+
+        Returns the screen.
+        """
         self.ready()
         self.type(f"{line}\r")
         self.see(line[:30])

@@ -129,7 +129,10 @@ def _read(descriptor: int) -> bytes:
 
 
 def assert_one_sentence(result: Result, code: int, part: str) -> None:
-    """Refused: the exit code, nothing on standard output, one line on standard error that says what to do."""
+    """Refused: the exit code, nothing on standard output, one line on standard error.
+
+    The line says what to do.
+    """
     assert result.code == code, result
     assert result.out == ""
     assert part in result.err

@@ -13,6 +13,7 @@ import pytest
 import minireason
 from minireason import EngineError, ModelFileError
 from minireason.engine import trial
+from minireason.host import hardware
 from minireason.models import known_good
 from tests.faults import mutate
 from tests.faults.mutate import Parts
@@ -85,7 +86,7 @@ llama_cpp.llama_model_load_from_file = load
         ("os.kill(os.getpid(), 11)", ModelFileError, "crashed while opening it"),
         ("os.kill(os.getpid(), 9)", EngineError, "ended the process"),
         ("os.kill(os.getpid(), 4)", EngineError, "another CPU"),
-        ("print('std::bad_alloc', file=sys.stderr); os.abort()", EngineError, "not enough memory"),
+        ("print('std::bad_alloc', file=sys.stderr); os.abort()", ModelFileError, "more memory"),
         ("raise ValueError('of ours')", EngineError, "ValueError: of ours"),
     ],
 )
@@ -99,6 +100,15 @@ def test_what_a_crash_means(
 ) -> None:
     until_loading(tmp_path, status, monkeypatch)
     with pytest.raises(kind, match=problem):
+        trial.run(tiny_path)
+
+
+def test_a_machine_without_memory_says_nothing_about_the_file(
+    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until_loading(tmp_path, "raise MemoryError", monkeypatch)
+    monkeypatch.setattr(hardware, "free_bytes", lambda: trial.NEEDED_BYTES)
+    with pytest.raises(EngineError, match="not enough memory"):
         trial.run(tiny_path)
 
 

@@ -11,6 +11,7 @@ import typer
 from minireason.cli import here, options
 from minireason.cli.terminal import notes, table
 from minireason.cli.terminal.table import Columns
+from minireason.cli.terminal.wrapping import print_wrapped
 from minireason.errors import DoesNotFit
 from minireason.host.hardware import Hardware
 from minireason.models import catalog, cost, imported, named, recommend, store
@@ -31,7 +32,7 @@ _HEADERS = [
     "MATH-500",
     "installed",
 ]
-_COLUMNS = Columns(left=(0, 3), drop=(6, 5, 2, 4, 1))
+_COLUMNS = Columns(left=(0, 3), drop=(6, 5, 2, 4, 1, 7))
 
 
 def models(
@@ -195,29 +196,34 @@ def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
     known = [f"{facts['params'] / 1e9:.1f} billion parameters"] if facts["params"] > 1e8 else []
     known += [f"{facts['context']:,} tokens of context"] if facts["context"] else []
     known += [f"from {facts['base']}"] if facts["base"] else []
-    print("  ".join([facts["model"], ", ".join(known)]))
-    print(f"licence: {facts['licence'] or 'see its page'}")
+    lines = ["  ".join([facts["model"], ", ".join(known)])]
+    lines.append(f"licence: {facts['licence'] or 'see its page'}")
     if facts["aliases"]:
-        print(f"also called: {', '.join(facts['aliases'])}")
+        lines.append(f"also called: {', '.join(facts['aliases'])}")
     if facts["scores"]:
-        print("scores: " + ", ".join(f"{key} {value:g}" for key, value in facts["scores"].items()))
+        scores = (f"{key} {value:g}" for key, value in facts["scores"].items())
+        lines.append(f"scores: {', '.join(scores)}")
     for entry in facts["quants"]:
-        _print_quant(entry)
+        lines += _quant_lines(entry)
+    for line in lines:
+        own = len(line) - len(line.lstrip())
+        print_wrapped(line, indent=" " * (own + 2))
 
 
-def _print_quant(entry: dict[str, Any]) -> None:
+def _quant_lines(entry: dict[str, Any]) -> list[str]:
     about = " (about)" if entry["approximate"] else ""
     size = f"{entry['bytes'] / 1e9:.2f} GB{about}" if entry["bytes"] else ""
-    print(f"\n{entry['model']}  {size}  {entry['quality']}".rstrip())
+    lines = ["", f"{entry['model']}  {size}  {entry['quality']}".rstrip()]
     if entry["repo"]:
-        print(f"  {', '.join(entry['files'])} of {entry['repo']}@{entry['revision'] or 'main'}")
+        origin = f"{entry['repo']}@{entry['revision'] or 'main'}"
+        lines.append(f"  {', '.join(entry['files'])} of {origin}")
     else:
-        print(f"  {entry.get('source', 'inside the package')}")
-    for value in entry["sha256"]:
-        print(f"  sha256 {value}")
+        lines.append(f"  {entry.get('source', 'inside the package')}")
+    lines += [f"  sha256 {value}" for value in entry["sha256"]]
     longest = f", up to {entry['n_ctx']:,} tokens of context" if entry["n_ctx"] else ""
     installed = f"; installed: {entry['path']}" if entry["installed"] else ""
-    print(f"  here: {entry['verdict']}{longest}{installed}")
+    lines.append(f"  here: {entry['verdict']}{longest}{installed}")
+    return lines
 
 
 def _details(spec: ModelSpec, quant: Quant, machine: Hardware) -> dict[str, Any]:

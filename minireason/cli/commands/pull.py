@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ import typer
 from minireason.cli import fetching, here, options
 from minireason.cli.terminal import notes
 from minireason.cli.terminal.progress import Transfer
+from minireason.cli.terminal.wrapping import print_wrapped
 from minireason.errors import (
     ChecksumMismatch,
     DoesNotFit,
@@ -224,5 +224,7 @@ def import_models(
 
 
 def _say(as_json: bool, facts: dict[str, Any], sentence: str) -> None:
-    print(json.dumps(facts) if as_json else sentence)
-    sys.stdout.flush()
+    if as_json:
+        print(json.dumps(facts), flush=True)
+    else:
+        print_wrapped(sentence)
