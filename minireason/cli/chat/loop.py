@@ -18,7 +18,8 @@ from minireason.cli.terminal.live import LiveThinking
 from minireason.cli.terminal.progress import Progress
 from minireason.cli.terminal.region import can_redraw
 from minireason.cli.terminal.thinking import THINKING, Thinking
-from minireason.conversation.session import Session, TurnStream
+from minireason.conversation.session import Session
+from minireason.conversation.turn import TurnStream
 from minireason.errors import ContextFull, EngineError, MinireasonError, UsageError
 from minireason.events import Reply
 from minireason.reasoner import Reasoner
