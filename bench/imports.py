@@ -64,7 +64,7 @@ def main() -> None:
     """Write the picture."""
     lines = [f'"{name}" -> "{other}"' for name, other in sorted(arrows(rooms()))]
     style = 'node [shape=box style=rounded fontname="sans-serif" fontsize=12 height=0.35]'
-    dot = "\n".join(["digraph rooms {", "bgcolor=transparent", style, *lines, "}"])
+    dot = "\n".join(["digraph rooms {", "bgcolor=white", style, *lines, "}"])
     subprocess.run(["dot", "-Tsvg", "-o", sys.argv[1]], input=dot, text=True, check=True)
 
 
