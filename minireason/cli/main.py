@@ -16,7 +16,8 @@ from minireason.cli.commands import sessions
 from minireason.cli.commands.ask import ask
 from minireason.cli.commands.chat import chat
 from minireason.cli.commands.doctor import doctor
-from minireason.cli.commands.eval import Evaluation, evaluate
+from minireason.cli.commands.eval import evaluate
+from minireason.cli.commands.eval_options import Evaluation
 from minireason.cli.commands.models import models, show
 from minireason.cli.commands.pull import import_models, pull, rm, verify
 from minireason.cli.commands.solve import Vote, solve
