@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from minireason.cli import fetching, here, options
+from minireason.cli import completion, fetching, here
 from minireason.cli.terminal import notes
 from minireason.cli.terminal.progress import Transfer
 from minireason.cli.terminal.wrapping import print_wrapped
 from minireason.errors import (
     ChecksumMismatch,
-    DoesNotFit,
     MinireasonError,
     NotInstalled,
     UnknownModel,
     UsageError,
 )
 from minireason.host import paths
-from minireason.models import catalog, download, named, other_tools, recommend, store
+from minireason.models import catalog, named, other_tools, recommend, store
 from minireason.models.fit import FitPlan
+from minireason.models.pull import sized
 from minireason.models.spec import ModelSpec, Quant
 from minireason.models.store import Manifest
 
@@ -32,12 +32,12 @@ Yes = Annotated[
     bool, typer.Option("--yes", "-y", help="Fetch without asking, also what does not fit.")
 ]
 _INSTALLED = typer.Argument(
-    help="Installed models.", autocompletion=options.complete_installed, show_default=False
+    help="Installed models.", autocompletion=completion.complete_installed, show_default=False
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def pull(name: options.ModelName, yes: Yes = False, as_json: AsJson = False) -> int:
+def pull(name: completion.ModelName, yes: Yes = False, as_json: AsJson = False) -> int:
     """Fetch a model: NAME, NAME:QUANT or hf:owner/repo/file.gguf.
 
     Says first whether it fits.
@@ -68,37 +68,26 @@ def pull(name: options.ModelName, yes: Yes = False, as_json: AsJson = False) -> 
 
 
 def approve(spec: ModelSpec, quant: Quant, yes: bool) -> None:
-    """Say what a model needs and whether it fits; where it does not, ask on a terminal. Raises DoesNotFit for a no."""
-    machine = here.machine()
-    if not quant.bytes and not other_tools.find(quant):
-        quant = replace(
-            quant,
-            bytes=sum(
-                download.describe(quant.repo, file, quant.revision).bytes for file in quant.files
-            ),
-        )
-    judged = recommend.judge(spec, quant, machine) or recommend.judge_by_size(
-        store.label(spec, quant), quant.bytes, machine
-    )
+    """Say what a model needs and whether it fits; where it does not, ask on a terminal.
+
+    Raises DoesNotFit for a no.
+    """
+    quant, machine = sized(quant), here.machine()
     size = f"{quant.bytes / 1e9:.2g} GB" if quant.bytes < 1e10 else f"{quant.bytes / 1e9:.1f} GB"
     word = catalog.quality(quant.name)
-    notes.note(
-        f"{store.label(spec, quant)}: {size} from {quant.repo}" + (f" ({word})" if word else "")
-    )
+    quality = f" ({word})" if word else ""
+    notes.note(f"{store.label(spec, quant)}: {size} from {quant.repo}{quality}")
+    judged = recommend.judge_unseen(spec, quant, machine)
     if isinstance(judged, FitPlan):
+        memory = f"{judged.n_ctx:,} tokens of context in {judged.needed_bytes / 2**30:.1f} GiB"
         speed = f", about {judged.tokens_per_s:.1f} tokens/s" if judged.tokens_per_s else ""
-        notes.note(
-            f"It fits: up to {judged.n_ctx:,} tokens of context in {judged.needed_bytes / 2**30:.1f} GiB of memory{speed}."
-        )
-    elif isinstance(judged, DoesNotFit):
-        refusal = recommend.instead(judged, quant.bytes, machine)
-        if yes:
-            notes.note(str(refusal))
-        elif not (
-            here.interactive()
-            and notes.confirmed(f"{refusal} Fetch it all the same?", default=False)
-        ):
-            raise refusal
+        notes.note(f"It fits: up to {memory} of memory{speed}.")
+    elif judged and yes:
+        notes.note(str(judged))
+    elif judged:
+        question = f"{judged} Fetch it all the same?"
+        if not (here.interactive() and notes.confirmed(question, default=False)):
+            raise judged
 
 
 def rm(
