@@ -88,14 +88,18 @@ def run(asked: Asked, text: str, thinking: Thinking, answer: Answer | None) -> R
 
 
 def whole_question(argument: str | None) -> str:
-    """The argument, standard input, or both with a blank line between; raises UsageError if there is nothing."""
+    """The argument, standard input, or both with a blank line between.
+
+    Raises UsageError if there is nothing.
+    """
     parts = [argument or ""]
     if sys.stdin is not None and not sys.stdin.isatty():
         try:
             parts.append(sys.stdin.buffer.read().decode("utf-8").strip("\r\n"))
         except UnicodeDecodeError as error:
             raise UsageError(
-                f"Standard input is not UTF-8 text (byte {error.start}); convert it first, for example with iconv."
+                f"Standard input is not UTF-8 text (byte {error.start}); convert it first, "
+                "for example with iconv."
             ) from None
         except OSError:  # closed by whoever started us
             pass

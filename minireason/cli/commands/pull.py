@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from minireason.cli import fetching, here, options
+from minireason.cli import completion, fetching, here
 from minireason.cli.terminal import notes
 from minireason.cli.terminal.progress import Transfer
 from minireason.cli.terminal.wrapping import print_wrapped
@@ -32,12 +32,12 @@ Yes = Annotated[
     bool, typer.Option("--yes", "-y", help="Fetch without asking, also what does not fit.")
 ]
 _INSTALLED = typer.Argument(
-    help="Installed models.", autocompletion=options.complete_installed, show_default=False
+    help="Installed models.", autocompletion=completion.complete_installed, show_default=False
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def pull(name: options.ModelName, yes: Yes = False, as_json: AsJson = False) -> int:
+def pull(name: completion.ModelName, yes: Yes = False, as_json: AsJson = False) -> int:
     """Fetch a model: NAME, NAME:QUANT or hf:owner/repo/file.gguf.
 
     Says first whether it fits.
