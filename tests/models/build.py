@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +58,48 @@ def damage(source: Path, path: Path, tensor: str, row: int, data: bytes) -> Path
     content[start : start + len(data)] = data
     path.write_bytes(content)
     return path
+
+
+def shallow(source: Path, path: Path, layers: int) -> Path:
+    """A copy of a llama model with its first layers alone: its own vocabulary, and no sense.
+
+    Bytes are cut out, since gguf's reader takes seconds for a large vocabulary. Layout: ggml's
+    docs/gguf.md; the offsets of tensors in the file have to ascend without a gap.
+    """
+    data = source.read_bytes()
+    (count,) = struct.unpack_from("<Q", data, 8)
+    position = first = data.index(_text("token_embd.weight"))
+    tensors: list[tuple[str, bytes, int]] = []  # name, shape with type, offset
+    for _ in range(count):
+        (length,) = struct.unpack_from("<Q", data, position)
+        name = data[position + 8 : position + 8 + length].decode()
+        position += 8 + length
+        (dimensions,) = struct.unpack_from("<I", data, position)
+        end = position + 4 + 8 * dimensions + 4
+        tensors.append((name, data[position:end], struct.unpack_from("<Q", data, end)[0]))
+        position = end + 8
+    body = _aligned(position)
+    ends = [offset for _, _, offset in tensors[1:]] + [len(data) - body]
+    infos, content = b"", b""
+    kept = 0
+    for (name, shape, offset), end in zip(tensors, ends, strict=True):
+        block = re.match(r"blk\.(\d+)\.", name)
+        if block is None or int(block[1]) < layers:
+            infos += _text(name) + shape + struct.pack("<Q", len(content))
+            content += data[body + offset : body + end]
+            kept += 1
+    head = bytearray(data[:first])
+    struct.pack_into("<Q", head, 8, kept)
+    key = _text("llama.block_count")
+    struct.pack_into("<I", head, head.index(key) + len(key) + 4, layers)
+    whole = bytes(head) + infos
+    path.write_bytes(whole.ljust(_aligned(len(whole)), b"\0") + content)
+    return path
+
+
+def _text(text: str) -> bytes:
+    return struct.pack("<Q", len(text)) + text.encode()
+
+
+def _aligned(size: int) -> int:
+    return -(-size // 32) * 32
