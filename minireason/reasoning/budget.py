@@ -159,7 +159,7 @@ class Budget:
         return self._spent - self._limit
 
     def _at_end(self, token: int) -> bool:
-        """Whether a line, or a sentence that this token would follow with white space, has just ended."""
+        """Whether a line has just ended, or a sentence that this token follows with white space."""
         return self.after_line() or (
             self._tail.endswith(_SENTENCE_ENDS) and self._piece(token)[:1].isspace()
         )

@@ -213,8 +213,8 @@ def test_a_session_begun_with_a_system_prompt_keeps_it_and_leaves_no_empty_file(
     assert transcript.listed() == []
     chat.send(FIRST, temperature=0)
     assert chat.path
-    found = transcript.read(chat.path).history
-    assert (found.system, len(found.turns)) == ("Be brief.", 1)
+    saved = transcript.read(chat.path).history
+    assert (saved.system, len(saved.turns)) == ("Be brief.", 1)
     chat.close()
 
 
@@ -363,9 +363,9 @@ def test_a_reply_cut_off_with_the_program_is_kept_as_far_as_saved(tmp_path: Path
     asked = b'{"asked": "q", "again": false}\n{"thinking": "t", "answer": ""}\n'
     path = tmp_path / "talk.jsonl"
     path.write_bytes(head + asked)
-    found = transcript.read(path)
-    assert (found.history.turns, found.history.unanswered) == ([], "q")
-    assert "cut off" in found.problems[0]
+    saved = transcript.read(path)
+    assert (saved.history.turns, saved.history.unanswered) == ([], "q")
+    assert "cut off" in saved.problems[0]
     path.write_bytes(
         head
         + asked
@@ -381,7 +381,8 @@ def test_a_reply_cut_off_with_the_program_is_kept_as_far_as_saved(tmp_path: Path
 
 def test_a_retry_cut_off_with_the_program_replaces_nothing(tmp_path: Path) -> None:
     path = tmp_path / "talk.jsonl"
-    whole = b'{"turn": {"question": "q", "answer": "a"}}\n{"asked": "q", "again": true}\n{"thinking": "", "answer": "b"}\n'
+    whole = b'{"turn": {"question": "q", "answer": "a"}}\n{"asked": "q", "again": true}\n'
+    whole += b'{"thinking": "", "answer": "b"}\n'
     path.write_bytes(b'{"minireason_session": 1}\n' + whole)
     assert [turn.answer for turn in _read(path).turns] == ["a"]
 

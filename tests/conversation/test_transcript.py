@@ -38,9 +38,9 @@ def test_sessions_are_private_also_older_ones(tmp_path: Path) -> None:
     Transcript(path, Lock(path, new=True)).append([TURN.step()])
     assert mode(path) == 0o600
     path.chmod(0o644)  # as made by hand, or copied
-    found = transcript.read(path)
+    saved = transcript.read(path)
     assert mode(path) == 0o644, "reading changes nothing"
-    Transcript(path, Lock(path), found.length).append([TURN.step()])
+    Transcript(path, Lock(path), saved.length).append([TURN.step()])
     assert mode(path) == 0o600
     assert len(transcript.read(path).history.turns) == 2
 
@@ -115,10 +115,10 @@ def test_a_session_of_before_is_read_as_ever(tmp_path: Path) -> None:
         {"thinking": "Two and two", "answer": "4"},
     ]
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    found = transcript.read(path)
-    assert found.history.system == "Be brief."
-    assert [turn.answer for turn in found.history.turns] == ["2", "4"]
-    assert "cut off" in found.problems[0]
+    saved = transcript.read(path)
+    assert saved.history.system == "Be brief."
+    assert [turn.answer for turn in saved.history.turns] == ["2", "4"]
+    assert "cut off" in saved.problems[0]
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1", "NaN", "9" * 400, "9" * 5000, "true"])
@@ -127,9 +127,9 @@ def test_a_number_that_cannot_be_makes_a_damaged_line(tmp_path: Path, number: st
     transcript.write(path, history(), Lock(path))
     text = path.read_text()
     path.write_text(text.replace('"total_s": 0.0', f'"total_s": {number}'))
-    found = transcript.read(path)
-    assert found.history.turns == []
-    assert "damaged" in found.problems[0]
+    saved = transcript.read(path)
+    assert saved.history.turns == []
+    assert "damaged" in saved.problems[0]
 
 
 class CountingBackend(ScriptedBackend):
