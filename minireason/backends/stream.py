@@ -8,7 +8,7 @@ from types import TracebackType
 from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import EngineError, UsageError
-from minireason.events import Done, Event, Reply
+from minireason.events import Event, Reply
 from minireason.reasoning.controller import Controller
 
 
@@ -49,7 +49,7 @@ class Stream(Iterator[Event]):
         self._close_at_end()
         if self._builder.unread == 1:
             self._builder.parse()  # before the last event is taken, since it may fail
-        return self._told(self._builder.read())
+        return self._builder.read()
 
     def poll(self) -> list[Event]:
         """The events that are there after at most one step of the model, perhaps none.
@@ -60,12 +60,7 @@ class Stream(Iterator[Event]):
             self._advance()
         self._close_at_end()
         self._builder.parse()
-        return [self._told(event) for event in self._builder.read_all()]
-
-    def _told(self, event: Event) -> Event:
-        """The event as its reader gets it: the last one with the typed value of the answer."""
-        reply = self._builder.reply
-        return Done(reply) if reply and isinstance(event, Done) else event
+        return self._builder.read_all()
 
     def _ready(self) -> bool:
         """Whether there is something to tell without a step of the model."""

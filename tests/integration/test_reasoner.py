@@ -448,7 +448,10 @@ def test_a_model_that_does_not_think(smollm2_path: Path) -> None:
 
 
 def test_another_models_template_gives_the_peers_tokens(smollm2_path: Path) -> None:
-    """Against llama-cpp-python's own rendering and tokenizer. (Vocabulary alone: it crashes when it decodes on a CPU with AMX.)"""
+    """Against llama-cpp-python's own rendering and tokenizer.
+
+    Vocabulary alone: it crashes when it decodes on a CPU with AMX.
+    """
     messages = [Message(role="user", content="What is the capital of France?")]
     with minireason.load(smollm2_path) as reasoner:
         ours = local(reasoner).encoder.encode(messages).ids
@@ -462,7 +465,10 @@ def test_another_models_template_gives_the_peers_tokens(smollm2_path: Path) -> N
 
 
 def test_a_damaged_file_is_an_error_not_a_crash(tiny_path: Path, tmp_path: Path) -> None:
-    """Bytes flipped all over the header: refused by us or by llama.cpp in a child process, or harmless; never fatal."""
+    """Bytes flipped all over the header: refused by us or in a child process, or harmless.
+
+    Never fatal.
+    """
     raw = tiny_path.read_bytes()
     refused = 0
     for position in range(4, 5200, 433):

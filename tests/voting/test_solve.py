@@ -27,7 +27,7 @@ from minireason import (
     UsageError,
     VoteChanged,
 )
-from minireason.backends import concurrency as parallel
+from minireason.backends import concurrency
 from minireason.engine.base import Mask, Step
 from minireason.engine.sampler import SamplerChain
 from minireason.reasoning.controller import Controller
@@ -98,12 +98,16 @@ def most_open(events: list[SolveEvent]) -> int:
 def test_every_token_is_charged_those_of_stopped_chains_too(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, stop: StopRule, votes: int
 ) -> None:
-    """Ten of the chains are told what to say and come to an end one after the other, long before the rest, which speak for themselves."""
+    """Ten of the chains are told what to say and end one after the other, long before the rest.
+
+    The rest speak for themselves.
+    """
     context, sample = local(tiny).context, local(tiny).context.sample
     say = functools.partial(local(tiny).model.vocabulary.tokenize, parse_special=True)
     scripts = [
         say(
-            f"{'47 * 86 ' * length}\n</think>\n\nThe answer is \\boxed{{4042}}.<｜end▁of▁sentence｜>"
+            f"{'47 * 86 ' * length}\n</think>\n\n"
+            f"The answer is \\boxed{{4042}}.<｜end▁of▁sentence｜>"
         )
         for length in range(1, 11)
     ]
@@ -144,7 +148,10 @@ def test_forced_tokens_are_charged_too(tiny: Reasoner) -> None:
 
 
 def test_the_seed_repeats_the_solution(tiny: Reasoner) -> None:
-    """The same chains. (Their texts may differ in the end: batches of other shapes have other last bits.)"""
+    """The same chains; their texts may differ in the end.
+
+    Batches of other shapes have other last bits.
+    """
     wild: SolveChanges = {
         "samples": 5,
         "parallel": 3,
@@ -341,13 +348,34 @@ def test_parallel_auto_is_four_where_it_cannot_be_measured(
         monkeypatch.setattr(local(reasoner).context, "decode", counted)
         solution = reasoner.solve(QUESTION, samples=8, stop="none", seed=1, **changes)
         assert solution.parallel == 4
-        assert reasoner not in parallel._measured, (
-            "what was measured on streams that ended is not kept"
-        )
+        known = concurrency.throughput(reasoner.backend)
+        assert not known.rates, "what was measured on streams that ended is not kept"
         if "max_tokens" not in changes:
             assert sum(decoded) <= solution.tokens.generated + len(solution.chains), (
                 "but for the ends, each is counted"
             )
+
+
+def test_tokens_generated_while_auto_measures_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampled: list[int] = []
+    on_token = Controller.on_token
+
+    def counted(self: Controller, token: int, draw: int) -> Step:
+        step = on_token(self, token, draw)
+        sampled.extend(step.append)
+        return step
+
+    monkeypatch.setattr(Controller, "on_token", counted)
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        stream = reasoner.solve_stream(QUESTION, samples=8, stop="none", seed=1)
+        events = list(stream)
+    solution = stream.solution
+    assert solution.tokens.generated == len(sampled) == sum(c.tokens for c in solution.chains)
+    assert len(solution.chains) == 8
+    first = next(index for index, event in enumerate(events) if isinstance(event, ChainDelta))
+    assert sum(isinstance(event, ChainStarted) for event in events[:first]) == 1, (
+        "it began with one chain, to be measured, and that one is in the vote"
+    )
 
 
 def test_cancel_is_looked_at_while_auto_measures(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -410,7 +438,7 @@ def test_a_vote_goes_on_after_an_interruption(
 def test_a_chain_that_ends_in_the_last_step_votes(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All four say the same and end in one step; the vote is decided by the first two that are read."""
+    """All four say the same and end in one step; the first two that are read decide the vote."""
     answer = "</think>\n\nThe answer is \\boxed{4042}.<｜end▁of▁sentence｜>"
     script = local(tiny).model.vocabulary.tokenize(f"So.\n{answer}", parse_special=True)
     monkeypatch.setattr(

@@ -32,7 +32,7 @@ _HEADERS = [
     "MATH-500",
     "installed",
 ]
-_COLUMNS = Columns(left=(0, 3), drop=(6, 5, 2, 4, 1))
+_COLUMNS = Columns(left=(0, 3), drop=(6, 5, 2, 4, 1, 7))
 
 
 def models(
