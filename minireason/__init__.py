@@ -1,4 +1,6 @@
-"""Run distilled DeepSeek-R1 models on your own machine, with the thinking and the answer as separate, typed streams.
+"""Run distilled DeepSeek-R1 models on your own machine.
+
+The thinking and the answer come as separate, typed streams:
 
 import minireason
 reasoner = minireason.load("tiny")
@@ -168,7 +170,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless a
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs llama.cpp only when it is asked for, so that `import minireason` is quick."""
+    """Import what needs llama.cpp only when asked for, so that `import minireason` is quick."""
     if name not in _LATE:
         raise AttributeError(f"module 'minireason' has no attribute {name!r}")
     from importlib import import_module

@@ -7,12 +7,7 @@ reasoner = Reasoner(ScriptedBackend([ScriptedReply(thinking="6 * 7 = 42.", answe
 assert reasoner.ask("What is 6 times 7?").answer == "42"
 """
 
-from minireason.backends.scripted import (
-    Script,
-    ScriptedBackend,
-    ScriptedReply,
-    ScriptedRequest,
-    Written,
-)
+from minireason.backends.scripted import Script, ScriptedBackend, ScriptedRequest, Written
+from minireason.backends.scripted_stream import ScriptedReply
 
 __all__ = ["Script", "ScriptedBackend", "ScriptedReply", "ScriptedRequest", "Written"]

@@ -143,5 +143,5 @@ def engine_info() -> str:
 
 
 def default_model() -> str | None:
-    """The installed model to take if none is named (`recommend.installed`); None if there is none."""
+    """The installed model to take if none is named, see `recommend.installed`; None without any."""
     return recommend.installed(machine())

@@ -1,4 +1,4 @@
-"""What a reply is to be: its prompt, the settings with nothing left open, and how long it may think."""
+"""What a reply is to be: its prompt, its settings with nothing left open, its budget."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from minireason.settings import MAX_SEED, MAX_TOKENS, Settings
 
 @dataclass(frozen=True, slots=True)
 class ReplyPlan:
-    """One reply: `settings` have a seed and `max_tokens`, `budget` says when its thought is over."""
+    """One reply: `settings` have a seed and `max_tokens`, `budget` ends its thought."""
 
     prompt: Prompt
     settings: Settings

@@ -15,34 +15,18 @@ It follows simple rules, so that a test can count:
 
 from __future__ import annotations
 
-import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from minireason.backends.base import StreamOptions
-from minireason.backends.scripted_stream import ScriptedStream
+from minireason.backends.scripted_stream import ScriptedReply, ScriptedStream, pieces
 from minireason.errors import ContextFull, EngineError, UsageError, shown
 from minireason.messages import Message
 from minireason.reasoning.prompt import check_messages
 from minireason.reasoning.structured.grammar import constraint
 from minireason.settings import MAX_TOKENS, Settings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptedReply:
-    """One reply as it is written, `thinking` and `answer` whole or in pieces, a token each.
-
-    `confidence` is said of each of its tokens. `error` is raised to whoever reads the stream, after
-    all that is written.
-    """
-
-    answer: str | Sequence[str] = ""
-    thinking: str | Sequence[str] = ""
-    confidence: float = 0.0
-    error: Exception | None = None
-
 
 Written: TypeAlias = str | ScriptedReply | Exception
 """A reply: its answer alone, or the whole, or an error in its place."""
@@ -109,17 +93,14 @@ class ScriptedBackend:
         prompt_tokens = self.count_tokens(messages)
         self.check(settings, prompt_tokens)
         self.requests.append(ScriptedRequest(tuple(messages), settings, options))
-        written = _whole(self._next(messages))
         stream = ScriptedStream(
             self.name,
-            pieces(written.thinking) if self.thinks else None,
-            pieces(written.answer),
+            _whole(self._next(messages)),
             settings,
             options,
             prompt_tokens=prompt_tokens,
             room=min(settings.max_tokens or MAX_TOKENS, self.n_ctx - prompt_tokens),
-            confidence=written.confidence,
-            error=written.error,
+            thinks=self.thinks,
         )
         self._streams.add(stream)
         return stream
@@ -145,11 +126,6 @@ class ScriptedBackend:
     def _check_open(self) -> None:
         if self._closed:
             raise EngineError("This backend was closed.")
-
-
-def pieces(text: str | Sequence[str]) -> list[str]:
-    """The tokens of a text: words with the white space before them, or the pieces as written."""
-    return re.findall(r"\s*\S+|\s+\Z", text) if isinstance(text, str) else list(text)
 
 
 def _replies(script: Script) -> Callable[[Sequence[Message]], Written]:

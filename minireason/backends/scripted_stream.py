@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import operator
 import random
+import re
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -29,33 +31,48 @@ from minireason.reasoning.text import StopStrings
 from minireason.settings import MAX_SEED, Settings
 
 
-class ScriptedStream(Iterator[Event]):
-    """One written reply, a token at a time; `thinking` None is that of a model that only answers.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptedReply:
+    """One reply as it is written, `thinking` and `answer` whole or in pieces, a token each.
 
-    `room` is how many tokens may come.
+    `confidence` is said of each of its tokens. `thinking_end` is what the reply says of a thought
+    that was not cut off, such as "loop". `error` is raised to whoever reads the stream, after all
+    that is written.
     """
+
+    answer: str | Sequence[str] = ""
+    thinking: str | Sequence[str] = ""
+    confidence: float = 0.0
+    thinking_end: ThinkingEnd = "natural"
+    error: Exception | None = None
+
+
+def pieces(text: str | Sequence[str]) -> list[str]:
+    """The tokens of a text: words with the white space before them, or the pieces as written."""
+    return re.findall(r"\s*\S+|\s+\Z", text) if isinstance(text, str) else list(text)
+
+
+class ScriptedStream(Iterator[Event]):
+    """One written reply, a token at a time; `room` is how many tokens may come."""
 
     def __init__(
         self,
         model: str,
-        thinking: Sequence[str] | None,
-        answer: Sequence[str],
+        written: ScriptedReply,
         settings: Settings,
         options: StreamOptions,
         *,
         prompt_tokens: int,
         room: int,
-        confidence: float = 0.0,
-        error: Exception | None = None,
+        thinks: bool,
     ) -> None:
         self._model, self._settings, self._options = model, settings, options
-        self._thinks = thinking is not None
-        self._thinking, self._answer = thinking or (), answer
+        self._written, self._error, self._thinks = written, written.error, thinks
+        thinking = thinks and settings.thinking_tokens != 0
+        self._thinking = pieces(written.thinking) if thinking else []
+        self._answer = pieces(written.answer)
         self._landing: ThinkingEnd | None = None
-        if settings.thinking_tokens == 0:
-            self._thinking = ()
         self._prompt_tokens, self._room = prompt_tokens, room
-        self._confidence, self._error = confidence, error
         self._thought = self._answered = self._forced = 0
         self._stops = StopStrings(settings.stop)
         self._said: list[Event] = []
@@ -109,7 +126,7 @@ class ScriptedStream(Iterator[Event]):
     def confidences(self) -> Sequence[float]:
         """See `ReplyStream.confidences`: what was written, for each token."""
         watched = self._options.watch_confidence
-        return [self._confidence] * (self._thought + self._answered) if watched else ()
+        return [self._written.confidence] * (self._thought + self._answered) if watched else ()
 
     @property
     def reply(self) -> Reply:
@@ -130,7 +147,7 @@ class ScriptedStream(Iterator[Event]):
 
     def fail(self, error: Exception) -> None:
         """Raise this to whoever reads on, unless the reply has ended."""
-        self._error, self._thinking, self._answer = error, (), ()
+        self._error, self._thinking, self._answer = error, [], []
 
     def close(self) -> None:
         """See `ReplyStream.close`."""
@@ -250,11 +267,13 @@ class ScriptedStream(Iterator[Event]):
             return "unclosed"
         if self._landing:
             return self._landing
-        return "natural" if self._thought else "skipped"
+        return self._written.thinking_end if self._thought else "skipped"
 
     def _parsed(self, answer: str) -> Any:
         """The typed value of a structured answer, None where it does not fit."""
-        wanted = constraint(self._settings)
+        wanted, choices = constraint(self._settings), self._settings.choices
+        if choices is not None and answer not in choices:
+            return None
         try:
             return wanted.parse(answer) if wanted else None
         except ValueError:

@@ -15,7 +15,7 @@ from typing import get_args
 
 from minireason.evaluation import intervals
 from minireason.evaluation.intervals import Estimate
-from minireason.evaluation.score import Sample, Tally, orders
+from minireason.evaluation.score import Sample, Vote, orders
 from minireason.settings import StopRule, VoteSettings
 from minireason.voting.solution import StoppedBecause
 from minireason.voting.stopping import NoVote, Place, decided, worth_at_once
@@ -45,7 +45,7 @@ class Outcome:
 
 def replay(chains: Sequence[Sample], settings: VoteSettings, parallel: int) -> Outcome:
     """The vote of these chains, started in this order, `parallel` at a time."""
-    tally = Tally()
+    vote = Vote(chains)
     started: list[Place] = []
     running: list[tuple[int, int]] = []
     now = ended = 0
@@ -59,11 +59,11 @@ def replay(chains: Sequence[Sample], settings: VoteSettings, parallel: int) -> O
             index = heapq.heappop(running)[1]
             group = chains[index].group
             started[index] = NoVote.ABSTAINED if group is None else group
-            tally.add(chains[index])
+            vote.add(index)
             ended += chains[index].tokens
         because = decided(started, len(chains), settings)
     cancelled = sum(chains[index].tokens - (end - now) for end, index in running)
-    return Outcome(tally.right, ended + cancelled, cancelled, now, because)
+    return Outcome(vote.right, ended + cancelled, cancelled, now, because)
 
 
 @dataclass(frozen=True, slots=True)

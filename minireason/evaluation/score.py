@@ -5,16 +5,15 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import operator
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean
 
 from minireason import answers
 from minireason.evaluation.items import Item
-from minireason.voting.ballot import Ballot
-from minireason.voting.chain import canonical
+from minireason.voting import ballot
+from minireason.voting.ballot import canonical
 from minireason.voting.solution import Chain
 
 ORDERS = 64
@@ -54,13 +53,14 @@ def samples(
     Each is a chain and, if that went round in circles, the one that replaced it. Structured answers
     are the same if they are the same JSON.
     """
-    ballot = Ballot(operator.eq, canonical) if structured else Ballot()
+    votes = ballot.of_answers(structured=structured)
     for index, chains in enumerate(tries):
-        if (answer := chains[-1].answer) is not None:
-            ballot.add(index, answer)
+        answer = chains[-1].answer
+        if answer is not None:
+            votes.add(index, answer)
     groups = {
         index: group
-        for group, candidate in enumerate(ballot.candidates())
+        for group, candidate in enumerate(votes.candidates())
         for index in candidate.chains
     }
     known: dict[str | None, bool] = {None: False}
@@ -88,41 +88,28 @@ def _same_json(answer: str, right: str) -> bool:
     return canonical(answer) in (canonical(right), canonical(json.dumps(right)))
 
 
-@dataclass(slots=True)
-class Tally:
-    """Votes for groups of answers that are the same; who leads as `vote.Ballot` says, without comparing any texts."""
+class Vote:
+    """The majority vote over samples whose answers were compared before."""
 
-    counts: dict[int, int] = field(default_factory=dict)
-    _first: dict[int, Sample] = field(default_factory=dict)
-    _confidences: dict[int, list[float]] = field(default_factory=dict)
+    def __init__(self, chains: Sequence[Sample]) -> None:
+        self._chains, self._ballot = chains, ballot.of_groups()
 
-    def add(self, sample: Sample) -> None:
-        """One vote, unless the chain came to no answer."""
-        group = sample.group
-        if group is None:
-            return
-        self.counts[group] = self.counts.get(group, 0) + 1
-        self._first.setdefault(group, sample)
-        if sample.confidence is not None:
-            self._confidences.setdefault(group, []).append(sample.confidence)
+    def add(self, index: int) -> None:
+        """Let a chain vote, unless it came to no answer."""
+        chain = self._chains[index]
+        if chain.group is not None:
+            self._ballot.add(index, chain.group, chain.confidence)
 
     @property
     def votes(self) -> list[int]:
         """Votes of each group, most first."""
-        return sorted(self.counts.values(), reverse=True)
+        return self._ballot.votes
 
     @property
     def right(self) -> bool:
-        """Whether the leader is the right answer; most votes, then the higher mean confidence, then the first vote."""
-        if not self.counts:
-            return False
-        return self._first[
-            max(self.counts, key=lambda group: (self.counts[group], self._mean(group)))
-        ].right
-
-    def _mean(self, group: int) -> float:
-        values = self._confidences.get(group, ())
-        return sum(values) / len(values) if values else 0.0
+        """Whether the leader is the right answer, as the first of its chains wrote it."""
+        first = self._ballot.first_for_leader
+        return first is not None and self._chains[first].right
 
 
 def orders(count: int, most: int = ORDERS) -> list[tuple[int, ...]]:
@@ -151,10 +138,10 @@ def majority(chains: Sequence[Sample], ordered: Sequence[Sequence[int]]) -> list
     """
     right = [0] * len(chains)
     for order in ordered:
-        tally = Tally()
+        vote = Vote(chains)
         for place, index in enumerate(order):
-            tally.add(chains[index])
-            right[place] += tally.right
+            vote.add(index)
+            right[place] += vote.right
     return [count / len(ordered) for count in right]
 
 
@@ -185,14 +172,13 @@ def reliability(items: Sequence[Sequence[Sample]]) -> list[Bin]:
     """
     bins: dict[int, list[tuple[float, bool]]] = {}
     for chains in items:
-        tally = Tally()
-        for chain in chains:
-            tally.add(chain)
-        if tally.counts:
-            agreement = tally.votes[0] / sum(tally.votes)
-            bins.setdefault(min(BINS - 1, math.floor(agreement * BINS)), []).append(
-                (agreement, tally.right)
-            )
+        vote = Vote(chains)
+        for index in range(len(chains)):
+            vote.add(index)
+        if vote.votes:
+            agreement = vote.votes[0] / sum(vote.votes)
+            number = min(BINS - 1, math.floor(agreement * BINS))
+            bins.setdefault(number, []).append((agreement, vote.right))
     return [
         Bin(number / BINS, (number + 1) / BINS, len(votes), *map(fmean, zip(*votes, strict=True)))
         for number, votes in sorted(bins.items())

@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 
 from minireason import Chain, answers
 from minireason.evaluation.items import Item
-from minireason.evaluation.score import Sample, Tally, majority, orders, reliability, samples
-from minireason.voting.ballot import Ballot
+from minireason.evaluation.score import Sample, Vote, majority, orders, reliability, samples
+from minireason.voting.ballot import of_answers
 from tests.evaluation.draw import CHAINS, sample
 
 
 @given(CHAINS)
-def test_a_tally_and_a_ballot_agree_on_the_winner(chains: list[Sample]) -> None:
-    tally, ballot = Tally(), Ballot(lambda _one, _other: False)
+def test_groups_vote_as_their_answers_do(chains: list[Sample]) -> None:
+    vote, ballot = Vote(chains), of_answers()
     for index, chain in enumerate(chains):
-        tally.add(chain)
+        vote.add(index)
         if chain.group is not None:
             ballot.add(index, str(chain.group), chain.confidence)
         candidates = ballot.candidates()
-        assert tally.right == (bool(candidates) and candidates[0].answer == "0")
-        assert tally.votes == ballot.votes
+        assert vote.right == (bool(candidates) and candidates[0].answer == "0")
+        assert vote.votes == ballot.votes
 
 
 @given(CHAINS)
@@ -38,13 +38,12 @@ def test_majority_of_one_is_the_share_of_right_chains(chains: list[Sample]) -> N
 
 @given(CHAINS)
 def test_majority_of_all_is_the_vote(chains: list[Sample]) -> None:
-    tally = Tally()
-    for chain in chains:
-        tally.add(chain)
-    if (
-        len(tally.votes) < 2 or tally.votes[0] > tally.votes[1]
-    ):  # no tie that the order could decide
-        assert majority(chains, orders(len(chains)))[-1] == tally.right
+    vote = Vote(chains)
+    for index in range(len(chains)):
+        vote.add(index)
+    tie = len(vote.votes) > 1 and vote.votes[0] == vote.votes[1]
+    if not tie:  # that the order could decide
+        assert majority(chains, orders(len(chains)))[-1] == vote.right
 
 
 @given(st.integers(1, 64))
@@ -63,13 +62,13 @@ def test_few_chains_are_put_into_all_orders() -> None:
 def test_majority_has_no_bias() -> None:
     """Over many items it comes to what all orders of each come to."""
     rng = random.Random(3)
-    found, exact = [], []
+    estimated, exact = [], []
     every = list(itertools.permutations(range(6)))
     for _ in range(60):
         chains = [sample(rng.choice([0, 0, 1, 2, None]), confidence=rng.random()) for _ in range(6)]
-        found.append(majority(chains, orders(6)))
+        estimated.append(majority(chains, orders(6)))
         exact.append(majority(chains, every))
-    for ours, true in zip(zip(*found, strict=True), zip(*exact, strict=True), strict=True):
+    for ours, true in zip(zip(*estimated, strict=True), zip(*exact, strict=True), strict=True):
         assert fmean(ours) == pytest.approx(fmean(true), abs=0.015)
 
 
@@ -83,16 +82,16 @@ def chain(index: int, text: str | None, *, tokens: int = 10, replaced: bool = Fa
 def test_samples_are_grouped_by_value_and_held_against_the_answer() -> None:
     item = Item(1, "half of one?", "1/2")
     tries = [[chain(0, "0.5")], [chain(1, "2")], [chain(2, "\\frac12")], [chain(3, None)]]
-    found = samples(item, tries)
-    assert [one.right for one in found] == [True, False, True, False]
-    assert found[0].group == found[2].group != found[1].group
-    assert found[3].group is None
+    scored = samples(item, tries)
+    assert [one.right for one in scored] == [True, False, True, False]
+    assert scored[0].group == scored[2].group != scored[1].group
+    assert scored[3].group is None
 
 
 def test_a_chain_that_was_replaced_counts_alone_and_its_replacement_votes() -> None:
     item = Item(1, "1 + 1?", "2")
-    (found,) = samples(item, [[chain(0, "3", tokens=100, replaced=True), chain(0, "2", tokens=20)]])
-    assert (found.passed, found.right, found.tokens) == (False, True, 120)
+    (one,) = samples(item, [[chain(0, "3", tokens=100, replaced=True), chain(0, "2", tokens=20)]])
+    assert (one.passed, one.right, one.tokens) == (False, True, 120)
     (waits,) = samples(item, [[replace(chain(0, "2"), confidence=None)]])
     assert (waits.passed, waits.confidence) == (True, None)
 
@@ -104,9 +103,9 @@ def test_structured_answers_are_compared_as_json() -> None:
         [chain(1, '{"x":1,"y":[2]}')],
         [chain(2, '{"x": 1, "y": [3]}')],
     ]
-    found = samples(item, tries, structured=True)
-    assert [one.right for one in found] == [True, True, False]
-    assert found[0].group == found[1].group != found[2].group
+    scored = samples(item, tries, structured=True)
+    assert [one.right for one in scored] == [True, True, False]
+    assert scored[0].group == scored[1].group != scored[2].group
     (named,) = samples(
         Item.of(1, {"question": "q", "answer": "Rome"}), [[chain(0, '"Rome"')]], structured=True
     )

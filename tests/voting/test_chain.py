@@ -3,13 +3,8 @@ from __future__ import annotations
 import pytest
 
 from minireason import Message
-from minireason.voting.chain import (
-    INSTRUCTION,
-    canonical,
-    chain_seed,
-    instruction_for,
-    with_instruction,
-)
+from minireason.voting.ballot import canonical
+from minireason.voting.chain import INSTRUCTION, chain_seed, instruction_for, with_instruction
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from minireason import reasoner
+from minireason.cli import here
 from minireason.cli.main import main
 from minireason.host import paths
 from minireason.models import recommend, store
@@ -93,9 +93,10 @@ def test_what_does_not_fit_is_said_before_a_byte_is_fetched(hub: Hub) -> None:
     """Four terabytes are more than any machine that runs these tests has."""
     (paths.config_dir() / "models.toml").write_text(
         "[small]\ncontext = 131072\n"
-        'shape = { arch = "llama", layers = 80, heads = 64, kv_heads = 8, head_dim = 128, hidden = 8192, feed_forward = 28672, '
-        "vocab = 128256 }\n"
-        '[small.quants.Q8_0]\nrepo = "some/repo"\nfiles = ["small.gguf"]\nbytes = 4_000_000_000_000\n'
+        'shape = { arch = "llama", layers = 80, heads = 64, kv_heads = 8, head_dim = 128, '
+        "hidden = 8192, feed_forward = 28672, vocab = 128256 }\n"
+        '[small.quants.Q8_0]\nrepo = "some/repo"\nfiles = ["small.gguf"]\n'
+        "bytes = 4_000_000_000_000\n"
     )
     result = minireason("pull", "small")
     assert result.code == 4
@@ -280,6 +281,19 @@ def test_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.parametrize(("cores", "words"), [(1, "1 core used;"), (8, "8 cores used;")])
+def test_the_doctor_counts_cores(
+    cores: int,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    there = replace(here.machine(), cores=cores)
+    monkeypatch.setattr(here, "machine", lambda: there)
+    main(["doctor"])
+    assert words in capsys.readouterr().out
+
+
 def test_names_complete_in_a_shell() -> None:
     environment = {
         "_MINIREASON_COMPLETE": "complete_bash",
@@ -330,9 +344,9 @@ def test_one_model_is_recommended_everywhere(
 ) -> None:
     """Also where the machine is too slow for the usual quant of the smallest model."""
     machine = replace(
-        reasoner.machine(), free_bytes=16 * 2**30, gpus=(), bandwidth_bytes_per_s=bytes_per_s
+        here.machine(), free_bytes=16 * 2**30, gpus=(), bandwidth_bytes_per_s=bytes_per_s
     )
-    monkeypatch.setattr(reasoner, "machine", lambda *, measured=False: machine)
+    monkeypatch.setattr(here, "machine", lambda: machine)
     best = store.label(*recommend.best(machine))
     assert best.startswith(quant)
     assert main(["models"]) == 0
