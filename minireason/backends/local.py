@@ -112,7 +112,9 @@ class LocalBackend:
         self.model.check_open()
         constraint(settings)
         if prompt_tokens >= self.n_ctx:
-            raise ContextFull(prompt_tokens, self.n_ctx)
+            # What is over the context was not counted to its end, see `count_tokens`.
+            beyond = prompt_tokens > self.n_ctx
+            raise ContextFull(prompt_tokens, self.n_ctx, estimated=beyond)
         self._planner.check(settings, prompt_tokens, self.n_ctx)
 
     def stream(
