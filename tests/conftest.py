@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import minireason
 from minireason import Reasoner
+from tests.models.build import shallow
 
 MAX_WORKERS = 8
 
@@ -110,6 +111,19 @@ def anything(random_path: Path) -> Iterator[Reasoner]:
 
 @pytest.fixture(scope="module")
 def answers_only(smollm2_path: Path) -> Iterator[Reasoner]:
-    """A model that does not think."""
-    with minireason.load(smollm2_path) as reasoner:
+    """A model that does not think; on one thread, since tests run side by side."""
+    with minireason.load(smollm2_path, n_threads=1) as reasoner:
+        yield reasoner
+
+
+@pytest.fixture(scope="session")
+def shallow_path(smollm2_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The vocabulary of SmolLM2 with four of its thirty layers."""
+    return shallow(smollm2_path, tmp_path_factory.mktemp("shallow") / "shallow.gguf", layers=4)
+
+
+@pytest.fixture(scope="module")
+def text_tags(shallow_path: Path) -> Iterator[Reasoner]:
+    """A model without sense, for scripts, in whose vocabulary <think> is text of several tokens."""
+    with minireason.load(shallow_path, n_threads=1) as reasoner:
         yield reasoner

@@ -41,6 +41,17 @@ class Watch:
         return lambda done: self.bytes(done, total)
 
 
+def sized(quant: Quant) -> Quant:
+    """The quant with its size, which the Hub is asked for where nobody wrote it down.
+
+    Nobody is asked where another tool has the file. Raises StoreError.
+    """
+    if quant.bytes or other_tools.find(quant):
+        return quant
+    remotes = (download.describe(quant.repo, file, quant.revision) for file in quant.files)
+    return replace(quant, bytes=sum(remote.bytes for remote in remotes))
+
+
 def pull(
     spec: ModelSpec, quant: Quant, open_once: Callable[[Path], None], watch: Watch
 ) -> Manifest | None:

@@ -55,6 +55,18 @@ def judge_by_size(label: str, weight_bytes: int, hardware: Hardware) -> DoesNotF
     return DoesNotFit(label, weight_bytes, hardware.free_bytes, advice)
 
 
+def judge_unseen(spec: ModelSpec, quant: Quant, hardware: Hardware) -> FitPlan | DoesNotFit | None:
+    """How a model would be loaded that is not here yet; None where nobody can say.
+
+    Why not names what would fit instead. Of a model of unknown shape only the size counts.
+    """
+    judged = judge(spec, quant, hardware)
+    judged = judged or judge_by_size(store.label(spec, quant), quant.bytes, hardware)
+    if isinstance(judged, DoesNotFit):
+        return instead(judged, quant.bytes, hardware)
+    return judged
+
+
 def is_roomy(plan: FitPlan | DoesNotFit | None) -> bool:
     """Whether it fits with a context to think in."""
     return isinstance(plan, FitPlan) and plan.n_ctx >= ENOUGH_CONTEXT

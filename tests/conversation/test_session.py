@@ -6,6 +6,7 @@ import errno
 import gc
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -519,6 +520,16 @@ def test_what_could_not_be_saved_is_tried_once_more_before_another_file(
     chat.close()
 
 
+@pytest.fixture
+def young_heap() -> Iterator[None]:
+    """The collector looks at nothing of before, so that it may be called for every token."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("young_heap")
 def test_a_turn_that_is_collected_in_a_step_of_another_stream_changes_nothing(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,15 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import minireason
-from minireason import Event, Reasoner, Stream
+from minireason import (
+    ChainAnswered,
+    ChainDelta,
+    ChainStarted,
+    Event,
+    Reasoner,
+    Solved,
+    Stream,
+)
 from minireason.backends.loading import machine
 from minireason.backends.local import LocalBackend
 from minireason.engine import scheduler
@@ -60,6 +68,7 @@ SURE: list[tuple[str, dict[str, Any]]] = [
     )
 ]
 """What the model was made for, so that the last bits of the arithmetic never decide a token."""
+VOTE: dict[str, Any] = {"samples": 3, "parallel": 2, "stop": "none", "seed": 1, "max_tokens": 300}
 
 _T = TypeVar("_T")
 
@@ -176,7 +185,27 @@ class Scenario:
             while not self._ended(streams[index]):
                 streams[index] = self._poll(index, streams[index])
         self._do(lambda: self._reasoner.prefill(messages))
-        return [self._answer(index, stream) for index, stream in enumerate(streams)]
+        answers = [self._answer(index, stream) for index, stream in enumerate(streams)]
+        return [*answers, self._vote()]
+
+    def _vote(self) -> Answer:
+        """What a vote says, and whether each of its chains said all of what it came to."""
+        stream = self._do(lambda: self._reasoner.solve_stream("What is 347 + 586?", **VOTE))
+        shown: dict[int, str] = {}
+        whole = True
+        while True:
+            match self._do(lambda: next(stream)):
+                case ChainStarted(index=index):
+                    whole = whole and index not in shown
+                    shown[index] = ""
+                case ChainDelta(index=index, delta=delta):
+                    shown[index] += delta.text
+                case ChainAnswered(chain):
+                    whole = whole and shown[chain.index] == chain.thinking + chain.text
+                case Solved(solution):
+                    votes = sum(candidate.votes for candidate in solution.candidates)
+                    because = solution.stopped_because
+                    return Answer(f"{votes} votes", str(solution.answer), because, whole)
 
     def _answer(self, index: int, stream: Stream) -> Answer:
         self._shown[index] += _text(self._do(stream.poll))

@@ -399,18 +399,18 @@ def test_a_type_whose_code_fails_is_refused(tiny: Reasoner) -> None:
 
 @pytest.mark.parametrize("blank", range(20, 60, 3))
 def test_max_tokens_hold_where_the_tags_are_text(
-    answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch, blank: int
+    text_tags: Reasoner, monkeypatch: pytest.MonkeyPatch, blank: int
 ) -> None:
     """What comes before the model opens its thought counts, and leaves no room for a landing."""
-    model = local(answers_only).model
-    monkeypatch.setattr(local(answers_only).encoder, "tags", Tags())
-    monkeypatch.setattr(local(answers_only).encoder, "thinks", True)
+    model = local(text_tags).model
+    monkeypatch.setattr(local(text_tags).encoder, "tags", Tags())
+    monkeypatch.setattr(local(text_tags).encoder, "thinks", True)
     script = model.vocabulary.tokenize("\n", parse_special=False) * blank
     script += model.vocabulary.tokenize(
         "<think>Well, so it is, and so be it then.", parse_special=False
     )
-    Scripted(answers_only, monkeypatch, script)
-    stream = answers_only.stream(QUESTION, max_tokens=60, thinking_budget=4, seed=1)
+    Scripted(text_tags, monkeypatch, script)
+    stream = text_tags.stream(QUESTION, max_tokens=60, thinking_budget=4, seed=1)
     list(stream)
     usage = stream.reply.usage
     assert stream.tokens == usage.thinking_tokens + usage.answer_tokens + usage.forced_tokens

@@ -303,10 +303,10 @@ def test_a_skipped_thought_is_refused_once(tiny: Reasoner, monkeypatch: pytest.M
 @pytest.mark.parametrize("opening", ["<think>", "<think>\n", "<think>\n\n"])
 @pytest.mark.parametrize("close", ["</think>", "</think>\n\n", " </think>"])
 def test_a_tag_of_several_tokens_is_refused_once(
-    answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch, opening: str, close: str
+    text_tags: Reasoner, monkeypatch: pytest.MonkeyPatch, opening: str, close: str
 ) -> None:
-    """SmolLM2 made to think: its vocabulary has neither tag, so both are text."""
-    model, encoder = local(answers_only).model, local(answers_only).encoder
+    """Made to think: SmolLM2's vocabulary has neither tag, so both are text."""
+    model, encoder = local(text_tags).model, local(text_tags).encoder
     monkeypatch.setattr(encoder, "tags", Tags())
     monkeypatch.setattr(encoder, "thinks", True)
     opened, tag = (
@@ -316,8 +316,8 @@ def test_a_tag_of_several_tokens_is_refused_once(
     words = model.vocabulary.tokenize("Let me see. " * 8, parse_special=False)
     ends = []
     for script, least in ((tag, 4), (tag + tag, 4), (tag, 0)):
-        Scripted(answers_only, monkeypatch, opened + script + words)
-        stream = answers_only.stream(
+        Scripted(text_tags, monkeypatch, opened + script + words)
+        stream = text_tags.stream(
             QUESTION, seed=1, min_thinking=least, thinking_budget=16, max_tokens=60
         )
         list(stream)
@@ -333,19 +333,17 @@ def test_a_tag_of_several_tokens_is_refused_once(
 
 
 def test_a_cut_leaves_no_half_of_a_tag_behind(
-    answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch
+    text_tags: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, encoder = local(answers_only).model, local(answers_only).encoder
+    model, encoder = local(text_tags).model, local(text_tags).encoder
     monkeypatch.setattr(encoder, "tags", Tags())
     monkeypatch.setattr(encoder, "thinks", True)
     script = model.vocabulary.tokenize(
         "<think>\nSo it is 933.</think>\n\nIt is 933.<|im_end|>", parse_special=True
     )
     for budget in range(1, 16):
-        Scripted(answers_only, monkeypatch, script)
-        reply = answers_only.ask(
-            QUESTION, seed=1, thinking_budget=budget, landing="", max_tokens=100
-        )
+        Scripted(text_tags, monkeypatch, script)
+        reply = text_tags.ask(QUESTION, seed=1, thinking_budget=budget, landing="", max_tokens=100)
         assert reply.answer
         assert "So it is 933.".startswith(reply.thinking.rstrip())
         most = budget + budget // 4 + (reply.thinking_end == "natural")
