@@ -49,8 +49,8 @@ class Budget:
     """Follows one thought and says when it is over.
 
     It never has more tokens than its limit and the grace, those taken back and those of its opening
-    tag included; only the last token of the model's own closing tag may come after them. Set `asked`
-    (from any thread) to end it at once.
+    tag included; only the last token of the model's own closing tag may come after them. Set
+    `asked` (from any thread) to end it at once.
     """
 
     def __init__(

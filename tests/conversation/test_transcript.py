@@ -175,3 +175,57 @@ def test_a_path_that_no_system_allows_is_one_sentence(name: str) -> None:
         transcript.path_of(name)
     assert len(str(caught.value)) < 200
     assert transcript.path_of("x" * 200 + ".jsonl").name == "x" * 200 + ".jsonl"
+
+
+def test_a_reply_cut_off_with_the_program_is_kept_as_far_as_saved(tmp_path: Path) -> None:
+    head = b'{"minireason_session": 1}\n'
+    asked = b'{"asked": "q", "again": false}\n{"thinking": "t", "answer": ""}\n'
+    path = tmp_path / "talk.jsonl"
+    path.write_bytes(head + asked)
+    saved = transcript.read(path)
+    assert (saved.history.turns, saved.history.unanswered) == ([], "q")
+    assert "cut off" in saved.problems[0]
+    path.write_bytes(
+        head
+        + asked
+        + b'{"thinking": "u", "answer": "half an"}\n{"thinking": "", "answer": " answer"}\n'
+    )
+    turn = transcript.read(path).history.turns[0]
+    assert (turn.thinking, turn.answer, turn.finish_reason) == (
+        "tu",
+        "half an answer",
+        "interrupted",
+    )
+
+
+def test_a_retry_cut_off_with_the_program_replaces_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "talk.jsonl"
+    whole = b'{"turn": {"question": "q", "answer": "a"}}\n{"asked": "q", "again": true}\n'
+    whole += b'{"thinking": "", "answer": "b"}\n'
+    path.write_bytes(b'{"minireason_session": 1}\n' + whole)
+    assert [turn.answer for turn in transcript.read(path).history.turns] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"", "not a session"),
+        (b"\x00\xff\n", "not a session"),
+        (b'{"turn": {}}\n', "not a session"),
+        (b'{"minireason_session": 2}\n', "newer minireason"),
+        (b"[" * 100_000, "not a session"),
+    ],
+)
+def test_files_that_are_refused(tmp_path: Path, content: bytes, part: str) -> None:
+    path = tmp_path / "talk.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(SessionError, match=part):
+        transcript.read(path)
+    with pytest.raises(SessionError, match="There is no session"):
+        transcript.read(tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize("name", ["", "..", "a\x1b", ".hidden", "x" * 200])
+def test_names_that_are_none(name: str) -> None:
+    with pytest.raises(SessionError, match="cannot be the name"):
+        transcript.path_of(name)
