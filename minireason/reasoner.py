@@ -378,9 +378,8 @@ class Reasoner:
 
         In a process that was forked it does nothing, and everything else raises EngineError.
         """
-        with self._scheduler.lock:
-            self._context.close()
-            self._model.close()
+        self._scheduler.close()
+        self._model.close()
 
     def _forked(self) -> None:
         self._scheduler.forked()
