@@ -65,8 +65,8 @@ def ours(arguments: argparse.Namespace) -> float:
     with load(
         arguments.model, n_threads=arguments.threads, repack=speed.repack(arguments)
     ) as reasoner:
-        scheduler: Scheduler = reasoner._scheduler
-        prompt = reasoner._encoder.text(speed.STORY * PROMPT_TOKENS)[:PROMPT_TOKENS]
+        scheduler: Scheduler = reasoner.backend.scheduler
+        prompt = reasoner.backend.encoder.text(speed.STORY * PROMPT_TOKENS)[:PROMPT_TOKENS]
         handlers = [Chain(length) for _ in range(chains)]
         settings = speed.SAMPLING
         began = time.perf_counter()

@@ -79,7 +79,7 @@ def ours(arguments: argparse.Namespace, talk: Talk, pause_s: float) -> list[floa
             stopped_s = time.perf_counter() - began
             times.append(stopped_s + first_token_s(arguments, reasoner, messages))
             ahead.start(
-                reasoner, [*messages, Message(role="assistant", content=talk.answers[turn])]
+                reasoner.backend, [*messages, Message(role="assistant", content=talk.answers[turn])]
             )
         ahead.stop()
     return times

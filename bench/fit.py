@@ -60,7 +60,7 @@ def prompt_of(reasoner: Any, tokens: int) -> str:
     """A text that makes a prompt of so many tokens, or a few less."""
     unit = "the fox and the hare "
     one, nine = (
-        len(reasoner._encoder.encode([{"role": "user", "content": unit * count}]).ids)
+        len(reasoner.backend.encoder.encode([{"role": "user", "content": unit * count}]).ids)
         for count in (1, 9)
     )
     each = (nine - one) / 8
@@ -94,7 +94,7 @@ def child(arguments: argparse.Namespace) -> None:
             "compute": round(buffers["compute"] + buffers["output"]),
             "needed": status("VmHWM"),
             "at_the_end": status("VmRSS"),
-            "n_ctx": reasoner._context.n_ctx,
+            "n_ctx": reasoner.backend.context.n_ctx,
             "tokens": reply.usage.prompt_tokens
             + reply.usage.thinking_tokens
             + reply.usage.answer_tokens,

@@ -1,7 +1,8 @@
 """What stopping a vote early saves in real time: `python bench/vote.py`.
 
-Each question is solved under every rule with the same seeds, one question after the other as `minireason solve` does it, the rules in
-turn. `replayed` is what `minireason eval --replay` would have said of a rule's tokens, worked out from the chains that all ran.
+Each question is solved under every rule with the same seeds, one question after the other as
+`minireason solve` does it, the rules in turn. `replayed` is what `minireason eval --replay` would
+have said of a rule's tokens, worked out from the chains that all ran.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def measure(reasoner: Reasoner, item: items.Item, arguments: argparse.Namespace)
 
 
 def table(measured: list[Measured]) -> str:
-    found = {
+    columns = {
         rule: {name: [item[rule][name] for item in measured] for name in measured[0][rule]}
         for rule in RULES
     }
@@ -70,8 +71,8 @@ def table(measured: list[Measured]) -> str:
         "| stop | right | less none (95%) | tokens | of none | replayed | s | of none |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    none = found["none"]
-    for rule, values in found.items():
+    none = columns["none"]
+    for rule, values in columns.items():
         apart = intervals.difference(values["right"], none["right"])
         cells = [
             rule,

@@ -134,7 +134,7 @@ def main() -> None:
         measure, questions=arguments.questions, seed=arguments.seed, spread=arguments.spread
     )
     with ProcessPoolExecutor() as pool:
-        print(table([result for found in pool.map(work, cells()) for result in found]))
+        print(table([result for results in pool.map(work, cells()) for result in results]))
 
 
 if __name__ == "__main__":

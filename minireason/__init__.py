@@ -1,4 +1,6 @@
-"""Run distilled DeepSeek-R1 models on your own machine, with the thinking and the answer as separate, typed streams.
+"""Run distilled DeepSeek-R1 models on your own machine.
+
+The thinking and the answer come as separate, typed streams:
 
 import minireason
 reasoner = minireason.load("tiny")
@@ -77,7 +79,8 @@ from minireason.voting.solution import (
 if TYPE_CHECKING:
     from minireason.backends.stream import Stream
     from minireason.conversation.history import Turn
-    from minireason.conversation.session import Session, TurnStream
+    from minireason.conversation.session import Session
+    from minireason.conversation.turn import TurnStream
     from minireason.manage import ModelInfo, PullProgress, list_models, pull
     from minireason.reasoner import Reasoner, load
     from minireason.voting.solve import SolveStream
@@ -160,14 +163,14 @@ _LATE = {
     "SolveStream": "voting.solve",
     "Stream": "backends.stream",
     "Turn": "conversation.history",
-    "TurnStream": "conversation.session",
+    "TurnStream": "conversation.turn",
 }
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless a program listens
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs llama.cpp only when it is asked for, so that `import minireason` is quick."""
+    """Import what needs llama.cpp only when asked for, so that `import minireason` is quick."""
     if name not in _LATE:
         raise AttributeError(f"module 'minireason' has no attribute {name!r}")
     from importlib import import_module

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
+from minireason.backends.loading import machine, open_once
 from minireason.checks import checked, function, yes_or_no
-from minireason.errors import DoesNotFit, ModelFileError, UsageError, shown
+from minireason.errors import DoesNotFit, UsageError, shown
 from minireason.host.hardware import Hardware
-from minireason.models import catalog, choose, download, fit, gguf, named, reuse, shape, store
-from minireason.models.catalog import ModelSpec, Quant
+from minireason.models import listing, named, recommend, store
 from minireason.models.fit import FitPlan
-from minireason.models.pull import Watch
+from minireason.models.listing import Listed
+from minireason.models.listing import Verdict as Verdict
+from minireason.models.pull import Watch, sized
 from minireason.models.pull import pull as install
-from minireason.models.shape import Shape
-from minireason.reasoner import machine, open_once
-from minireason.settings import LoadSettings
-
-Verdict: TypeAlias = Literal["fits", "fits with less context", "too big", "unknown"]
+from minireason.models.spec import ModelSpec, Quant
 
 _log = logging.getLogger("minireason")
 
@@ -68,16 +65,9 @@ def list_models(*, every_quant: bool = False) -> list[ModelInfo]:
     takes half a second.
     """
     checked("every_quant", every_quant, yes_or_no)
-    here, specs = machine(measured=True), catalog.load()
-    infos = [
-        _info(spec, quant, here)
-        for spec in specs
-        for quant in spec.quants.values()
-        if every_quant or quant.name == spec.default_quant or _installed(spec, quant)
-    ]
-    known = {info.name for info in infos}
-    others = [manifest for manifest in store.manifests() if manifest.label not in known]
-    return infos + [_imported(manifest, here) for manifest in others if manifest.path.is_file()]
+    here = machine(measured=True)
+    models = listing.listed(here, every_quant=every_quant)
+    return [_info(model, here) for model in models if model.installed or model.path is None]
 
 
 def pull(
@@ -99,13 +89,13 @@ def pull(
     spec, wanted = named.find(name)
     quant = wanted or spec.quants[spec.default_quant]
     here = machine(measured=True)
-    if not _installed(spec, quant):
+    if not store.installed_file(spec, quant):
         if fitting:
             _refuse_too_big(spec, quant, here)
         manifest = install(spec, quant, open_once, _watch(tell))
         if manifest and not manifest.vouched:
             _log.warning("nobody published a sha256 for %s: it is what the server sent", name)
-    return _info(spec, quant, here)
+    return _info(listing.of_quant(spec, quant), here)
 
 
 def _watch(tell: Callable[[PullProgress], None]) -> Watch:
@@ -122,71 +112,24 @@ def _watch(tell: Callable[[PullProgress], None]) -> Watch:
 
 def _refuse_too_big(spec: ModelSpec, quant: Quant, here: Hardware) -> None:
     """Raise DoesNotFit, with what would fit, before a byte is fetched."""
-    if not quant.bytes and not reuse.find(quant):
-        remote = (download.describe(quant.repo, file, quant.revision) for file in quant.files)
-        quant = replace(quant, bytes=sum(file.bytes for file in remote))
-    judged = choose.judge(spec, quant, here)
-    label = store.label(spec, quant)
-    judged = judged or choose.judge_by_size(label, quant.bytes, here)
+    judged = recommend.judge_unseen(spec, sized(quant), here)
     if isinstance(judged, DoesNotFit):
-        raise choose.instead(judged, quant.bytes, here)
+        raise judged
 
 
-def _installed(spec: ModelSpec, quant: Quant) -> Path | None:
-    file = store.installed_file(spec, quant)
-    return file.path if file else None
-
-
-def _info(spec: ModelSpec, quant: Quant, here: Hardware) -> ModelInfo:
-    path = _installed(spec, quant)
-    info = ModelInfo(
-        name=store.label(spec, quant),
-        params=spec.params,
-        bytes=quant.bytes or (path.stat().st_size if path else 0),
-        verdict="unknown",
-        n_ctx=None,
-        needed_bytes=None,
-        tokens_per_s=None,
-        scores=dict(spec.scores),
-        licence=spec.licence,
-        path=path,
+def _info(model: Listed, here: Hardware) -> ModelInfo:
+    """What a caller sees of a model, with how it would be loaded here."""
+    judged = model.judge(here)
+    plan = judged if isinstance(judged, FitPlan) else None
+    return ModelInfo(
+        name=model.name,
+        params=model.params,
+        bytes=model.bytes,
+        verdict=model.verdict(judged),
+        n_ctx=plan.n_ctx if plan else None,
+        needed_bytes=judged.needed_bytes if judged else None,
+        tokens_per_s=plan.tokens_per_s if plan else None,
+        scores=model.scores,
+        licence=model.licence,
+        path=model.path,
     )
-    return _judged(info, spec.shape(quant.name) or _shape_of(path), here)
-
-
-def _imported(manifest: store.Manifest, here: Hardware) -> ModelInfo:
-    size = sum(file.bytes for file in manifest.files)
-    label, path = manifest.label, manifest.path
-    info = ModelInfo(label, 0, size, "unknown", None, None, None, {}, "", path)
-    return _judged(info, _shape_of(path), here)
-
-
-def _shape_of(path: Path | None) -> Shape | None:
-    """The shape that a file's header says, None without a file or where it is damaged."""
-    try:
-        return shape.of(gguf.check(path)) if path else None
-    except ModelFileError:
-        return None
-
-
-def _judged(info: ModelInfo, found: Shape | None, here: Hardware) -> ModelInfo:
-    """The same, with how it would be loaded here."""
-    if found is None:
-        return info
-    try:
-        plan = fit.plan(info.name, found, here, LoadSettings())
-    except DoesNotFit as error:
-        return replace(info, verdict="too big", needed_bytes=error.needed_bytes)
-    return replace(
-        info,
-        verdict=_verdict(plan, found.context),
-        n_ctx=plan.n_ctx,
-        needed_bytes=plan.needed_bytes,
-        tokens_per_s=plan.tokens_per_s,
-    )
-
-
-def _verdict(plan: FitPlan, trained: int) -> Verdict:
-    if plan.n_ctx < min(choose.ENOUGH_CONTEXT, trained):
-        return "too big"
-    return "fits" if plan.n_ctx >= min(choose.AMPLE_CONTEXT, trained) else "fits with less context"

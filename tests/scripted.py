@@ -5,22 +5,24 @@ from __future__ import annotations
 import pytest
 
 from minireason import Reasoner
+from tests.local import local
 
 
 class Scripted:
-    """Says what it is told in the place of the model: each token sampled is replaced until the script is used up."""
+    """Replaces each token that the engine samples until the script is used up.
+
+    Where nothing below the answer matters, `minireason.testing.ScriptedBackend` is simpler.
+    """
 
     def __init__(
         self, reasoner: Reasoner, monkeypatch: pytest.MonkeyPatch, script: str | list[int]
     ) -> None:
-        self.left = (
-            reasoner._model.vocabulary.tokenize(script, parse_special=True)
-            if isinstance(script, str)
-            else list(script)
-        )
-        context, sample = reasoner._context, reasoner._context.sample
+        backend = local(reasoner)
+        if isinstance(script, str):
+            script = backend.model.vocabulary.tokenize(script, parse_special=True)
+        self.left, sample = list(script), backend.context.sample
         monkeypatch.setattr(
-            context,
+            backend.context,
             "sample",
             lambda *draw: self.left.pop(0) if self.left else sample(*draw),
         )

@@ -62,33 +62,33 @@ def _names_the_other(one: str, two: str) -> bool:
     return bool(structure.named(one)) and not structure.relation(two)
 
 
-def _also(answer: str, found: str) -> set[str]:
+def _also(answer: str, key: str) -> set[str]:
     """What an answer with this key may stand for besides, the values of its names for instance."""
-    also = set(_named_values(found))
-    also |= {str(number) for each in {found} | also if (number := _without_unit(each)) is not None}
+    also = set(_named_values(key))
+    also |= {str(number) for each in {key} | also if (number := _without_unit(each)) is not None}
     comma = values.comma_value(plain(answer))
     if comma is not None:
         also |= {str(comma), ", ".join(canonical.items(plain(answer)))}
-    return also - {found}
+    return also - {key}
 
 
-def _named_values(found: str) -> set[str]:
-    pairs = [structure.named(item) for item in canonical.items(found)]
+def _named_values(key: str) -> set[str]:
+    pairs = [structure.named(item) for item in canonical.items(key)]
     if len(pairs) > 1:
-        return (
-            {canonical.form(", ".join(pair[2] for pair in pairs if pair))} if all(pairs) else set()
-        )
+        if not all(pairs):
+            return set()
+        return {canonical.form(", ".join(pair[2] for pair in pairs if pair))}
     if value := pairs[0] if pairs else None:
         bare = structure.brackets(value[2])
         return {value[2]} | ({canonical.form(bare[1])} if bare and value[0][0] == "(" else set())
-    chain = structure.relation(found)
+    chain = structure.relation(key)
     if chain and set(chain[1]) == {"="}:
         return {chain[0][-1]} if canonical.is_computation(chain[0]) else set()
     return set()
 
 
-def _without_unit(found: str) -> object:
-    number, unit = values.split_unit(found)
+def _without_unit(key: str) -> object:
+    number, unit = values.split_unit(key)
     return number if unit else None
 
 
@@ -96,7 +96,7 @@ def _differ(one: set[str], two: set[str]) -> bool:
     """Whether the keys, with what they may stand for, leave nothing open."""
     if all(map(canonical.is_decided, one)) and all(map(canonical.is_decided, two)):
         return True
-    kinds_of_one, kinds_of_two = ({canonical.kind(found) for found in keys} for keys in (one, two))
+    kinds_of_one, kinds_of_two = ({canonical.kind(key) for key in keys} for keys in (one, two))
     if "" not in kinds_of_one | kinds_of_two:
         return not kinds_of_one & kinds_of_two
     return any(
@@ -105,6 +105,6 @@ def _differ(one: set[str], two: set[str]) -> bool:
     )
 
 
-def _is_equation(found: str) -> bool:
-    chain = structure.relation(found)
+def _is_equation(key: str) -> bool:
+    chain = structure.relation(key)
     return bool(chain and "=" in chain[1])

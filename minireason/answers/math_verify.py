@@ -1,7 +1,8 @@
-"""Ask math-verify (the optional extra `math`) whether two answers are equal, in a child process with a hard deadline.
+"""Ask math-verify (the optional extra `math`) whether two answers are equal, in a child process.
 
-sympy can compute for ever on "9^{9^{9^9}}", and math-verify's own time limit is a signal, which works in no thread but
-the main one. So it runs in a process of its own, which is killed when it is late and started again when needed.
+sympy can compute for ever on "9^{9^{9^9}}", and math-verify's own time limit is a signal, which
+works in no thread but the main one. So it runs in a process of its own, which is killed when it is
+late and started again when needed.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ def available() -> bool:
 
 
 def equal(first: str, second: str) -> bool:
-    """Whether math-verify finds the two equal, in either order; False without it, or if it takes more than `DEADLINE_S`."""
+    """Whether math-verify finds the two equal, in either order.
+
+    False without it, or if it needs more than `DEADLINE_S`.
+    """
     if not available() or max(len(first), len(second)) > _MAX_CHARS:
         return False
     return _worker.ask(first, second)
@@ -56,12 +60,8 @@ class _Worker:
         with self._lock:
             try:
                 return self._verdict(first, second)
-            except (
-                OSError,
-                EOFError,
-                ValueError,
-            ):  # late (TimeoutError), dead, or not itself any more
-                self._stop()
+            except (OSError, EOFError, ValueError):
+                self._stop()  # it is late (TimeoutError), dead, or not itself any more
                 return False
             except BaseException:  # Ctrl-C: the answer to this question must not be the next one's
                 self._stop()
@@ -95,7 +95,7 @@ class _Worker:
             self._stop()
 
     def after_fork(self) -> None:
-        """The child and the lock are the parent process's: this one must neither use nor end them."""
+        """Leave child and lock to the parent process: this one must neither use nor end them."""
         self._not_ours, self._child = self._child, None
         self._lock = threading.Lock()
 
@@ -107,21 +107,23 @@ if hasattr(os, "register_at_fork"):  # POSIX; elsewhere nothing forks
 
 
 def main(_arguments: list[str]) -> None:
-    """The child: "ready", then for each line with a number and two answers in JSON one line, the number and true or false."""
+    """The child: "ready", then a line with a verdict for each line with a question.
+
+    A question is a JSON list of a number and two answers, a verdict one of the number and true or
+    false.
+    """
     child_main.expire(_START_S + _SPARE_S)
     from math_verify import parse, verify
 
     def parsed(answer: str) -> list[object]:
-        return list(parse(f"${answer}$", parsing_timeout=None)) or list(
-            parse(answer, parsing_timeout=None)
-        )
+        as_formula = parse(f"${answer}$", parsing_timeout=None)
+        return list(as_formula or parse(answer, parsing_timeout=None))
 
     def equal(first: str, second: str) -> bool:
         try:
             one, two = parsed(first), parsed(second)
-            return bool(verify(one, two, timeout_seconds=None)) or bool(
-                verify(two, one, timeout_seconds=None)
-            )
+            either_way = ((one, two), (two, one))
+            return any(verify(*pair, timeout_seconds=None) for pair in either_way)
         except Exception:  # whatever sympy raises: it could not tell
             return False
 

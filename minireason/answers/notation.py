@@ -74,12 +74,12 @@ class _Reader:
 
     def read(self, text: str) -> str:
         for token in _TOKEN.findall(text):
-            self._take(token)
+            self._translate(token)
         while self._open:
             self._drop(self._open.pop())
         return "".join(self._out)
 
-    def _take(self, token: str) -> None:
+    def _translate(self, token: str) -> None:
         waits = self._waiting()
         token = self._newline if token == "\\\\" else _SCRIPTS.get(token, token)
         if token in _NOTHING or token.startswith(("\\left", "\\right", "\\middle")):

@@ -1,129 +1,171 @@
-"""How many chains to run at a time: what memory holds, and what this machine gains from."""
+"""How many replies to run at a time: what memory holds, and what this machine gains from.
+
+One step of a model costs almost the same for one sequence as for a few, so that throughput grows
+with the batch, up to where the arithmetic and no longer the memory is what it waits for. Where that
+is differs between machines and is measured: on the replies that are to run anyway, beginning with
+one at a time and doubling, so that no token is generated only to measure.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 from weakref import WeakKeyDictionary
 
-from minireason.backends.stream import Stream
-from minireason.errors import UsageError
+from minireason.backends.base import Backend, ReplyStream
 
-if TYPE_CHECKING:
-    from minireason.reasoner import Reasoner
-    from minireason.settings import VoteSettings
+EXPECTED_REPLY_TOKENS = 8_192
+"""What a reply is given room for. Where many become longer, the shortest wait for the others."""
 
-EXPECTED_CHAIN_TOKENS = 8_192
-"""What a chain is given room for. Where many become longer than that, the shortest wait for the others to end."""
+THROUGHPUT_TARGET = 0.9
+"""The fewest replies at a time that reach this share of the best throughput are chosen.
 
-WORTH_IT = 0.9
-"""The fewest chains that reach this share of the best speed are chosen: slots filled later are cancelled more cheaply."""
+Those that get a place later are cancelled more cheaply, should they not be needed.
+"""
 
 UNMEASURED = 4
 """How many run at a time where it cannot be measured what is worth it."""
 
-MEASURING_TOKENS, MEASURING_SECONDS = 1_000, 10.0
-"""What measuring may take: it is left out where a budget is smaller."""
-
 _SIZES = (1, 2, 4, 8, 16)
 _ALWAYS_MEASURED, _SECONDS = 4, 1.0
 _STEPS, _STEP_SECONDS = 3, 0.04
-_measured: WeakKeyDictionary[Reasoner, dict[int, float]] = WeakKeyDictionary()
 
 
-def fitting(reasoner: Reasoner, prompt_tokens: int, max_tokens: int | None) -> int:
-    """How many chains at a time have room, at least 1."""
-    expected = (
-        EXPECTED_CHAIN_TOKENS if max_tokens is None else min(max_tokens, EXPECTED_CHAIN_TOKENS)
-    )
-    chain_tokens = min(reasoner.plan.n_ctx, prompt_tokens + expected)
-    return max(1, min(reasoner.plan.n_seq_max, reasoner.plan.cache_tokens // chain_tokens))
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Tokens per second in all, for each number of replies at a time that was measured.
 
-
-def affordable(vote: VoteSettings) -> bool:
-    """Whether a vote's budgets leave room for measuring."""
-    tokens, seconds = vote.budget_tokens, vote.budget_s
-    return (tokens is None or tokens >= MEASURING_TOKENS) and (
-        seconds is None or seconds >= MEASURING_SECONDS
-    )
-
-
-def choose(
-    reasoner: Reasoner,
-    wished: int | Literal["auto"],
-    most: int,
-    start: Callable[[int], Stream],
-    *,
-    measure: bool = True,
-    stopped: Callable[[], bool] = lambda: False,
-) -> int:
-    """How many chains to run at a time, at most `most`: as many as wished for, or as are worth it.
-
-    What is worth it is measured once a reasoner, on streams that `start` opens, until it is `stopped`.
-    Where it has not been, and is not to be (`measure` False, for a budget smaller than MEASURING_TOKENS
-    or MEASURING_SECONDS) or cannot be, since the streams end too soon or it is stopped, it is UNMEASURED.
+    `complete`: to run still more at a time gains nothing, or takes too long to find out.
     """
-    if wished != "auto":
-        return min(wished, most)
-    if most == 1:
-        return 1
-    rates = _measured.get(reasoner)
-    if rates is None:
-        largest = min(reasoner.plan.n_seq_max, _SIZES[-1])
-        rates = batch_rates(start, largest, stopped) if measure else None
-        if rates is None:
-            return min(most, UNMEASURED)
-        _measured[reasoner] = rates
-    best = max(rates.values())
-    return min(most, next(size for size, rate in sorted(rates.items()) if rate >= WORTH_IT * best))
+
+    rates: Mapping[int, float] = field(default_factory=dict)
+    complete: bool = False
+
+    def missing(self, most: int) -> list[int]:
+        """The sizes to measure, up to `most`: powers of two, and the largest there may be."""
+        if self.complete:
+            return []
+        sizes = [*(size for size in _SIZES if size < most), min(most, _SIZES[-1])]
+        return [size for size in sizes if size not in self.rates]
+
+    def worth_it(self, most: int) -> int:
+        """The fewest at a time that reach THROUGHPUT_TARGET of the best, at most `most`."""
+        target = THROUGHPUT_TARGET * max(self.rates.values())
+        enough = (size for size, rate in sorted(self.rates.items()) if rate >= target)
+        return min(most, next(enough))
 
 
-def batch_rates(
-    start: Callable[[int], Stream], most: int, stopped: Callable[[], bool] = lambda: False
-) -> dict[int, float] | None:
-    """Tokens per second in all for batches of 1, 2, 4, ... streams; takes a second, or what four streams need.
+_measured: WeakKeyDictionary[Backend, Throughput] = WeakKeyDictionary()
 
-    A batch in which a stream ends says nothing about a full one, and is the end of measuring; so is being stopped.
-    None if four streams were not reached.
+
+def throughput(backend: Backend) -> Throughput:
+    """What has been measured of a backend so far."""
+    return _measured.get(backend, Throughput())
+
+
+def fitting(backend: Backend, prompt_tokens: int, max_tokens: int | None) -> int:
+    """How many replies at a time have room, at least 1."""
+    expected = EXPECTED_REPLY_TOKENS
+    if max_tokens is not None:
+        expected = min(max_tokens, expected)
+    return backend.room_for(prompt_tokens + expected)
+
+
+class BatchSize(Protocol):
+    """How many replies to run at a time, `now`."""
+
+    now: int
+
+    def observe(self, streams: Sequence[ReplyStream], tokens: int, seconds: float) -> None:
+        """Learn from a turn: what runs, and how many tokens came of how long in the model."""
+        ...
+
+
+def batch_size(
+    backend: Backend, requested: int | Literal["auto"], most: int, *, measure: bool = True
+) -> BatchSize:
+    """As many as requested and at most `most`; "auto": as many as are worth it.
+
+    What is worth it is measured once for each backend. Where that was not done yet and `measure` is
+    False, it is UNMEASURED: to begin with one at a time would be a bad start for what has little
+    time or few tokens.
     """
-    rates: dict[int, float] = {}
-    began = time.perf_counter()
-    with ExitStack() as stack:
-        streams: list[Stream] = []
-        for size in _SIZES:
-            if size > most or (size > _ALWAYS_MEASURED and time.perf_counter() - began > _SECONDS):
-                break
-            while len(streams) < size:
-                streams.append(stack.enter_context(start(len(streams))))
-            rate = _rate(streams, stopped)
-            if rate is None:
-                return rates if size > _ALWAYS_MEASURED else None
-            rates[size] = rate
-    return rates
+    if requested != "auto":
+        return FixedSize(min(requested, most))
+    known = throughput(backend)
+    if not known.missing(most):
+        return FixedSize(known.worth_it(most))
+    return MeasuredSize(backend, most) if measure else FixedSize(min(most, UNMEASURED))
 
 
-def _rate(streams: list[Stream], stopped: Callable[[], bool]) -> float | None:
-    """Tokens per second of these streams together, None if one of them ends or it is stopped."""
-    while not all(stream.tokens for stream in streams):  # until every prompt is read
-        if stopped() or _step(streams):
-            return None
-    before, steps, began = _tokens(streams), 0, time.perf_counter()
-    while steps < _STEPS or time.perf_counter() - began < _STEP_SECONDS:
-        if stopped() or _step(streams):
-            return None
-        steps += 1
-    return (_tokens(streams) - before) / (time.perf_counter() - began)
+class FixedSize:
+    """So many at a time, always."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+
+    def observe(self, streams: Sequence[ReplyStream], tokens: int, seconds: float) -> None:
+        """Learn nothing."""
 
 
-def _step(streams: list[Stream]) -> bool:
-    """One step of the model at most for each stream; whether one has ended."""
-    for stream in streams:
-        with suppress(UsageError):  # of a schema's own code: the answer is not wanted here
-            stream.poll()
-    return any(stream.ended for stream in streams)
+class MeasuredSize:
+    """Grows while throughput grows, and then stays at what is worth it.
 
+    A batch in which a reply ends says nothing about a full one, and is the end of measuring. If no
+    more than a few at a time had been measured by then, it is UNMEASURED, and nothing is kept.
+    """
 
-def _tokens(streams: list[Stream]) -> int:
-    return sum(stream.tokens for stream in streams)
+    def __init__(self, backend: Backend, most: int) -> None:
+        self._backend, self._most = backend, most
+        known = throughput(backend)
+        self._rates, self._left = dict(known.rates), known.missing(most)
+        self.now = self._left[0]
+        self._measured_s = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._reading = True
+        self._steps = self._tokens = 0
+        self._seconds = 0.0
+
+    def observe(self, streams: Sequence[ReplyStream], tokens: int, seconds: float) -> None:
+        """Note a turn, and go on to the next size where this one is known."""
+        if not self._left:
+            return
+        self._measured_s += seconds
+        if len(streams) < self.now or any(stream.ended for stream in streams):
+            self._give_up()
+        elif self._reading:  # until every prompt is read and the first tokens are there
+            self._reading = not all(stream.tokens for stream in streams)
+        else:
+            self._steps += 1
+            self._tokens += tokens
+            self._seconds += seconds
+            if self._steps >= _STEPS and self._seconds >= _STEP_SECONDS:
+                self._note(self._tokens / self._seconds)
+
+    def _note(self, rate: float) -> None:
+        """Note the throughput of this size; larger ones are left out where that is of no use."""
+        before = max(self._rates.values(), default=0.0)
+        self._rates[self.now], self._left = rate, self._left[1:]
+        grows = rate * THROUGHPUT_TARGET >= before
+        over = not grows or self._measured_s > _SECONDS
+        if self.now >= _ALWAYS_MEASURED and over:
+            self._choose(complete=True)
+        elif self._left:
+            self.now = self._left[0]
+            self._begin()
+        else:
+            self._choose(complete=False)
+
+    def _give_up(self) -> None:
+        if self.now > _ALWAYS_MEASURED:
+            self._choose(complete=False)
+        else:
+            self._left, self.now = [], min(self._most, UNMEASURED)
+
+    def _choose(self, *, complete: bool) -> None:
+        measured = Throughput(self._rates, complete)
+        self._left, self.now = [], measured.worth_it(self._most)
+        _measured[self._backend] = measured

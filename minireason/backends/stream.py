@@ -1,23 +1,22 @@
-"""The events of one reply, for whoever asked for it."""
+"""The events of one reply of llama.cpp, for whoever asked for it."""
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 
 from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import EngineError, UsageError
-from minireason.events import Done, Event, Reply
+from minireason.events import Event, Reply
 from minireason.reasoning.controller import Controller
 
 
 class Stream(Iterator[Event]):
     """The events of one reply, to be iterated once: ThinkingDelta, then AnswerDelta, then one Done.
 
-    Asking for the next event runs the model until there is one. Closing (also by leaving a `with` block, or by
-    dropping the stream) frees its place at once; `reply` then holds what there is.
+    Asking for the next event runs the model until there is one. Closing (also by leaving a `with`
+    block, or by dropping the stream) frees its slot at once; `reply` then holds what there is.
     """
 
     def __init__(
@@ -27,15 +26,17 @@ class Stream(Iterator[Event]):
         controller: Controller,
         on_prefill: Callable[[int, int], None] | None,
     ) -> None:
-        self._scheduler, self._sequence, self._on_prefill = scheduler, sequence, on_prefill
+        self._scheduler, self._sequence = scheduler, sequence
         self._controller, self._builder = controller, controller.builder
+        self._on_prefill = on_prefill
         self._iterated = self._closed = False
         scheduler.add(sequence)
 
     def __iter__(self) -> Stream:
         if self._iterated:
             raise UsageError(
-                "This stream has been iterated already; ask again for another reply, or read stream.reply."
+                "This stream has been iterated already; ask again for another reply, "
+                "or read stream.reply."
             )
         self._iterated = True
         return self
@@ -48,20 +49,18 @@ class Stream(Iterator[Event]):
         self._close_at_end()
         if self._builder.unread == 1:
             self._builder.parse()  # before the last event is taken, since it may fail
-        return self._told(self._builder.read())
+        return self._builder.read()
 
     def poll(self) -> list[Event]:
-        """The events that are there after at most one step of the model, perhaps none: for reading many streams in turn."""
+        """The events that are there after at most one step of the model, perhaps none.
+
+        For reading many streams in turn.
+        """
         if not self._ready():
             self._advance()
         self._close_at_end()
         self._builder.parse()
-        return [self._told(event) for event in self._builder.read_all()]
-
-    def _told(self, event: Event) -> Event:
-        """The event as its reader gets it: the last one with the typed value of the answer."""
-        reply = self._builder.reply
-        return Done(reply) if reply and isinstance(event, Done) else event
+        return self._builder.read_all()
 
     def _ready(self) -> bool:
         """Whether there is something to tell without a step of the model."""
@@ -88,42 +87,15 @@ class Stream(Iterator[Event]):
         if self._on_prefill and 0 < self._sequence.decoded < self._sequence.prompt_tokens:
             self._on_prefill(self._sequence.decoded, self._sequence.prompt_tokens)
 
-    def watch_confidence(self) -> Sequence[float]:
-        """Have the model's confidence in each token noted from now on (see `engine.confidence`), in what this returns."""
-        self._sequence.confidences = noted = array("f")
-        return noted
-
     @property
     def ended(self) -> bool:
         """Whether the reply is whole or was ended, though not all events may have been read."""
         return self._builder.reply is not None
 
-    def share_allowance(self, left: Callable[[], int]) -> None:
-        """Let no more tokens come than several streams together have left, forced ones included."""
-        self._controller.allowance = left
-
-    def keep_prompt_only(self) -> None:
-        """Let nothing but the prompt stay in the cache when this stream has ended, since nobody goes on from the reply."""
-        self._sequence.cache_reply = False
-
     @property
     def tokens(self) -> int:
         """Tokens generated so far, forced ones too."""
         return self._builder.tokens
-
-    def cancel(self) -> None:
-        """Ask from any thread or a signal handler that the reply end here; iterating on gives what is left, then Done."""
-        self._controller.cancel()
-
-    def finish_thinking(self) -> bool:
-        """Ask from any thread or a signal handler that the thought land here and the answer come; False if there is no
-        thought under way, or it was asked before."""
-        return self._controller.finish_thinking()
-
-    def close(self) -> None:
-        """End the reply if it has not ended, and free its place."""
-        self._scheduler.remove(self._sequence)  # which has the controller end the reply
-        self._closed = True
 
     @property
     def thinking_tokens(self) -> int:
@@ -131,17 +103,50 @@ class Stream(Iterator[Event]):
         return self._builder.thinking_tokens
 
     @property
-    def reply(self) -> Reply:
-        """The whole reply, or as much as there was when the stream was closed; raises UsageError
-        before that.
+    def token_ids(self) -> Sequence[int]:
+        """The ids of the prompt and of what followed it, as the model sees them."""
+        return self._sequence.tokens
 
-        Where a structured answer makes the code of its own schema fail, that is raised once, as
-        UsageError.
+    @property
+    def confidences(self) -> Sequence[float]:
+        """The model's confidence in each sampled token (see `engine.confidence`), where watched."""
+        noted = self._sequence.confidences
+        return () if noted is None else noted
+
+    @property
+    def reply(self) -> Reply:
+        """The whole reply, or as much as there was when the stream was closed.
+
+        Raises UsageError before that. Where a structured answer makes the code of its own schema
+        fail, that is raised once, as UsageError.
         """
         self._builder.parse()
         if self._builder.reply is None:
             raise UsageError("This stream has not ended; iterate it to the end or close it first.")
         return self._builder.reply
+
+    def cancel(self) -> None:
+        """Ask from any thread or a signal handler that the reply end here.
+
+        Iterating on gives what is left, then Done.
+        """
+        self._controller.cancelled = True
+
+    def finish_thinking(self) -> bool:
+        """Ask from any thread or a signal handler that the thought land here and the answer come.
+
+        False if there is no thought under way, or it was asked before.
+        """
+        return self._controller.finish_thinking()
+
+    def close(self) -> None:
+        """End the reply if it has not ended, and free its slot."""
+        self._scheduler.remove(self._sequence)  # which has the controller end the reply
+        self._closed = True
+
+    def drop(self) -> None:
+        """Free its slot before the model's next step, waiting for nothing: for finalizers."""
+        self._scheduler.drop(self._sequence)
 
     def __enter__(self) -> Stream:
         return self
@@ -153,10 +158,6 @@ class Stream(Iterator[Event]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def drop(self) -> None:
-        """Free its place before the model's next step, waiting for nothing: for finalizers."""
-        self._scheduler.drop(self._sequence)
 
     def __del__(self) -> None:
         if hasattr(self, "_sequence"):

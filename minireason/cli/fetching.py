@@ -7,8 +7,8 @@ from minireason.cli.terminal import notes
 from minireason.cli.terminal.progress import Transfer
 from minireason.errors import NotInstalled
 from minireason.host import paths
-from minireason.models import choose, store
-from minireason.models.catalog import ModelSpec, Quant
+from minireason.models import recommend, store
+from minireason.models.spec import ModelSpec, Quant
 from minireason.models.store import Manifest
 
 
@@ -17,8 +17,8 @@ def fetch(spec: ModelSpec, quant: Quant) -> Manifest | None:
 
     Raises StoreError or ModelFileError.
     """
+    from minireason.backends.loading import open_once
     from minireason.models.pull import pull
-    from minireason.reasoner import open_once
 
     with Transfer() as transfer:
         return pull(spec, quant, open_once, transfer.watch)
@@ -29,7 +29,7 @@ def offer() -> str:
 
     Raises NotInstalled where there is nobody to say so, or nothing that fits.
     """
-    best = choose.best(here.machine())
+    best = recommend.best(here.machine())
     if best and here.interactive():
         size = f"{best[1].bytes / 1e9:.1f} GB"
         question = f"No model is installed. Fetch {store.label(*best)} ({size}), the best that fits"

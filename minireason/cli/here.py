@@ -9,7 +9,7 @@ from minireason.host.hardware import Hardware
 
 def machine() -> Hardware:
     """This machine with its GPUs and, measured once, the speed of its memory."""
-    from minireason.reasoner import machine as probe
+    from minireason.backends.loading import machine as probe
 
     return probe(measured=True)
 

@@ -263,7 +263,7 @@ class Asked:
 
 def _best_model() -> str:
     """The best model installed, or one that is offered and fetched; raises NotInstalled."""
-    from minireason.reasoner import default_model
+    from minireason.backends.loading import default_model
 
     return default_model() or fetching.offer()
 

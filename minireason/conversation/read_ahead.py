@@ -6,32 +6,28 @@ import atexit
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
+from minireason.backends.base import Backend
 from minireason.errors import EngineError, UsageError
 from minireason.messages import Message
 
-if TYPE_CHECKING:
-    from minireason.reasoner import Reasoner
-
 
 class ReadAhead:
-    """One thread at a time that reads the beginning of the next prompt into a model's cache; see `Reasoner.prefill`."""
+    """One thread at a time that reads the beginning of the next prompt; see `Backend.prefill`."""
 
     def __init__(self) -> None:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, reasoner: Reasoner, messages: Sequence[Message]) -> None:
+    def start(self, backend: Backend, messages: Sequence[Message]) -> None:
         """Read what any next question after these messages will be preceded by, and return at once."""
         self.stop()
         self._stop = stop = threading.Event()
 
         def work() -> None:
-            with suppress(
-                EngineError, UsageError
-            ):  # the question that comes will meet it again and tell
-                reasoner.prefill(messages, stop.is_set)
+            # The question that comes will meet the error again and tell.
+            with suppress(EngineError, UsageError):
+                backend.prefill(messages, stop.is_set)
 
         self._thread = threading.Thread(target=work, name="minireason-read-ahead", daemon=True)
         atexit.register(self.stop)  # before the C library is torn down

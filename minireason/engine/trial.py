@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minireason.errors import EngineError, LogitsNotFinite, MinireasonError, ModelFileError
-from minireason.host import child
+from minireason.host import child, hardware
 
 if TYPE_CHECKING:  # the library is loaded in the child, not by who starts it
     from minireason.engine.context import Context
@@ -25,6 +25,9 @@ READ_BYTES_PER_S = 20 * 2**20
 MEMORY_BYTES = 4 * 2**30
 """For vocabulary, buffers and threads; weights that are rearranged come on top."""
 
+NEEDED_BYTES = 2**30
+"""More than a whole file ever takes beside its weights."""
+
 _SAMPLE = "Hello, wörld! 漢字 🙂 x = 3.14\n\n\tIt's 2+2=4."
 _PROMPT_TOKENS, _NEW_TOKENS = 6, 3
 _STARTED, _FINE, _FILE, _ENGINE = "started", "fine", "file: ", "engine: "
@@ -32,6 +35,9 @@ _NO_MEMORY = ("bad_alloc", "MemoryError", "failed to allocate", "unable to alloc
 _CRASHED = "llama.cpp crashed while opening it, so the file is damaged; download it again"
 _NO_NUMBERS = "it computes values that are no numbers, so it is damaged; download it again"
 _TOO_LONG = "it took too long, as a damaged file can, and so can a busy machine"
+_TOO_MUCH = (
+    "it asks for more memory than a file of its size can need, so it is damaged; download it again"
+)
 _OTHER_CPU = "llama.cpp was built for another CPU; install llama-cpp-python again"
 
 # Nobody who reads a file sends these to himself. Windows has only some of them.
@@ -59,16 +65,22 @@ def run(
         ended = child.run(__name__, *arguments, limits=limits, request=request)
     except OSError as error:
         raise _not_tried(path, f"no process could be started: {error}") from None
-    _judge(path, ended)
+    needed_bytes = NEEDED_BYTES + size * (3 if repack else 1)
+    _judge(path, ended, limited=needed_bytes > min(limits.memory_bytes, hardware.free_bytes()))
 
 
-def _judge(path: Path, ended: child.Ended) -> None:
-    """Raise the error that the end of a child stands for."""
+def _judge(path: Path, ended: child.Ended, *, limited: bool) -> None:
+    """Raise the error that the end of a child stands for.
+
+    `limited`: a whole file of this size may need more memory than there was.
+    """
     said = ended.output.decode("utf-8", "replace").splitlines()
     last = said[-1] if said else ""
     if last == _FINE and ended.status == 0:
         return
     if any(words in last + ended.reason for words in _NO_MEMORY):
+        if not limited:
+            raise ModelFileError(path, _TOO_MUCH)
         raise _not_tried(path, "there is not enough memory")
     if last.startswith(_ENGINE):
         raise _not_tried(path, last.removeprefix(_ENGINE))

@@ -1,1 +1,4 @@
-"""How well a model answers a set of questions: run its chains, keep them, score them, and replay rules for stopping a vote."""
+"""How well a model answers a set of questions.
+
+Its chains are run, kept and scored, and rules of early stopping are replayed on them.
+"""

@@ -1,8 +1,9 @@
 """How far a mean over items can be trusted: 95% intervals.
 
-The items are what was drawn, not the chains: chains of one item stand or fall together, so whole items are resampled (a cluster
-bootstrap; Miller, "Adding Error Bars to Evals", arXiv 2411.00640, says why). Where every item is simply right or wrong, Wilson's
-score interval is better (E. B. Wilson, JASA 22, 1927; recommended by Brown, Cai and DasGupta, Statistical Science 16, 2001).
+The items are what was drawn, not the chains: chains of one item stand or fall together, so whole
+items are resampled (a cluster bootstrap; Miller, "Adding Error Bars to Evals", arXiv 2411.00640,
+says why). Where every item is simply right or wrong, Wilson's score interval is better
+(E. B. Wilson, JASA 22, 1927; recommended by Brown, Cai and DasGupta, Statistical Science 16, 2001).
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ class Estimate:
 def share(values: Sequence[float]) -> Estimate:
     """The mean of values from 0 to 1, one an item; needs at least one.
 
-    Wilson's interval if each is 0 or 1, and where all are the same, of which a bootstrap would conclude that it can't be otherwise
-    (a value between 0 and 1 varies less than Wilson assumes, so that the interval is then too wide rather than too narrow).
+    Wilson's interval if each is 0 or 1, and where all are the same, of which a bootstrap would
+    conclude that it can't be otherwise (a value between 0 and 1 varies less than Wilson assumes, so
+    that the interval is then too wide rather than too narrow).
     """
     value = sum(values) / len(values)
     if set(values) <= {0.0, 1.0} or min(values) == max(values):
@@ -46,9 +48,8 @@ def wilson(value: float, count: int) -> Estimate:
     """Wilson's score interval for a share of `count` trials."""
     spread = _Z * math.sqrt(value * (1 - value) / count + _Z**2 / (4 * count**2))
     middle, width = value + _Z**2 / (2 * count), 1 + _Z**2 / count
-    return Estimate(
-        value, max(0.0, (middle - spread) / width), min(1.0, (middle + spread) / width), "wilson"
-    )
+    low, high = (middle - spread) / width, (middle + spread) / width
+    return Estimate(value, max(0.0, low), min(1.0, high), "wilson")
 
 
 def difference(values: Sequence[float], others: Sequence[float]) -> Estimate:

@@ -2,8 +2,8 @@
 
     {"question": "What is 2 + 2?", "answer": "4", "history": [["What is 1 + 1?", "2"]], ...}
 
-An answer that is no string is taken as JSON. `history` holds earlier turns, if there are any; all other keys are kept and mean
-nothing here.
+An answer that is no string is taken as JSON. `history` holds earlier turns, if there are any; all
+other keys are kept and mean nothing here.
 """
 
 from __future__ import annotations
@@ -22,13 +22,22 @@ _MAX_BYTES = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A question and its answer; `number` is its line in the file, from 1."""
+    """A question and its answer."""
 
     number: int
+    """Its line in the file, from 1."""
+
     question: str
+    """The question."""
+
     answer: str
+    """The right answer."""
+
     history: tuple[tuple[str, str], ...] = ()
+    """Earlier questions with their answers."""
+
     further: dict[str, object] = field(default_factory=dict)
+    """All other keys of its line."""
 
     @staticmethod
     def of(number: int, value: object) -> Item:
@@ -36,11 +45,8 @@ class Item:
         if not isinstance(value, dict):
             raise ValueError("it is no JSON object")
         further = dict(value)
-        question, answer, history = (
-            further.pop("question", None),
-            further.pop("answer", None),
-            further.pop("history", []),
-        )
+        question, answer = further.pop("question", None), further.pop("answer", None)
+        history = further.pop("history", [])
         if not isinstance(question, str) or not question.strip():
             raise ValueError('it has no "question"')
         text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
@@ -66,12 +72,19 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class ItemSet:
-    """The items of a file, the hash of its bytes, and by line number what is wrong with the lines that are left out."""
+    """A file of items."""
 
     name: str
+    """The file's name."""
+
     sha256: str
+    """The hash of its bytes."""
+
     items: tuple[Item, ...]
+    """The items on its lines."""
+
     broken: dict[int, str]
+    """By line number what is wrong with the lines that are left out."""
 
 
 def read(path: Path) -> ItemSet:
@@ -88,30 +101,26 @@ def read(path: Path) -> ItemSet:
             continue
         try:
             items.append(Item.of(number, json.loads(line)))
-        except RecursionError:
+        except (RecursionError, json.JSONDecodeError, UnicodeDecodeError):
             broken[number] = "it is no JSON"
         except ValueError as error:
-            broken[number] = (
-                "it is no JSON"
-                if isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
-                else str(error)
-            )
+            broken[number] = str(error)
     if not items:
         first = next((f" (line {number}: {problem})" for number, problem in broken.items()), "")
         raise UsageError(
-            f'{path} has no line like {{"question": "...", "answer": "..."}}{first}; bench/eval_sets/convert.py rewrites others.'
+            f'{path} has no line like {{"question": "...", "answer": "..."}}{first}; '
+            "bench/eval_sets/convert.py rewrites others."
         )
     return ItemSet(path.name, hashlib.sha256(raw).hexdigest(), tuple(items), broken)
 
 
 def _turns(history: object) -> tuple[tuple[str, str], ...]:
-    if not isinstance(history, list):
+    if not isinstance(history, list) or not all(map(_is_turn, history)):
         raise ValueError('its "history" is no list of [question, answer]')
-    for turn in history:
-        if (
-            not isinstance(turn, list)
-            or len(turn) != 2
-            or not all(isinstance(text, str) for text in turn)
-        ):
-            raise ValueError('its "history" is no list of [question, answer]')
     return tuple((question, answer) for question, answer in history)
+
+
+def _is_turn(turn: object) -> bool:
+    if not isinstance(turn, list) or len(turn) != 2:
+        return False
+    return all(isinstance(text, str) for text in turn)

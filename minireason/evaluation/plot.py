@@ -1,4 +1,7 @@
-"""Draw a report: accuracy against tokens for each stopping rule, and agreement against correctness. The only importer of matplotlib."""
+"""Draw a report: accuracy against tokens for each stopping rule, and agreement against correctness.
+
+The only importer of matplotlib.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,14 @@ FORMATS = (".png", ".svg", ".pdf")
 
 
 def check(path: Path, samples: int | None) -> None:
-    """Raise UsageError if nothing can be drawn there, before hours are spent on what is to be drawn; `samples` None is any number."""
+    """Raise UsageError if nothing can be drawn there, before hours are spent on its chains.
+
+    `samples` None is any number.
+    """
     if samples == 1:
         raise UsageError(
-            "A plot is of votes, and there is only one chain for each item; ask for more with --samples."
+            "A plot is of votes, and there is only one chain for each item; ask for more with "
+            "--samples."
         )
     if not find_spec("matplotlib"):
         raise UsageError("Plots need matplotlib; install it with: pip install 'minireason[bench]'.")
@@ -42,9 +49,8 @@ def draw(report: Report, path: Path) -> None:
     costs, trust = figure.subplots(1, 2)
     _costs(costs, report)
     _trust(trust, report)
-    figure.suptitle(
-        f"{report.run.model} on {report.run.set}: {report.items} items, {report.samples} chains each"
-    )
+    sizes = f"{report.items} items, {report.samples} chains each"
+    figure.suptitle(f"{report.run.model} on {report.run.set}: {sizes}")
     try:
         figure.savefig(path, dpi=150)
     except OSError as error:
@@ -62,21 +68,24 @@ def _costs(axes: Axes, report: Report) -> None:
         ("lead", "s", None),
         ("beta", "^", (-8, 7)),
     ):
-        found = [policy for policy in report.policies if policy.stop == stop]
-        values = [100 * policy.accuracy.value for policy in found]
+        policies = [policy for policy in report.policies if policy.stop == stop]
+        estimates = [policy.accuracy for policy in policies]
+        values = [100 * estimate.value for estimate in estimates]
         spread = [
-            [max(0.0, 100 * (policy.accuracy.value - policy.accuracy.low)) for policy in found],
-            [max(0.0, 100 * (policy.accuracy.high - policy.accuracy.value)) for policy in found],
+            [max(0.0, 100 * (estimate.value - estimate.low)) for estimate in estimates],
+            [max(0.0, 100 * (estimate.high - estimate.value)) for estimate in estimates],
         ]
         axes.errorbar(
-            [policy.tokens for policy in found],
+            [policy.tokens for policy in policies],
             values,
             yerr=spread,
             marker=marker,
             capsize=2,
             label=stop,
         )
-        for policy, value in zip(found if label else [], values, strict=bool(label)):
+        if label is None:
+            continue
+        for policy, value in zip(policies, values, strict=True):
             axes.annotate(
                 str(policy.samples),
                 (policy.tokens, value),

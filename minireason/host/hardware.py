@@ -80,6 +80,11 @@ def probe(list_devices: Callable[[], Sequence[Gpu]] | None = None) -> Hardware:
     return Hardware(_cores(), free, total, _simd(), gpus=gpus)
 
 
+def free_bytes() -> int:
+    """Memory that is free now, within what the system and the cgroup allow."""
+    return _memory()[0]
+
+
 def bandwidth(cache: Path) -> float:
     """What `measure_bandwidth` gives, measured once and kept in the JSON file `cache`.
 

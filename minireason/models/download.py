@@ -1,4 +1,7 @@
-"""Bytes from the Hub into a .part file: hashed as they come, going on where an earlier try was killed."""
+"""Bytes from the Hub into a .part file.
+
+They are hashed as they come, and go on where an earlier try was killed.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ LONGEST_WAIT_S = 60.0
 
 SHORT_BYTES = 2**16
 MOST_SHORT_TRIES = 20
-"""Tries that may bring something, but fewer than SHORT_BYTES, in one file: else a byte a request would be fetched for ever."""
+"""Tries that may bring something, but fewer than SHORT_BYTES, in one file.
+
+Else a byte a request would be fetched for ever.
+"""
 
 MOST_RESTARTS = 5
 """How often a file may start over, because the server has no ranges, or changes what it sends."""
@@ -48,15 +54,23 @@ def describe(repo: str, file: str, revision: str | None) -> RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file on its way: at `path` while it is not whole, and then at `whole`; in `tag` the ETag that its bytes came with."""
+    """A file on its way."""
 
     path: Path
+    """Where it lies while it is not whole."""
+
     whole: Path
+    """Where it lies then."""
+
     tag: Path
+    """The file with the ETag that its bytes came with."""
 
     @classmethod
     def of(cls, folder: Path, remote: RemoteFile) -> Part:
-        """The part of a file in a folder; a name that leaves no room for a suffix is shortened to its hash."""
+        """The part of a file in a folder.
+
+        A name that leaves no room for a suffix is shortened to its hash.
+        """
         whole = folder / Path(remote.file).name
         stem = whole.name if len(whole.name.encode()) <= _MOST_OF_A_NAME else _digest(whole.name)
         return cls(folder / f"{stem}.part", whole, folder / f"{stem}.etag")
@@ -75,7 +89,8 @@ class Part:
 def fetch(remote: RemoteFile, part: Part, on_bytes: Callable[[int], None]) -> str:
     """Complete a part and return the sha256 of the whole; `on_bytes` gets how many bytes there are.
 
-    Passing trouble is waited out as long as bytes still come in between. Raises DownloadFailed, Offline or OSError.
+    Passing trouble is waited out as long as bytes still come in between. Raises DownloadFailed,
+    Offline or OSError.
     """
     if part.whole.exists():  # a try that ended between this file and the next
         part.whole.replace(part.path)
@@ -94,7 +109,10 @@ def fetch(remote: RemoteFile, part: Part, on_bytes: Callable[[int], None]) -> st
 
 
 class _Patience:
-    """How much trouble is waited out: a few tries in a row that bring nothing, and some more that bring next to nothing."""
+    """How much trouble is waited out.
+
+    A few tries in a row that bring nothing, and some more that bring next to nothing.
+    """
 
     def __init__(self) -> None:
         self._idle = self._short = 0
@@ -128,9 +146,10 @@ class _Transfer:
             self._count(chunk)
 
     def more(self) -> None:
-        """One request for all that is missing; raises TryAgain where another one may bring the rest.
+        """Send one request for all that is missing; raises TryAgain where another may bring it.
 
-        An answer that does not go on where the last one ended, or is of another file, is not taken: it starts over.
+        An answer that does not go on where the last one ended, or is of another file, is not used:
+        it starts over.
         """
         with hub.ranged(self._remote, self.have) as response:
             if not self._goes_on(Answer.of(response)):
@@ -145,7 +164,10 @@ class _Transfer:
             raise TryAgain(self._failed(f"ended {missing:,} bytes early; pull again"))
 
     def _goes_on(self, answer: Answer) -> bool:
-        """Whether the bytes of an answer belong after those that there are; if not, there are none any more."""
+        """Whether the bytes of an answer belong after those that there are.
+
+        If not, there are none any more.
+        """
         if answer.total is not None and answer.total != self._remote.bytes:
             kind = "more" if answer.total > self._remote.bytes else "fewer"
             raise self._failed(f"has {kind} bytes than it said: the file changed; pull again")

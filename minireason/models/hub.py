@@ -1,7 +1,8 @@
 """The Hugging Face Hub as seen from here: what a file is, and its bytes from some place on.
 
-huggingface_hub knows URLs, tokens, HF_ENDPOINT and the HTTP session; its download is not used, since it starts over after
-a kill and never hashes what it got. It is imported late, because that takes a third of a second.
+huggingface_hub knows URLs, tokens, HF_ENDPOINT and the HTTP session; its download is not used,
+since it starts over after a kill and never hashes what it got. It is imported late, because that
+takes a third of a second.
 """
 
 from __future__ import annotations
@@ -24,42 +25,60 @@ _KEPT = "what was fetched is kept, pull again."
 _MOST_BYTES = 2**50
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
-_WHOLE = re.compile(
-    r"\d{1,18}", re.ASCII
-)  # int() and isdigit() also take ² and other scripts' digits
+# int() and isdigit() also take ² and other scripts' digits
+_WHOLE = re.compile(r"\d{1,18}", re.ASCII)
 _MEANINGS = {
     401: "the Hub wants a token for it: run `hf auth login` or set HF_TOKEN",
-    403: "access is not granted: accept the licence on its page and use your token (`hf auth login` or HF_TOKEN)",
+    403: "access is not granted: accept the licence on its page and use your token "
+    "(`hf auth login` or HF_TOKEN)",
     404: "there is no such repository, revision or file; check the name",
     416: "the file on the Hub has changed; pull again",
-    429: "the Hub asks for a pause (too many requests); try again in a few minutes, with a token if you have one",
+    429: "the Hub asks for a pause (too many requests); try again in a few minutes, with a token "
+    "if you have one",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file on the Hub; `sha256` is the Hub's own for files in its large-file store, `etag` changes with the content."""
+    """A file on the Hub."""
 
     repo: str
+    """The repository, owner/name."""
+
     file: str
+    """Its path there."""
+
     url: str
+    """The address of this revision of it."""
+
     bytes: int
+    """Its size."""
+
     etag: str
+    """A text that changes with the content."""
+
     sha256: str | None
+    """Its hash, which the Hub says of files in its large-file store."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a response says of the bytes in it: they begin at `start`, and the file has `total`.
+    """What a response says of the bytes in it.
 
-    None is what it does not say, or says in a way that makes no sense. `etag` changes with the content, "" where there is
-    none; `partial` answers hold a part of the file, others all of it.
+    None is what it does not say, or says in a way that makes no sense.
     """
 
     start: int | None
+    """Where its bytes begin in the file."""
+
     total: int | None
+    """The bytes of the whole file."""
+
     etag: str
+    """A text that changes with the content; "" where there is none."""
+
     partial: bool
+    """Whether it holds a part of the file, and not all of it."""
 
     @classmethod
     def of(cls, response: httpx2.Response) -> Answer:
@@ -80,7 +99,10 @@ class Answer:
 
 
 class TryAgain(Exception):
-    """The connection or the server failed in a way that may pass; `error` is what to raise if it does not."""
+    """The connection or the server failed in a way that may pass.
+
+    `error` is what to raise if it does not.
+    """
 
     def __init__(self, error: StoreError, wait_s: float = 0.0) -> None:
         super().__init__(str(error))
@@ -88,27 +110,35 @@ class TryAgain(Exception):
 
 
 def describe(repo: str, file: str, revision: str | None) -> RemoteFile:
-    """Size and hash of a file, from the Hub's answer to a HEAD request; raises TryAgain, DownloadFailed or Offline."""
+    """Size and hash of a file, from the Hub's answer to a HEAD request.
+
+    Raises TryAgain, DownloadFailed or Offline.
+    """
     import huggingface_hub
 
     with translated(f"{repo}/{file}"):
         url = huggingface_hub.hf_hub_url(repo, file, revision=revision)
         with _sane(f"{repo}/{file}"):
-            found = huggingface_hub.get_hf_file_metadata(
+            answer = huggingface_hub.get_hf_file_metadata(
                 url, token=huggingface_hub.get_token(), timeout=timeout_s()
             )
-    if not found.size or not 0 < found.size < _MOST_BYTES or not found.etag:
+    size, etag = answer.size, answer.etag
+    if not size or not 0 < size < _MOST_BYTES or not etag:
         raise DownloadFailed(
-            f"{repo}/{file}: the server does not say how long the file is, so it can't be fetched safely."
+            f"{repo}/{file}: the server does not say how long the file is, so it can't be fetched "
+            "safely."
         )
-    pinned = huggingface_hub.hf_hub_url(repo, file, revision=found.commit_hash or revision)
-    sha256 = found.etag if _SHA256.fullmatch(found.etag) else None
-    return RemoteFile(repo, file, pinned, found.size, found.etag, sha256)
+    pinned = huggingface_hub.hf_hub_url(repo, file, revision=answer.commit_hash or revision)
+    sha256 = etag if _SHA256.fullmatch(etag) else None
+    return RemoteFile(repo, file, pinned, size, etag, sha256)
 
 
 @contextmanager
 def ranged(remote: RemoteFile, start: int) -> Iterator[httpx2.Response]:
-    """The response with the bytes from `start` on, or with all of them (status 200) where the server has no ranges."""
+    """The response with the bytes from `start` on.
+
+    Or with all of them (status 200), where the server has no ranges.
+    """
     from huggingface_hub import get_session, get_token
 
     headers = {"Accept-Encoding": "identity"}
@@ -127,14 +157,18 @@ def ranged(remote: RemoteFile, start: int) -> Iterator[httpx2.Response]:
 
 @contextmanager
 def _sane(what: str) -> Iterator[None]:
-    """Say so where the head of an answer cannot be understood: an address that is none, a length that is no number."""
+    """Say so where the head of an answer cannot be understood.
+
+    It has an address that is none, or a length that is no number.
+    """
     import httpx2
 
     try:
         yield
     except (httpx2.InvalidURL, ValueError) as error:
         raise DownloadFailed(
-            f"{what}: the server's answer makes no sense ({_first_line(error)}); check HF_ENDPOINT and your proxy."
+            f"{what}: the server's answer makes no sense ({_first_line(error)}); check "
+            "HF_ENDPOINT and your proxy."
         ) from None
 
 
@@ -147,13 +181,17 @@ def timeout_s() -> float:
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Turn what the HTTP library and huggingface_hub raise into our errors, each with what to do next."""
+    """Turn what the HTTP library and huggingface_hub raise into our errors.
+
+    Each says what to do next.
+    """
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
     if paths.offline():
         raise Offline(
-            f"{what} is not on this machine, and the network is switched off (--offline, MINIREASON_OFFLINE or HF_HUB_OFFLINE)."
+            f"{what} is not on this machine, and the network is switched off "
+            "(--offline, MINIREASON_OFFLINE or HF_HUB_OFFLINE)."
         )
     try:
         yield
@@ -164,32 +202,26 @@ def translated(what: str) -> Iterator[None]:
     except (httpx2.HTTPStatusError, HfHubHTTPError) as error:
         raise _for_status(what, error.response) from None
     except httpx2.TimeoutException:
-        raise TryAgain(
-            DownloadFailed(
-                f"{what}: the server sent nothing for {timeout_s():.0f} s; what was fetched is kept, pull again."
-            )
-        ) from None
+        stalled = f"{what}: the server sent nothing for {timeout_s():.0f} s; {_KEPT}"
+        raise TryAgain(DownloadFailed(stalled)) from None
     except httpx2.TooManyRedirects:
         raise DownloadFailed(
             f"{what}: the server redirects in a circle; check HF_ENDPOINT and your proxy."
         ) from None
     except httpx2.ConnectError as error:
         host = urlsplit(str(error.request.url)).netloc
-        unreachable = f"{what} is not on this machine, and {host} can't be reached; check the network, or HF_ENDPOINT."
-        raise TryAgain(Offline(unreachable)) from None
+        unreachable = f"{what} is not on this machine, and {host} can't be reached"
+        advice = "check the network, or HF_ENDPOINT."
+        raise TryAgain(Offline(f"{unreachable}; {advice}")) from None
     except httpx2.HTTPError as error:
-        raise TryAgain(
-            DownloadFailed(
-                f"{what}: the connection broke ({_first_line(error)}); what was fetched is kept, pull again."
-            )
-        ) from None
+        broken = f"{what}: the connection broke ({_first_line(error)}); {_KEPT}"
+        raise TryAgain(DownloadFailed(broken)) from None
 
 
 def _for_status(what: str, response: httpx2.Response) -> Exception:
     status = response.status_code
-    meaning = _MEANINGS.get(
-        status, "the Hub has trouble; try again later" if status >= 500 else "the Hub refused"
-    )
+    other = "the Hub has trouble; try again later" if status >= 500 else "the Hub refused"
+    meaning = _MEANINGS.get(status, other)
     error = DownloadFailed(f"{what}: {meaning} (HTTP {status}).", status)
     if status not in RETRIED_STATUS:
         return error

@@ -15,10 +15,13 @@ _THOUGHT_ENDS = "</think>"
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """An installed model beside the catalogue; `header` is None where its file cannot be run."""
+    """An installed model beside the catalogue."""
 
     manifest: Manifest
+    """Its manifest."""
+
     header: Header | None
+    """What its file says; None where it cannot be run."""
 
     @property
     def label(self) -> str:
@@ -27,7 +30,7 @@ class Imported:
 
     @property
     def bytes(self) -> int:
-        """Of all its files."""
+        """The size of all its files."""
         return sum(file.bytes for file in self.manifest.files)
 
     @property
@@ -47,28 +50,19 @@ class Imported:
 
 
 def listed() -> list[Imported]:
-    """Every one, the oldest first."""
+    """All models beside the catalogue, the oldest first."""
     known = {spec.name for spec in catalog.load()}
     return [_read(entry) for entry in store.manifests() if entry.name not in known]
 
 
 def find(name: str) -> Imported | None:
     """The one with this name, in any case; None where there is none."""
-    wanted = name.strip().lower()
+    requested = name.strip().lower()
     known = {spec.name for spec in catalog.load()}
     for entry in store.manifests():
-        if wanted == entry.label.lower() and entry.name not in known:
+        if requested == entry.label.lower() and entry.name not in known:
             return _read(entry)
     return None
-
-
-def parameters(dimensions: Shape) -> int:
-    """How many parameters a dense model of this shape has, norms and biases left out."""
-    attention = 2 * dimensions.hidden * dimensions.head_dim
-    attention *= dimensions.heads + dimensions.kv_heads
-    layer = attention + 3 * dimensions.hidden * dimensions.feed_forward
-    embeddings = dimensions.vocab * dimensions.hidden * (1 if dimensions.tied else 2)
-    return dimensions.layers * layer + embeddings
 
 
 def _read(manifest: Manifest) -> Imported:

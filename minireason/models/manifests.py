@@ -1,4 +1,4 @@
-"""Manifests: for each installed model a small JSON file that says what it is, where it lies and where it came from.
+"""Manifests: for each installed model a small JSON file that says what and where it is.
 
 Each is a file of its own, replaced in one step, so that a crash can cost one at most.
 """
@@ -27,38 +27,59 @@ _MANIFEST = {
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file of an installed model; `sha256` is what it had when it was installed."""
+    """One file of an installed model."""
 
     path: str
+    """Where it lies."""
+
     bytes: int
+    """Its size."""
+
     sha256: str
+    """The hash that it had when it was installed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """An installed model: `name` and `quant` as it is asked for, `source` where it came from, `date` in UTC.
-
-    `vouched` is False where nobody published a hash for what was fetched: then it is what the server sent, whatever that was.
-    """
+    """An installed model."""
 
     name: str
+    """The name by which it is asked for."""
+
     quant: str
+    """The quant by which it is asked for; "" where the name says it all."""
+
     files: tuple[StoredFile, ...]
+    """Its files, of a split model the first part first."""
+
     source: str
+    """Where it came from."""
+
     date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    """When it was installed, in UTC."""
+
     vouched: bool = True
+    """False where nobody published a hash for what was fetched.
+
+    Then it is what the server sent, whatever that was.
+    """
 
     @property
     def label(self) -> str:
+        """What it is called: "name:QUANT", or just the name."""
         return f"{self.name}:{self.quant}" if self.quant else self.name
 
     @property
     def path(self) -> Path:
+        """Its (first) file."""
         return Path(self.files[0].path)
 
 
 def manifests() -> list[Manifest]:
-    """What the manifests say, oldest first; one that is damaged is left out (see `damaged_manifests`)."""
+    """What the manifests say, oldest first.
+
+    One that is damaged is left out, see `damaged_manifests`.
+    """
     read = (_read_manifest(path) for path in _manifest_files())
     return sorted((manifest for manifest in read if manifest), key=lambda manifest: manifest.date)
 
@@ -79,7 +100,10 @@ def note(manifest: Manifest) -> None:
 
 
 def manifest_path(name: str) -> Path:
-    """The manifest of a label; of one that is too long for a file's name, its beginning and its hash."""
+    """The manifest of a label.
+
+    Of a label too long for a file's name, its beginning and its hash.
+    """
     quoted = quote(os.fsencode(name), safe="")  # a file's name need not be UTF-8
     if len(quoted) > _MOST_OF_A_NAME:
         digest = hashlib.sha256(quoted.encode()).hexdigest()[:32]
@@ -91,10 +115,12 @@ def cannot_write(folder: Path, error: OSError) -> StoreError:
     """What to say when the data directory can't be written."""
     if error.errno == errno.ENAMETOOLONG:
         return StoreError(
-            f"A file name is too long for {folder}; give the model another name, or set MINIREASON_HOME to a shorter path."
+            f"A file name is too long for {folder}; give the model another name, or set "
+            "MINIREASON_HOME to a shorter path."
         )
     return StoreError(
-        f"{folder} cannot be written ({error.strerror or error}); set MINIREASON_HOME to a directory of yours."
+        f"{folder} cannot be written ({error.strerror or error}); set MINIREASON_HOME to a "
+        "directory of yours."
     )
 
 

@@ -7,7 +7,7 @@ import os
 from minireason.errors import NotInstalled, UnknownModel, UsageError
 from minireason.host.paths import expanded
 from minireason.models import gguf, store
-from minireason.models.catalog import ModelSpec, Quant
+from minireason.models.spec import ModelSpec, Quant
 
 
 def find(name: str) -> tuple[ModelSpec, Quant | None]:
@@ -26,8 +26,7 @@ def refuse_path(name: str) -> None:
     """Say what is true of a path that stands where a name has to; do nothing with a name.
 
     Raises NotInstalled where there is no such file, ModelFileError where it is no model, and
-    UsageError where it is one,
-    or a directory.
+    UsageError where it is one, or a directory.
     """
     if not store.is_path(name):
         return

@@ -1,4 +1,7 @@
-"""Get a model onto this machine, once, whole and checked: from another tool's files, from the Hub, or from a local file."""
+"""Get a model onto this machine, once, whole and checked.
+
+From another tool's files, from the Hub, or from a local file.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,10 @@ from pathlib import Path
 from minireason.errors import ChecksumMismatch, DiskFull, ModelFileError, NotInstalled, UsageError
 from minireason.host import files, paths
 from minireason.host.lock import FileLock
-from minireason.models import catalog, download, gguf, reuse, store
-from minireason.models.catalog import ModelSpec, Quant
+from minireason.models import catalog, download, gguf, other_tools, store
 from minireason.models.hub import RemoteFile
+from minireason.models.other_tools import OtherFile
+from minireason.models.spec import ModelSpec, Quant
 from minireason.models.store import Manifest, StoredFile
 
 SPARE_BYTES = 200 * 10**6
@@ -24,23 +28,38 @@ SPARE_BYTES = 200 * 10**6
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What a caller wants to hear: `bytes` gets (done, of) of the step going on, `step` a word on each new one."""
+    """What a caller wants to hear."""
 
     bytes: Callable[[int, int], None] = lambda done, of: None
+    """Called with (done, of) as the bytes of a step come."""
+
     step: Callable[[str], None] = lambda what: None
+    """Called with a word on each new step."""
 
     def of(self, total: int) -> Callable[[int], None]:
-        """Tells of bytes done out of this many."""
+        """Report bytes done out of this many."""
         return lambda done: self.bytes(done, total)
+
+
+def sized(quant: Quant) -> Quant:
+    """The quant with its size, which the Hub is asked for where nobody wrote it down.
+
+    Nobody is asked where another tool has the file. Raises StoreError.
+    """
+    if quant.bytes or other_tools.find(quant):
+        return quant
+    remotes = (download.describe(quant.repo, file, quant.revision) for file in quant.files)
+    return replace(quant, bytes=sum(remote.bytes for remote in remotes))
 
 
 def pull(
     spec: ModelSpec, quant: Quant, open_once: Callable[[Path], None], watch: Watch
 ) -> Manifest | None:
-    """Install a quant; None if it is there already. `open_once` opens a checked file in a process of its own.
+    """Install a quant; None if it is there already.
 
-    Raises StoreError and its kinds, or ModelFileError; then nothing is installed, and what was fetched is kept for the
-    next try unless it is damaged.
+    `open_once` opens a checked file in a process of its own. Raises StoreError and its kinds, or
+    ModelFileError; then nothing is installed, and what was fetched is kept for the next try unless
+    it is damaged.
     """
     if store.installed_file(spec, quant):
         return None
@@ -50,9 +69,9 @@ def pull(
         with _alone(incoming / f"{_digest(store.source(quant), *quant.files)}.lock", watch):
             if store.installed_file(spec, quant):
                 return None
-            if found := reuse.find(quant):
-                watch.step(f"checking the file that {found.tool} has: {found.path}")
-                return _adopt(spec, quant, found, open_once, watch)
+            if other := other_tools.find(quant):
+                watch.step(f"checking the file that {other.tool} has: {other.path}")
+                return _adopt(spec, quant, other, open_once, watch)
             return _download(spec, quant, incoming, open_once, watch)
     except OSError as error:
         raise store.cannot_write(paths.models_dir(), error) from None
@@ -61,7 +80,10 @@ def pull(
 def import_file(
     path: Path, name: str | None, open_once: Callable[[Path], None], watch: Watch
 ) -> Manifest:
-    """Give a local GGUF a name and use it where it lies; raises NotInstalled, ModelFileError, UsageError or StoreError."""
+    """Give a local GGUF a name and use it where it lies.
+
+    Raises NotInstalled, ModelFileError, UsageError or StoreError.
+    """
     if not files.is_file(path):
         raise NotInstalled(f"There is no file {path}; check the path.", path.parent)
     gguf.check(path)
@@ -100,47 +122,70 @@ def _alone(path: Path, watch: Watch) -> Iterator[None]:
 def _adopt(
     spec: ModelSpec,
     quant: Quant,
-    found: reuse.Found,
+    other: OtherFile,
     open_once: Callable[[Path], None],
     watch: Watch,
 ) -> Manifest:
-    size = found.path.stat().st_size
-    hashed = download.sha256(found.path, watch.of(size))
-    expected = quant.sha256[0] if quant.sha256 else found.sha256
+    """Install another tool's file where it lies."""
+    size = other.path.stat().st_size
+    hashed = download.sha256(other.path, watch.of(size))
+    expected = quant.sha256[0] if quant.sha256 else other.sha256
     if expected and hashed != expected:
-        raise ChecksumMismatch(
-            str(found.path), expected, hashed, f"remove it from {found.tool}, then pull again."
-        )
-    gguf.check(found.path)
-    open_once(found.path)
-    return _noted(
-        spec,
-        quant,
-        [StoredFile(str(found.path.absolute()), size, hashed)],
-        f"{found.tool}: {found.name}",
-    )
+        advice = f"remove it from {other.tool}, then pull again."
+        raise ChecksumMismatch(str(other.path), expected, hashed, advice)
+    gguf.check(other.path)
+    open_once(other.path)
+    stored = StoredFile(str(other.path.absolute()), size, hashed)
+    return _noted(spec, quant, [stored], f"{other.tool}: {other.name}")
 
 
 def _download(
     spec: ModelSpec, quant: Quant, incoming: Path, open_once: Callable[[Path], None], watch: Watch
 ) -> Manifest:
+    """Fetch the files of a quant, check them and move them to where they belong."""
     watch.step(f"asking the Hub for {quant.repo}")
     remotes = [download.describe(quant.repo, file, quant.revision) for file in quant.files]
-    pins = quant.sha256 or tuple(remote.sha256 or "" for remote in remotes)
-    for remote, pin in zip(remotes, pins, strict=True):
-        if pin and remote.sha256 and pin != remote.sha256:
-            raise ChecksumMismatch(
-                remote.file,
-                pin,
-                remote.sha256,
-                "the Hub has another file than the catalogue; nothing was fetched.",
-            )
-    # named after what the server says the files are, but never by the server: other content starts afresh
+    pins = _pins(quant, remotes)
+    # Named after what the server says the files are, but never by the server: other content starts
+    # afresh.
     folder = incoming / _digest(*(remote.etag for remote in remotes))
     folder.mkdir(exist_ok=True)
     _check_space(remotes, folder)
+    fetched = _fetched(remotes, pins, folder, watch)
+    watch.step("checking the model")
+    first = Path(fetched[0].path)
+    try:
+        gguf.check(first)
+        open_once(first)
+        repacked = store.was_opened(first, repack=True)
+    except ModelFileError:
+        shutil.rmtree(folder)
+        raise
+    stored = _moved(fetched, store.place(spec, quant, remotes[0].file))
+    shutil.rmtree(folder)
+    store.remember_opened(Path(stored[0].path), repack=repacked)
+    return _noted(spec, quant, stored, store.source(quant), vouched=all(pins))
+
+
+def _pins(quant: Quant, remotes: Sequence[RemoteFile]) -> tuple[str, ...]:
+    """The hash that each file has to have; "" where nobody published one.
+
+    Raises ChecksumMismatch where the Hub has another file than the catalogue.
+    """
+    pins = quant.sha256 or tuple(remote.sha256 or "" for remote in remotes)
+    for remote, pin in zip(remotes, pins, strict=True):
+        if pin and remote.sha256 and pin != remote.sha256:
+            advice = "the Hub has another file than the catalogue; nothing was fetched."
+            raise ChecksumMismatch(remote.file, pin, remote.sha256, advice)
+    return pins
+
+
+def _fetched(
+    remotes: Sequence[RemoteFile], pins: Sequence[str], folder: Path, watch: Watch
+) -> list[StoredFile]:
+    """Fetch files into a folder, each checked; raises ChecksumMismatch and what `fetch` raises."""
     total, before = sum(remote.bytes for remote in remotes), 0
-    fetched: list[StoredFile] = []
+    fetched = []
     for remote, pin in zip(remotes, pins, strict=True):
         watch.step(f"fetching {Path(remote.file).name}")
         part = download.Part.of(folder, remote)
@@ -155,19 +200,7 @@ def _download(
         part.finish()
         fetched.append(StoredFile(str(part.whole), remote.bytes, hashed))
         before += remote.bytes
-    watch.step("checking the model")
-    first = Path(fetched[0].path)
-    try:
-        gguf.check(first)
-        open_once(first)
-        repacked = store.was_opened(first, repack=True)
-    except ModelFileError:
-        shutil.rmtree(folder)
-        raise
-    stored = _moved(fetched, store.place(spec, quant, remotes[0].file))
-    shutil.rmtree(folder)
-    store.remember_opened(Path(stored[0].path), repack=repacked)
-    return _noted(spec, quant, stored, store.source(quant), vouched=all(pins))
+    return fetched
 
 
 def _moved(fetched: Sequence[StoredFile], place: Path) -> list[StoredFile]:

@@ -1,4 +1,4 @@
-"""The dimensions of a model, from its file's header or from the catalogue before there is a file."""
+"""The dimensions of a model: from its file's header, or from the catalogue before it is here."""
 
 from __future__ import annotations
 
@@ -9,24 +9,43 @@ from minireason.models.gguf import Header
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a model's size and cost follow from: its dimensions, the trained `context` in tokens, and the bytes of its weights.
-
-    `tied`: the output matrix is the token embedding, stored once. `repackable`: most weights are of a kind that llama.cpp can
-    rearrange for a CPU.
-    """
+    """What a model's size and cost follow from."""
 
     arch: str
+    """The architecture, such as "qwen2"."""
+
     layers: int
+    """Transformer blocks."""
+
     heads: int
+    """Attention heads of a layer."""
+
     kv_heads: int
+    """Heads of keys and values in a layer; fewer than `heads` with grouped-query attention."""
+
     head_dim: int
+    """Values in a head."""
+
     hidden: int
+    """Values in the state of a token."""
+
     feed_forward: int
+    """Width of the feed-forward part."""
+
     vocab: int
+    """Tokens of the vocabulary."""
+
     context: int
+    """The context that the model was trained for, in tokens."""
+
     weight_bytes: int
+    """The weights."""
+
     tied: bool = False
+    """Whether the output matrix is the token embedding, stored once."""
+
     repackable: bool = False
+    """Whether most weights are of a kind that llama.cpp can rearrange for a CPU."""
 
 
 def of(header: Header) -> Shape:

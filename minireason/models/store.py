@@ -1,6 +1,7 @@
-"""What is installed: model files, and for each a manifest that says what it is and where it came from.
+"""What is installed: model files, and for each a manifest that says what it is.
 
-A file without a manifest (put there by hand) works as well. Files of other tools are used where they lie and never touched.
+A file without a manifest (put there by hand) works as well. Files of other tools are used where
+they lie and never touched.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from pathlib import Path
 from minireason.errors import ChecksumMismatch, NotInstalled, UnknownModel, UsageError
 from minireason.host import files
 from minireason.host.paths import expanded, models_dir
-from minireason.models import catalog, download, gguf, reuse
-from minireason.models.catalog import ModelSpec, Quant
+from minireason.models import catalog, download, gguf, other_tools
+from minireason.models.known_good import remember_opened as remember_opened
+from minireason.models.known_good import was_opened as was_opened
 from minireason.models.manifests import Manifest as Manifest
 from minireason.models.manifests import StoredFile as StoredFile
 from minireason.models.manifests import cannot_write as cannot_write
@@ -25,17 +27,21 @@ from minireason.models.manifests import damaged_manifests as damaged_manifests
 from minireason.models.manifests import manifest_path
 from minireason.models.manifests import manifests as manifests
 from minireason.models.manifests import note as note
-from minireason.models.opened import remember_opened as remember_opened
-from minireason.models.opened import was_opened as was_opened
+from minireason.models.spec import ModelSpec, Quant
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A file to load (of a split model the first) and what to call it; `trusted` if it came with the package."""
+    """A file to load."""
 
     path: Path
+    """Where it lies; of a split model the first part."""
+
     label: str
+    """What to call it."""
+
     trusted: bool = False
+    """Whether it came with the package."""
 
 
 def is_path(model: str) -> bool:
@@ -49,33 +55,35 @@ def is_path(model: str) -> bool:
 
 
 def find(model: str) -> ModelFile:
-    """The file for a name ("name", "name:QUANT", one given at import, hf:owner/repo/file.gguf) or path.
+    """The file for a name or a path.
 
-    Raises UnknownModel or NotInstalled.
+    A name is "name", "name:QUANT", one given at import, or hf:owner/repo/file.gguf. Raises
+    UnknownModel or NotInstalled.
     """
     if is_path(model):
-        path = expanded(model)
-        if not os.path.exists(path):  # False, and no error, for a path that no system allows
-            raise NotInstalled(
-                f"There is no file {path}; check the path, or name a model of the catalogue such as r1-7b.",
-                path.parent,
-            )
-        return ModelFile(path, path.name)
+        return _at_path(expanded(model))
     for manifest in manifests():
         if model.lower() == manifest.label.lower() and files.is_file(manifest.path):
             return ModelFile(manifest.path, manifest.label)
     spec, quant = find_spec(model)
-    found = installed_file(spec, quant)
-    if found is None:
-        chosen = quant or spec.quants[spec.default_quant]
-        if other := reuse.find(chosen):
-            return ModelFile(other.path, label(spec, chosen))
-        message = (
-            f"{spec.name} is not installed; fetch it with: minireason pull {model} "
-            f"(or put {Path(chosen.files[0]).name} into {place(spec, chosen, chosen.files[0]).parent})."
-        )
-        raise NotInstalled(message, models_dir())
-    return found
+    if file := installed_file(spec, quant):
+        return file
+    chosen = quant or spec.quants[spec.default_quant]
+    if other := other_tools.find(chosen):
+        return ModelFile(other.path, label(spec, chosen))
+    folder = place(spec, chosen, chosen.files[0]).parent
+    message = (
+        f"{spec.name} is not installed; fetch it with: minireason pull {model} "
+        f"(or put {Path(chosen.files[0]).name} into {folder})."
+    )
+    raise NotInstalled(message, models_dir())
+
+
+def _at_path(path: Path) -> ModelFile:
+    if not os.path.exists(path):  # False, and no error, for a path that no system allows
+        message = f"There is no file {path}; check the path, or name a model of the catalogue"
+        raise NotInstalled(f"{message} such as r1-7b.", path.parent)
+    return ModelFile(path, path.name)
 
 
 def find_spec(model: str) -> tuple[ModelSpec, Quant | None]:
@@ -90,11 +98,9 @@ def find_spec(model: str) -> tuple[ModelSpec, Quant | None]:
 
 def label(spec: ModelSpec, quant: Quant) -> str:
     """What an installed quant is called: "name:QUANT", or just the name where that says it all."""
-    return (
-        spec.name
-        if spec.built_in or spec.name.startswith(catalog.HUB_PREFIX)
-        else f"{spec.name}:{quant.name}"
-    )
+    if spec.built_in or spec.name.startswith(catalog.HUB_PREFIX):
+        return spec.name
+    return f"{spec.name}:{quant.name}"
 
 
 def installed_file(
@@ -104,29 +110,24 @@ def installed_file(
 
     `noted` are the manifests, for a caller that asks for many models and has read them.
     """
-    if spec.built_in:
-        name = spec.quants[spec.default_quant].files[0]
-        return ModelFile(
-            Path(str(resources.files("minireason.tiny").joinpath(name))), spec.name, trusted=True
-        )
-    noted = manifests() if noted is None else noted
     default = spec.quants[spec.default_quant]
-    order = (
-        [quant]
-        if quant
-        else [default, *(other for other in spec.quants.values() if other is not default)]
-    )
+    if spec.built_in:
+        path = resources.files("minireason.tiny").joinpath(default.files[0])
+        return ModelFile(Path(str(path)), spec.name, trusted=True)
+    noted = manifests() if noted is None else noted
+    order = [quant] if quant else [default, *spec.quants.values()]
     for candidate in order:
-        for path in _candidates(spec, candidate, noted):
-            if files.is_file(path):
-                return ModelFile(path, label(spec, candidate))
+        for possible in _candidates(spec, candidate, noted):
+            if files.is_file(possible):
+                return ModelFile(possible, label(spec, candidate))
     return None
 
 
 def _candidates(spec: ModelSpec, quant: Quant, noted: Sequence[Manifest]) -> list[Path]:
-    """Where the first file of a quant may be: as noted, else where it is put today, else where it was put before.
+    """Where the first file of a quant may be.
 
-    A file that was noted under another name is that model's, unless it came from the same place.
+    As noted, else where it is put today, else where it was put before. A file that was noted under
+    another name is that model's, unless it came from the same place.
     """
     name = label(spec, quant)
     for manifest in reversed(noted):
@@ -141,10 +142,12 @@ def _candidates(spec: ModelSpec, quant: Quant, noted: Sequence[Manifest]) -> lis
 def place(
     spec: ModelSpec, quant: Quant, file: str, noted: Sequence[Manifest] | None = None
 ) -> Path:
-    """Where a file is put: one of the catalogue by its own name in the models directory, one of hf:... under its repository.
+    """Where a file is put in the models directory.
 
-    The whole name counts: revision and folders are part of the place, and where another model has the place already (one of
-    the catalogue with a file of the same name, or one that minireason 0.1.0 put there), the file goes beside it.
+    One of the catalogue by its own name, one of hf:... under its repository. The whole name counts:
+    revision and folders are part of the place. Where another model has the place already (one of
+    the catalogue with a file of the same name, or one that minireason 0.1.0 put there), the file
+    goes beside it.
     """
     folder = models_dir() / quant.repo.replace("/", "--")
     if not spec.name.startswith(catalog.HUB_PREFIX):
@@ -160,7 +163,10 @@ def place(
 
 
 def _is_same(owner: Manifest, spec: ModelSpec, quant: Quant, file: str) -> bool:
-    """Whether another name's file is this very file, as far as its manifest tells: it does not say the folders."""
+    """Whether another name's file is this very file, as far as its manifest tells.
+
+    It does not say the folders.
+    """
     hub = catalog.HUB_PREFIX
     named = any(name.startswith(hub) for name in (owner.name, spec.name))
     return not named and "/" not in file and owner.source == source(quant)
@@ -186,23 +192,27 @@ def _old_place(quant: Quant) -> Path:
 
 
 def installed() -> list[tuple[ModelSpec, ModelFile]]:
-    """Every named model with a file on this machine, the one with the most parameters first, built-in ones left out."""
+    """Every model of the catalogue with a file on this machine.
+
+    The one with the most parameters first, and built-in ones left out.
+    """
     noted = manifests()
-    specs = sorted(
-        (spec for spec in catalog.load() if not spec.built_in), key=lambda spec: -spec.params
-    )
+    specs = [spec for spec in catalog.load() if not spec.built_in]
+    specs.sort(key=lambda spec: -spec.params)
     return [(spec, file) for spec in specs if (file := installed_file(spec, None, noted))]
 
 
 def remove(model: str) -> tuple[str, int]:
-    """Take an installed model away: its label, and the bytes freed (0 where the files are another tool's or a user's own).
+    """Remove an installed model; its label, and the bytes freed.
 
-    Raises UsageError, UnknownModel or NotInstalled.
+    Files of another tool, and a user's own, stay: 0 bytes. Raises UsageError, UnknownModel or
+    NotInstalled.
     """
     file = find(model)
     if file.trusted or is_path(model):
         raise UsageError(
-            f"{model} is not an installed model; built-in models and files given by a path are not removed."
+            f"{model} is not an installed model; built-in models and files given by a path are "
+            "not removed."
         )
     noted = manifests()
     manifest = next((entry for entry in noted if entry.label == file.label), None)
@@ -232,30 +242,24 @@ def verify(manifest: Manifest, on_bytes: Callable[[int], None] = lambda have: No
     for stored in manifest.files:
         path = Path(stored.path)
         if not files.is_file(path):
-            raise NotInstalled(
-                f"{path} is gone; minireason rm {manifest.label}, then get it again.", path.parent
-            )
+            message = f"{path} is gone; minireason rm {manifest.label}, then get it again."
+            raise NotInstalled(message, path.parent)
         actual = download.sha256(path, download.after(before, on_bytes))
         before += stored.bytes
         if actual != stored.sha256:
-            raise ChecksumMismatch(
-                path.name,
-                stored.sha256,
-                actual,
-                f"minireason rm {manifest.label}, then get it again.",
-            )
+            advice = f"minireason rm {manifest.label}, then get it again."
+            raise ChecksumMismatch(path.name, stored.sha256, actual, advice)
 
 
 def fingerprint(file: ModelFile) -> str:
-    """The sha256 of a model's bytes, as noted when it was installed, else read now; of a split one that of its parts' hashes.
+    """The sha256 of a model's bytes, as noted when it was installed, else computed now.
 
-    Raises ModelFileError for what is no model.
+    Of a split model that of its parts' hashes. Raises ModelFileError for what is no model.
     """
     gguf.check(file.path)
     manifest = next((entry for entry in manifests() if entry.path == file.path), None)
-    found = (
-        [stored.sha256 for stored in manifest.files]
-        if manifest
-        else [download.sha256(part) for part in gguf.shards(file.path)]
-    )
-    return found[0] if len(found) == 1 else hashlib.sha256("".join(found).encode()).hexdigest()
+    hashes = [stored.sha256 for stored in manifest.files] if manifest else []
+    hashes = hashes or [download.sha256(part) for part in gguf.shards(file.path)]
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()

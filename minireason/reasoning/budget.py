@@ -20,8 +20,6 @@ from minireason.reasoning.loops import LoopDetector
 
 _CHARACTER_TOKENS = 4
 """No character has more bytes than this, so a thought is not in the middle of one for longer."""
-_UNFINISHED_TOKENS = 8
-"""A closing tag that is text has so many characters; more bytes than that will never be anything."""
 _TIDY_TOKENS = 64
 
 _SENTENCE_ENDS = (b".", b"!", b"?", "。".encode(), "！".encode(), "？".encode())
@@ -69,8 +67,8 @@ class Budget:
         self._tokens: list[int] = []
         self._spent = 0
         """Tokens so far, those before the thought was opened and those taken back included."""
-        self._whole = 0
-        """So many of the tokens were there when the last of them ended with a character."""
+        self._waited = 0
+        """How many tokens the end was put off for, since a character was not whole."""
         self._tail = b"\n"
         self._keep: int | None = None
         self._since: float | None = None
@@ -78,7 +76,7 @@ class Budget:
     def save(self) -> tuple[Any, ...]:
         """What `restore` takes; all but `asked`, which comes from elsewhere at any time."""
         limits = self.landing, self._limit, self._grace, self._seconds, self._min_tokens
-        place = self._tail, self._spent, self._whole, self._keep, self._since
+        place = self._tail, self._spent, self._waited, self._keep, self._since
         loops = self._loops.save() if self._loops else ()
         return limits, place, self._tokens, len(self._tokens), loops
 
@@ -87,7 +85,7 @@ class Budget:
         limits, place, self._tokens, size, loops = saved
         del self._tokens[size:]
         self.landing, self._limit, self._grace, self._seconds, self._min_tokens = limits
-        self._tail, self._spent, self._whole, self._keep, self._since = place
+        self._tail, self._spent, self._waited, self._keep, self._since = place
         if self._loops:
             self._loops.restore(loops)
 
@@ -123,27 +121,24 @@ class Budget:
         self._min_tokens = 0
         return early
 
-    def cut(self, token: int, whole: bool) -> Cut | None:
+    def cut(self, token: int, unfinished: int = 0) -> Cut | None:
         """Whether the thought ends before this token.
 
-        `whole` says whether all before it end with a character. If not, the thought goes on to the
-        end of the character, but never beyond the budget: then the beginning is taken back.
+        `unfinished` tokens before it are the beginning of a character or of a tag. The thought goes
+        on to the end of that, but never beyond the budget: then they are taken back.
         """
-        size = len(self._tokens)
-        if whole:
-            self._whole = size
-        unfinished = size - self._whole
         over = self._over()
-        if not whole and over < self._grace and unfinished <= _CHARACTER_TOKENS:
+        if unfinished and over < self._grace and self._waited < _CHARACTER_TOKENS:
+            self._waited += 1
             return None
-        back = unfinished if unfinished <= _UNFINISHED_TOKENS else 0
+        self._waited = 0
         if self.asked:
-            return Cut("user", back)
+            return Cut("user", unfinished)
         if self._keep is not None:
-            return Cut("loop", max(back, size - self._keep))
+            return Cut("loop", max(unfinished, len(self._tokens) - self._keep))
         if over < 0 or (over < self._grace and not self._at_end(token)):
             return None
-        return Cut("budget", back)
+        return Cut("budget", unfinished)
 
     def after_line(self) -> bool:
         """Whether the thought is at the beginning of a line."""
@@ -152,7 +147,6 @@ class Budget:
     def took_back(self, tokens: int) -> None:
         """The last tokens are no part of the thought any more."""
         self._tokens = self._tokens[: len(self._tokens) - tokens]  # the saved list stays as it is
-        self._whole = min(self._whole, len(self._tokens))
         self._tail = b"\n" + b"".join(self._piece(token) for token in self._tokens[-4:])
 
     def _over(self) -> int:

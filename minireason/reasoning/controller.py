@@ -233,7 +233,7 @@ class Controller:
             return self._close(token, tag)
         if token in self._vocabulary.eog:
             return self._land(Cut("unclosed"))
-        if cut := self._budget.cut(token, self._machine.whole):
+        if cut := self._budget.cut(token, self._unfinished()[0]):
             return self._land(cut)
         self._budget.feed(token)
         return self._accept(token)
@@ -243,11 +243,16 @@ class Controller:
 
         None if the first of them has other text in it.
         """
-        beginning, held, count = b"", self._machine.held.encode(), 0
-        while len(beginning) < len(held) and count < len(self._tokens):
+        count, text = self._unfinished()
+        return count if text.strip() == self._machine.held.encode() else None
+
+    def _unfinished(self) -> tuple[int, bytes]:
+        """The last tokens of which a character or a tag is not whole: their number and bytes."""
+        text, count, size = b"", 0, self._machine.unfinished_bytes
+        while len(text) < size and count < len(self._tokens):
             count += 1
-            beginning = self._vocabulary.piece(self._tokens[-count]) + beginning
-        return count if beginning.strip() == held else None
+            text = self._vocabulary.piece(self._tokens[-count]) + text
+        return count, text
 
     def _refuse(self, token: int, before: int) -> Step:
         """Take back a closing tag and have another token drawn for its first.
@@ -288,30 +293,27 @@ class Controller:
         What a loop repeated is forgotten, and what may have become a character or a closing tag;
         then message and closing tag are forced.
         """
-        lost = self._lost(cut)
+        again: list[int] = []
+        if cut.back and cut.end != "loop":
+            _, text = self._unfinished()
+            before = text[: len(text) - self._machine.unfinished_bytes]
+            again = self._budget.landing.again(before.decode("utf-8", "replace"))
+            self._machine.drop_unfinished()
         if cut.back:
             self._budget.took_back(cut.back)
-        landing = self._budget.landing.ids(self._budget.after_line(), lost)
-        if len(landing) >= self._room():
+        landing = self._budget.landing.ids(not again and self._budget.after_line())
+        if len(again) + len(landing) >= self._room():
             return self._finish("length")
-        if cut.back and cut.end != "loop":
-            self._machine.drop_unfinished()
         self.builder.add(self._machine.cut())
-        return self._force_landing(cut, landing)
+        self.builder.count(forced=len(again))
+        return self._force_landing(cut, landing, again)
 
-    def _lost(self, cut: Cut) -> str:
-        """Text before an unfinished character or tag that is taken back with it."""
-        if not cut.back or cut.end == "loop":
-            return ""
-        taken = b"".join(map(self._vocabulary.piece, self._tokens[-cut.back :]))
-        unfinished = self._machine.unfinished_bytes
-        return taken[: len(taken) - unfinished].decode("utf-8", "replace")
-
-    def _force_landing(self, cut: Cut, landing: list[int]) -> Step:
+    def _force_landing(self, cut: Cut, landing: list[int], again: Sequence[int] = ()) -> Step:
+        """`again` are tokens whose text was shown already."""
         self._landed = cut.end
         forced = self._force(landing)
         self._machine.forced = True
-        return Step(forced, cut.back)
+        return Step([*again, *forced], cut.back)
 
     def _answer(self, token: int) -> Step:
         """A token sampled for the answer, or before it is known if there will be a thought."""

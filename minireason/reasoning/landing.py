@@ -49,18 +49,19 @@ class Landing:
         self._encode, self._opening, self._close = encode, list(opening), list(close)
         self.message, self.box = message.strip(), box
 
-    def ids(self, after_line: bool, before: str = "") -> list[int]:
-        """The message on lines of its own, if there is one, and the end of the thought.
-
-        `before` is text that the thought has lost, which is put in again first.
-        """
+    def ids(self, after_line: bool) -> list[int]:
+        """The message on lines of its own, if there is one, and the end of the thought."""
         gap = "\n\n" if self.message else "\n"
-        lead = before if after_line else before + gap
+        lead = "" if after_line else gap
         return self._encode(f"{lead}{self.message}\n" if self.message else lead) + self._close
 
     def whole(self) -> list[int]:
         """A whole thought of nothing but the message, where the model has opened none."""
         return self._opening + self.ids(after_line=True)
+
+    def again(self, text: str) -> list[int]:
+        """Text that was taken back with what came after it."""
+        return self._encode(text)
 
     def after_tag(self, tag: str = "") -> list[int]:
         """The blank line that follows the model's own closing tag.

@@ -107,8 +107,10 @@ class ReplyBuilder:
 
     def publish(self, start: int, events: list[Event]) -> None:
         """Let events be seen, as those from number `start` on; twice is as good as once."""
+        if self.reply is not None:
+            return  # the last event is there, perhaps with its typed value
         self._events[start:] = events
-        if self.reply is None and events and isinstance(events[-1], Done):
+        if events and isinstance(events[-1], Done):
             self.reply = events[-1].reply
 
     def note_sampled(self) -> None:
@@ -172,19 +174,21 @@ class ReplyBuilder:
         )
 
     def parse(self) -> None:
-        """Put the typed value of a whole structured answer into the reply, once; raises UsageError.
+        """Put the typed value of a whole structured answer into reply and last event, once.
 
-        The caller's own code makes it, which may fail, so it is called by the stream that asked,
-        and never under the scheduler's lock.
+        Raises UsageError. The caller's own code makes it, which may fail, so it is called by the
+        stream that asked, and never under the scheduler's lock.
         """
         if not self.reply or not self._parse:
             return
         if self.reply.finish_reason == "stop":
             try:
-                self.reply = replace(self.reply, parsed=self._parse())
+                reply = replace(self.reply, parsed=self._parse())
             except UsageError:
                 self._parse = None
                 raise
+            self._events[-1] = Done(reply)
+            self.reply = reply
         self._parse = None
 
     def _show(self, label: Label, text: str) -> None:

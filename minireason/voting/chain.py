@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 from minireason import answers
+from minireason.backends.base import Backend, ReplyStream, StreamOptions
 from minireason.errors import UsageError
 from minireason.events import Reply
 from minireason.messages import Message, as_messages
 from minireason.models import catalog
-from minireason.settings import MAX_SEED, ChainChanges
-from minireason.voting.ballot import tail_confidence
+from minireason.settings import MAX_SEED, Settings
+from minireason.voting.ballot import canonical, tail_confidence
 from minireason.voting.solution import Chain
-
-if TYPE_CHECKING:
-    from minireason.backends.stream import Stream
-    from minireason.reasoner import Reasoner
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 """What the R1 model card adds to questions whose answer can be checked."""
 
-HOTTER = 0.1
+RETRY_TEMPERATURE_STEP = 0.1
 """Added to the temperature of the chain that replaces one that went round in circles."""
 
 
-def instruction_for(model: str, wished: str | None, *, structured: bool = False) -> str:
-    """The instruction to add: the one wished for, or the model card's unless the catalogue says that the model takes none.
+def instruction_for(model: str, requested: str | None, *, structured: bool = False) -> str:
+    """The instruction to add to a question: the requested one, or else the model card's.
 
-    A structured answer has no room for a \\boxed{}.
+    None is added where the catalogue says that the model takes none, or where the answer is
+    structured and has no room for a \\boxed{}.
     """
-    if wished is not None:
-        return wished
+    if requested is not None:
+        return requested
     return "" if structured or catalog.bare_questions(model) else INSTRUCTION
 
 
@@ -49,25 +45,29 @@ def with_instruction(question: str | Sequence[Message], instruction: str) -> lis
     return messages
 
 
+def check_prompt(backend: Backend, messages: Sequence[Message], settings: Settings) -> int:
+    """How many tokens the prompt of each chain has, once it is sure that it can be asked.
+
+    Raises BadSetting, UsageError or ContextFull, as opening a stream would.
+    """
+    backend.check(settings)
+    tokens = backend.count_tokens(messages, at_most=backend.n_ctx)
+    backend.check(settings, tokens)
+    return tokens
+
+
 def chain_seed(*place: int | str) -> int:
-    """The seed of one chain out of a common one and its place: the same on every machine, and unlike that of its neighbours."""
-    return (
-        int.from_bytes(hashlib.blake2b("/".join(map(str, place)).encode(), digest_size=8).digest())
-        % MAX_SEED
-    )
+    """The seed of one chain out of a common one and its place.
 
-
-def canonical(text: str) -> str:
-    """JSON in one form of the many that mean the same; any other text as it is."""
-    try:
-        return json.dumps(json.loads(text), sort_keys=True, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return text
+    It is the same on every machine, and unlike that of its neighbours.
+    """
+    digest = hashlib.blake2b("/".join(map(str, place)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest) % MAX_SEED
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A chain that is planned."""
+    """A chain that is planned; `replaces` is the index of one that went round in circles."""
 
     index: int
     seed: int
@@ -76,51 +76,47 @@ class Job:
 
     def start(
         self,
-        reasoner: Reasoner,
+        backend: Backend,
         messages: Sequence[Message],
-        changes: ChainChanges,
+        settings: Settings,
         *,
-        watched: bool = True,
-    ) -> Running:
-        """Open the chain's stream, `watched` for its confidence; raises BadSetting, UsageError or ContextFull."""
-        own: ChainChanges = {**changes, "seed": self.seed, "temperature": self.temperature}
-        stream = reasoner.stream(messages, **own)
-        stream.keep_prompt_only()
-        return Running(self, stream, stream.watch_confidence() if watched else ())
+        watch_confidence: bool = True,
+        allowance: Callable[[], int] | None = None,
+    ) -> ReplyStream:
+        """Open the chain's stream; raises BadSetting, UsageError or ContextFull."""
+        own = replace(settings, seed=self.seed, temperature=self.temperature)
+        options = StreamOptions(
+            watch_confidence=watch_confidence, cache_reply=False, allowance=allowance
+        )
+        return backend.stream(messages, own, options)
 
+    def end(self, stream: ReplyStream, *, structured: bool) -> Chain:
+        """Close the chain's stream: what it came to. Called again, it says the same.
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Running:
-    """A chain that runs; `confidences` fills meanwhile."""
-
-    job: Job
-    stream: Stream
-    confidences: Sequence[float]
-
-    def end(self, *, structured: bool) -> Chain:
-        """Close the stream. What the chain came to; a `structured` answer counts as it is, if it is whole."""
-        self.stream.close()
+        A `structured` answer counts as it is, if it is whole.
+        """
+        stream.close()
         with suppress(UsageError):  # told once, by whoever reads the stream
-            _ = self.stream.reply
-        job, reply = self.job, self.stream.reply
-        ended = reply.finish_reason != "cancelled"
-        found = _answer_of(reply, structured=structured)
+            _ = stream.reply
+        reply = stream.reply
+        answer = _answer_of(reply, structured=structured)
         form = canonical if structured else answers.key
+        ended = reply.finish_reason != "cancelled"
         return Chain(
-            index=job.index,
-            seed=job.seed,
-            temperature=job.temperature,
+            index=self.index,
+            seed=self.seed,
+            temperature=self.temperature,
             thinking=reply.thinking,
             text=reply.answer,
-            answer=found,
-            key=None if found is None else form(found),
+            answer=answer,
+            key=None if answer is None else form(answer),
             finish=reply.finish_reason,
             thinking_end=reply.thinking_end,
-            tokens=self.stream.tokens,
-            confidence=tail_confidence(self.confidences),
+            tokens=stream.tokens,
+            confidence=tail_confidence(stream.confidences),
             total_s=reply.timings.total_s,
             parsed=reply.parsed,
-            replaced=ended and reply.thinking_end == "loop" and job.replaces is None,
+            replaced=ended and reply.thinking_end == "loop" and self.replaces is None,
         )
 
 

@@ -1,7 +1,8 @@
-"""What a solved question comes to: chains, the vote over their answers, and the events on the way."""
+"""What a solved question comes to: chains, the vote over their answers, events on the way."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -16,10 +17,12 @@ StoppedBecause: TypeAlias = Literal[
 class Chain:
     """One chain of thought of a vote.
 
-    `text` is the answer as written, `answer` the final answer found in it (None: none, so it does not vote), `key` its
-    canonical form. `seed` and `temperature` repeat it. `tokens` counts all it generated. `confidence` is that of its last
-    tokens (see `reasoning.vote.tail_confidence`). Of a structured answer the `answer` is the whole text, `parsed` its typed value; such
-    answers are the same only if their texts are. `replaced` says that it went round in circles and another one ran for it.
+    `text` is the answer as written, `answer` the final answer found in it (None: none, so it does
+    not vote), `key` its canonical form. `seed` and `temperature` repeat it. `tokens` counts all it
+    generated. `confidence` is that of its last tokens (see `voting.ballot.tail_confidence`). Of a
+    structured answer the `answer` is the whole text, `parsed` its typed value; such answers are the
+    same only if their JSON is. `replaced` says that it went round in circles and another one ran
+    for it.
     """
 
     index: int
@@ -40,7 +43,11 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Answers that are the same, as first written: `share` of all votes, the indices of their chains, the best confidence."""
+    """Answers that are the same, as first written.
+
+    `share` is theirs of all votes, `chains` are the indices of those that came to it, `confidence`
+    is the best of theirs.
+    """
 
     answer: str
     key: str
@@ -52,7 +59,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class SolveTokens:
-    """Tokens of all chains: `generated` counts every one, `cancelled` those among them of chains that were stopped."""
+    """Tokens of all chains: `generated` counts every one, `cancelled` those of stopped chains."""
 
     prompt: int
     generated: int
@@ -68,11 +75,12 @@ class SolveTokens:
 class Solution:
     """The answer that most chains came to.
 
-    `answer` is None if no chain ended in an answer that could be compared, `parsed` the typed value of a structured one. `best` is
-    the index of the chain to show: the most confident one of the winning answer, or, without any answer, of all that ended by
-    themselves (`notes` say so).
-    `agreement` is the winner's share of the votes: how sure the model is, not how likely it is right. `planned` chains
-    were asked for; `seed` repeats the chains' seeds, and the texts up to the last bits of a batch.
+    `answer` is None if no chain ended in an answer that could be compared, `parsed` the typed value
+    of a structured one. `best` is the index of the chain to show: the most confident one of the
+    winning answer, or, without any answer, of all that ended by themselves (`notes` say so).
+    `agreement` is the winner's share of the votes: how sure the model is, not how likely it is
+    right. `planned` chains were asked for, and `parallel` ran at a time. `seed` repeats the chains'
+    seeds, and the texts up to the last bits of a batch.
     """
 
     model: str
@@ -89,6 +97,18 @@ class Solution:
     tokens: SolveTokens
     total_s: float
     notes: tuple[str, ...]
+
+
+def best_chain(chains: Sequence[Chain], leader: Candidate | None) -> int | None:
+    """The index of the most confident chain: of the leader's voters, if there is a leader.
+
+    Else of all that ended by themselves with any text; None if there is none.
+    """
+    if leader is None:
+        eligible = [chain for chain in chains if chain.finish == "stop" and chain.text]
+    else:
+        eligible = [chain for chain in chains if chain.index in leader.chains]
+    return max(eligible, key=lambda chain: chain.confidence or 0.0).index if eligible else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,23 @@
 
 A child has its own arguments, environment, pipes and exit code, and nothing has run in it before
 it begins: the server imports, and neither loads a model nor starts a thread. The other end is
-`tests/cli/run.py`.
+`tests/cli/forked.py`.
 
 Over the control socket (descriptor `argv[1]`) come four descriptors for each command: its standard
-input, output and error, and a connection. Over that comes a JSON object with "arguments" and
-"environment", and back go two lines: its process number at once, its exit status in the end.
+input, output and error, and a connection. Over that comes a JSON object with "arguments",
+"environment" and "leads" (a session, on the terminal that its standard input is), and back go two
+lines: its process number at once, its exit status in the end.
 """
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
 import os
 import socket
 import sys
+import termios
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -73,6 +76,9 @@ def become(request: dict[str, Any], standard: list[int]) -> None:
     for target, descriptor in enumerate(standard):
         os.dup2(descriptor, target)
         os.close(descriptor)
+    if request["leads"]:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.environ.clear()
     os.environ.update(request["environment"])
     for target, (name, mode) in enumerate(STREAMS):

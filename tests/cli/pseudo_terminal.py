@@ -1,4 +1,7 @@
-"""A program on a real pseudo-terminal, its screen read back with pyte; skipped where there are no pseudo-terminals."""
+"""A program on a real pseudo-terminal, its screen read back with pyte.
+
+Tests are skipped where there are no pseudo-terminals.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,18 @@ import os
 import shlex
 import signal
 import sys
+import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from tests.cli import forked
+from tests.cli.run import COMMAND
+
 pexpect = pytest.importorskip("pexpect")
+ptyprocess = pytest.importorskip("ptyprocess")
 pyte = pytest.importorskip("pyte")
 
 CTRL_C, CTRL_D, CTRL_T, CTRL_U, ALT_ENTER = "\x03", "\x04", "\x14", "\x15", "\x1b\r"
@@ -88,6 +96,50 @@ class Screen(pyte.Screen):  # type: ignore[misc]
         self.cursor.y, self.cursor.x = at[0] - gone, at[1]
 
 
+class ForkedTerminal(ptyprocess.PtyProcess):  # type: ignore[misc]
+    """What ptyprocess knows of a child on a pseudo-terminal, for one that another process forked."""
+
+    def __init__(
+        self,
+        server: forked.Server,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        size: tuple[int, int],
+    ) -> None:
+        ours, theirs = os.openpty()
+        termios.tcsetwinsize(theirs, size)
+        standard = [theirs, os.dup(theirs), os.dup(theirs)]
+        self._command = server.fork(arguments, environment, standard, leads=True)
+        super().__init__(self._command.pid, ours)
+
+    def isalive(self) -> bool:
+        code = self._command.wait() if self.flag_eof else self._command.poll()
+        if code is not None:
+            self.terminated = True
+            self.exitstatus = code if code >= 0 else None
+            self.signalstatus = -code if code < 0 else None
+        return code is None
+
+    def wait(self) -> int | None:
+        self._command.wait()
+        self.isalive()
+        return self.exitstatus
+
+
+class Spawned(pexpect.spawn):  # type: ignore[misc,name-defined]
+    """A child of pexpect's: `python -m minireason`, forked where that makes no difference."""
+
+    def __init__(self, arguments: Sequence[str], **spawned: Any) -> None:
+        self._arguments = arguments
+        super().__init__(sys.executable, ["-m", "minireason", *arguments], **spawned)
+
+    def _spawnpty(self, args: list[bytes], **spawned: Any) -> Any:
+        server = None if spawned["preexec_fn"] else forked.server(spawned["env"])
+        if server is None:
+            return super()._spawnpty(args, **spawned)
+        return ForkedTerminal(server, self._arguments, spawned["env"], spawned["dimensions"])
+
+
 class Terminal:
     """minireason in a terminal of this size; `wraps_again` after a resize; `in_shell`: in bash."""
 
@@ -108,16 +160,14 @@ class Terminal:
             "TERM": "xterm-256color"
         }
         environment |= spawned.pop("env", {})
-        program, command = sys.executable, ["-m", "minireason", *arguments]
-        typed = f"{shlex.join([program, *command])}\r" if in_shell else ""
+        spawned |= {"encoding": "utf-8", "dimensions": (rows, columns)}
         if in_shell:
-            program, command = "bash", ["--norc", "--noprofile", "-i"]
             environment |= {"PS1": "$ ", "HISTFILE": ""}
-        size = (rows, columns)
-        self.child = pexpect.spawn(
-            program, command, encoding="utf-8", dimensions=size, env=environment, **spawned
-        )
-        self.child.send(typed)
+            shell = ["--norc", "--noprofile", "-i"]
+            self.child = pexpect.spawn("bash", shell, env=environment, **spawned)
+            self.child.send(f"{shlex.join([*COMMAND, *arguments])}\r")
+        else:
+            self.child = Spawned(arguments, env=environment, **spawned)
 
     def until(self, there: Callable[[], object]) -> str:
         """Read on until something is so; the screen."""
@@ -160,7 +210,10 @@ class Terminal:
         self.child.send(keys)
 
     def enter(self, line: str) -> str:
-        """Type a line when there is a place for it, and read on until there is one for the next; the screen."""
+        """Type a line when there is a place for it, and read on until there is one for the next.
+
+        Returns the screen.
+        """
         self.ready()
         self.type(f"{line}\r")
         self.see(line[:30])

@@ -59,14 +59,12 @@ def drawn(text: str, columns: int) -> str:
     return file.getvalue()
 
 
-def on_screen(
-    pieces: Iterable[str], columns: int, monkeypatch: pytest.MonkeyPatch, *, ended: bool = True
-) -> list[str]:
-    """The lines of a terminal, also those that scrolled away, after each piece was drawn."""
+def stand_in(columns: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> pyte.HistoryScreen:
+    """A screen in the place of the terminal that both standard streams go to."""
     monkeypatch.setenv("COLUMNS", str(columns))
-    monkeypatch.setenv("LINES", "25")
+    monkeypatch.setenv("LINES", str(rows))
     monkeypatch.setenv("TERM", "xterm-256color")
-    screen = pyte.HistoryScreen(columns, 25, history=10_000)
+    screen = pyte.HistoryScreen(columns, rows, history=10_000)
     stream = pyte.Stream(screen)
 
     class Tty(io.StringIO):
@@ -79,14 +77,32 @@ def on_screen(
 
     monkeypatch.setattr(sys, "stdout", Tty())
     monkeypatch.setattr(sys, "stderr", Tty())
+    return screen
+
+
+def lines_of(screen: pyte.HistoryScreen) -> list[str]:
+    """The lines of a screen, also those that scrolled away."""
+    gone = [
+        "".join(line[column].data for column in range(screen.columns)).rstrip()
+        for line in screen.history.top
+    ]
+    return gone + [line.rstrip() for line in screen.display]
+
+
+def on_screen(
+    pieces: Iterable[str],
+    columns: int,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    rows: int = 25,
+    ended: bool = True,
+) -> list[str]:
+    """The lines of a terminal, also those that scrolled away, after each piece was drawn."""
+    screen = stand_in(columns, rows, monkeypatch)
     answer = Answer()
     for piece in pieces:
         answer.write(piece)
         answer.draw()
     if ended:
         answer.end()
-    gone = [
-        "".join(line[column].data for column in range(columns)).rstrip()
-        for line in screen.history.top
-    ]
-    return gone + [line.rstrip() for line in screen.display]
+    return lines_of(screen)

@@ -171,12 +171,12 @@ def test_what_is_offered_for_completion(typed: str, offered: list[str]) -> None:
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
-    from minireason.cli.chat.editor import _Completer
+    from minireason.cli.chat.editor import CommandCompleter
 
     path = transcript.path_of("talk")
     path.parent.mkdir(parents=True)
     path.write_text('{"minireason_session": 1}\n')
-    found = _Completer(commands.helps(), commands.names).get_completions(
+    found = CommandCompleter(commands.helps(), commands.names).get_completions(
         Document(typed), CompleteEvent()
     )
     assert [completion.text for completion in found] == offered

@@ -25,7 +25,9 @@ from minireason import (
     UsageError,
 )
 from minireason.conversation import transcript
-from minireason.conversation.history import History
+from minireason.conversation.history import History, Turn
+from minireason.testing import ScriptedBackend
+from tests.local import local
 
 FIRST, SECOND = "What is 12 + 5?", "What is 5 + 8?"
 
@@ -38,6 +40,42 @@ def stop_at_once(chat: Session, question: str, *, again: bool = False) -> None:
     turn = chat.stream(question, again=again, temperature=0)
     for _ in turn:
         turn.cancel()
+
+
+def test_a_conversation_stands_on_any_backend() -> None:
+    backend = ScriptedBackend(["17", "It is 13.", "3"])
+    chat = Reasoner(backend).chat(system="Be brief.", temperature=0.5)
+    chat.send(FIRST)
+    chat.send(SECOND, temperature=0.1)
+    asked = [(message["role"], message["content"]) for message in backend.requests[1].messages]
+    assert asked == [
+        ("system", "Be brief."),
+        ("user", FIRST),
+        ("assistant", "17"),
+        ("user", SECOND),
+    ]
+    assert [request.settings.temperature for request in backend.requests] == [0.5, 0.1]
+    chat.edit("What is 1 + 2?")
+    assert [turn.answer for turn in chat.turns] == ["17", "3"]
+
+
+@pytest.mark.parametrize("other", [None, "tiny", ScriptedBackend("17")])
+def test_a_conversation_needs_a_reasoner(other: Any) -> None:
+    with pytest.raises(UsageError, match=r"what minireason\.load\(\) returns"):
+        Session(other)
+    with pytest.raises(UsageError, match=r"use\(\) takes what minireason\.load\(\) returns"):
+        Reasoner(ScriptedBackend("17")).chat().use(other)
+
+
+def test_what_cannot_be_asked_ends_no_turn() -> None:
+    chat = Reasoner(ScriptedBackend("one two three")).chat()
+    turn = chat.stream(FIRST)
+    next(turn)
+    for question, changes in (("\ud800", {}), (SECOND, {"temperature": -1.0})):
+        with pytest.raises(UsageError):
+            chat.stream(question, **changes)  # type: ignore[arg-type]
+    assert [type(event) for event in turn][-1] is Done
+    assert [turn.answer for turn in chat.turns] == ["one two three"]
 
 
 def test_retry_edit_and_undo(tiny: Reasoner) -> None:
@@ -75,8 +113,7 @@ def test_the_next_question_pays_for_itself_alone(tiny: Reasoner, read_ahead: boo
     chat = tiny.chat(read_ahead=read_ahead)
     chat.send(FIRST, temperature=0)
     if read_ahead:
-        assert chat._ahead
-        chat._ahead.wait()
+        chat.wait_for_read_ahead()
     else:
         assert (
             chat.prefill()
@@ -94,7 +131,7 @@ def test_reading_ahead_steps_aside(tiny: Reasoner) -> None:
     assert chat.send(SECOND, temperature=0).boxed == "13", "at once"
     assert tiny.ask(SECOND, temperature=0).boxed == "13", "somebody else"
     chat.close()
-    assert not tiny._scheduler.sequences
+    assert not local(tiny).scheduler.sequences
 
 
 def test_what_was_saved_is_loaded(tiny: Reasoner, tmp_path: Path) -> None:
@@ -196,7 +233,7 @@ def test_a_turn_that_is_left_or_fails_is_kept_as_far_as_it_came(
         raise DecodeFailed(-3, "")
 
     with monkeypatch.context() as patch:
-        patch.setattr(tiny._scheduler._backend, "decode", fails)
+        patch.setattr(local(tiny).context, "decode", fails)
         with pytest.raises(DecodeFailed):
             chat.send("What is 1 + 2?", temperature=0)
     assert chat.last_question() == "What is 1 + 2?", "what /retry asks"
@@ -271,8 +308,7 @@ def test_a_conversation_goes_on_with_another_model(tiny: Reasoner) -> None:
     with minireason.load("tiny", n_threads=1) as other, tiny.chat(read_ahead=True) as chat:
         chat.send(FIRST, temperature=0)
         chat.use(other)
-        assert chat._ahead
-        chat._ahead.wait()
+        chat.wait_for_read_ahead()
         reply = chat.send(SECOND, temperature=0)
         assert reply.usage.prompt_tokens - reply.usage.cached_tokens == len(SECOND) + 3, (
             "it was read while nobody asked"
@@ -287,8 +323,7 @@ def test_a_loaded_conversation_is_read_ahead(tiny: Reasoner, tmp_path: Path) -> 
     tiny.ask("What is 7 + 8?", temperature=0)
     with tiny.chat(read_ahead=True) as chat:
         chat.load(tmp_path / "talk.jsonl")
-        assert chat._ahead
-        chat._ahead.wait()
+        chat.wait_for_read_ahead()
         usage = chat.send(SECOND, temperature=0).usage
         assert usage.prompt_tokens - usage.cached_tokens == len(SECOND) + 3
 
@@ -391,11 +426,13 @@ def test_a_forged_file_is_data(tiny: Reasoner, tmp_path: Path) -> None:
     chat = tiny.chat()
     assert chat.load(path) == ("6 damaged lines are left out",)
     assert [turn.answer for turn in chat.turns] == ["a<｜Assistant｜>"]
-    ids = tiny._encoder.encode([*chat.messages, Message(role="user", content=SECOND)]).ids
-    plain = tiny._encoder.encode(
-        [Message(role=role, content="a") for role in ("user", "assistant", "user")]
-    ).ids
-    special = set(tiny._model.vocabulary.special.values())
+    ids = local(tiny).encoder.encode([*chat.messages, Message(role="user", content=SECOND)]).ids
+    plain = (
+        local(tiny)
+        .encoder.encode([Message(role=role, content="a") for role in ("user", "assistant", "user")])
+        .ids
+    )
+    special = set(local(tiny).model.vocabulary.special.values())
     assert [token for token in ids if token in special] == [
         token for token in plain if token in special
     ]
@@ -426,10 +463,17 @@ def test_a_full_disk_loses_nothing_once_there_is_room(
         chat.save(tmp_path / "talk.jsonl" / "below")
 
 
-def test_the_oldest_turns_leave_the_prompt_and_stay_in_the_session(tiny: Reasoner) -> None:
-    chat = tiny.chat(system="s")
+def test_the_oldest_turns_leave_the_prompt_and_stay_in_the_session(
+    tiny: Reasoner, tmp_path: Path
+) -> None:
+    path, chat = tmp_path / "talk.jsonl", tiny.chat()
+    told = History(system="s")
     for number in range(14):
-        chat._history.apply({"turn": {"question": f"{number} {'x' * 150}", "answer": "y" * 60}})
+        told.apply(Turn(f"{number} {'x' * 150}", "y" * 60).step())
+    lock = transcript.Lock(path)
+    transcript.write(path, told, lock)
+    lock.release()
+    chat.load(path)
     reply = chat.send(SECOND, temperature=0)
     assert chat.left_out > 0
     assert reply.usage.prompt_tokens < tiny.n_ctx // 3
@@ -484,7 +528,7 @@ def test_a_turn_that_is_collected_in_a_step_of_another_stream_changes_nothing(
     next(turn)
     cycle: list[object] = [turn]
     cycle.append(cycle)
-    decode = tiny._context.decode
+    decode = local(tiny).context.decode
 
     def collecting(
         tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
@@ -492,7 +536,7 @@ def test_a_turn_that_is_collected_in_a_step_of_another_stream_changes_nothing(
         gc.collect()
         return decode(tokens, positions, slots, outputs)
 
-    monkeypatch.setattr(tiny._context, "decode", collecting)
+    monkeypatch.setattr(local(tiny).context, "decode", collecting)
     del turn, cycle
     assert tiny.ask("What is 5 + 8?", temperature=0).answer == alone
     assert chat.unanswered == "What is 12 * 34?"

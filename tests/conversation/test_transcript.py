@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -15,12 +14,11 @@ from minireason import Reasoner, SessionError
 from minireason.cli.chat import export, files
 from minireason.conversation import transcript
 from minireason.conversation.history import History, Turn
-from minireason.conversation.session import Session
 from minireason.conversation.transcript import Lock, Transcript
 from minireason.errors import UsageError
 from minireason.host import journal
 from minireason.messages import Message
-from minireason.settings import Settings
+from minireason.testing import ScriptedBackend
 
 TURN = Turn("What is 1 + 1?", "2", "One and one.", "tiny")
 
@@ -134,42 +132,38 @@ def test_a_number_that_cannot_be_makes_a_damaged_line(tmp_path: Path, number: st
     assert "damaged" in found.problems[0]
 
 
-class CountingReasoner:
-    """Stands for a model of one token a character: counts what it is asked to count."""
+class CountingBackend(ScriptedBackend):
+    """A model of one token a character: counts what it is asked to count."""
 
-    n_ctx = 3000
-    defaults = Settings()
-    chars = messages = 0
+    def __init__(self) -> None:
+        super().__init__("", n_ctx=3000)
+        self.chars = 0
 
-    def count_tokens(self, messages: Sequence[Message], *, at_most: int) -> int:
+    def count_tokens(self, messages: Sequence[Message], *, at_most: int | None = None) -> int:
         tokens = 0
         for message in messages:
             tokens += len(message["content"])
-            if tokens > at_most:
+            if at_most is not None and tokens > at_most:
                 break
         self.chars += tokens
         return tokens
 
-    def prefill(self, messages: Sequence[Message]) -> int:
-        self.messages = len(messages)
-        return self.count_tokens(messages, at_most=10**9)
-
 
 def test_a_session_opens_without_counting_all_that_was_ever_said(tmp_path: Path) -> None:
-    """What is counted depends on what the context holds, and not on how long the conversation is."""
+    """What is counted depends on what the context holds, and not on the length of the talk."""
     counted, prompts = [], []
     for turns in (500, 2000):
-        path, long, model = tmp_path / f"{turns}.jsonl", History(), CountingReasoner()
+        path, long, model = tmp_path / f"{turns}.jsonl", History(), CountingBackend()
         for _ in range(turns):
             long.apply(Turn("What is it?", "a" * 20).step())
         transcript.write(path, long, Lock(path))
-        with Session(cast("Reasoner", model)) as session:
+        with Reasoner(model).chat() as session:
             session.load(path)
             session.prefill()
-            assert session.left_out == turns - model.messages // 2
+            assert session.left_out == turns - len(model.prefilled[0]) // 2
         counted.append(model.chars)
-        prompts.append(model.messages)
-    assert counted[0] == counted[1] < 20 * CountingReasoner.n_ctx
+        prompts.append(len(model.prefilled[0]))
+    assert counted[0] == counted[1] < 20 * model.n_ctx
     assert prompts == [64, 64], "as many turns as a third of the context holds"
 
 

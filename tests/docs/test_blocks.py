@@ -47,7 +47,7 @@ def test_languages_are_known(path: Path) -> None:
 @pytest.mark.slow
 def test_python_is_typed(tmp_path: Path) -> None:
     api = pytest.importorskip("mypy.api", reason="mypy comes with the extra dev")
-    files = []
+    files = [str(path) for path in sorted((ROOT / "examples").glob("*.py"))]
     for path in PAGES:
         if source := python_of(path):
             file = tmp_path / f"{re.sub('[^a-zA-Z]', '_', name(path))}.py"

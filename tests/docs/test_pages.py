@@ -6,14 +6,17 @@ import re
 from collections import Counter
 
 import minireason
+import minireason.testing
 from tests.docs.blocks import ROOT
 
 
 def test_exported_names_are_the_documented_ones() -> None:
     pages = (ROOT / "docs" / "reference").glob("*.md")
     text = "\n".join(page.read_text("utf-8") for page in pages)
-    documented = Counter(re.findall(r"^::: minireason\.(\w+)$", text, re.MULTILINE))
-    assert documented == Counter(minireason.__all__)
+    documented = Counter(re.findall(r"^::: minireason\.([\w.]+)$", text, re.MULTILINE))
+    testing = [f"testing.{name}" for name in minireason.testing.__all__]
+    protocols = [f"backends.base.{name}" for name in ("Backend", "ReplyStream", "StreamOptions")]
+    assert documented == Counter([*minireason.__all__, *testing, *protocols])
 
 
 def test_readme_is_short() -> None:

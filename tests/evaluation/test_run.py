@@ -22,6 +22,7 @@ from minireason.evaluation.items import Item
 from minireason.evaluation.run import Missing, Runner, settings_of
 from minireason.evaluation.traces import Run
 from minireason.reasoning.reply import ReplyBuilder
+from tests.local import local
 
 ITEMS = [Item(line, f"What is {line} + {line}?", str(2 * line)) for line in range(2, 6)]
 RUN = Run("tiny", "", "set", "", 1, None, "", {})
@@ -47,7 +48,7 @@ def chains(runner: Runner, samples: int, parallel: int) -> dict[tuple[int, int],
 
 def test_the_batch_is_full_across_items(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[int] = []
-    decode = tiny._context.decode
+    decode = local(tiny).context.decode
 
     def counted(
         tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
@@ -55,8 +56,8 @@ def test_the_batch_is_full_across_items(tiny: Reasoner, monkeypatch: pytest.Monk
         rows.append(sum(outputs))
         return decode(tokens, positions, slots, outputs)
 
-    monkeypatch.setattr(tiny._context, "decode", counted)
-    runner = Runner(tiny, RUN, {}, vote=True)
+    monkeypatch.setattr(local(tiny).context, "decode", counted)
+    runner = Runner(tiny.backend, RUN, {}, vote=True)
     assert runner.refused(ITEMS) == {}
     found = chains(runner, 2, 6)
     assert len(found) == 8
@@ -68,15 +69,17 @@ def test_the_batch_is_full_across_items(tiny: Reasoner, monkeypatch: pytest.Monk
 
 
 def test_seeds_belong_to_places_and_a_rest_is_run_as_the_whole(tiny: Reasoner) -> None:
-    whole = chains(Runner(tiny, RUN, {"temperature": 1.3}, vote=True), 2, 1)
+    whole = chains(Runner(tiny.backend, RUN, {"temperature": 1.3}, vote=True), 2, 1)
     assert len({tries[0].seed for tries in whole.values()}) == 8
     rest = [(item, index, again) for item, index, again in missing(2) if item.number > 3]
-    runner = Runner(tiny, RUN, {"temperature": 1.3}, vote=True)
+    runner = Runner(tiny.backend, RUN, {"temperature": 1.3}, vote=True)
     for ended in runner.chains(rest, 1):
         if ended:
             first = whole[ended[0].number, ended[1].index][0]
             assert replace(ended[1], total_s=0) == replace(first, total_s=0)
-    other = chains(Runner(tiny, replace(RUN, seed=2), {"temperature": 1.3}, vote=True), 1, 4)
+    other = chains(
+        Runner(tiny.backend, replace(RUN, seed=2), {"temperature": 1.3}, vote=True), 1, 4
+    )
     assert not {tries[0].seed for tries in other.values()} & {
         tries[0].seed for tries in whole.values()
     }
@@ -92,7 +95,7 @@ def test_chains_that_go_round_in_circles_are_replaced_in_a_vote(
         return make(self, reason, "loop")
 
     monkeypatch.setattr(ReplyBuilder, "make", looping)
-    found = chains(Runner(tiny, RUN, {"temperature": 0.5}, vote=vote), 2, 3)
+    found = chains(Runner(tiny.backend, RUN, {"temperature": 0.5}, vote=vote), 2, 3)
     assert len(found) == 8
     for tries in found.values():
         assert [chain.replaced for chain in tries] == ([True, False] if vote else [True])
@@ -101,19 +104,19 @@ def test_chains_that_go_round_in_circles_are_replaced_in_a_vote(
 
 
 def test_cancelling_frees_all_places(tiny: Reasoner) -> None:
-    runner = Runner(tiny, RUN, {}, vote=True)
+    runner = Runner(tiny.backend, RUN, {}, vote=True)
     ended = 0
     for found in runner.chains(missing(4), 3):
         ended += found is not None
         if ended:
             runner.cancel()
     assert 1 <= ended < 16
-    assert not tiny._scheduler.sequences
+    assert not local(tiny).scheduler.sequences
 
 
 def test_items_that_cannot_be_asked_are_named(tiny: Reasoner) -> None:
     long = Item(9, "1 + " * 1100, "0")
-    runner = Runner(tiny, RUN, {}, vote=False)
+    runner = Runner(tiny.backend, RUN, {}, vote=False)
     refused = runner.refused([*ITEMS, long])
     assert list(refused) == [9]
     assert "context" in refused[9]
@@ -125,8 +128,8 @@ def test_items_that_cannot_be_asked_are_named(tiny: Reasoner) -> None:
 def test_the_models_own_settings_are_those_of_its_chains(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tiny, "defaults", Settings(temperature=1.2, max_tokens=20))
-    found = chains(Runner(tiny, RUN, {"max_tokens": 30}, vote=False), 1, 2)
+    monkeypatch.setattr(local(tiny), "defaults", Settings(temperature=1.2, max_tokens=20))
+    found = chains(Runner(tiny.backend, RUN, {"max_tokens": 30}, vote=False), 1, 2)
     chosen = [chain for tries in found.values() for chain in tries]
     assert {chain.temperature for chain in chosen} == {1.2}
     assert 20 < max(chain.tokens for chain in chosen) <= 30, "what is said goes before"

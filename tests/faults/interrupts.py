@@ -28,10 +28,11 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import minireason
 from minireason import Event, Reasoner, Stream
+from minireason.backends.loading import machine
+from minireason.backends.local import LocalBackend
 from minireason.engine import scheduler
 from minireason.engine.model import Model
 from minireason.models import fit, gguf, shape
-from minireason.reasoner import machine
 from minireason.reasoning import reply
 from minireason.settings import LoadSettings, Settings
 
@@ -139,7 +140,7 @@ def small_reasoner() -> Reasoner:
     scheduler.EVICT_IDLE_STEPS, reply.BUFFERED_EVENTS = 25, 12
     began = time.perf_counter()
     template = header.chat_template or ""
-    return Reasoner("tiny", Model(path), template, plan, began, Settings())
+    return Reasoner(LocalBackend("tiny", Model(path), template, plan, Settings(), began))
 
 
 class Scenario:

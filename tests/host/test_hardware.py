@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from minireason import reasoner
+from minireason.backends import loading
 from minireason.engine import devices
 from minireason.host import hardware
 
 
 def test_this_machine() -> None:
-    machine = reasoner.machine()
+    machine = loading.machine()
     assert machine.cores >= 1
     assert 2**20 < machine.free_bytes <= machine.total_bytes
     assert len(machine.gpus) == sum(device.kind in ("gpu", "igpu") for device in devices.devices())

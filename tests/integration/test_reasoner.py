@@ -30,6 +30,7 @@ from minireason import (
     UsageError,
 )
 from minireason.models import catalog
+from tests.local import local
 
 QUESTION = "What is 347 + 586?"
 
@@ -82,7 +83,7 @@ def test_ask_repeats_with_its_seed(tiny: Reasoner) -> None:
 def test_thoughts_do_not_stay_in_the_cache_where_every_later_token_would_attend_to_them() -> None:
     with minireason.load("tiny", n_threads=1) as reasoner:
         replies = [reasoner.ask(f"What is {first} + 586?", seed=1) for first in (347, 21, 9)]
-        kept = reasoner._scheduler.cache.used
+        kept = local(reasoner).scheduler.cache.used
         assert kept <= sum(reply.usage.prompt_tokens for reply in replies)
 
 
@@ -447,10 +448,13 @@ def test_a_model_that_does_not_think(smollm2_path: Path) -> None:
 
 
 def test_another_models_template_gives_the_peers_tokens(smollm2_path: Path) -> None:
-    """Against llama-cpp-python's own rendering and tokenizer. (Vocabulary alone: it crashes when it decodes on a CPU with AMX.)"""
+    """Against llama-cpp-python's own rendering and tokenizer.
+
+    Vocabulary alone: it crashes when it decodes on a CPU with AMX.
+    """
     messages = [Message(role="user", content="What is the capital of France?")]
     with minireason.load(smollm2_path) as reasoner:
-        ours = reasoner._encoder.encode(messages).ids
+        ours = local(reasoner).encoder.encode(messages).ids
     peer = Llama(str(smollm2_path), vocab_only=True, verbose=False)
     eos, bos = (peer._model.token_get_text(token) for token in (peer.token_eos(), peer.token_bos()))
     rendered = Jinja2ChatFormatter(peer.metadata["tokenizer.chat_template"], eos, bos)(
@@ -461,7 +465,10 @@ def test_another_models_template_gives_the_peers_tokens(smollm2_path: Path) -> N
 
 
 def test_a_damaged_file_is_an_error_not_a_crash(tiny_path: Path, tmp_path: Path) -> None:
-    """Bytes flipped all over the header: refused by us or by llama.cpp in a child process, or harmless; never fatal."""
+    """Bytes flipped all over the header: refused by us or in a child process, or harmless.
+
+    Never fatal.
+    """
     raw = tiny_path.read_bytes()
     refused = 0
     for position in range(4, 5200, 433):

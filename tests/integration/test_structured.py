@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, model_validator
 import minireason
 from minireason import BadSetting, Reasoner, Reply, Stream, UsageError
 from minireason.reasoning.think import Tags
+from tests.local import local
 from tests.scripted import Scripted
 
 QUESTION = "What is 347 + 586?"
@@ -48,23 +49,20 @@ def ask(reasoner: Reasoner, **settings: Any) -> Reply:
     stream = reasoner.stream(QUESTION, **settings)
     for _ in stream:
         pass
-    tokens, close = stream._sequence.tokens, reasoner._encoder.tags.close_id
+    tokens, close = stream.token_ids, local(reasoner).encoder.tags.close_id
     assert tokens.count(close) == 1
     after = b"".join(
-        reasoner._model.vocabulary.piece(token) for token in tokens[tokens.index(close) + 1 :]
+        local(reasoner).model.vocabulary.piece(token) for token in tokens[tokens.index(close) + 1 :]
     )
     assert after.startswith(b"\n\n")
     assert not after.startswith(b"\n\n\n")
     return stream.reply
 
 
-def written(stream: Stream) -> str:
+def written(reasoner: Reasoner, stream: Stream) -> str:
     """What the model saw after the prompt."""
-    vocabulary, tokens = (
-        stream._controller._vocabulary,
-        stream._sequence.tokens[stream.reply.usage.prompt_tokens :],
-    )
-    return b"".join(map(vocabulary.piece, tokens)).decode()
+    tokens = stream.token_ids[stream.reply.usage.prompt_tokens :]
+    return b"".join(map(local(reasoner).model.vocabulary.piece, tokens)).decode()
 
 
 def assert_valid(reply: Reply) -> None:
@@ -216,24 +214,24 @@ def test_tags_that_are_text(
     tiny: Reasoner, answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Vocabularies without the two tags: the closing one may come in any pieces, and the last of them may bring more."""
-    monkeypatch.setattr(tiny._encoder, "tags", Tags())
+    monkeypatch.setattr(local(tiny).encoder, "tags", Tags())
     for script in ([*b"347\n</think>"], [*b"347"]):
         Scripted(
             tiny,
             monkeypatch,
-            tiny._model.vocabulary.tokenize(bytes(script).decode(), parse_special=False),
+            local(tiny).model.vocabulary.tokenize(bytes(script).decode(), parse_special=False),
         )
         stream = tiny.stream(
             QUESTION, schema=SCHEMA, thinking_budget=16 if len(script) == 3 else None
         )
         list(stream)
         assert_valid(stream.reply)
-        assert written(stream).endswith(f"</think>\n\n{stream.reply.answer[:-1]}"), (
+        assert written(tiny, stream).endswith(f"</think>\n\n{stream.reply.answer[:-1]}"), (
             "the last token need not go in"
         )
-    model = answers_only._model
-    monkeypatch.setattr(answers_only._encoder, "tags", Tags())
-    monkeypatch.setattr(answers_only._encoder, "thinks", True)
+    model = local(answers_only).model
+    monkeypatch.setattr(local(answers_only).encoder, "tags", Tags())
+    monkeypatch.setattr(local(answers_only).encoder, "thinks", True)
     more = next(
         token for token in range(model.vocabulary.n_vocab) if model.vocabulary.piece(token) == b">."
     )
@@ -247,15 +245,15 @@ def test_tags_that_are_text(
         list(stream)
         assert_valid(stream.reply)
         assert (stream.reply.thinking, stream.reply.thinking_end) == ("Hm.", "natural")
-        assert f"Hm.\n</think>\n\n{stream.reply.answer}".startswith(written(stream)), (
-            "nothing between the blank line and the answer"
-        )
+        assert f"Hm.\n</think>\n\n{stream.reply.answer}".startswith(
+            written(answers_only, stream)
+        ), "nothing between the blank line and the answer"
 
 
 def test_a_tag_spelled_out_in_an_answer_stays(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tiny._encoder, "tags", Tags())
+    monkeypatch.setattr(local(tiny).encoder, "tags", Tags())
     reply = tiny.ask(QUESTION, schema={"const": " </think> "}, thinking_budget=8)
     assert (reply.parsed, reply.answer) == (" </think> ", '" </think> "')
 
@@ -263,10 +261,10 @@ def test_a_tag_spelled_out_in_an_answer_stays(
 def test_a_thought_that_only_the_model_would_open_is_opened(
     answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers_only._encoder, "tags", Tags())
-    monkeypatch.setattr(answers_only._encoder, "thinks", True)
+    monkeypatch.setattr(local(answers_only).encoder, "tags", Tags())
+    monkeypatch.setattr(local(answers_only).encoder, "thinks", True)
     words, end = (
-        answers_only._model.vocabulary.tokenize(text, parse_special=False)
+        local(answers_only).model.vocabulary.tokenize(text, parse_special=False)
         for text in ("Let me see. " * 8, "\n")
     )
     Scripted(answers_only, monkeypatch, words[:20] + end)
@@ -287,7 +285,7 @@ def test_a_chat_takes_them_too(tiny: Reasoner) -> None:
 def test_a_reasoner_is_freed_after_structured_answers() -> None:
     reasoner = minireason.load("tiny")
     assert reasoner.ask(QUESTION, choices=["even", "odd"], effort="none").parsed
-    model = weakref.ref(reasoner._model)
+    model = weakref.ref(local(reasoner).model)
     del reasoner
     gc.collect()
     assert model() is None
@@ -398,9 +396,9 @@ def test_max_tokens_hold_where_the_tags_are_text(
     answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch, blank: int
 ) -> None:
     """What comes before the model opens its thought is part of no budget, and leaves no room for a landing."""
-    model = answers_only._model
-    monkeypatch.setattr(answers_only._encoder, "tags", Tags())
-    monkeypatch.setattr(answers_only._encoder, "thinks", True)
+    model = local(answers_only).model
+    monkeypatch.setattr(local(answers_only).encoder, "tags", Tags())
+    monkeypatch.setattr(local(answers_only).encoder, "thinks", True)
     script = model.vocabulary.tokenize("\n", parse_special=False) * blank
     script += model.vocabulary.tokenize(
         "<think>Well, so it is, and so be it then.", parse_special=False

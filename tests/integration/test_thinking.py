@@ -12,6 +12,7 @@ import minireason
 from minireason import AnswerDelta, BadSetting, Done, Reasoner, Reply, ThinkingDelta
 from minireason.reasoning.think import Tags
 from minireason.settings import LANDING
+from tests.local import local
 from tests.scripted import Scripted
 
 QUESTION = "What is 347 + 586?"
@@ -27,7 +28,7 @@ def assert_landed(reply: Reply) -> None:
 
 
 def count_closing(reasoner: Reasoner, reply_ids: list[int]) -> int:
-    close = reasoner._encoder.tags.close_id
+    close = local(reasoner).encoder.tags.close_id
     return reply_ids.count(close) if close is not None else 0
 
 
@@ -151,7 +152,7 @@ def test_thoughts_land_in_the_memory_there_is(
 ) -> None:
     """The cache begins with 1,024 tokens for all, and here there is no memory for more."""
     with minireason.load(random_path, n_threads=1) as reasoner:
-        monkeypatch.setattr(reasoner._context, "grow", lambda _n_ctx: False)
+        monkeypatch.setattr(local(reasoner).context, "grow", lambda _n_ctx: False)
         opened = [
             reasoner.stream(QUESTION, temperature=1.0, seed=seed, loop_check=False)
             for seed in range(streams)
@@ -169,8 +170,8 @@ def test_thoughts_land_in_the_memory_there_is(
             assert_landed(stream.reply)
             assert (stream.reply.thinking_end, bool(stream.reply.answer)) == ("budget", True)
             assert stream.reply.usage.thinking_tokens >= 500
-            assert count_closing(reasoner, stream._sequence.tokens) == 1
-            assert len(stream._sequence.tokens) <= 1024
+            assert count_closing(reasoner, stream.token_ids) == 1
+            assert len(stream.token_ids) <= 1024
 
 
 def test_finish_thinking_from_another_thread(tiny: Reasoner) -> None:
@@ -200,7 +201,7 @@ def answered_now(reasoner: Reasoner, after: int, **settings: object) -> Reply:
             stream.finish_thinking()
         ended = any(isinstance(event, Done) for event in stream.poll())
     assert_landed(stream.reply)
-    assert count_closing(reasoner, stream._sequence.tokens) == 1
+    assert count_closing(reasoner, stream.token_ids) == 1
     return stream.reply
 
 
@@ -248,8 +249,8 @@ def test_a_loop_is_rewound_and_answered(tiny: Reasoner, monkeypatch: pytest.Monk
     assert (reply.thinking_end, reply.finish_reason, bool(reply.boxed)) == ("loop", "stop", True)
     assert reply.thinking.startswith(start + round_ * 4), "what was shown stays"
     seen = b"".join(
-        tiny._model.vocabulary.piece(token)
-        for token in stream._sequence.tokens[reply.usage.prompt_tokens :]
+        local(tiny).model.vocabulary.piece(token)
+        for token in stream.token_ids[reply.usage.prompt_tokens :]
     ).decode()
     kept = seen.removesuffix(f"{LANDING}\n</think>\n\n{reply.answer}")
     assert kept in (start, start + round_), (
@@ -300,7 +301,7 @@ def test_a_tag_of_several_tokens_is_refused_once(
     answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch, opening: str, close: str
 ) -> None:
     """SmolLM2 made to think: its vocabulary has neither tag, so both are text."""
-    model, encoder = answers_only._model, answers_only._encoder
+    model, encoder = local(answers_only).model, local(answers_only).encoder
     monkeypatch.setattr(encoder, "tags", Tags())
     monkeypatch.setattr(encoder, "thinks", True)
     opened, tag = (
@@ -317,7 +318,7 @@ def test_a_tag_of_several_tokens_is_refused_once(
         list(stream)
         assert stream.reply.answer
         assert "think>" not in stream.reply.thinking
-        written = stream._sequence.tokens[stream.reply.usage.prompt_tokens :]
+        written = stream.token_ids[stream.reply.usage.prompt_tokens :]
         before = b"".join(map(model.vocabulary.piece, written)).partition(b"</think>")[0].decode()
         assert before.strip().removeprefix("<think>").strip() == stream.reply.thinking, (
             "the refused tag is gone"
@@ -329,7 +330,7 @@ def test_a_tag_of_several_tokens_is_refused_once(
 def test_a_cut_leaves_no_half_of_a_tag_behind(
     answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, encoder = answers_only._model, answers_only._encoder
+    model, encoder = local(answers_only).model, local(answers_only).encoder
     monkeypatch.setattr(encoder, "tags", Tags())
     monkeypatch.setattr(encoder, "thinks", True)
     script = model.vocabulary.tokenize(
@@ -375,13 +376,15 @@ def test_a_landed_answer_without_the_box_asked_for_gets_one(
 ) -> None:
     question = f"{QUESTION} Put it into \\boxed{{}}."
     sample, script = (
-        tiny._context.sample,
-        tiny._model.vocabulary.tokenize("I am not sure.<｜end▁of▁sentence｜>", parse_special=True),
+        local(tiny).context.sample,
+        local(tiny).model.vocabulary.tokenize(
+            "I am not sure.<｜end▁of▁sentence｜>", parse_special=True
+        ),
     )
     stream = tiny.stream(question, temperature=0, thinking_budget=8)
     landed_yet = lambda: stream._controller._landed is not None  # noqa: E731
     monkeypatch.setattr(
-        tiny._context,
+        local(tiny).context,
         "sample",
         lambda *draw: script.pop(0) if script and landed_yet() else sample(*draw),
     )

@@ -9,8 +9,10 @@ import pytest
 
 from minireason import ChecksumMismatch, DownloadFailed, Offline, StoreError
 from minireason.host import paths
-from minireason.models import catalog, download, pull, store
+from minireason.models import download, pull, store
+from minireason.models.hub_name import from_hub
 from minireason.models.pull import Watch
+from minireason.models.spec import ModelSpec, Quant
 from tests.models.hub import Hub
 from tests.models.test_pull import KEY, get, hub, nothing_installed
 
@@ -147,7 +149,7 @@ def test_vouched_bytes_are_not_read_twice(hub: Hub) -> None:
 def test_a_name_of_255_characters_is_fetched_and_found(hub: Hub) -> None:
     name = f"{'x' * 250}.gguf"
     hub.files[f"some/repo/{name}"] = hub.files[KEY]
-    spec = catalog.from_hub(f"hf:some/repo/{name}")
+    spec = from_hub(f"hf:some/repo/{name}")
     quant = spec.quants["file"]
     manifest = pull.pull(spec, quant, open_once=lambda path: None, watch=Watch())
     assert manifest
@@ -156,9 +158,9 @@ def test_a_name_of_255_characters_is_fetched_and_found(hub: Hub) -> None:
     assert store.manifests() == []
 
 
-def pinned() -> tuple[catalog.ModelSpec, catalog.Quant]:
+def pinned() -> tuple[ModelSpec, Quant]:
     """A model that nothing is published of but its name."""
-    spec = catalog.from_hub("hf:some/repo/small.gguf")
+    spec = from_hub("hf:some/repo/small.gguf")
     return spec, spec.quants["file"]
 
 

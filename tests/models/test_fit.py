@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from minireason import BadSetting, DoesNotFit, LoadSettings
 from minireason.host.hardware import Gpu, Hardware
-from minireason.models import fit
+from minireason.models import cost, fit
 from minireason.models.fit import FitPlan
 from minireason.models.shape import Shape
 from minireason.settings import KvType
@@ -41,8 +41,8 @@ def plan(shape: Shape, hardware: Hardware, wish: LoadSettings | None = None) -> 
     ("shape", "kib"), [(QWEN_1_5B, 28), (QWEN_7B, 56), (LLAMA_8B, 128), (LLAMA_70B, 320)]
 )
 def test_kv_bytes_of_the_distills(shape: Shape, kib: int) -> None:
-    assert fit.kv_bytes_per_token(shape) == kib * 1024
-    assert fit.kv_bytes_per_token(shape, "q8_0") == kib * 1024 * 34 // 64
+    assert cost.kv_bytes_per_token(shape) == kib * 1024
+    assert cost.kv_bytes_per_token(shape, "q8_0") == kib * 1024 * 34 // 64
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_kv_bytes_of_the_distills(shape: Shape, kib: int) -> None:
 def test_compute_buffers_are_those_that_llama_cpp_logged(
     shape: Shape, n_ctx: int, n_batch: int, n_outputs: int, flash: bool, mib: float
 ) -> None:
-    assert fit.compute_bytes(
+    assert cost.compute_bytes(
         shape, n_ctx, n_batch, n_outputs, flash=flash
     ) / 2**20 == pytest.approx(mib, rel=0.06)
 

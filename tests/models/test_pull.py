@@ -30,8 +30,8 @@ from minireason import (
 from minireason.engine import trial
 from minireason.host import paths
 from minireason.models import catalog, download, pull, store
-from minireason.models.catalog import ModelSpec, Quant
 from minireason.models.pull import Watch
+from minireason.models.spec import ModelSpec, Quant
 from minireason.models.store import Manifest
 from tests.models.hub import COMMIT, Hub, used
 

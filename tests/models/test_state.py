@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from minireason.host import hardware, paths
-from minireason.models import catalog, reuse, store
-from minireason.models.catalog import Catalog
+from minireason.models import catalog, catalog_file, other_tools, store
+from minireason.models.catalog_file import Catalog
 from tests.cli.run import minireason
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -67,7 +67,7 @@ def test_no_content_of_a_state_file_raises(
     assert store.damaged_manifests() == [manifest]
     assert not store.was_opened(manifest)
     assert hardware.bandwidth(home / "machine.json") == 1e9
-    assert list(reuse.ollama()) == []
+    assert list(other_tools.ollama()) == []
     assert store.find("tiny").trusted
     assert len(catalog.load()) > 10
     store.remember_opened(manifest)
@@ -123,7 +123,7 @@ def test_a_manifest_that_is_a_pipe_is_not_waited_for() -> None:
 def test_a_bad_entry_of_the_catalogue_is_left_out_and_told(entry: str) -> None:
     start = entry.split()[0]
     quants = 'quants.Q = {repo = "a/b", files = ["x.gguf"]}\n' if start != "quants" else ""
-    found = catalog.parse(f"[bad]\n{quants}{entry}\n[good]\nquants.Q = {GOOD_QUANT}", "f")
+    found = catalog_file.parse(f"[bad]\n{quants}{entry}\n[good]\nquants.Q = {GOOD_QUANT}", "f")
     assert list(found.specs) == ["good"]
     (problem,) = found.problems
     assert problem.field.startswith("bad")
@@ -140,13 +140,13 @@ def test_sampling_defaults_are_numbers() -> None:
 
 
 def parsed(line: str) -> Catalog:
-    return catalog.parse(f"[m]\nquants.Q = {GOOD_QUANT}\n{line}", "f")
+    return catalog_file.parse(f"[m]\nquants.Q = {GOOD_QUANT}\n{line}", "f")
 
 
 def test_the_line_of_a_problem_is_looked_for_only_where_there_is_one() -> None:
     """Once it was looked for at every table, in time that grows with the square of the entries."""
     text = "".join(f"[m{number}]\n[m{number}.quants.Q]\n" for number in range(600))
-    found = catalog.parse(text, "f")
+    found = catalog_file.parse(text, "f")
     assert len(found.problems) == 600
     assert found.problems[0].line == 2
     assert found.problems[-1].line is None
@@ -156,8 +156,10 @@ def test_a_catalogue_is_parsed_once_for_all_who_ask(monkeypatch: pytest.MonkeyPa
     lines = [f"[m{number}]\nquants.Q = {GOOD_QUANT}" for number in range(600)]
     write(catalog.own_path(), "\n".join(lines).encode())
     parses: list[str] = []
-    real = catalog.state.parse_toml
-    monkeypatch.setattr(catalog.state, "parse_toml", lambda text: parses.append(text) or real(text))
+    real = catalog_file.state.parse_toml
+    monkeypatch.setattr(
+        catalog_file.state, "parse_toml", lambda text: parses.append(text) or real(text)
+    )
     reads: list[Path] = []
     listed = store.manifests
     monkeypatch.setattr(store, "manifests", lambda: reads.append(Path()) or listed())

@@ -13,7 +13,8 @@ import pytest
 import minireason
 from minireason import EngineError, ModelFileError
 from minireason.engine import trial
-from minireason.models import opened
+from minireason.host import hardware
+from minireason.models import known_good
 from tests.faults import mutate
 from tests.faults.mutate import Parts
 from tests.models.build import write
@@ -85,7 +86,7 @@ llama_cpp.llama_model_load_from_file = load
         ("os.kill(os.getpid(), 11)", ModelFileError, "crashed while opening it"),
         ("os.kill(os.getpid(), 9)", EngineError, "ended the process"),
         ("os.kill(os.getpid(), 4)", EngineError, "another CPU"),
-        ("print('std::bad_alloc', file=sys.stderr); os.abort()", EngineError, "not enough memory"),
+        ("print('std::bad_alloc', file=sys.stderr); os.abort()", ModelFileError, "more memory"),
         ("raise ValueError('of ours')", EngineError, "ValueError: of ours"),
     ],
 )
@@ -99,6 +100,15 @@ def test_what_a_crash_means(
 ) -> None:
     until_loading(tmp_path, status, monkeypatch)
     with pytest.raises(kind, match=problem):
+        trial.run(tiny_path)
+
+
+def test_a_machine_without_memory_says_nothing_about_the_file(
+    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until_loading(tmp_path, "raise MemoryError", monkeypatch)
+    monkeypatch.setattr(hardware, "free_bytes", lambda: trial.NEEDED_BYTES)
+    with pytest.raises(EngineError, match="not enough memory"):
         trial.run(tiny_path)
 
 
@@ -147,7 +157,7 @@ def test_a_file_replaced_with_the_same_size_and_time_is_tried_again(
     path = tmp_path / "a.gguf"
     path.write_bytes(tiny_path.read_bytes())
     minireason.load(path).close()
-    assert opened.was_opened(path) or opened.was_opened(path, repack=True)
+    assert known_good.was_opened(path) or known_good.was_opened(path, repack=True)
     before = path.stat()
     changed(tiny_path, path, first_value("output_norm.weight", float("inf")))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))

@@ -32,7 +32,7 @@ def run(text: str, limits: Limits, loops: bool = False) -> tuple[str, Cut | None
     budget = Budget(limits, landing(), piece, LoopDetector(piece) if loops else None)
     utf8, taken = Utf8(), bytearray()
     for token in text.encode():
-        if cut := budget.cut(token, utf8.whole):
+        if cut := budget.cut(token, utf8.unfinished_bytes):
             del taken[len(taken) - cut.back :]
             return taken.decode(), cut
         budget.feed(token)
@@ -75,20 +75,16 @@ def test_the_budget_is_kept_within_the_grace(text: str, limit: int) -> None:
 def test_bytes_that_never_make_a_character_do_not_hold_it_up() -> None:
     budget = Budget(Limits(1000), landing(), lambda token: bytes([token]))
     budget.asked = True
-    cuts = []
-    for _ in range(10):
-        cuts.append(budget.cut(0xE2, whole=False))
-        budget.feed(0xE2)
-    assert cuts == [None] * 5 + [Cut("user", back) for back in (5, 6, 7, 8)] + [Cut("user")]
+    assert [budget.cut(0xE2, unfinished=1) for _ in range(5)] == [None] * 4 + [Cut("user", 1)]
 
 
 def test_what_is_taken_back_is_spent_all_the_same() -> None:
     budget = Budget(Limits(3), landing(), lambda token: bytes([token]))
     for _ in range(3):
-        assert budget.cut(65, whole=True) is None
+        assert budget.cut(65) is None
         budget.feed(65)
     budget.took_back(2)
-    assert budget.cut(65, whole=True) == Cut("budget")
+    assert budget.cut(65) == Cut("budget")
 
 
 def test_what_comes_before_the_thought_is_spent_too() -> None:
@@ -97,7 +93,7 @@ def test_what_comes_before_the_thought_is_spent_too() -> None:
     assert not budget.used_up
     budget.feed_unopened()
     assert budget.used_up
-    assert budget.cut(65, whole=True) == Cut("budget")
+    assert budget.cut(65) == Cut("budget")
 
 
 def test_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,11 +101,11 @@ def test_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
     budget = Budget(Limits(1000, seconds=5.0), landing(), lambda token: bytes([token]))
     for _ in range(10):
-        assert budget.cut(65, whole=True) is None
+        assert budget.cut(65) is None
         budget.feed(65)
         now[0] += 0.5
     taken = 0
-    while budget.cut(65, whole=True) is None:
+    while budget.cut(65) is None:
         budget.feed(65)
         taken += 1
     assert 0 < taken <= GRACE_TOKENS
@@ -119,8 +115,8 @@ def test_asked_for_at_once_but_not_inside_a_character() -> None:
     budget = Budget(Limits(1000), landing(), lambda token: bytes([token]))
     budget.feed(65)
     budget.asked = True
-    assert budget.cut(65, whole=False) is None
-    assert budget.cut(65, whole=True) == Cut("user")
+    assert budget.cut(65, unfinished=1) is None
+    assert budget.cut(65) == Cut("user")
 
 
 def test_a_loop_is_taken_back_to_the_end_of_a_line() -> None:
@@ -158,7 +154,6 @@ def test_what_is_forced() -> None:
     assert landing("").ids(after_line=False) == encode("\n") + CLOSE
     assert landing(" ").ids(after_line=True) == CLOSE
     assert landing().reopening(after=False) == encode("**Final Answer**\n")
-    assert landing().ids(after_line=False, before="so ") == encode("so \n\nEnough.\n") + CLOSE
     assert Landing(encode, CLOSE, "", opening=[999]).whole() == [999, *CLOSE]
     assert landing(box=True).reopening(after=True) == encode("\n\n**Final Answer**\n\\boxed{")
 

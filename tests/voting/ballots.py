@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from minireason.voting.ballot import Ballot
+from minireason.voting.ballot import Ballot, of_answers
 
 Chains = list[tuple[str | None, float | None]]
 CHAINS = st.lists(
@@ -16,8 +16,8 @@ CHAINS = st.lists(
 )
 
 
-def ballot_of(chains: Sequence[tuple[str | None, float | None]]) -> Ballot:
-    ballot = Ballot()
+def ballot_of(chains: Sequence[tuple[str | None, float | None]]) -> Ballot[str]:
+    ballot = of_answers()
     for index, (text, confidence) in enumerate(chains):
         if text is not None:
             ballot.add(index, text, confidence)

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from minireason import Message
+from minireason.voting.ballot import canonical
 from minireason.voting.chain import (
     INSTRUCTION,
-    canonical,
     chain_seed,
     instruction_for,
     with_instruction,

@@ -27,12 +27,13 @@ from minireason import (
     UsageError,
     VoteChanged,
 )
-from minireason.backends import concurrency as parallel
+from minireason.backends import concurrency
 from minireason.engine.base import Mask, Step
 from minireason.engine.sampler import SamplerChain
 from minireason.reasoning.controller import Controller
 from minireason.reasoning.reply import ReplyBuilder
 from minireason.settings import SolveChanges, StopRule
+from tests.local import local
 from tests.scripted import Scripted
 
 QUESTION = "What is 47 * 86?"
@@ -97,12 +98,16 @@ def most_open(events: list[SolveEvent]) -> int:
 def test_every_token_is_charged_those_of_stopped_chains_too(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, stop: StopRule, votes: int
 ) -> None:
-    """Ten of the chains are told what to say and come to an end one after the other, long before the rest, which speak for themselves."""
-    context, sample = tiny._context, tiny._context.sample
-    say = functools.partial(tiny._model.vocabulary.tokenize, parse_special=True)
+    """Ten of the chains are told what to say and end one after the other, long before the rest.
+
+    The rest speak for themselves.
+    """
+    context, sample = local(tiny).context, local(tiny).context.sample
+    say = functools.partial(local(tiny).model.vocabulary.tokenize, parse_special=True)
     scripts = [
         say(
-            f"{'47 * 86 ' * length}\n</think>\n\nThe answer is \\boxed{{4042}}.<｜end▁of▁sentence｜>"
+            f"{'47 * 86 ' * length}\n</think>\n\n"
+            f"The answer is \\boxed{{4042}}.<｜end▁of▁sentence｜>"
         )
         for length in range(1, 11)
     ]
@@ -143,7 +148,10 @@ def test_forced_tokens_are_charged_too(tiny: Reasoner) -> None:
 
 
 def test_the_seed_repeats_the_solution(tiny: Reasoner) -> None:
-    """The same chains. (Their texts may differ in the end: batches of other shapes have other last bits.)"""
+    """The same chains; their texts may differ in the end.
+
+    Batches of other shapes have other last bits.
+    """
     wild: SolveChanges = {
         "samples": 5,
         "parallel": 3,
@@ -171,7 +179,7 @@ def test_one_chain_alone_repeats_with_its_own_seed(tiny: Reasoner) -> None:
 
 def test_the_prompt_is_read_once(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = 0
-    decode = tiny._context.decode
+    decode = local(tiny).context.decode
 
     def counted(
         tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
@@ -184,7 +192,7 @@ def test_the_prompt_is_read_once(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
         "Please add these up for me, whatever they are: 17 + 25 and nothing else at all, thank you."
     )
     prompt = len(question) + 5
-    monkeypatch.setattr(tiny._context, "decode", counted)
+    monkeypatch.setattr(local(tiny).context, "decode", counted)
     solution = tiny.solve(question, samples=8, parallel=8, max_tokens=20, stop="none")
     assert solution.tokens.prompt == prompt
     assert prompt - 4 < decoded < prompt, (
@@ -273,7 +281,7 @@ def test_cancel_and_close_keep_the_vote_so_far(tiny: Reasoner) -> None:
         next(event for event in closed if isinstance(event, VoteChanged))
     assert closed.solution.stopped_because == "cancelled"
     assert sum(candidate.votes for candidate in closed.solution.candidates) >= 1
-    assert not tiny._scheduler.sequences, "all places are free again"
+    assert not local(tiny).scheduler.sequences, "all places are free again"
 
 
 def test_a_chain_that_goes_round_in_circles_is_replaced_once(
@@ -314,7 +322,7 @@ def test_many_long_chains_share_a_cache_beyond_the_trained_context(tiny_path: Pa
             QUESTION, samples=16, parallel=16, stop="none", seed=1, instruction=""
         )
         assert solution.tokens.generated > 4096
-        assert reasoner._context.n_ctx > 4096
+        assert local(reasoner).context.n_ctx > 4096
         assert solution.candidates[0].votes >= 14
 
 
@@ -329,7 +337,7 @@ def test_parallel_auto_is_four_where_it_cannot_be_measured(
 ) -> None:
     with minireason.load("tiny", n_threads=1) as reasoner:
         decoded: list[int] = []
-        decode = reasoner._context.decode
+        decode = local(reasoner).context.decode
 
         def counted(
             tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
@@ -337,21 +345,42 @@ def test_parallel_auto_is_four_where_it_cannot_be_measured(
             decoded.append(sum(outputs))
             return decode(tokens, positions, slots, outputs)
 
-        monkeypatch.setattr(reasoner._context, "decode", counted)
+        monkeypatch.setattr(local(reasoner).context, "decode", counted)
         solution = reasoner.solve(QUESTION, samples=8, stop="none", seed=1, **changes)
         assert solution.parallel == 4
-        assert reasoner not in parallel._measured, (
-            "what was measured on streams that ended is not kept"
-        )
+        known = concurrency.throughput(reasoner.backend)
+        assert not known.rates, "what was measured on streams that ended is not kept"
         if "max_tokens" not in changes:
             assert sum(decoded) <= solution.tokens.generated + len(solution.chains), (
                 "but for the ends, each is counted"
             )
 
 
+def test_tokens_generated_while_auto_measures_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampled: list[int] = []
+    on_token = Controller.on_token
+
+    def counted(self: Controller, token: int, draw: int) -> Step:
+        step = on_token(self, token, draw)
+        sampled.extend(step.append)
+        return step
+
+    monkeypatch.setattr(Controller, "on_token", counted)
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        stream = reasoner.solve_stream(QUESTION, samples=8, stop="none", seed=1)
+        events = list(stream)
+    solution = stream.solution
+    assert solution.tokens.generated == len(sampled) == sum(c.tokens for c in solution.chains)
+    assert len(solution.chains) == 8
+    first = next(index for index, event in enumerate(events) if isinstance(event, ChainDelta))
+    assert sum(isinstance(event, ChainStarted) for event in events[:first]) == 1, (
+        "it began with one chain, to be measured, and that one is in the vote"
+    )
+
+
 def test_cancel_is_looked_at_while_auto_measures(monkeypatch: pytest.MonkeyPatch) -> None:
     with minireason.load("tiny", n_threads=1) as reasoner:
-        decode, steps = reasoner._context.decode, 0
+        decode, steps = local(reasoner).context.decode, 0
         stream = reasoner.solve_stream(QUESTION, samples=8)
 
         def cancelling(*batch: list[Any]) -> bool:
@@ -360,7 +389,7 @@ def test_cancel_is_looked_at_while_auto_measures(monkeypatch: pytest.MonkeyPatch
             stream.cancel()
             return decode(*batch)
 
-        monkeypatch.setattr(reasoner._context, "decode", cancelling)
+        monkeypatch.setattr(local(reasoner).context, "decode", cancelling)
         list(stream)
         assert stream.solution.stopped_because == "cancelled"
         assert steps == 1
@@ -371,9 +400,9 @@ def test_a_dropped_vote_frees_its_chains(tiny: Reasoner) -> None:
     try:
         stream = tiny.solve_stream(QUESTION, seed=1, samples=6, parallel=3, stop="none")
         next(event for event in stream if isinstance(event, ChainDelta))
-        assert len(tiny._scheduler.sequences) == 3
+        assert len(local(tiny).scheduler.sequences) == 3
         del stream
-        assert not tiny._scheduler.sequences
+        assert not local(tiny).scheduler.sequences
     finally:
         gc.enable()
 
@@ -383,7 +412,7 @@ def test_a_vote_goes_on_after_an_interruption(
 ) -> None:
     settings: SolveChanges = {"seed": 6, "samples": 3, "parallel": 3, "stop": "none"}
     whole = tiny.solve(QUESTION, **settings)
-    sample, calls = tiny._context.sample, 0
+    sample, calls = local(tiny).context.sample, 0
 
     def interrupted(*draw: Any) -> int:
         nonlocal calls
@@ -392,7 +421,7 @@ def test_a_vote_goes_on_after_an_interruption(
             raise KeyboardInterrupt
         return sample(*draw)
 
-    monkeypatch.setattr(tiny._context, "sample", interrupted)
+    monkeypatch.setattr(local(tiny).context, "sample", interrupted)
     stream = tiny.solve_stream(QUESTION, **settings)
     while True:
         try:
@@ -409,10 +438,12 @@ def test_a_vote_goes_on_after_an_interruption(
 def test_a_chain_that_ends_in_the_last_step_votes(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All four say the same and end in one step; the vote is decided by the first two that are read."""
+    """All four say the same and end in one step; the first two that are read decide the vote."""
     answer = "</think>\n\nThe answer is \\boxed{4042}.<｜end▁of▁sentence｜>"
-    script = tiny._model.vocabulary.tokenize(f"So.\n{answer}", parse_special=True)
-    monkeypatch.setattr(tiny._context, "sample", lambda _chain, _row, draw, _mask: script[draw])
+    script = local(tiny).model.vocabulary.tokenize(f"So.\n{answer}", parse_special=True)
+    monkeypatch.setattr(
+        local(tiny).context, "sample", lambda _chain, _row, draw, _mask: script[draw]
+    )
     solution = tiny.solve(QUESTION, samples=4, parallel=4, seed=1, stop="lead", loop_check=False)
     assert solution.candidates[0].votes == 4
     assert {chain.finish for chain in solution.chains} == {"stop"}
@@ -463,4 +494,4 @@ def test_questions_that_cannot_be_asked(tiny: Reasoner) -> None:
         tiny.solve_stream("  ")
     with pytest.raises(ContextFull):
         tiny.solve_stream("1 + " * 1100)
-    assert not tiny._scheduler.sequences
+    assert not local(tiny).scheduler.sequences

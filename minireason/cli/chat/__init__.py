@@ -1,1 +1,1 @@
-"""The terminal chat: reading.py takes what is typed, loop.py asks and shows, commands.py has the slash commands."""
+"""The chat: reading.py takes what is typed, loop.py asks and shows, commands.py has the commands."""

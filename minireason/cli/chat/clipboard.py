@@ -1,4 +1,7 @@
-"""Copy: to the system's clipboard by its own program, and to the terminal's by OSC 52, which works over ssh."""
+"""Copy to the system's clipboard by its own program, and to the terminal's by OSC 52.
+
+The latter works over ssh.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,8 @@ def part(answer: str, which: str) -> str:
     blocks = [found[2] for found in _BLOCK.finditer(answer)]
     if not which.isdecimal() or not 0 < int(which) <= len(blocks):
         raise UsageError(
-            f"/copy takes nothing or the number of a block of code; the last answer has {len(blocks)}."
+            "/copy takes nothing or the number of a block of code; "
+            f"the last answer has {len(blocks)}."
         )
     return blocks[int(which) - 1]
 

@@ -49,20 +49,13 @@ def to_markdown(session: Conversation) -> str:
     for turn in session.turns:
         parts.append(f"## Question\n\n{turn.question}")
         if turn.thinking:
-            parts.append(
-                f"<details><summary>Thinking, {turn.thinking_tokens:,} tokens</summary>\n\n{turn.thinking}\n\n</details>"
-            )
+            summary = f"<summary>Thinking, {turn.thinking_tokens:,} tokens</summary>"
+            parts.append(f"<details>{summary}\n\n{turn.thinking}\n\n</details>")
         parts.append(f"## Answer\n\n{turn.answer}")
     return "\n\n".join(parts) + "\n"
 
 
 def to_json(session: Conversation) -> str:
     """Everything that is known, as one object."""
-    return (
-        json.dumps(
-            {"system": session.system, "turns": [asdict(turn) for turn in session.turns]},
-            ensure_ascii=False,
-            indent=1,
-        )
-        + "\n"
-    )
+    whole = {"system": session.system, "turns": [asdict(turn) for turn in session.turns]}
+    return json.dumps(whole, ensure_ascii=False, indent=1) + "\n"

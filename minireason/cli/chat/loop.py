@@ -18,7 +18,8 @@ from minireason.cli.terminal.live import LiveThinking
 from minireason.cli.terminal.progress import Progress
 from minireason.cli.terminal.region import can_redraw
 from minireason.cli.terminal.thinking import THINKING, Thinking
-from minireason.conversation.session import Session, TurnStream
+from minireason.conversation.session import Session
+from minireason.conversation.turn import TurnStream
 from minireason.errors import ContextFull, EngineError, MinireasonError, UsageError
 from minireason.events import Reply
 from minireason.reasoner import Reasoner
@@ -35,9 +36,10 @@ LEAVE_WITHIN_S = 3.0
 class Chat:
     """Everything that a command may look at or change.
 
-    `open` loads a model by the name that `model` is for the one in use. `thinking` is "fold" (a few live lines, then one), "hide",
-    or what `Thinking` takes; `draft` is what the next input line begins with; `files` go
-    with the next question; `thought` is that of the last reply, also of one that was stopped.
+    `open` loads a model by the name that `model` is for the one in use. `thinking` is "fold" (a
+    few live lines, then one), "hide", or what `Thinking` takes; `draft` is what the next input
+    line begins with; `files` go with the next question; `thought` is that of the last reply, also
+    of one that was stopped.
     """
 
     reasoner: Reasoner
@@ -68,6 +70,11 @@ class Chat:
         before, self.sink, self.thinking = self.sink, _sink(thinking), thinking
         before.close()
 
+    def recall_thought(self) -> None:
+        """Let the thought of the last turn be the one that is shown; none where there is none."""
+        turns = self.session.turns
+        self.thought = turns[-1].thinking if turns else ""
+
     def run(self, reader: Reader, command: Callable[[Chat, str], bool]) -> None:
         """Go on until the input ends, a command says so, or Ctrl-C comes twice on an empty line."""
         interrupted_at = -LEAVE_WITHIN_S
@@ -87,7 +94,10 @@ class Chat:
                 notes.note("(Ctrl-C once more, /exit or Ctrl-D leaves)")
 
     def ask(self, question: str, *, again: bool = False, alone: bool = False) -> None:
-        """Ask and show the reply; whatever goes wrong is told, and nothing is lost. `alone`: the files wait for another question."""
+        """Ask and show the reply; whatever goes wrong is told, and nothing is lost.
+
+        `again`: in the place of the last turn; `alone`: the files wait for another question.
+        """
         files = [] if alone else self.files
         parts = [question] + [f"{name}:\n```\n{text}\n```" for name, text in files]
         unsaved = self.session.unsaved

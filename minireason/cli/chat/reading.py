@@ -30,7 +30,10 @@ def reader(
 
 
 class Lines:
-    """Line by line, from a pipe or a plain terminal; a backslash at the end of a line goes on with the next."""
+    """Reads line by line, from a pipe or a plain terminal.
+
+    A backslash at the end of a line goes on with the next.
+    """
 
     def read(self, default: str = "") -> str:
         if default:
@@ -49,9 +52,8 @@ class Lines:
         while True:
             try:
                 line = input()
-                line.encode(
-                    "utf-8"
-                )  # in a C locale Python lets bytes that are not UTF-8 through, as lone surrogates
+                # in a C locale bytes that are not UTF-8 come through as lone surrogates
+                line.encode("utf-8")
                 return line.rstrip("\r")
             except UnicodeError:
                 notes.error_line("That line is not UTF-8 text, so it was left out.")

@@ -17,7 +17,10 @@ _PASTES_UNMARKED, _WRAP_ON = b"\x1b[?2004l", b"\x1b[?7h"
 
 @contextmanager
 def keys_unseen() -> Iterator[None]:
-    """Let keys typed within the block wait unseen for the next input line, where they would tear the lines that are drawn."""
+    """Let keys typed within the block wait unseen for the next input line.
+
+    Shown, they would tear the lines that are drawn.
+    """
     before = _modes()
     try:
         _set(before, quiet=True)
@@ -28,7 +31,10 @@ def keys_unseen() -> Iterator[None]:
 
 
 def when_closed(save: Callable[[], None]) -> None:
-    """Call `save` and end when the terminal is closed or the process is asked to end, and leave the terminal as it was."""
+    """Call `save` and end when the terminal is closed or the process is asked to end.
+
+    The terminal is left as it was.
+    """
     before = _modes()
 
     def on_signal(number: int, _frame: object) -> None:
@@ -45,7 +51,10 @@ def when_closed(save: Callable[[], None]) -> None:
 
 
 def _modes() -> list[Any] | None:
-    """The modes of the terminal on standard input; None where there is none, and on Windows, which has no such modes."""
+    """The modes of the terminal on standard input; None where there is none.
+
+    Windows has no such modes.
+    """
     if os.name == "nt" or sys.stdin is None or not sys.stdin.isatty():
         return None
     import termios
@@ -54,7 +63,11 @@ def _modes() -> list[Any] | None:
 
 
 def _set(modes: list[Any] | None, *, quiet: bool = False) -> None:
-    """`quiet`: but without showing keys and without editing lines, which the terminal itself can do for 4,095 bytes only."""
+    """Set the modes of the terminal.
+
+    `quiet`: but without showing keys and without editing lines, which the terminal itself can do
+    for 4,095 bytes only.
+    """
     if modes is None:
         return
     import termios

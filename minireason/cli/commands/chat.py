@@ -1,16 +1,16 @@
-"""minireason chat."""
+"""minireason chat: a conversation in the terminal or a pipe."""
 
 from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minireason.cli import idle, outcome
-from minireason.cli.commands import sessions
+from minireason.cli import idle, outcome, session_list
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
 from minireason.cli.terminal import notes
@@ -23,20 +23,13 @@ if TYPE_CHECKING:
     from minireason.cli.chat.reading import Reader
 
 
-@expand
-def chat(
-    *,
-    asked: Asked,
-    thinking: Annotated[
-        str | None,
-        typer.Option(
-            help="Where the thinking goes: fold (a few live lines, then one), show (standard output), stderr, hide, or a file.",
-            show_default="fold on a terminal, else stderr",
-        ),
-    ] = None,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saving:
+    """The options that say which session it is; raises UsageError where they contradict."""
+
     go_on: Annotated[
         bool, typer.Option("--continue", "-c", help="Go on with the last session.")
-    ] = False,
+    ] = False
     session: Annotated[
         str | None,
         typer.Option(
@@ -44,25 +37,85 @@ def chat(
             "-s",
             metavar="NAME",
             help="Go on with the session of this name, or begin it.",
-            autocompletion=sessions.complete,
+            autocompletion=session_list.complete,
             show_default=False,
         ),
-    ] = None,
+    ] = None
     session_file: Annotated[
         str | None,
         typer.Option(
+            "--session-file",
             metavar="PATH",
             help="The same with a session in a file of yours, which ends in .jsonl.",
             show_default=False,
         ),
-    ] = None,
+    ] = None
     no_save: Annotated[
         bool,
         typer.Option(
             "--no-save",
             help="Keep nothing of this conversation. In a pipe only a session with a name is kept.",
         ),
-    ] = False,
+    ] = False
+
+    def __post_init__(self) -> None:
+        if bool(self.go_on) + bool(self.session) + bool(self.session_file) > 1:
+            raise UsageError("Give one of --continue, --session NAME and --session-file PATH.")
+        if self.no_save and (self.go_on or self.session or self.session_file):
+            raise UsageError("Give --no-save, or a session to save to, not both.")
+
+    def path(self) -> Path | None:
+        """The file of the session asked for, None for a new one.
+
+        Raises SessionError if there is none, or if it is in use, and UsageError for a name or a
+        path that is none.
+        """
+        path = self._path()
+        if path:
+            transcript.Lock(path).release()  # to say so before a model is loaded
+        return path
+
+    def _path(self) -> Path | None:
+        if self.go_on:
+            listed = transcript.listed()
+            if not listed:
+                raise SessionError(
+                    "There is no session yet to continue; minireason chat begins one."
+                )
+            return listed[0]
+        if self.session_file:
+            return _file(self.session_file)
+        return _named(self.session) if self.session else None
+
+
+def _file(path: str) -> Path:
+    if not path.endswith(transcript.SUFFIX):
+        raise UsageError(f"--session-file {path}: the file of a session ends in .jsonl.")
+    return transcript.path_of(path)
+
+
+def _named(name: str) -> Path:
+    if os.sep in name or name.endswith(transcript.SUFFIX):
+        raise UsageError(
+            f"--session {name}: that is a path and no name; "
+            "for a session in a file of yours there is --session-file PATH."
+        )
+    return transcript.path_of(name)
+
+
+@expand
+def chat(
+    *,
+    asked: Asked,
+    thinking: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the thinking goes: fold (a few live lines, then one), "
+            "show (standard output), stderr, hide, or a file.",
+            show_default="fold on a terminal, else stderr",
+        ),
+    ] = None,
+    saving: Saving,
     plain: Annotated[
         bool, typer.Option("--plain", help="No line editing, no live lines, no formatting.")
     ] = False,
@@ -73,28 +126,29 @@ def chat(
     """
     from minireason.cli.chat import commands, terminal
 
-    if bool(go_on) + bool(session) + bool(session_file) > 1:
-        raise UsageError("Give one of --continue, --session NAME and --session-file PATH.")
-    if no_save and (go_on or session or session_file):
-        raise UsageError("Give --no-save, or a session to save to, not both.")
     if plain:
         os.environ["TERM"] = "dumb"
-    path = session_path(go_on, session, session_file)
+    path = saving.path()
     state = opened(asked, thinking or "fold")
     try:
         lines = reader(state)
-        begin(state, path, save=not no_save)
+        begin(state, path, save=not saving.no_save)
         if asked.system and asked.system != state.session.system:
             state.session.system = asked.system
         terminal.when_closed(lambda: state.running.save() if state.running else None)
         state.run(lines, commands.handle)
     finally:
-        state.session.close()
-        state.reasoner.close()
-        if state.session.unsaved:
-            notes.error_line(f"{state.session.unsaved} What was said last is lost.")
-        state.sink.close()
+        _close(state)
     return state.exit_code or (outcome.NOT_SAVED if state.session.unsaved else 0)
+
+
+def _close(state: Chat) -> None:
+    """End a chat, and say what of it could not be saved."""
+    state.session.close()
+    state.reasoner.close()
+    if state.session.unsaved:
+        notes.error_line(f"{state.session.unsaved} What was said last is lost.")
+    state.sink.close()
 
 
 def opened(asked: Asked, thinking: str) -> Chat:
@@ -125,44 +179,15 @@ def opened(asked: Asked, thinking: str) -> Chat:
 def reader(chat: Chat) -> Reader:
     """What reads the user's lines; on a terminal it says how."""
     from minireason.cli.chat import commands, reading
+    from minireason.cli.chat.acts.thinking import show_thinking
 
-    found = reading.reader(commands.helps(), commands.names, lambda: commands.show_thinking(chat))
-    if not isinstance(found, reading.Lines):
-        stop = (
-            "Ctrl-C while it thinks: answer now"
-            if chat.reasoner.thinks
-            else "Ctrl-C: stop an answer"
-        )
+    best = reading.reader(commands.helps(), commands.names, lambda: show_thinking(chat))
+    if not isinstance(best, reading.Lines):
+        stop = "Ctrl-C: stop an answer"
+        if chat.reasoner.thinks:
+            stop = "Ctrl-C while it thinks: answer now"
         notes.note(f"{chat.reasoner.name} · {stop} · /help: commands and keys")
-    return found
-
-
-def session_path(go_on: bool, name: str | None, file: str | None) -> Path | None:
-    """The file of the session asked for, None for a new one.
-
-    Raises SessionError if there is none, or if it is in use, and UsageError for a name or a path
-    that is none.
-    """
-    if go_on:
-        found = transcript.listed()
-        if not found:
-            raise SessionError("There is no session yet to continue; minireason chat begins one.")
-        path = found[0]
-    elif file:
-        if not file.endswith(transcript.SUFFIX):
-            raise UsageError(f"--session-file {file}: the file of a session ends in .jsonl.")
-        path = transcript.path_of(file)
-    elif name:
-        if os.sep in name or name.endswith(transcript.SUFFIX):
-            raise UsageError(
-                f"--session {name}: that is a path and no name; "
-                "for a session in a file of yours there is --session-file PATH."
-            )
-        path = transcript.path_of(name)
-    else:
-        return None
-    transcript.Lock(path).release()  # to say so before a model is loaded
-    return path
+    return best
 
 
 def begin(chat: Chat, path: Path | None, *, save: bool) -> None:
@@ -170,7 +195,7 @@ def begin(chat: Chat, path: Path | None, *, save: bool) -> None:
 
     Raises SessionError.
     """
-    from minireason.cli.chat.commands import load_session
+    from minireason.cli.chat.acts.sessions import load_session
 
     if path and path.exists():
         load_session(chat, path)

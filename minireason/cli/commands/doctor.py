@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import shutil
-import textwrap
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Annotated
@@ -15,10 +14,11 @@ import typer
 
 from minireason.cli import here
 from minireason.cli.terminal import output
+from minireason.cli.terminal.wrapping import wrapped
 from minireason.errors import MinireasonError
 from minireason.host import gpus, paths
 from minireason.host.hardware import Hardware
-from minireason.models import catalog, choose, store
+from minireason.models import catalog, recommend, store
 from minireason.version import __version__
 
 LOW_DISK_BYTES = 6 * 10**9
@@ -75,8 +75,7 @@ def _show(finding: Finding) -> None:
         return
     beside = console.width >= _WIDE
     indent = " " * len(head) if beside else "    "
-    room = max(20, console.width - 1 - len(indent))
-    lines = textwrap.wrap(finding.found, room, break_long_words=False, break_on_hyphens=False)
+    lines = wrapped(finding.found, max(20, console.width - 1 - len(indent)))
     if not beside:
         lines.insert(0, "")
     print("\n".join([f"{head}{lines[0]}".rstrip(), *(indent + line for line in lines[1:])]))
@@ -86,7 +85,8 @@ def _show(finding: Finding) -> None:
 
 def _engine() -> list[Finding]:
     try:
-        from minireason.reasoner import engine_info, load
+        from minireason.backends.loading import engine_info
+        from minireason.reasoner import load
     except MinireasonError as error:
         return [Finding("llama.cpp", "cannot be loaded", str(error))]
     findings = [
@@ -118,7 +118,8 @@ def _machine(machine: Hardware) -> list[Finding]:
     findings = [
         Finding(
             "CPU",
-            f"{machine.cores} cores used; {' '.join(machine.simd) or 'vector instructions unknown'}",
+            f"{_counted(machine.cores, 'core')} used; "
+            + (" ".join(machine.simd) or "vector instructions unknown"),
         ),
         Finding(
             "memory",
@@ -142,7 +143,7 @@ def _machine(machine: Hardware) -> list[Finding]:
     ]
     if not machine.gpus and not unused:
         findings.append(Finding("GPU", "none; everything runs on the CPU"))
-    best = choose.best(machine)
+    best = recommend.best(machine)
     findings.append(
         Finding(
             "best that fits",
@@ -150,6 +151,10 @@ def _machine(machine: Hardware) -> list[Finding]:
         )
     )
     return findings
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _speed(machine: Hardware) -> str:

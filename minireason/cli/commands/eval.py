@@ -275,7 +275,7 @@ def generate(
             load(name, on_progress=progress.loaded_share, **room_for(parallel, asked.load))
         )
         idle.say(asked, reasoner, name)
-        runner = Runner(reasoner, traces.run, asked.settings, vote=(how.samples or 1) > 1)
+        runner = Runner(reasoner.backend, traces.run, asked.settings, vote=(how.samples or 1) > 1)
         refused = runner.refused(
             list({item.number: item for item, _, _ in missing}.values()), others=others
         )

@@ -11,12 +11,13 @@ import typer
 from minireason.cli import here, options
 from minireason.cli.terminal import notes, table
 from minireason.cli.terminal.table import Columns
-from minireason.errors import DoesNotFit
+from minireason.cli.terminal.wrapping import print_wrapped
 from minireason.host.hardware import Hardware
-from minireason.models import catalog, choose, imported, named, store
-from minireason.models.catalog import ModelSpec, Quant
+from minireason.models import catalog, imported, listing, named, recommend, store
 from minireason.models.fit import FitPlan
 from minireason.models.imported import Imported
+from minireason.models.listing import Listed
+from minireason.models.spec import ModelSpec, Quant
 
 MEMORY_AT = 8192
 """Tokens of context for which the table gives the memory needed."""
@@ -31,7 +32,7 @@ _HEADERS = [
     "MATH-500",
     "installed",
 ]
-_COLUMNS = Columns(left=(0, 3), drop=(6, 5, 2, 4, 1))
+_COLUMNS = Columns(left=(0, 3), drop=(6, 5, 2, 4, 1, 7))
 
 
 def models(
@@ -48,92 +49,42 @@ def models(
     machine = here.machine()
     for problem in catalog.problems():
         notes.error_line(f"{problem} That model is left out.")
-    noted = store.manifests()
-    best = choose.best(machine)
-    rows = []
-    for spec in catalog.load():
-        paths = {
-            file.label: file.path
-            for quant in spec.quants.values()
-            if (file := store.installed_file(spec, quant, noted))
-        }
-        usual = spec.quants[spec.default_quant]
-        if best and best[0].name == spec.name:
-            usual = best[1]
-        chosen = list(spec.quants.values()) if every else [usual]
-        chosen += [
-            quant
-            for quant in spec.quants.values()
-            if quant not in chosen and store.label(spec, quant) in paths
-        ]
-        rows += [row(spec, quant, machine, paths.get(store.label(spec, quant))) for quant in chosen]
-    rows += [imported_row(entry, machine) for entry in imported.listed()]
+    rows = [row(model, machine) for model in listing.listed(machine, every_quant=every)]
     if as_json:
         print(json.dumps(rows))
         return 0
     table.print_table(_HEADERS, [_cells(entry) for entry in rows], _COLUMNS)
-    gpus = "".join(
-        f", {gpu.free_bytes / 2**30:.1f} GiB on {gpu.description}" for gpu in machine.gpus
-    )
-    advice = f" The best R1 distill that fits: {store.label(*best)}." if best else ""
-    notes.note(f"Here {machine.free_bytes / 2**30:.1f} GiB of memory are free{gpus}.{advice}")
+    _say_what_is_free(machine)
     return 0
 
 
-def row(spec: ModelSpec, quant: Quant, machine: Hardware, installed: Path | None) -> dict[str, Any]:
-    """What the table says of a quant, as data; bytes, tokens and percent."""
-    longest = choose.judge(spec, quant, machine)
-    usual = choose.judge(spec, quant, machine, MEMORY_AT)
-    return {
-        "model": store.label(spec, quant),
-        "params": spec.params,
-        "bytes": quant.bytes,
-        "approximate": quant.approximate,
-        **_judged(longest, usual, spec.context),
-        "scores": spec.scores,
-        "installed": installed is not None,
-        "path": str(installed) if installed else None,
-    }
-
-
-def imported_row(entry: Imported, machine: Hardware) -> dict[str, Any]:
-    """The same of a model beside the catalogue; not installed if its file is gone."""
-    shape = entry.shape
-    longest = choose.judge_shape(entry.label, shape, machine) if shape else None
-    usual = choose.judge_shape(entry.label, shape, machine, MEMORY_AT) if shape else None
-    return {
-        "model": entry.label,
-        "params": imported.parameters(shape) if shape else 0,
-        "bytes": entry.bytes,
-        "approximate": False,
-        **_judged(longest, usual, shape.context if shape else 0),
-        "scores": {},
-        "installed": entry.manifest.path.is_file(),
-        "path": str(entry.manifest.path),
-    }
-
-
-def _judged(
-    longest: FitPlan | DoesNotFit | None, usual: FitPlan | DoesNotFit | None, trained: int
-) -> dict[str, Any]:
-    """Whether a model fits here, by its plan with the longest context and with the usual one."""
-    return {
-        "needed_bytes": usual.needed_bytes if usual else None,
-        "verdict": verdict(longest, trained),
-        "n_ctx": longest.n_ctx if isinstance(longest, FitPlan) else None,
-        "tokens_per_s": longest.tokens_per_s if isinstance(longest, FitPlan) else None,
-    }
-
-
-def verdict(judged: FitPlan | DoesNotFit | None, trained: int) -> str:
-    """One of "fits", "fits with less context", "too big", "unknown"."""
-    if judged is None:
-        return "unknown"
-    if isinstance(judged, DoesNotFit) or judged.n_ctx < min(choose.ENOUGH_CONTEXT, trained):
-        return "too big"
-    return (
-        "fits" if judged.n_ctx >= min(choose.AMPLE_CONTEXT, trained) else "fits with less context"
+def _say_what_is_free(machine: Hardware) -> None:
+    """A line on the memory that models may have here, and which one to take."""
+    gpus = "".join(
+        f", {gpu.free_bytes / 2**30:.1f} GiB on {gpu.description}" for gpu in machine.gpus
     )
+    best = recommend.best(machine)
+    advice = f" The best R1 distill that fits: {store.label(*best)}." if best else ""
+    notes.note(f"Here {machine.free_bytes / 2**30:.1f} GiB of memory are free{gpus}.{advice}")
+
+
+def row(model: Listed, machine: Hardware) -> dict[str, Any]:
+    """What the table says of a model, as data; bytes, tokens and percent."""
+    longest, usual = model.judge(machine), model.judge(machine, MEMORY_AT)
+    plan = longest if isinstance(longest, FitPlan) else None
+    return {
+        "model": model.name,
+        "params": model.params,
+        "bytes": model.bytes,
+        "approximate": model.approximate,
+        "needed_bytes": usual.needed_bytes if usual else None,
+        "verdict": model.verdict(longest),
+        "n_ctx": plan.n_ctx if plan else None,
+        "tokens_per_s": plan.tokens_per_s if plan else None,
+        "scores": model.scores,
+        "installed": model.installed,
+        "path": str(model.path) if model.path else None,
+    }
 
 
 def show(
@@ -166,7 +117,8 @@ def show(
 
 
 def _imported_facts(entry: Imported, machine: Hardware) -> dict[str, Any]:
-    details = imported_row(entry, machine) | {
+    model = listing.of_import(entry)
+    details = row(model, machine) | {
         "repo": None,
         "files": [Path(file.path).name for file in entry.manifest.files],
         "revision": None,
@@ -175,12 +127,12 @@ def _imported_facts(entry: Imported, machine: Hardware) -> dict[str, Any]:
         "source": entry.manifest.source,
     }
     return {
-        "model": entry.label,
+        "model": model.name,
         "aliases": (),
-        "params": details["params"],
-        "licence": entry.text("general.license"),
+        "params": model.params,
+        "licence": model.licence,
         "base": entry.text("general.base_model.0.name") or entry.text("general.name"),
-        "context": entry.shape.context if entry.shape else 0,
+        "context": model.shape.context if model.shape else 0,
         "scores": {},
         "quants": [details],
     }
@@ -193,52 +145,60 @@ def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
     known = [f"{facts['params'] / 1e9:.1f} billion parameters"] if facts["params"] > 1e8 else []
     known += [f"{facts['context']:,} tokens of context"] if facts["context"] else []
     known += [f"from {facts['base']}"] if facts["base"] else []
-    print("  ".join([facts["model"], ", ".join(known)]))
-    print(f"licence: {facts['licence'] or 'see its page'}")
+    lines = ["  ".join([facts["model"], ", ".join(known)])]
+    lines.append(f"licence: {facts['licence'] or 'see its page'}")
     if facts["aliases"]:
-        print(f"also called: {', '.join(facts['aliases'])}")
+        lines.append(f"also called: {', '.join(facts['aliases'])}")
     if facts["scores"]:
-        print("scores: " + ", ".join(f"{key} {value:g}" for key, value in facts["scores"].items()))
+        scores = (f"{key} {value:g}" for key, value in facts["scores"].items())
+        lines.append(f"scores: {', '.join(scores)}")
     for entry in facts["quants"]:
-        _print_quant(entry)
+        lines += _quant_lines(entry)
+    for line in lines:
+        own = len(line) - len(line.lstrip())
+        print_wrapped(line, indent=" " * (own + 2))
 
 
-def _print_quant(entry: dict[str, Any]) -> None:
+def _quant_lines(entry: dict[str, Any]) -> list[str]:
     about = " (about)" if entry["approximate"] else ""
     size = f"{entry['bytes'] / 1e9:.2f} GB{about}" if entry["bytes"] else ""
-    print(f"\n{entry['model']}  {size}  {entry['quality']}".rstrip())
+    lines = ["", f"{entry['model']}  {size}  {entry['quality']}".rstrip()]
     if entry["repo"]:
-        print(f"  {', '.join(entry['files'])} of {entry['repo']}@{entry['revision'] or 'main'}")
+        origin = f"{entry['repo']}@{entry['revision'] or 'main'}"
+        lines.append(f"  {', '.join(entry['files'])} of {origin}")
     else:
-        print(f"  {entry.get('source', 'inside the package')}")
-    for value in entry["sha256"]:
-        print(f"  sha256 {value}")
+        lines.append(f"  {entry.get('source', 'inside the package')}")
+    lines += [f"  sha256 {value}" for value in entry["sha256"]]
     longest = f", up to {entry['n_ctx']:,} tokens of context" if entry["n_ctx"] else ""
     installed = f"; installed: {entry['path']}" if entry["installed"] else ""
-    print(f"  here: {entry['verdict']}{longest}{installed}")
+    lines.append(f"  here: {entry['verdict']}{longest}{installed}")
+    return lines
 
 
 def _details(spec: ModelSpec, quant: Quant, machine: Hardware) -> dict[str, Any]:
-    file = store.installed_file(spec, quant)
-    origin = {
+    return row(listing.of_quant(spec, quant), machine) | {
         "repo": quant.repo,
         "files": quant.files,
         "revision": quant.revision,
         "sha256": quant.sha256,
+        "quality": catalog.quality(quant.name),
     }
-    return (
-        row(spec, quant, machine, file.path if file else None)
-        | origin
-        | {"quality": catalog.quality(quant.name)}
-    )
 
 
 def _cells(entry: dict[str, Any]) -> list[str]:
-    scores, gigabytes = entry["scores"], entry["bytes"] / 1e9
-    size = f"{gigabytes:.{1 if gigabytes >= 0.1 else 3}f}" if gigabytes else ""
-    less = entry["verdict"] == "fits with less context"
-    here = f"fits up to {entry['n_ctx']:,}" if less else entry["verdict"]
+    scores = entry["scores"]
+    here = entry["verdict"]
+    if here == "fits with less context":
+        here = f"fits up to {entry['n_ctx']:,}"
     speed = f"~{entry['tokens_per_s']:.1f}" if entry["tokens_per_s"] else ""
     needed = f"{entry['needed_bytes'] / 2**30:.1f}" if entry["needed_bytes"] else ""
     marks = [f"{scores[key]:g}" if key in scores else "" for key in ("aime24", "math500")]
-    return [entry["model"], size, needed, here, speed, *marks, "yes" if entry["installed"] else ""]
+    installed = "yes" if entry["installed"] else ""
+    return [entry["model"], _gigabytes(entry["bytes"]), needed, here, speed, *marks, installed]
+
+
+def _gigabytes(size: int) -> str:
+    """Bytes as a number of GB, to three places where it is a small one; nothing for 0."""
+    if not size:
+        return ""
+    return f"{size / 1e9:.1f}" if size >= 10**8 else f"{size / 1e9:.3f}"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,18 +13,19 @@ import typer
 from minireason.cli import fetching, here, options
 from minireason.cli.terminal import notes
 from minireason.cli.terminal.progress import Transfer
+from minireason.cli.terminal.wrapping import print_wrapped
 from minireason.errors import (
     ChecksumMismatch,
-    DoesNotFit,
     MinireasonError,
     NotInstalled,
     UnknownModel,
     UsageError,
 )
 from minireason.host import paths
-from minireason.models import catalog, choose, download, named, reuse, store
-from minireason.models.catalog import ModelSpec, Quant
+from minireason.models import catalog, named, other_tools, recommend, store
 from minireason.models.fit import FitPlan
+from minireason.models.pull import sized
+from minireason.models.spec import ModelSpec, Quant
 from minireason.models.store import Manifest
 
 Yes = Annotated[
@@ -68,37 +68,26 @@ def pull(name: options.ModelName, yes: Yes = False, as_json: AsJson = False) -> 
 
 
 def approve(spec: ModelSpec, quant: Quant, yes: bool) -> None:
-    """Say what a model needs and whether it fits; where it does not, ask on a terminal. Raises DoesNotFit for a no."""
-    machine = here.machine()
-    if not quant.bytes and not reuse.find(quant):
-        quant = replace(
-            quant,
-            bytes=sum(
-                download.describe(quant.repo, file, quant.revision).bytes for file in quant.files
-            ),
-        )
-    judged = choose.judge(spec, quant, machine) or choose.judge_by_size(
-        store.label(spec, quant), quant.bytes, machine
-    )
+    """Say what a model needs and whether it fits; where it does not, ask on a terminal.
+
+    Raises DoesNotFit for a no.
+    """
+    quant, machine = sized(quant), here.machine()
     size = f"{quant.bytes / 1e9:.2g} GB" if quant.bytes < 1e10 else f"{quant.bytes / 1e9:.1f} GB"
     word = catalog.quality(quant.name)
-    notes.note(
-        f"{store.label(spec, quant)}: {size} from {quant.repo}" + (f" ({word})" if word else "")
-    )
+    quality = f" ({word})" if word else ""
+    notes.note(f"{store.label(spec, quant)}: {size} from {quant.repo}{quality}")
+    judged = recommend.judge_unseen(spec, quant, machine)
     if isinstance(judged, FitPlan):
+        memory = f"{judged.n_ctx:,} tokens of context in {judged.needed_bytes / 2**30:.1f} GiB"
         speed = f", about {judged.tokens_per_s:.1f} tokens/s" if judged.tokens_per_s else ""
-        notes.note(
-            f"It fits: up to {judged.n_ctx:,} tokens of context in {judged.needed_bytes / 2**30:.1f} GiB of memory{speed}."
-        )
-    elif isinstance(judged, DoesNotFit):
-        refusal = choose.instead(judged, quant.bytes, machine)
-        if yes:
-            notes.note(str(refusal))
-        elif not (
-            here.interactive()
-            and notes.confirmed(f"{refusal} Fetch it all the same?", default=False)
-        ):
-            raise refusal
+        notes.note(f"It fits: up to {memory} of memory{speed}.")
+    elif judged and yes:
+        notes.note(str(judged))
+    elif judged:
+        question = f"{judged} Fetch it all the same?"
+        if not (here.interactive() and notes.confirmed(question, default=False)):
+            raise judged
 
 
 def rm(
@@ -193,11 +182,11 @@ def import_models(
     as_json: AsJson = False,
 ) -> int:
     """Use GGUF files where they lie, without a copy."""
+    from minireason.backends.loading import open_once
     from minireason.models.pull import import_file
-    from minireason.reasoner import open_once
 
     files: list[tuple[Path, str | None]]
-    others = {"ollama": reuse.ollama, "lmstudio": reuse.lmstudio}
+    others = {"ollama": other_tools.ollama, "lmstudio": other_tools.lmstudio}
     if source in others and not os.path.exists(source):
         files = [(found.path, found.name.replace(":", "-")) for found in others[source]()]
         if not files:
@@ -224,5 +213,7 @@ def import_models(
 
 
 def _say(as_json: bool, facts: dict[str, Any], sentence: str) -> None:
-    print(json.dumps(facts) if as_json else sentence)
-    sys.stdout.flush()
+    if as_json:
+        print(json.dumps(facts), flush=True)
+    else:
+        print_wrapped(sentence)

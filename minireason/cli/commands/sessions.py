@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from minireason.cli.terminal import notes, output, table
-from minireason.cli.terminal.table import Columns
+from minireason.cli import session_list
+from minireason.cli.terminal import notes, output
 from minireason.conversation import transcript
 from minireason.errors import SessionError
 
 app = typer.Typer(rich_markup_mode=None)
-_COLUMNS = Columns(left=(0, 2, 3), drop=(2, 1), cut=3)
-
-
-def complete(start: str) -> Iterator[str]:
-    """Names of sessions for the shell's completion, but for those that nobody can type."""
-    names = (path.stem for path in transcript.listed())
-    yield from (name for name in names if name.startswith(start) and name.isprintable())
 
 
 @app.callback(invoke_without_command=True)
@@ -31,7 +21,9 @@ def sessions(context: typer.Context) -> int:
 
     Without a command they are listed, the last used first.
     """
-    return print_list() if context.invoked_subcommand is None else 0
+    if context.invoked_subcommand is None:
+        session_list.print_list()
+    return 0
 
 
 @app.command("show")
@@ -40,7 +32,7 @@ def show_session(
         str,
         typer.Argument(
             help="The name of a session, or the path of its file (.jsonl).",
-            autocompletion=complete,
+            autocompletion=session_list.complete,
             show_default=False,
         ),
     ],
@@ -72,7 +64,9 @@ def show_session(
 def remove_sessions(
     names: Annotated[
         list[str],
-        typer.Argument(help="Names of sessions.", autocompletion=complete, show_default=False),
+        typer.Argument(
+            help="Names of sessions.", autocompletion=session_list.complete, show_default=False
+        ),
     ],
 ) -> int:
     """Remove sessions.
@@ -82,25 +76,6 @@ def remove_sessions(
     for name in names:
         _remove(transcript.path_of(name))
         print(f"{name} is removed.")
-    return 0
-
-
-def print_list(*, errors: bool = False) -> int:
-    """Print a line for each session, on standard output or on standard error for `errors`."""
-    rows = []
-    for path in transcript.listed():
-        try:
-            turns = transcript.read(path).history.turns
-        except SessionError as error:
-            notes.error_line(str(error))
-            continue
-        first = " ".join(turns[0].question.split()) if turns else ""
-        rows.append([path.stem, str(len(turns)), _local(turns[-1].at) if turns else "", first[:60]])
-    if rows:
-        headers = ["session", "turns", "last", "begins with"]
-        table.print_table(headers, rows, _COLUMNS, errors=errors)
-    else:
-        notes.note("There are no sessions yet; minireason chat begins one.")
     return 0
 
 
@@ -118,10 +93,3 @@ def _remove(path: Path) -> None:
         raise SessionError(f"{path} cannot be removed ({error.strerror}).") from None
     finally:
         lock.release()
-
-
-def _local(at: str) -> str:
-    """A turn's time as the clock here shows it; nothing for what is none."""
-    with suppress(ValueError, OverflowError, OSError):
-        return f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M}"
-    return ""

@@ -1,4 +1,7 @@
-"""How an evaluation looks: a bar on a terminal, a line now and then in a pipe, both on standard error; tables of its report."""
+"""An evaluation as it runs and its report: progress on standard error, tables on standard output.
+
+The progress is a bar on a terminal and a line now and then in a pipe.
+"""
 
 from __future__ import annotations
 
@@ -71,15 +74,15 @@ def scores(report: Report) -> None:
     """pass@1 and the votes on standard output, what they took on standard error."""
     rows = [("pass@1", report.pass_at_1)]
     rows += [
-        (f"majority@{votes}", found)
-        for votes, found in enumerate(report.majority, 1)
+        (f"majority@{votes}", estimate)
+        for votes, estimate in enumerate(report.majority, 1)
         if votes > 1 and _shown(votes, report.samples)
     ]
     table.print_table(
         ["", "right", "95% interval", "by"],
         [
-            [name, _percent(found.value), _interval(found), METHODS[found.method]]
-            for name, found in rows
+            [name, _percent(estimate.value), _interval(estimate), METHODS[estimate.method]]
+            for name, estimate in rows
         ],
         Columns(left=(0, 3), drop=(3,)),
     )
@@ -143,5 +146,5 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f}%"
 
 
-def _interval(found: Estimate) -> str:
-    return f"{100 * found.low:.1f} to {100 * found.high:.1f}"
+def _interval(estimate: Estimate) -> str:
+    return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from minireason.cli.terminal import output
-from minireason.cli.terminal.notes import error_line, note
+from minireason.cli.terminal import notes, output
 from minireason.events import Reply
 
 ENDED: dict[str, str] = {
@@ -23,13 +22,12 @@ CUT_SHORT: dict[str | None, str] = {
 def reply_facts(reply: Reply, *, folded: bool = False) -> None:
     """Print one line about the reply on a terminal; in a pipe only that its thought was cut short.
 
-    Of a thought that was folded to a line the length is not said again.
+    Of a thought that was `folded` to a line of its own the length is not said again.
     """
-    console = output.console(errors=True)
     cut_short = CUT_SHORT.get(reply.thinking_end)
-    if not console.is_terminal:
+    if not output.console(errors=True).is_terminal:
         if cut_short:
-            error_line(f"The thought was {cut_short}.")
+            notes.error_line(f"The thought was {cut_short}.")
         return
     parts = []
     if reply.usage.thinking_tokens and not folded:
@@ -41,17 +39,17 @@ def reply_facts(reply: Reply, *, folded: bool = False) -> None:
         parts.append(f"{reply.timings.tokens_per_s:,.1f} tokens/s")
     if reply.finish_reason in ENDED:
         parts.append(ENDED[reply.finish_reason])
-    console.print(" · ".join(parts), style="dim italic", highlight=False)
+    notes.dim(" · ".join(parts), style="dim italic")
 
 
 def shares(parts: list[tuple[str, int]], whole: int) -> None:
-    """Shares of a whole on standard error: one bar, and a line that says which is which."""
+    """Print shares of a whole: one bar, and a line that says which is which."""
     width = max(10, min(60, output.console(errors=True).width - 2))
     shares = list(zip("█▓░", parts, strict=False))
     filled = "".join(
         sign * max(size > 0, round(size / whole * width)) for sign, (_, size) in shares
     )
-    note(
+    notes.note(
         f"{filled[:width]}\n"
         + " · ".join(f"{sign} {name} {size:,}" for sign, (name, size) in shares)
         + f" of {whole:,} tokens"

@@ -1,4 +1,4 @@
-"""A thought while it is thought: a few lines drawn over again in place, then one line that stays."""
+"""A thought while it is thought: a few lines drawn again in place, then one line that stays."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ UNFOLD = " · Ctrl-T or /thinking unfolds"
 
 
 class LiveThinking:
-    """Shows that the prompt is read, then a thought's last lines with a spinner, seconds and tokens; `end` folds them to one line.
+    """A thought's last lines with a spinner, seconds and tokens; `end` folds them to one line.
 
-    `tokens` says how many the thought has so far; `hidden` shows and leaves nothing of it but that. Of a model that does not
-    `think` only the reading is shown.
+    Before the thought it shows that the prompt is read, and of a model that does not `think` only
+    that. `tokens` says how many the thought has so far; `hidden` shows and leaves nothing else.
     """
 
     def __init__(self, tokens: Callable[[], int], *, thinks: bool, hidden: bool = False) -> None:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from minireason.cli.terminal import output
 from minireason.cli.terminal.output import harmless
+from minireason.cli.terminal.wrapping import print_wrapped
 
 
 def error_line(message: str) -> None:
@@ -25,11 +26,7 @@ def error_line(message: str) -> None:
 
 def note(message: str) -> None:
     """Lines that are no error, on standard error; wrapped at words on a terminal."""
-    console = output.console(errors=True)
-    if console.is_terminal and not console.is_dumb_terminal:
-        console.print(Text(harmless(message)))
-    else:
-        print(harmless(message), file=sys.stderr)
+    print_wrapped(message, errors=True)
 
 
 def faint(text: str) -> None:
@@ -42,14 +39,14 @@ def faint(text: str) -> None:
 
 
 def dim(text: str, *, style: str = "dim") -> None:
-    """A line beside the answer, on standard error."""
-    output.console(errors=True).print(Text(harmless(text), style=style))
+    """Text beside the answer, on standard error; wrapped at words on a terminal."""
+    print_wrapped(text, errors=True, style=style)
 
 
 def definitions(rows: list[tuple[str, str]]) -> None:
     """Print terms and what they mean on standard error.
 
-    They stand beside each other, or below where the terminal is narrow.
+    The meanings stand beside the terms, or below them where the terminal is narrow.
     """
     console = output.console(errors=True)
     widest = max(cell_len(term) for term, _ in rows)
@@ -75,6 +72,6 @@ def definitions(rows: list[tuple[str, str]]) -> None:
 
 def confirmed(question: str, *, default: bool) -> bool:
     """What a person on a terminal says to a question; Enter alone means the default."""
-    print(f"{harmless(question)} [{'Y/n' if default else 'y/N'}] ", end="", flush=True)
+    print_wrapped(f"{question} [{'Y/n' if default else 'y/N'}]", end=" ")
     reply = input().strip().lower()
     return reply.startswith("y") if reply else default

@@ -81,9 +81,12 @@ def forgiving_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def json_line(found: object) -> str:
-    """One line of JSON, in plain ASCII where standard output is not in a Unicode encoding; what steers a terminal is escaped."""
-    line = json.dumps(found, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"))
+def json_line(value: object) -> str:
+    """Make one line of JSON, in which what steers a terminal is escaped.
+
+    It is plain ASCII where standard output is not in a Unicode encoding.
+    """
+    line = json.dumps(value, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"))
     return _STEERING.sub(lambda sign: f"\\u{ord(sign[0]):04x}", line)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from rich.console import RenderableType
 from rich.progress import (
     BarColumn,
     DownloadColumn,
-    TextColumn,
+    ProgressColumn,
+    Task,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.progress import Progress as Bar
 from rich.status import Status
+from rich.table import Column
 from rich.text import Text
 
 from minireason.cli.terminal import output
@@ -51,19 +54,41 @@ class Progress:
             self._status = None
 
 
+class _What(ProgressColumn):
+    """What is being done: where there is little room it is cut short, and no number is."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.description, no_wrap=True, overflow="ellipsis")
+
+
+class _OfBytes(ProgressColumn):
+    """A column that is empty while nobody knows how many bytes there are."""
+
+    def __init__(self, column: ProgressColumn, *, may_shrink: bool = False) -> None:
+        super().__init__(Column(no_wrap=not may_shrink))
+        self._column = column
+
+    def render(self, task: Task) -> RenderableType:
+        return self._column(task) if task.total else Text()
+
+
 class Transfer:
-    """Progress of bytes read or fetched, with speed and time left on a terminal; in a pipe only what each step is."""
+    """Progress of bytes read or fetched, with speed and time left.
+
+    In a pipe it only says what each step is.
+    """
 
     def __init__(self) -> None:
         console = output.console(errors=True)
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(compact=True),
+        self._bar = Bar(
+            _What(),
+            _OfBytes(BarColumn(), may_shrink=True),
+            _OfBytes(DownloadColumn()),
+            _OfBytes(TransferSpeedColumn()),
+            _OfBytes(TimeRemainingColumn(compact=True)),
+            console=console,
+            disable=not console.is_terminal,
         )
-        self._bar = Bar(*columns, console=console, disable=not console.is_terminal)
         self._task = self._bar.add_task("", total=None, visible=False)
         self.watch = Watch(self._bytes, self._step)
 

@@ -1,4 +1,7 @@
-"""Lines at the bottom of the terminal that are drawn again in their place; those that are done with stay."""
+"""Lines at the bottom of the terminal that are drawn again in their place.
+
+Those that are done with stay.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +26,19 @@ DRAWING = threading.Lock()
 
 
 def can_redraw(*, errors_only: bool = False) -> bool:
-    """Whether standard error, and unless `errors_only` standard output, is a terminal on which lines can be drawn over again."""
+    """Whether lines can be drawn again on the terminal.
+
+    Standard error has to be one, and unless `errors_only` standard output too.
+    """
     clever = os.name == "nt" or os.environ.get("TERM", "") not in ("", "dumb", "unknown")
     return clever and sys.stderr.isatty() and (errors_only or sys.stdout.isatty())
 
 
 class Region:
-    """What was drawn last stands right above and before the cursor; how many rows that takes is worked out anew each time.
+    """Lines that were drawn last: they stand right above and before the cursor.
 
-    For a terminal that became narrower has wrapped the lines again, all but the few kinds that cut them off instead.
+    How many rows they take is worked out anew each time, for a terminal that became narrower has
+    wrapped them again, all but the few kinds that cut them off instead.
     Lines that are drawn again are drawn with autowrap off: a terminal that takes a character for
     wider than we do cuts the line, where a row that nobody counted would stay behind.
     """
@@ -53,7 +60,7 @@ class Region:
             self._write(lines[-self._that_fit(lines) :], _WRAP_OFF, _WRAP_ON)
 
     def leave(self, what: RenderableType, *, spaced: bool = False) -> None:
-        """Put this in the place of what was drawn last, for good: what is drawn next comes below."""
+        """Put this in the place of what was drawn last, and draw below it from here on."""
         with DRAWING:
             self._write(self._lines(what, spaced), end="\n")
             self._widths = []
@@ -74,7 +81,7 @@ class Region:
             self._write([])
 
     def _write(self, lines: list[list[Segment]], begin: str = "", end: str = "") -> None:
-        """All in one write, each line over an old one, so that nothing is ever seen half drawn or flickers."""
+        """Write each line over an old one, in one write, so that nothing is seen half drawn."""
         text = "\x1b[K\n".join(map(self._encoded, lines))
         self._console.file.write(f"{begin}{self._to_start()}{text}\x1b[J{end}")
         self._console.file.flush()
@@ -99,9 +106,8 @@ class Region:
         return f"\r\x1b[{rows - 1}A" if rows > 1 else "\r"
 
     def _lines(self, what: RenderableType, spaced: bool) -> list[list[Segment]]:
-        width = max(
-            2, self._console.width - 1
-        )  # in the last column erasing to the end of a line would take a character with it
+        # In the last column erasing to the end of a line would take a character with it.
+        width = max(2, self._console.width - 1)
         options = self._console.options.update(width=width)
         lines = [_trimmed(line) for line in self._console.render_lines(what, options, pad=False)]
         while lines and not lines[-1]:
@@ -116,9 +122,10 @@ class Region:
 
 
 def _trimmed(line: list[Segment]) -> list[Segment]:
-    """Without the blanks at its end, which a narrower terminal would wrap to a line of their own, and with nothing that steers it.
+    """Leave out the blanks at the end of a line, and whatever steers the terminal.
 
-    A region may be given any console, also one that does not make text harmless.
+    A narrower terminal would wrap the blanks to a line of their own, and a region may be given any
+    console, also one that does not make text harmless.
     """
     line = [
         Segment(harmless(segment.text), segment.style) for segment in line if not segment.control

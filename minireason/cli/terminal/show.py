@@ -1,4 +1,7 @@
-"""Run a stream and show it; Ctrl-C asks for the answer now, and then ends the reply and keeps what there is."""
+"""Run a stream and show it.
+
+Ctrl-C asks for the answer now, and then ends the reply and keeps what there is.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ if TYPE_CHECKING:
     from minireason.cli.terminal.answer import Answer
 
 
-class Running(Protocol):
-    """A stream or a session's turn."""
+class Interruptible(Protocol):
+    """The stream of a reply or of a session's turn."""
 
     def __iter__(self) -> Iterator[Event]: ...
     def finish_thinking(self) -> bool: ...
@@ -25,7 +28,7 @@ class Running(Protocol):
 
 
 class ThinkingShown(Protocol):
-    """Where the thinking is shown; see `Thinking` and `live.LiveThinking`."""
+    """Where the thinking is shown; see `thinking.Thinking` and `live.LiveThinking`."""
 
     def write(self, text: str) -> None: ...
     def landing(self) -> None: ...
@@ -34,7 +37,10 @@ class ThinkingShown(Protocol):
 
 @contextmanager
 def interrupts(*acts: Callable[[], bool | None]) -> Iterator[None]:
-    """Within the block each Ctrl-C calls the next of `acts`, past those that return False; after the last comes KeyboardInterrupt."""
+    """Let each Ctrl-C within the block call the next of `acts`, past those that return False.
+
+    After the last of them it raises KeyboardInterrupt.
+    """
     waiting = list(acts)
 
     def on_signal(_number: int, _frame: object) -> None:
@@ -51,14 +57,15 @@ def interrupts(*acts: Callable[[], bool | None]) -> Iterator[None]:
 
 
 def show(
-    stream: Running,
+    stream: Interruptible,
     thinking: ThinkingShown,
     answer: Answer | None,
     before: Callable[[], None] = lambda: None,
 ) -> Reply:
     """Show a reply as it comes (the answer only if there is somewhere to show it) and return it.
 
-    Ctrl-C in the thinking asks for the answer now, else it ends the reply; `before` is called before anything is shown.
+    Ctrl-C in the thinking asks for the answer now, else it ends the reply; `before` is called
+    before anything is shown.
     """
     answering = False
 

@@ -10,6 +10,7 @@ from typing import TextIO
 
 from minireason.cli.terminal import output
 from minireason.cli.terminal.output import harmless
+from minireason.cli.terminal.wrapping import WordWrap, wraps
 from minireason.errors import UsageError
 from minireason.host import paths
 
@@ -36,6 +37,7 @@ class Thinking:
         if where not in THINKING:
             with self._told():
                 self._file = _opened_for_thinking(where, words)
+        self._words = WordWrap()
         self._wrote = False
         self._landing = False
 
@@ -47,8 +49,7 @@ class Thinking:
             with self._told():
                 self._file.write(text)
         elif self._console:
-            self._console.out(harmless(text), style="dim", end="", highlight=False)
-            self._console.file.flush()
+            self._print(harmless(text))
         self._wrote = True
 
     def landing(self) -> None:
@@ -58,6 +59,7 @@ class Thinking:
     def end(self) -> None:
         """The thinking is over: a blank line before what follows."""
         if self._wrote and self._console:
+            self._end_line()
             self._console.out("\n")
         self._wrote = self._landing = False
 
@@ -66,11 +68,29 @@ class Thinking:
             with self._told():
                 self._file.close()
 
+    def _print(self, text: str) -> None:
+        assert self._console
+        if wraps(self._console):
+            text = self._words.feed(text, self._console.width)
+        self._console.out(text, style="dim", end="", highlight=False)
+        self._console.file.flush()
+
+    def _end_line(self) -> None:
+        """Print the word that waits for its end, as far as it has come."""
+        assert self._console
+        rest = self._words.flush(self._console.width)
+        self._console.out(rest, style="dim", end="", highlight=False)
+        self._words = WordWrap()
+
     def _say_landing(self) -> None:
         console = output.console(errors=True)
-        if console.is_terminal:
-            line = f"\n({LANDING})\n" if self._wrote and self._console else f"({LANDING})\n"
-            console.out(line, style="dim italic", end="", highlight=False)
+        if not console.is_terminal:
+            return
+        line = f"({LANDING})\n"
+        if self._wrote and self._console:
+            self._end_line()
+            line = f"\n{line}"
+        console.out(line, style="dim italic", end="", highlight=False)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -8,10 +8,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from minireason.cli.terminal import output
-from minireason.cli.terminal.notes import error_line
+from minireason.cli.terminal import notes, output
 from minireason.cli.terminal.output import harmless
 from minireason.cli.terminal.region import Region, can_redraw
+from minireason.cli.terminal.wrapping import print_wrapped
 from minireason.events import ThinkingDelta
 from minireason.voting.solution import (
     Candidate,
@@ -53,7 +53,10 @@ class _Row:
 
 
 class Board:
-    """The chains that run and the vote so far; `quiet` shows nothing, `show_chains` writes every chain out when it ends."""
+    """The chains that run and the vote so far.
+
+    `quiet` shows nothing, `show_chains` writes every chain out when it ends.
+    """
 
     def __init__(self, quiet: bool, show_chains: bool) -> None:
         self._quiet, self._show_chains = quiet, show_chains
@@ -83,33 +86,28 @@ class Board:
     def verdict(self, solution: Solution) -> None:
         """The answer on standard output, how the vote went on standard error."""
         for note in solution.notes:
-            error_line(note)
+            notes.error_line(note)
         for candidate in solution.candidates[:_CANDIDATES_SHOWN]:
             self._console.print(
-                _vote_line(candidate), highlight=False, soft_wrap=not self._console.is_terminal
+                _vote_line(candidate, self._console.width),
+                highlight=False,
+                soft_wrap=not self._console.is_terminal,
             )
         ended = sum(chain.finish != "cancelled" for chain in solution.chains)
+        tokens = solution.tokens
         facts = [
             f"{ended} of {solution.planned} chains, {solution.parallel} at a time",
             BECAUSE[solution.stopped_because],
-            f"{solution.tokens.generated:,} tokens ({solution.tokens.cancelled:,} of stopped chains)",
+            f"{tokens.generated:,} tokens ({tokens.cancelled:,} of stopped chains)",
             f"{solution.total_s:.1f} s",
             f"seed {solution.seed}",
         ]
-        self._console.print(
-            " · ".join(facts),
-            style="dim italic",
-            highlight=False,
-            soft_wrap=not self._console.is_terminal,
-        )
+        notes.dim(" · ".join(facts), style="dim italic")
         if solution.answer is not None:
-            print(harmless(solution.answer))
+            print_wrapped(solution.answer)
         elif solution.best is not None:
-            print(
-                harmless(
-                    next(chain.text for chain in solution.chains if chain.index == solution.best)
-                )
-            )
+            best = next(chain for chain in solution.chains if chain.index == solution.best)
+            print_wrapped(best.text)
 
     def clear(self) -> None:
         """Take the live table off the screen."""
@@ -118,23 +116,12 @@ class Board:
     def _ended(self, chain: Chain) -> None:
         if self._quiet:
             return
-        result = (
-            "stopped"
-            if chain.finish == "cancelled"
-            else "went round in circles, replaced"
-            if chain.replaced
-            else chain.answer
-        )
-        line = f"chain {chain.index + 1}: {harmless(' '.join((result or 'no answer').split()))} ({chain.tokens:,} tokens)"
+        line = f"chain {chain.index + 1}: {_outcome(chain)} ({chain.tokens:,} tokens)"
         if self._show_chains:
             self.clear()
-            self._console.out(
-                f"{line}\n{harmless(chain.thinking)}\n\n{harmless(chain.text)}\n",
-                style="dim",
-                highlight=False,
-            )
+            notes.dim(f"{line}\n{chain.thinking}\n\n{chain.text}\n")
         elif not self._live:
-            self._console.out(line, highlight=False)
+            notes.note(line)
 
     def _draw(self) -> None:
         table = Table(box=None, show_header=False, padding=(0, 1), expand=True)
@@ -142,19 +129,28 @@ class Board:
             table.add_column(no_wrap=True, justify=justify)
         table.add_column(no_wrap=True, ratio=1)
         for index, row in sorted(self._rows.items()):
-            tail = Text(
-                " ".join(harmless(row.tail).split())[-max(10, self._console.width - 30) :],
-                style="dim",
-            )
+            words = " ".join(harmless(row.tail).split())
+            tail = Text(words[-max(10, self._console.width - 30) :], style="dim")
             table.add_row(f"{index + 1}", row.doing, f"{row.tokens:,}", tail)
-        lines = [_vote_line(candidate) for candidate in self._candidates[:_CANDIDATES_SHOWN]]
+        lines = [
+            _vote_line(candidate, self._console.width)
+            for candidate in self._candidates[:_CANDIDATES_SHOWN]
+        ]
         self._region.draw(Group(table, *lines))
         self._drawn = time.monotonic()
 
 
-def _vote_line(candidate: Candidate) -> Text:
+def _outcome(chain: Chain) -> str:
+    """What came of a chain, in one line."""
+    if chain.finish == "cancelled":
+        return "stopped"
+    if chain.replaced:
+        return "went round in circles, replaced"
+    return " ".join((chain.answer or "no answer").split())
+
+
+def _vote_line(candidate: Candidate, width: int) -> Text:
     answer = " ".join(harmless(candidate.answer).split())
-    return Text(
-        f"{'█' * candidate.votes} {candidate.votes} ({candidate.share:.0%})  {answer}",
-        overflow="ellipsis",
-    )
+    bar = "█" * min(candidate.votes, width // 3)
+    votes = f"{candidate.votes} ({candidate.share:.0%})"
+    return Text(f"{bar} {votes}  {answer}", overflow="ellipsis")

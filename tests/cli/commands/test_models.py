@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from minireason import reasoner
+from minireason.cli import here
 from minireason.cli.main import main
 from minireason.host import paths
-from minireason.models import choose, store
+from minireason.models import recommend, store
 from tests.cli.pseudo_terminal import Terminal
 from tests.cli.run import COMMAND, assert_one_sentence, minireason
 from tests.models.hub import Hub
@@ -280,6 +280,19 @@ def test_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.parametrize(("cores", "words"), [(1, "1 core used;"), (8, "8 cores used;")])
+def test_the_doctor_counts_cores(
+    cores: int,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    there = replace(here.machine(), cores=cores)
+    monkeypatch.setattr(here, "machine", lambda: there)
+    main(["doctor"])
+    assert words in capsys.readouterr().out
+
+
 def test_names_complete_in_a_shell() -> None:
     environment = {
         "_MINIREASON_COMPLETE": "complete_bash",
@@ -330,10 +343,10 @@ def test_one_model_is_recommended_everywhere(
 ) -> None:
     """Also where the machine is too slow for the usual quant of the smallest model."""
     machine = replace(
-        reasoner.machine(), free_bytes=16 * 2**30, gpus=(), bandwidth_bytes_per_s=bytes_per_s
+        here.machine(), free_bytes=16 * 2**30, gpus=(), bandwidth_bytes_per_s=bytes_per_s
     )
-    monkeypatch.setattr(reasoner, "machine", lambda *, measured=False: machine)
-    best = store.label(*choose.best(machine))
+    monkeypatch.setattr(here, "machine", lambda: machine)
+    best = store.label(*recommend.best(machine))
     assert best.startswith(quant)
     assert main(["models"]) == 0
     listed = capsys.readouterr()

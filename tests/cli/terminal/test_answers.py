@@ -56,10 +56,21 @@ def test_an_answer_looks_the_same_however_it_comes(
 @settings(max_examples=30, deadline=None)
 @given(st.sampled_from(ON_SCREEN), st.floats(0, 1), st.sampled_from(WIDTHS))
 def test_all_is_seen_while_it_is_written(name: str, share: float, columns: int) -> None:
+    """On a terminal that is tall enough: of what is taller the end alone is drawn so far."""
     text = ANSWERS[name][: round(share * len(ANSWERS[name]))]
     with pytest.MonkeyPatch.context() as monkeypatch:
-        shown = on_screen([text], columns, monkeypatch, ended=False)
+        shown = on_screen([text], columns, monkeypatch, rows=200, ended=False)
     assert not Counter(written(text)) - Counter(letters("".join(shown)))
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(30, 5), (10, 2), (80, 5)])
+def test_on_a_small_terminal_nothing_is_drawn_twice(
+    columns: int, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = [f"{number:04}" for number in range(100)]
+    text = f"{' '.join(numbers[:40])}\n\n```\n" + "\n".join(numbers[40:]) + "\n```\n"
+    shown = on_screen(re.findall("(?s).{1,7}", text), columns, monkeypatch, rows=rows)
+    assert " ".join(shown).split() == numbers
 
 
 SCRAPS = [

@@ -224,3 +224,12 @@ def test_the_picture_of_a_formula_gives_way_to_a_line_where_it_is_narrow() -> No
     formula = r"\[ f(x) = \begin{cases} x & \text{if } x > 0 \\ -x & \text{else} \end{cases} \]"
     assert shown(formula, 30) == "  f(x) = ⎧ x   if x > 0\n         ⎩ -x  else"
     assert " ".join(shown(formula, 20).split()) == "f(x) = {x if x > 0; -x else}"
+
+
+def test_a_table_that_just_fits_loses_no_character() -> None:
+    header = ["0", "0", "two words", "twelve-marks", "0", "eight678"]
+    lines = [header, ["---"] * 6, ["00", "000000", "0", "0", "eight678", "0"]]
+    text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    for columns in (57, 58, 59, 60):
+        shown = drawn(text, columns)
+        assert all(word in shown for cell in header for word in cell.split())

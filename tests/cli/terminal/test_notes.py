@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from minireason.cli.terminal import notes, output
+from tests.cli.seen import lines_of, stand_in
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,12 @@ def test_json_lines_cannot_steer_a_terminal() -> None:
     line = output.json_line({"answer": "\x9b2J\x7f\u202e é"})
     assert json.loads(line) == {"answer": "\x9b2J\x7f\u202e é"}
     assert not re.search("[\x7f-\x9f\u202e]", line)
+
+
+@pytest.mark.parametrize("columns", [30, 60, 80])
+def test_a_question_is_wrapped_at_words(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    question = "r1-70b needs 43.3 GiB of memory and there are 22.8. Fetch it all the same?"
+    screen = stand_in(columns, 10, monkeypatch)
+    monkeypatch.setattr("builtins.input", lambda: "y")
+    assert notes.confirmed(question, default=False)
+    assert " ".join(filter(None, lines_of(screen))) == f"{question} [y/N]"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
+
+from tests.cli.pseudo_terminal import Terminal
+from tests.cli.run import minireason
 
 pexpect = pytest.importorskip("pexpect")
 pyte = pytest.importorskip("pyte")
@@ -65,6 +69,45 @@ def test_a_structured_answer_is_no_markdown() -> None:
     child.expect(pexpect.EOF)
     child.close()
     assert screen(child.before).splitlines()[0] == "**a** $b$"
+
+
+@pytest.mark.parametrize("columns", [30, 60, 80])
+def test_what_is_shown_of_a_model_breaks_no_word(columns: int) -> None:
+    terminal = Terminal("show", "r1-1.5b", columns=columns, rows=100)
+    assert terminal.ended() == 0
+    words = minireason("show", "r1-1.5b").out.split()
+    assert len(words) > 50
+    shown = terminal.text.split()
+    assert all(word in shown for word in words if len(word) <= columns - 4)
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_doctor_breaks_no_flag(columns: int) -> None:
+    terminal = Terminal("doctor", columns=columns, rows=60)
+    assert terminal.ended() == 0
+    [flags] = re.findall("llama-cpp-python .*", minireason("doctor").out)
+    for flag in re.findall(r"\w+ = \d", flags):
+        assert any(flag in line for line in terminal.lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "once"),
+    [
+        (("ask", "What is 5 + 8?"), ["5+8=13", "The answer"]),
+        (("solve", "-n", "8", "--parallel", "2", "--stop", "none", "What is 5 + 8?"), ["(100%)"]),
+        (("models",), ["r1-70b", "tiny"]),
+        (("doctor",), ["built-in", "network"]),
+    ],
+)
+def test_on_a_small_terminal_nothing_is_shown_twice(
+    arguments: tuple[str, ...], once: list[str]
+) -> None:
+    options = ("--model", "tiny", "--threads", "1", "--temperature", "0")
+    command, *rest = arguments
+    terminal = Terminal(command, *(options if rest else ()), *rest, columns=30, rows=5)
+    assert terminal.ended() == 0
+    shown = "\n".join([*terminal.screen.gone, terminal.text])
+    assert [shown.count(text) for text in once] == [1] * len(once)
 
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])

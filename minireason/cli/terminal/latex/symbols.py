@@ -236,7 +236,9 @@ def blackboard(text: str) -> str:
 def _doubled(letter: str) -> str:
     if not letter.isascii() or not letter.isalnum():
         return letter
-    kind = "DIGIT" if letter.isdigit() else "CAPITAL" if letter.isupper() else "SMALL"
+    kind = "CAPITAL" if letter.isupper() else "SMALL"
+    if letter.isdigit():
+        kind = "DIGIT"
     name = unicodedata.name(letter).rpartition(" ")[2]
     return unicodedata.lookup(f"MATHEMATICAL DOUBLE-STRUCK {kind} {name}")
 

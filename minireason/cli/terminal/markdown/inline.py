@@ -64,7 +64,7 @@ Piece = Text | Formula
 
 
 def taken_out(text: str) -> tuple[str, Iterator[Piece]]:
-    """The text with signs in the place of formulas, code, links and images; and these in their order.
+    """Put signs in the place of formulas, code, links and images; also return these in their order.
 
     The text holds no control characters but newline and tab.
     """

@@ -37,7 +37,10 @@ def table_length(lines: list[str], at: int) -> int:
 
 
 class Grid:
-    """A header, rows, and the cells of the line between them: its colons say how columns are set."""
+    """A header, rows, and the cells of the line between them.
+
+    The colons of that line say how columns are set.
+    """
 
     def __init__(self, header: list[Text], rows: list[list[Text]], ruler: list[str]) -> None:
         count = max(map(len, [header, *rows]))
@@ -59,8 +62,9 @@ class Grid:
             pad_edge=False,
             show_lines=sum(widest) + between > options.max_width,
         )
-        for header, justify, least in zip(self._header, self._justify, narrowest, strict=True):
-            table.add_column(header, justify=justify, min_width=least, overflow="fold")
+        widths = _widths(narrowest, widest, options.max_width - between)
+        for header, justify, width in zip(self._header, self._justify, widths, strict=True):
+            table.add_column(header, justify=justify, width=width, overflow="fold")
         for row in self._rows:
             table.add_row(*row)
         yield table
@@ -74,6 +78,17 @@ class Grid:
             for header, cell in zip(self._header, row, strict=True):
                 label = Text.assemble(header, ": ", style="bold") if header else Text()
                 yield Text.assemble(label, cell, overflow="fold")
+
+
+def _widths(narrowest: list[int], widest: list[int], room: int) -> list[int]:
+    """Share columns of the terminal out: as many as each needs, and to those that need more alike.
+
+    Rich would take from the widest also what its longest word needs, and then cut the table off.
+    """
+    widths = list(narrowest)
+    while sum(widths) < room and (needy := [at for at, w in enumerate(widths) if w < widest[at]]):
+        widths[min(needy, key=widths.__getitem__)] += 1
+    return widths
 
 
 def _justify(mark: str) -> JustifyMethod:

@@ -4,7 +4,7 @@ import pytest
 
 from minireason import DoesNotFit
 from minireason.host.hardware import Hardware
-from minireason.models import catalog, choose
+from minireason.models import catalog, recommend
 
 
 def machine(free_gib: float, bandwidth: float | None = None) -> Hardware:
@@ -24,16 +24,16 @@ def machine(free_gib: float, bandwidth: float | None = None) -> Hardware:
     ],
 )
 def test_the_best_for_a_machine(free_gib: float, wanted: str | None) -> None:
-    found = choose.best(machine(free_gib))
+    found = recommend.best(machine(free_gib))
     assert (found[0].name if found else None) == wanted
 
 
 def test_a_slow_machine_gets_a_smaller_model() -> None:
-    quick, slow = choose.best(machine(64, 400e9)), choose.best(machine(64, 20e9))
+    quick, slow = recommend.best(machine(64, 400e9)), recommend.best(machine(64, 20e9))
     assert quick
     assert slow
     assert slow[0].params < quick[0].params
-    slowest = choose.best(machine(64, 1e6))
+    slowest = recommend.best(machine(64, 1e6))
     assert slowest
     assert slowest[0].name == "r1-1.5b"
 
@@ -41,7 +41,7 @@ def test_a_slow_machine_gets_a_smaller_model() -> None:
 def test_what_does_not_fit_names_what_would() -> None:
     spec, _ = catalog.find("r1-70b")
     quant = spec.quants["Q4_K_M"]
-    judged = choose.judge(spec, quant, machine(24))
+    judged = recommend.judge(spec, quant, machine(24))
     assert isinstance(judged, DoesNotFit)
     assert judged.needed_bytes > 42e9
-    assert "r1-32b:Q4_K_M fits" in str(choose.instead(judged, quant.bytes, machine(24)))
+    assert "r1-32b:Q4_K_M fits" in str(recommend.instead(judged, quant.bytes, machine(24)))

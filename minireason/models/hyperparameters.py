@@ -1,4 +1,7 @@
-"""Numbers of an architecture that no model has, alone or together: what the C library would take unseen."""
+"""Hyperparameters in a header that no model has, alone or together.
+
+The C library would take them unseen.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from collections.abc import Mapping
 
 Value = int | float | bool | str
 
-# Name -> the least and the largest that is no damage; where one is missing, llama.cpp has a default. It takes
-# most of these unseen: a size of 0 hangs it, others abort it or give values that are no numbers. 512 is LLAMA_MAX_LAYERS.
+# Name -> the least and the largest that is no damage; where one is missing, llama.cpp has a
+# default. It takes most of these unseen: a size of 0 hangs it, others abort it or give values that
+# are no numbers. 512 is LLAMA_MAX_LAYERS.
 RANGES: dict[str, tuple[float, float]] = {
     "block_count": (1, 512),
     "context_length": (1, 2**24),

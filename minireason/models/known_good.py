@@ -1,7 +1,8 @@
-"""Which model files were used without harm before, so that each is tried once in a process of its own and not every time.
+"""Model files that were used without harm before.
 
-A file is known by what it holds: by samples of all parts of a model, its whole header among them. Its place, size and
-time of change have to agree as well, since a change between two samples leaves those alone that only content can tell.
+Each file is tried once in a process of its own, and not every time. It is known by what it holds:
+by samples of all parts of a model, its whole header among them. Its place, size and time of change
+have to agree as well, since samples do not show a change between them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from minireason.host.paths import data_dir
 from minireason.models import gguf
 
 HEADER_BYTES, PART_HEADER_BYTES = 16 * 2**20, 2**20
-"""The beginning of a file that is read whole: the largest header known has 8 MB (a vocabulary of 131k), a later part's is small."""
+"""The beginning of a file that is read whole.
+
+The largest header known has 8 MB (a vocabulary of 131k), a later part's is small.
+"""
 
 SAMPLES, SAMPLE_BYTES = 64, 16 * 2**10
 """Pieces of the rest that are read, evenly spread, the last bytes among them."""
@@ -28,17 +32,20 @@ _MAX_ENTRIES = 200
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a model file is known by: the path of the (first) file, and a digest of all parts; "" if they cannot be read."""
+    """What a model file is known by."""
 
     path: str
+    """The path of the (first) file."""
+
     digest: str
+    """A digest of all parts; "" if they cannot be read."""
 
 
 def identity(path: Path) -> Identity:
     """The identity of a model file, from some megabytes of it."""
     digest = hashlib.sha256()
-    place = os.path.realpath(path)  # the parts are beside the path as given, where llama.cpp looks
-    try:
+    place = os.path.realpath(path)
+    try:  # the parts are beside the path as given, where llama.cpp looks
         for number, part in enumerate(gguf.shards(path)):
             digest.update(_sampled(part, PART_HEADER_BYTES if number else HEADER_BYTES))
     except OSError:
@@ -54,7 +61,10 @@ def knows(known: Identity, *, repack: bool) -> bool:
 
 
 def remember(known: Identity, *, repack: bool) -> None:
-    """Note that a file was used without harm; where nothing may be written, it is tried again next time."""
+    """Note that a file was used without harm.
+
+    Where nothing may be written, it is tried again next time.
+    """
     others = [entry for entry in _entries() if entry[0] != known.path][1 - _MAX_ENTRIES :]
     text = json.dumps([*others, [known.path, known.digest, repack]])
     with suppress(OSError):
@@ -94,7 +104,10 @@ def _file() -> Path:
 
 
 def _entries() -> list[list[str | bool]]:
-    """What was noted; nothing if the file is missing, damaged or of an earlier form, for then each is tried once more."""
+    """What was noted; nothing if the file is missing, damaged or of an earlier form.
+
+    Then each model is tried once more.
+    """
     entries = state.read_json(_file(), [list]).value or []
     return [entry for entry in entries if _is_entry(entry)]
 

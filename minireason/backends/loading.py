@@ -1,0 +1,147 @@
+"""Load a model: find its file, check it, plan for this machine, try it once, open it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from minireason.backends.local import LocalBackend
+from minireason.engine import devices, trial
+from minireason.engine.model import Model
+from minireason.errors import DoesNotFit, ModelFileError
+from minireason.host import hardware, paths
+from minireason.host.hardware import Gpu, Hardware
+from minireason.models import catalog, fit, gguf, known_good, recommend, shape, store
+from minireason.models.fit import FitPlan
+from minireason.models.gguf import Header
+from minireason.reasoning import tags
+from minireason.settings import Changes, LoadSettings
+
+_log = logging.getLogger(__name__)
+
+
+def open_model(
+    model: str,
+    requested: LoadSettings,
+    *,
+    defaults: Changes | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> LocalBackend:
+    """Open a model by catalogue name, "name:QUANT" or path to a .gguf file.
+
+    `defaults` are settings for every reply, which go before the model's own of the catalogue.
+    `on_progress` gets the share loaded, 0 to 1. Raises BadSetting, UnknownModel, NotInstalled,
+    ModelFileError, DoesNotFit or EngineError.
+    """
+    started = time.perf_counter()
+    file = store.find(model)
+    settings = catalog.defaults(file.label).changed(defaults or {})
+    header = gguf.check(file.path)
+    template = header.chat_template or ""
+    if problem := tags.problem(template):
+        raise ModelFileError(file.path, problem)
+    plan = _plan(file, header, requested)
+    if file.trusted:
+        _log.info("no trial run: the file came with minireason")
+    else:
+        open_once(file.path, repack=plan.repack)
+    loaded = Model(
+        file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack, on_progress=on_progress
+    )
+    try:
+        return LocalBackend(file.label, loaded, template, plan, settings, started)
+    except BaseException:
+        loaded.close()
+        raise
+
+
+def _plan(file: store.ModelFile, header: Header, requested: LoadSettings) -> FitPlan:
+    """How to load the file here; where it does not fit, the error says what would."""
+    here = machine()
+    try:
+        plan = fit.plan(file.label, shape.of(header), here, requested)
+    except DoesNotFit as error:
+        if requested.n_ctx is not None:
+            raise
+        raise recommend.instead(error, header.tensor_bytes, machine(measured=True)) from None
+    _log.info("model %s, file %s", file.label, file.path)
+    _log.info(
+        "plan: context %d tokens (the cache starts with %d and may hold %d), KV cache %s, "
+        "%d threads, flash attention %s, repack %s, %d layers on the GPU, %.2f GiB in all",
+        plan.n_ctx,
+        plan.start_n_ctx,
+        plan.cache_tokens,
+        plan.kv_type,
+        plan.n_threads,
+        "on" if plan.flash_attention else "off",
+        "on" if plan.repack else "off",
+        plan.n_gpu_layers,
+        plan.needed_bytes / 2**30,
+    )
+    return plan
+
+
+def open_once(path: Path, *, repack: bool | None = None) -> None:
+    """Use a file that was never used before in a process of its own, where it can do no harm.
+
+    `repack`: as it will be loaded; None: as it will be if nobody asks for something else. Raises
+    ModelFileError, or EngineError if it could not be tried.
+    """
+    header = gguf.check(path)
+    if repack is None:
+        try:
+            repack = fit.plan(path.name, shape.of(header), machine(), LoadSettings()).repack
+        except DoesNotFit:
+            repack = False
+    identity = known_good.identity(path)  # of what is tried, should it be replaced meanwhile
+    if known_good.knows(identity, repack=repack):
+        _log.info("no trial run: the file was used before")
+        return
+    _log.info("trial run: the file is used in a process of its own first")
+    trial.run(
+        path,
+        repack=repack,
+        weight_bytes=header.tensor_bytes,
+        template=header.chat_template or "",
+    )
+    known_good.remember(identity, repack=repack)
+
+
+def machine(*, measured: bool = False) -> Hardware:
+    """This machine and the GPUs that the installed llama.cpp can use.
+
+    `measured`: with the bandwidth of its memory, which takes half a second the first time.
+    """
+    here = replace(hardware.probe(_gpus), built_for=devices.built_for())
+    if not measured:
+        return here
+    bandwidth = hardware.bandwidth(paths.data_dir() / "machine.json")
+    return replace(here, bandwidth_bytes_per_s=bandwidth)
+
+
+def _gpus() -> list[Gpu]:
+    """The GPUs; an integrated one and those of Apple's chips use the machine's own memory."""
+    return [
+        Gpu(
+            device.name,
+            device.description,
+            device.free_bytes,
+            device.total_bytes,
+            device.kind == "igpu" or device.name.startswith("MTL"),
+        )
+        for device in devices.devices()
+        if device.kind in ("gpu", "igpu")
+    ]
+
+
+def engine_info() -> str:
+    """What llama.cpp says of its build and this CPU."""
+    return devices.system_info().strip(" |")
+
+
+def default_model() -> str | None:
+    """The installed model to take if none is named, see `recommend.installed`; None without any."""
+    return recommend.installed(machine())

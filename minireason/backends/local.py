@@ -1,0 +1,197 @@
+"""A model that llama.cpp runs in this process: token ids and labelled text joined."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import time
+import weakref
+from array import array
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from minireason.backends.base import StreamOptions
+from minireason.backends.planning import Planner
+from minireason.backends.stream import Stream
+from minireason.engine import sampler
+from minireason.engine import sequence as engine
+from minireason.engine.context import Context
+from minireason.engine.model import Model
+from minireason.engine.prefill import Prefill
+from minireason.engine.scheduler import Scheduler
+from minireason.errors import ContextFull
+from minireason.messages import Message
+from minireason.models import catalog
+from minireason.models.fit import FitPlan
+from minireason.reasoning.controller import Controller
+from minireason.reasoning.prompt import PromptEncoder
+from minireason.reasoning.reply import ReplyBuilder
+from minireason.reasoning.structured.follower import Follower, Tokenizer
+from minireason.reasoning.structured.grammar import constraint
+from minireason.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+class LocalBackend:
+    """A `Backend` over a loaded model, by continuous batching: all open streams share its steps.
+
+    Streams may be open side by side and read from any threads. `model`, `context`, `scheduler` and
+    `encoder` are its parts; tests and measurements look at them, and nothing else needs to.
+    `started` is when loading began, by time.perf_counter.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: Model,
+        template: str,
+        plan: FitPlan,
+        defaults: Settings,
+        started: float,
+    ) -> None:
+        self.name, self.plan, self.defaults, self.model = name, plan, defaults, model
+        vocabulary = model.vocabulary
+        with ThreadPoolExecutor(1) as meanwhile:
+            # It goes through the whole vocabulary, 45 ms for 152k tokens.
+            meanwhile.submit(lambda: vocabulary.eog)
+            self.context = Context(
+                model,
+                n_ctx=plan.start_n_ctx,
+                n_batch=plan.n_batch,
+                n_seq_max=plan.n_seq_max,
+                n_threads=plan.n_threads,
+                kv_type=plan.kv_type,
+                flash_attention=plan.flash_attention,
+            )
+        bos = b"" if vocabulary.bos is None else vocabulary.piece(vocabulary.bos)
+        eos = vocabulary.piece(min(vocabulary.eog))
+        self.encoder = PromptEncoder(
+            vocabulary,
+            template,
+            bos.decode("utf-8", "replace"),
+            eos.decode("utf-8", "replace"),
+            thinks=catalog.thinks(name),
+        )
+        self.scheduler = Scheduler(self.context, plan.n_ctx, plan.cache_tokens)
+        self._planner = Planner(self.encoder, vocabulary.piece)
+        self._load_s = time.perf_counter() - started
+        _log.info("%s is loaded, in %.2f s", name, self._load_s)
+        _loaded.add(self)
+
+    @property
+    def thinks(self) -> bool:
+        """See `Backend.thinks`."""
+        return self.encoder.thinks
+
+    @property
+    def n_ctx(self) -> int:
+        """See `Backend.n_ctx`; less than planned once there was no memory for a larger cache."""
+        return self.scheduler.n_ctx
+
+    @property
+    def max_parallel(self) -> int:
+        """See `Backend.max_parallel`: the slots of the KV cache."""
+        return self.plan.n_seq_max
+
+    @property
+    def state(self) -> str:
+        """Its threads, and whether it was closed, for a repr."""
+        threads = f"{self.plan.n_threads} thread{'s' if self.plan.n_threads > 1 else ''}"
+        return threads if self.model.is_open else f"{threads}, closed"
+
+    def room_for(self, reply_tokens: int) -> int:
+        """See `Backend.room_for`: what the KV cache holds of so many tokens."""
+        chain_tokens = min(self.plan.n_ctx, reply_tokens)
+        return max(1, min(self.max_parallel, self.plan.cache_tokens // chain_tokens))
+
+    def check(self, settings: Settings, prompt_tokens: int = 0) -> None:
+        """See `Backend.check`."""
+        settings.check_context(self.plan.n_ctx)
+        self.model.check_open()
+        constraint(settings)
+        if prompt_tokens >= self.n_ctx:
+            raise ContextFull(prompt_tokens, self.n_ctx)
+        self._planner.check(settings, prompt_tokens, self.n_ctx)
+
+    def stream(
+        self, messages: Sequence[Message], settings: Settings, options: StreamOptions
+    ) -> Stream:
+        """See `Backend.stream`."""
+        settings.check_context(self.plan.n_ctx)
+        self.model.check_open()
+        wanted = constraint(settings)
+        plan = self._planner.plan(messages, settings, self.n_ctx)
+        settings = plan.settings
+        follower = Follower(wanted, self._tokenizer) if wanted else None
+        builder = ReplyBuilder(
+            self.name,
+            plan.prompt,
+            settings,
+            load_s=self._load_s,
+            parse=follower.parsed if follower else None,
+        )
+        controller = Controller(
+            self.model.vocabulary,
+            plan.prompt,
+            settings,
+            plan.budget,
+            builder,
+            follower=follower,
+            allowance=options.allowance,
+        )
+        links = sampler.links(
+            settings.temperature, settings.top_p, settings.top_k, settings.seed or 0
+        )
+        sequence = engine.Sequence(
+            plan.prompt.ids,
+            sampler.SamplerChain(links),
+            controller,
+            # After a thought the next prompt has the answer alone, so it cannot go on from there.
+            cache_reply=options.cache_reply and not self.thinks,
+            confidences=array("f") if options.watch_confidence else None,
+            mask=controller.mask(),
+        )
+        return Stream(self.scheduler, sequence, controller, options.on_prefill)
+
+    @functools.cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return Tokenizer(self.model.vocabulary)
+
+    def count_tokens(self, messages: Sequence[Message], *, at_most: int | None = None) -> int:
+        """See `Backend.count_tokens`."""
+        self.model.check_open()
+        return self.encoder.count(messages, at_most)
+
+    def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool]) -> int:
+        """See `Backend.prefill`; reads in slices of some tokens."""
+        self.model.check_open()
+        tokens = self.encoder.prefix(messages)
+        if not 0 < len(tokens) < self.n_ctx - 1:
+            return 0
+        return Prefill(self.scheduler, tokens).run(stopped)
+
+    def close(self) -> None:
+        """Free the model's memory, after what other threads run in it.
+
+        In a process that was forked it does nothing, and everything else raises EngineError.
+        """
+        self.scheduler.close()
+        self.model.close()
+
+
+_loaded: weakref.WeakSet[LocalBackend] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    """After a fork, let nobody wait for a lock of the parent's threads.
+
+    What is loaded cannot be used here, and must be able to say so.
+    """
+    for backend in list(_loaded):
+        backend.scheduler.forked()
+
+
+if hasattr(os, "register_at_fork"):  # POSIX only; Windows has no fork
+    os.register_at_fork(after_in_child=_in_child)

@@ -1,0 +1,124 @@
+"""One turn of a conversation while its reply comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+
+from minireason.backends.base import ReplyStream
+from minireason.conversation.history import Turn
+from minireason.conversation.record import Record
+from minireason.events import AnswerDelta, Done, Event, Reply, ThinkingDelta
+
+SAVE_EVERY_S = 1.0
+"""How often the part of a reply that is there is saved."""
+
+
+class TurnStream(Iterator[Event]):
+    """A stream that writes itself into its conversation: first into the file, then the history.
+
+    It is iterated once, as every stream. Closing it (also by leaving a `with` block, or by
+    dropping it) ends the reply where it is, and what there is of an answer is kept. `on_end` is
+    called once the turn is part of the history.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        stream: ReplyStream,
+        question: str,
+        *,
+        again: bool,
+        on_end: Callable[[], None],
+    ) -> None:
+        self._record, self._stream, self._on_end = record, stream, on_end
+        self._question, self._again = question, again
+        self._unsaved = {"thinking": "", "answer": ""}
+        self._ended = False
+        self._saved_at = time.monotonic()
+        self.begun = False
+
+    def __iter__(self) -> TurnStream:
+        iter(self._stream)
+        return self
+
+    def __next__(self) -> Event:
+        self._begin()
+        try:
+            event = next(self._stream)
+        except BaseException:
+            self.close()  # failed or interrupted: what there is is kept
+            raise
+        match event:
+            case ThinkingDelta(text=piece):
+                self._unsaved["thinking"] += piece
+            case AnswerDelta(text=piece):
+                self._unsaved["answer"] += piece
+            case Done(reply=reply):
+                self._end(reply)
+        if time.monotonic() - self._saved_at > SAVE_EVERY_S:
+            self.save()
+            self._saved_at = time.monotonic()
+        return event
+
+    def _begin(self) -> None:
+        """Note the question, once."""
+        if self.begun or self._ended:
+            return
+        self.begun, self._saved_at = True, time.monotonic()
+        self._record.begin({"asked": self._question, "again": self._again})
+
+    def save(self) -> None:
+        """Write what has come since the last time; a signal handler may call it."""
+        part, self._unsaved = self._unsaved, {"thinking": "", "answer": ""}
+        if not self._ended and any(part.values()):
+            self._record.append(part)
+
+    def _end(self, reply: Reply) -> None:
+        if not self._ended:
+            self._ended = True
+            turn = Turn.of_reply(self._question, reply)
+            self._record.do(turn.step(again=self._again))
+            self._on_end()
+
+    def cancel(self) -> None:
+        """See `ReplyStream.cancel`."""
+        self._stream.cancel()
+
+    def finish_thinking(self) -> bool:
+        """See `ReplyStream.finish_thinking`."""
+        return self._stream.finish_thinking()
+
+    def close(self) -> None:
+        """End the reply here, if it has not ended; what there is of an answer is kept."""
+        if not self._ended:
+            self._stream.close()
+            self._end(self._stream.reply)
+
+    def __enter__(self) -> TurnStream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        """It may be called in the middle of another stream's step: so it waits for nothing here."""
+        if getattr(self, "begun", False) and not self._ended:
+            self._stream.drop()
+            self._record.dropped.append(self)
+
+    @property
+    def thinking_tokens(self) -> int:
+        """See `ReplyStream.thinking_tokens`."""
+        return self._stream.thinking_tokens
+
+    @property
+    def reply(self) -> Reply:
+        """See `ReplyStream.reply`."""
+        return self._stream.reply
