@@ -27,6 +27,7 @@ from minireason.models.fit import FitPlan
 from minireason.reasoning.controller import Controller
 from minireason.reasoning.prompt import PromptEncoder
 from minireason.reasoning.reply import ReplyBuilder
+from minireason.reasoning.rules import Rules
 from minireason.reasoning.structured.follower import Follower, Tokenizer
 from minireason.reasoning.structured.grammar import constraint
 from minireason.settings import Settings
@@ -112,7 +113,9 @@ class LocalBackend:
         self.model.check_open()
         constraint(settings)
         if prompt_tokens >= self.n_ctx:
-            raise ContextFull(prompt_tokens, self.n_ctx)
+            # What is over the context was not counted to its end, see `count_tokens`.
+            beyond = prompt_tokens > self.n_ctx
+            raise ContextFull(prompt_tokens, self.n_ctx, estimated=beyond)
         self._planner.check(settings, prompt_tokens, self.n_ctx)
 
     def stream(
@@ -132,7 +135,7 @@ class LocalBackend:
             load_s=self._load_s,
             parse=follower.parsed if follower else None,
         )
-        controller = Controller(
+        rules = Rules(
             self.model.vocabulary,
             plan.prompt,
             settings,
@@ -141,6 +144,7 @@ class LocalBackend:
             follower=follower,
             allowance=options.allowance,
         )
+        controller = Controller(rules, builder)
         links = sampler.links(
             settings.temperature, settings.top_p, settings.top_k, settings.seed or 0
         )
@@ -151,7 +155,7 @@ class LocalBackend:
             # After a thought the next prompt has the answer alone, so it cannot go on from there.
             cache_reply=options.cache_reply and not self.thinks,
             confidences=array("f") if options.watch_confidence else None,
-            mask=controller.mask(),
+            mask=rules.mask(),
         )
         return Stream(self.scheduler, sequence, controller, options.on_prefill)
 

@@ -16,7 +16,8 @@ from minireason.cli.commands import sessions
 from minireason.cli.commands.ask import ask
 from minireason.cli.commands.chat import chat
 from minireason.cli.commands.doctor import doctor
-from minireason.cli.commands.eval import Evaluation, evaluate
+from minireason.cli.commands.eval import evaluate
+from minireason.cli.commands.eval_options import Evaluation
 from minireason.cli.commands.models import models, show
 from minireason.cli.commands.pull import import_models, pull, rm, verify
 from minireason.cli.commands.solve import Vote, solve
@@ -66,7 +67,7 @@ app.command("eval", cls=Sectioned)(evaluate)
 
 
 _BadCommandLine = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
-"""What typer raises for any of them; it carries its own copy of click, which has no public name for it."""
+"""What typer raises for any of them; its own copy of click has no public name for it."""
 
 
 @app.callback(
@@ -92,7 +93,10 @@ def run() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command line and return its exit code; whatever goes wrong is one sentence on standard error."""
+    """Run one command line and return its exit code.
+
+    Whatever goes wrong is one sentence on standard error.
+    """
     from minireason.cli.terminal import notes, output
 
     _open_closed_streams()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -13,10 +12,11 @@ from typing import Annotated, Any, cast
 import typer
 
 from minireason.cli import fetching
+from minireason.cli.completion import complete_model
 from minireason.errors import UsageError
 from minireason.host import files, paths
 from minireason.messages import Message
-from minireason.models import catalog, gguf, store
+from minireason.models import gguf, store
 from minireason.settings import (
     EFFORT_TOKENS,
     ChainChanges,
@@ -37,31 +37,10 @@ _sampling = functools.partial(typer.Option, show_default=False, rich_help_panel=
 _loading = functools.partial(typer.Option, show_default=False, rich_help_panel="Loading")
 
 
-def complete_installed(start: str) -> Iterator[str]:
-    """Names of installed models for the shell's completion, but for those that nobody can type."""
-    names = [manifest.label for manifest in store.manifests()] + [
-        file.label for _, file in store.installed()
-    ]
-    yield from sorted({name for name in names if name.startswith(start) and name.isprintable()})
-
-
-def complete_model(start: str) -> Iterator[str]:
-    """Names of all models for the shell's completion."""
-    yield from (spec.name for spec in catalog.load() if spec.name.startswith(start))
-    yield from complete_installed(start)
-
-
-ModelName = Annotated[
-    str,
-    typer.Argument(
-        help="NAME, NAME:QUANT or hf:owner/repo/file.gguf.",
-        autocompletion=complete_model,
-        show_default=False,
-    ),
-]
 Thinking = Annotated[
     str | None,
     typer.Option(
+        metavar="WHERE",
         help="Where the thinking goes: show (standard output), stderr, hide, or a file.",
         show_default="stderr; with --json hide",
     ),
@@ -74,7 +53,8 @@ def _read_schema(file: str) -> dict[str, Any]:
         schema = json.loads(files.read_bytes(Path(file), _MAX_SCHEMA_BYTES).decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(
-            f"The schema {file} could not be read ({error.strerror or error}); give the path of a file."
+            f"The schema {file} could not be read ({error.strerror or error}); "
+            "give the path of a file."
         ) from None
     except RecursionError:
         raise UsageError(f"The schema {file} is nested too deeply; make it flatter.") from None
@@ -103,8 +83,8 @@ def _off(said: bool | None) -> bool | None:
 class Asked:
     """The options of every command that runs a model; None where the user said nothing.
 
-    A field with the name of one in `Settings` or `LoadSettings` changes that one, so that a new option takes a field here and
-    nothing else. Raises BadSetting, before anything is loaded.
+    A field with the name of one in `Settings` or `LoadSettings` changes that one, so that a new
+    option takes a field here and nothing else. Raises BadSetting, before anything is loaded.
     """
 
     model: Annotated[
@@ -112,6 +92,7 @@ class Asked:
         typer.Option(
             "--model",
             "-m",
+            metavar="NAME",
             autocompletion=complete_model,
             help=f"Name of a model, or path of a .gguf file. Default: ${MODEL_VARIABLE}, "
             "else the best installed model that fits.",
@@ -121,6 +102,7 @@ class Asked:
     system: Annotated[
         str | None,
         typer.Option(
+            metavar="TEXT",
             help="A system prompt. The R1 distills are meant to be used without one.",
             show_default=False,
         ),
@@ -137,16 +119,21 @@ class Asked:
     effort: Annotated[
         str | None,
         _thinking(
+            metavar="LEVEL",
             help="How much to think: "
             + ", ".join(f"{name} {tokens:,}" for name, tokens in EFFORT_TOKENS.items())
-            + " tokens."
+            + " tokens.",
         ),
     ] = None
     thinking_budget: Annotated[
-        int | None, _thinking(help="Tokens of thinking, after which the thought is landed.")
+        int | None,
+        _thinking(metavar="TOKENS", help="Tokens of thinking, after which the thought is landed."),
     ] = None
     thinking_seconds: Annotated[
-        float | None, _thinking(help="Seconds of thinking, after which the thought is landed.")
+        float | None,
+        _thinking(
+            metavar="SECONDS", help="Seconds of thinking, after which the thought is landed."
+        ),
     ] = None
     loop_check: Annotated[
         bool | None,
@@ -168,31 +155,39 @@ class Asked:
         ),
     ] = None
     regex: Annotated[
-        str | None, _answer(help="Answer with text that fits this regular expression.")
+        str | None,
+        _answer(metavar="PATTERN", help="Answer with text that fits this regular expression."),
     ] = None
 
     temperature: Annotated[
         float | None,
         _sampling(
-            help=f"Randomness; 0 always takes the likeliest token. Default: {_DEFAULTS.temperature}."
+            help="Randomness; 0 always takes the likeliest token. "
+            f"Default: {_DEFAULTS.temperature}."
         ),
     ] = None
     top_p: Annotated[
         float | None,
         _sampling(
-            help=f"Sample from the likeliest tokens that make up this share. Default: {_DEFAULTS.top_p}."
+            help="Sample from the likeliest tokens that make up this share. "
+            f"Default: {_DEFAULTS.top_p}."
         ),
     ] = None
     seed: Annotated[
         int | None, _sampling(help="Repeat a reply: the same seed gives the same text.")
     ] = None
     max_tokens: Annotated[
-        int | None, _sampling(help="Most tokens of thinking and answer together.")
+        int | None,
+        _sampling(metavar="TOKENS", help="Most tokens of thinking and answer together."),
     ] = None
 
     n_ctx: Annotated[
         int | None,
-        _loading("--ctx", help="Context in tokens. Default: what the model and the memory allow."),
+        _loading(
+            "--ctx",
+            metavar="TOKENS",
+            help="Context. Default: what the model and the memory allow.",
+        ),
     ] = None
     n_threads: Annotated[
         int | None, _loading("--threads", help="CPU threads. Default: one per physical core.")
@@ -208,7 +203,8 @@ class Asked:
         bool | None,
         _loading(
             "--repack/--no-repack",
-            help="Rearrange the weights for the CPU. Default: yes, where that makes 4-bit weights faster.",
+            help="Rearrange the weights for the CPU. "
+            "Default: yes, where that makes 4-bit weights faster.",
         ),
     ] = None
 
@@ -243,9 +239,10 @@ class Asked:
         return Settings(**self.settings).structured
 
     def model_name(self) -> str:
-        """The model asked for, or the environment's, or the best one installed; checked to hold the thinking asked for.
+        """The model asked for, or the environment's, or the best one installed.
 
-        Raises NotInstalled, ModelFileError or BadSetting.
+        It is checked to hold the thinking asked for. Raises NotInstalled, ModelFileError or
+        BadSetting.
         """
         name = self.model or os.environ.get(MODEL_VARIABLE) or _best_model()
         if self.thinking_budget is not None:
@@ -255,7 +252,8 @@ class Asked:
     def _check_trained_for(self, name: str) -> None:
         """Raise BadSetting for more thinking than a model's context can hold.
 
-        Its header is read (20 ms for 152k tokens) and is read again when it is loaded, so that a wrong number is refused before that.
+        Its header is read (20 ms for 152k tokens), and read again when it is loaded, so that a
+        wrong number is refused before that.
         """
         header = gguf.check(store.find(name).path)
         Settings(**self.settings).check_context(header.number("context_length"))

@@ -14,6 +14,7 @@ import pytest
 from minireason import Reasoner
 from minireason import load as minireason_load
 from minireason.cli.chat import commands
+from minireason.cli.chat.acts.thinking import show_thinking
 from minireason.cli.chat.loop import Chat
 from minireason.cli.terminal.thinking import Thinking
 from minireason.conversation import transcript
@@ -231,16 +232,16 @@ def test_the_thought_of_a_stopped_reply_can_be_seen(
     state.sink = PressesTwice("hide")
     state.ask("What is 347 + 586?")
     capsys.readouterr()
-    commands.show_thinking(state)
+    show_thinking(state)
     stopped = capsys.readouterr().err
     assert "I have to answer now" in stopped
     assert "5 + 8" not in stopped
     commands.handle(state, "/undo")
     capsys.readouterr()
-    commands.show_thinking(state)
+    show_thinking(state)
     assert "5 + 8" in capsys.readouterr().err, "that of the turn which is the last again"
     commands.handle(state, "/clear")
-    commands.show_thinking(state)
+    show_thinking(state)
     assert "no thought" in capsys.readouterr().err
 
 
@@ -325,7 +326,10 @@ def test_ctrl_c_in_an_answer_stops_and_keeps_it(smollm2_path: Path) -> None:
 def test_an_answer_survives_resizes(
     smollm2_path: Path, wraps_again: bool, widths: tuple[int, ...]
 ) -> None:
-    """A terminal that cuts its lines also cuts the paragraphs that are finished, so there only the first becomes narrower."""
+    """A terminal that cuts its lines also cuts the paragraphs that are finished.
+
+    So there only the first becomes narrower.
+    """
     options = ("--temperature", "0", "--max-tokens", "90")
     env = {} if wraps_again else {"TERM": "linux"}
     terminal = Terminal(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
 import pytest
 import typer
@@ -21,6 +21,46 @@ def names(kind: type) -> set[str]:
 def test_every_option_changes_a_setting() -> None:
     assert names(Asked) - {"model", "system", "offline"} <= names(Settings) | names(LoadSettings)
     assert names(Vote) <= names(VoteSettings)
+
+
+NOT_ON_THE_COMMAND_LINE = {
+    (Settings, "top_k"): "for experiments with sampling; top_p does what users want of it",
+    (Settings, "thinking"): "--effort none",
+    (Settings, "min_thinking"): "a guard against models that skip the thought",
+    (Settings, "landing"): "wording for programs that land in another language",
+    (Settings, "stop"): "for programs that read the answer; solve has another --stop",
+    (LoadSettings, "n_seq_max"): "--parallel of solve and eval sees to it",
+    (LoadSettings, "kv_type"): "the plan chooses it by the memory that there is",
+    (VoteSettings, "stop_threshold"): "its error was measured for the default alone",
+}
+"""Settings without an option, and why."""
+
+OPTIONS = {Settings: Asked, LoadSettings: Asked, VoteSettings: Vote}
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_every_setting_has_an_option_or_a_reason_for_none(kind: type) -> None:
+    without = {name for of, name in NOT_ON_THE_COMMAND_LINE if of is kind}
+    other_settings = {"stop"} if kind is Settings else set()
+    optioned = names(OPTIONS[kind]) & names(kind) - other_settings
+    assert optioned | without == names(kind)
+    assert not optioned & without
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_an_option_that_is_not_given_leaves_the_default_of_its_setting(kind: type) -> None:
+    options = {field.name: field.default for field in fields(OPTIONS[kind])}
+    hints = get_type_hints(OPTIONS[kind], include_extras=True)
+    for field in fields(kind):
+        if (kind, field.name) in NOT_ON_THE_COMMAND_LINE:
+            continue
+        assert options[field.name] is None
+        [info] = hints[field.name].__metadata__
+        if isinstance(field.default, bool):
+            assert info.default == f"--no-{field.name.replace('_', '-')}"
+            assert field.default
+        elif field.default is not None:
+            assert f"Default: {field.default}" in info.help
 
 
 def test_what_was_said_is_sorted_and_the_rest_left_out() -> None:
@@ -52,7 +92,7 @@ def test_a_budget_above_the_context_is_refused_before_anything_is_loaded(
 @pytest.mark.parametrize("command", ["ask", "solve", "chat", "eval"])
 def test_help_has_every_shared_option_in_its_section(command: str) -> None:
     sections = minireason(command, "--help", env={"COLUMNS": "80"}).out.split("\n\n")
-    found = {section.split(":")[0]: section for section in sections}
+    by_heading = {section.split(":")[0]: section for section in sections}
     for heading, options in {
         "Options": "--model --system --offline --help",
         "Thinking": "--effort --thinking-budget --thinking-seconds --no-loop-check",
@@ -60,7 +100,7 @@ def test_help_has_every_shared_option_in_its_section(command: str) -> None:
         "Loading": "--ctx --threads --gpu-layers",
     }.items():
         for option in options.split():
-            assert f"{option} " in found[heading]
+            assert f"{option} " in by_heading[heading]
     assert max(len(line) for section in sections for line in section.splitlines()) <= 80
 
 

@@ -1,12 +1,13 @@
 """A KeyboardInterrupt at every line that a scenario runs, and afterwards the same answers.
 
-    python tests/faults/interrupts.py                 every line, at its first and at a later time: some minutes
+    python tests/faults/interrupts.py                 every line, at its first and a later time
     python tests/faults/interrupts.py --points 60     so many of them, spread over all lines
 
-The scenario has more streams than places, prompts that are read in slices, a cache that grows and then is too small,
-slots that idle, thoughts that are landed, rewound and structured, streams that are closed, dropped and read ahead. Every point
-is tried in three ways: what was interrupted goes on, or is closed and asked again, or is interrupted once more
-a few lines later. Then the same questions are asked again. Children run the points, so that a crash or a hang costs one.
+The scenario has more streams than places, prompts that are read in slices, a cache that grows and
+then is too small, slots that idle, thoughts that are landed, rewound and structured, streams that
+are closed, dropped and read ahead. Every point is tried in three ways: what was interrupted goes
+on, or is closed and asked again, or is interrupted once more a few lines later. Then the same
+questions are asked again. Children run the points, so that a crash or a hang costs one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,15 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import minireason
-from minireason import Event, Reasoner, Stream
+from minireason import (
+    ChainAnswered,
+    ChainDelta,
+    ChainStarted,
+    Event,
+    Reasoner,
+    Solved,
+    Stream,
+)
 from minireason.backends.loading import machine
 from minireason.backends.local import LocalBackend
 from minireason.engine import scheduler
@@ -60,6 +69,7 @@ SURE: list[tuple[str, dict[str, Any]]] = [
     )
 ]
 """What the model was made for, so that the last bits of the arithmetic never decide a token."""
+VOTE: dict[str, Any] = {"samples": 3, "parallel": 2, "stop": "none", "seed": 1, "max_tokens": 300}
 
 _T = TypeVar("_T")
 
@@ -132,7 +142,7 @@ def _ours(code: CodeType) -> bool:
 
 
 def small_reasoner() -> Reasoner:
-    """The built-in model with four places, a cache that has to grow, and slots that are soon forgotten."""
+    """The built-in model with four slots that are soon evicted, and a cache that has to grow."""
     path = OURS / "tiny" / "tiny.gguf"
     header = gguf.check(path)
     plan = fit.plan("tiny", shape.of(header), machine(), LoadSettings(n_threads=1))
@@ -146,9 +156,10 @@ def small_reasoner() -> Reasoner:
 class Scenario:
     """Streams side by side, and what a user does with them.
 
-    With `closing` what is interrupted is closed and asked again. From where on a prompt is read again,
-    and in what slices, changes the last bits of its cells (by 0.1 of a logit in tiny); so then the
-    questions are such that these decide nothing. For the same reason long prompts are always greedy.
+    With `closing` what is interrupted is closed and asked again. From where on a prompt is read
+    again, and in what slices, changes the last bits of its cells (by 0.1 of a logit in tiny); so
+    then the questions are such that these decide nothing. For the same reason long prompts are
+    always greedy.
     """
 
     def __init__(self, reasoner: Reasoner, *, closing: bool = False) -> None:
@@ -176,7 +187,27 @@ class Scenario:
             while not self._ended(streams[index]):
                 streams[index] = self._poll(index, streams[index])
         self._do(lambda: self._reasoner.prefill(messages))
-        return [self._answer(index, stream) for index, stream in enumerate(streams)]
+        answers = [self._answer(index, stream) for index, stream in enumerate(streams)]
+        return [*answers, self._vote()]
+
+    def _vote(self) -> Answer:
+        """What a vote says, and whether each of its chains said all of what it came to."""
+        stream = self._do(lambda: self._reasoner.solve_stream("What is 347 + 586?", **VOTE))
+        shown: dict[int, str] = {}
+        whole = True
+        while True:
+            match self._do(lambda: next(stream)):
+                case ChainStarted(index=index):
+                    whole = whole and index not in shown
+                    shown[index] = ""
+                case ChainDelta(index=index, delta=delta):
+                    shown[index] += delta.text
+                case ChainAnswered(chain):
+                    whole = whole and shown[chain.index] == chain.thinking + chain.text
+                case Solved(solution):
+                    votes = sum(candidate.votes for candidate in solution.candidates)
+                    because = solution.stopped_because
+                    return Answer(f"{votes} votes", str(solution.answer), because, whole)
 
     def _answer(self, index: int, stream: Stream) -> Answer:
         self._shown[index] += _text(self._do(stream.poll))
@@ -270,7 +301,7 @@ def _difference(got: Sequence[object], wanted: Sequence[object]) -> str:
 
 
 def child() -> None:
-    """Read points as lines of JSON, and write what is wrong after each; ends itself where one hangs."""
+    """Read points as lines of JSON, and write what is wrong after each; end where one hangs."""
     answers: dict[bool, list[Answer]] = {}
     for line in sys.stdin:
         way, *fields = json.loads(line)

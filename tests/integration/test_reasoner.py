@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import gc
-import logging
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from llama_cpp import Llama
-from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 import minireason
 from minireason import (
     AnswerDelta,
-    BadSetting,
     ContextFull,
     Done,
-    EngineError,
     Event,
     Message,
-    ModelFileError,
     Reasoner,
     Reply,
-    Settings,
     ThinkingDelta,
     UsageError,
 )
-from minireason.models import catalog
 from tests.local import local
 
 QUESTION = "What is 347 + 586?"
@@ -274,213 +265,6 @@ def test_prefill_is_reported(tiny: Reasoner) -> None:
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert len(seen) > 3
     assert {total for _, total in seen} == {905}
-
-
-def test_wrong_settings_are_refused_before_anything_runs(tiny: Reasoner) -> None:
-    with pytest.raises(BadSetting, match="did you mean temperature"):
-        tiny.stream(QUESTION, temprature=1)  # type: ignore[call-arg]
-    with pytest.raises(BadSetting, match="n_ctx"):
-        minireason.load("no-such-model", n_ctx=-5)
-    with pytest.raises(BadSetting, match="4096"):
-        minireason.load("tiny", n_ctx=5000)
-
-
-@pytest.mark.parametrize(
-    "act",
-    [
-        lambda model: model.ask(None),
-        lambda model: model.ask(5),
-        lambda model: model.ask(b"What is 5 + 8?"),
-        lambda model: model.ask([None]),
-        lambda model: model.ask(["What is 5 + 8?"]),
-        lambda model: model.ask({"role": "user", "content": "What is 5 + 8?"}),
-        lambda model: model.ask([{"role": "user"}]),
-        lambda model: model.ask([{"role": [], "content": "x"}]),
-        lambda model: model.ask(QUESTION, stop=None),
-        lambda model: model.ask(QUESTION, effort=[]),
-        lambda model: model.ask(QUESTION, temperature=10**400),
-        lambda model: model.ask(QUESTION, schema={"const": float("nan")}),
-        lambda model: model.stream(QUESTION, on_prefill=5),
-        lambda model: model.count_tokens(None),
-        lambda model: model.prefill(None),
-        lambda model: model.prefill([5]),
-        lambda model: model.prefill([], stopped=5),
-        lambda model: model.solve(None),
-        lambda model: model.solve([{"role": "user"}]),
-        lambda model: model.solve([{"role": "user", "content": 5}]),
-        lambda model: model.solve(QUESTION, samples="8"),
-        lambda model: model.chat(system=5),
-        lambda model: model.chat(read_ahead="yes"),
-        lambda model: model.chat(temperature="hot"),
-        lambda model: model.chat(temprature=1),
-        lambda model: model.chat().send(None),
-        lambda model: model.chat().send(b"x"),
-        lambda model: model.chat().send([{"role": "user", "content": "x"}]),
-        lambda model: model.chat().use("tiny"),
-        lambda model: model.chat().save(5),
-        lambda model: model.chat().load(None),
-        lambda model: model.chat().save_to(5),
-        lambda model: setattr(model.chat(), "system", b"Be kind."),
-        lambda _: minireason.load(None),
-        lambda _: minireason.load(5),
-        lambda _: minireason.load("tiny", defaults=5),
-        lambda _: minireason.load("tiny", defaults={"temperature": "hot"}),
-        lambda _: minireason.load("tiny", on_progress=5),
-        lambda _: minireason.pull(None),
-        lambda _: minireason.pull("tiny", on_progress=5),
-        lambda _: minireason.list_models(every_quant=5),
-    ],
-)
-def test_wrong_types_are_usage_errors(tiny: Reasoner, act: Callable[[Reasoner], object]) -> None:
-    with pytest.raises(UsageError) as caught:
-        act(tiny)
-    assert len(str(caught.value).splitlines()) == 1
-
-
-def test_settings_go_from_the_model_over_load_and_chat_to_the_call(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    spec = replace(
-        catalog.find("tiny")[0], sampling={"temperature": 1.0, "top_p": 0.5, "top_k": 40.0}
-    )
-    monkeypatch.setattr(catalog, "load", lambda: (spec,))
-    own = {"top_p": 0.7, "effort": "low", "stop": iter(["END"])}
-    with minireason.load("tiny", n_threads=1, defaults=own) as reasoner:
-        assert reasoner.defaults == Settings(
-            temperature=1.0, top_p=0.7, top_k=40, effort="low", stop=("END",)
-        )
-        chat = reasoner.chat(top_k=20, thinking_budget=5)
-        assert chat.settings == Settings(
-            temperature=1.0, top_p=0.7, top_k=20, thinking_budget=5, stop=("END",)
-        )
-        with pytest.raises(BadSetting, match="cannot end an answer"):
-            reasoner.chat(regex="a")
-        with pytest.raises(BadSetting, match="cannot end an answer"):
-            reasoner.ask(QUESTION, regex="a")
-        assert reasoner.ask(QUESTION, effort="none").thinking_end == "skipped"
-        assert chat.send(QUESTION, effort="none", temperature=0).thinking_end == "skipped"
-        assert 0 < chat.send(QUESTION).usage.thinking_tokens < 60
-        solution = reasoner.solve(QUESTION, samples=2, parallel=2, effort="none")
-        assert [chain.temperature for chain in solution.chains] == [1.0, 1.0]
-        cold = reasoner.solve(QUESTION, samples=2, temperature=0, effort="none")
-        assert [chain.temperature for chain in cold.chains] == [0.0], "an explicit one wins"
-
-
-def test_a_reasoner_a_session_and_a_reply_say_what_they_are(tmp_path: Path) -> None:
-    with minireason.load("tiny", n_threads=1) as reasoner:
-        assert repr(reasoner) == "<Reasoner tiny: thinks, 4,096 tokens of context, 1 thread>"
-        chat = reasoner.chat()
-        assert repr(chat) == "<Session with tiny: 0 turns>"
-        reply = chat.send("What is 5 + 8?", temperature=0, seed=3)
-        chat.save(tmp_path / "talk.jsonl")
-        assert repr(chat) == f"<Session with tiny: 1 turn, saved to {tmp_path}/talk.jsonl>"
-    assert repr(reasoner).endswith(", closed>")
-    assert repr(reply).startswith("Reply(model='tiny', answer='The answer is \\\\boxed{13}.'")
-    assert "finish_reason='stop'" in repr(reply)
-    long = replace(reply, thinking="x" * 10_000, answer="y" * 10_000, parsed=["z" * 1000] * 1000)
-    assert len(repr(long)) < 500
-    assert "parsed=['zzz" in repr(long)
-
-
-def test_loading_says_what_was_decided(
-    smollm2_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG, "minireason")
-    with minireason.load("tiny", n_threads=1) as reasoner:
-        reasoner.ask("What is 5 + 8?", temperature=0)
-    told = caplog.text
-    for part in (
-        "model tiny, file ",
-        "tiny.gguf",
-        "context 4096 tokens",
-        "starts with 1024",
-        "KV cache f16",
-        "1 threads",
-        "flash attention o",
-        "repack off",
-        "0 layers on the GPU",
-        "no trial run: the file came with minireason",
-        "tiny is loaded",
-    ):
-        assert part in told
-    for expected in ("trial run: the file is used", "no trial run: the file was used before"):
-        caplog.clear()
-        minireason.load(smollm2_path, n_ctx=256).close()
-        assert any(message.startswith(expected) for message in caplog.messages)
-
-
-def test_a_cache_that_grows_is_told_at_debug(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, "minireason")
-    with minireason.load("tiny", n_threads=1) as reasoner:
-        reasoner.ask("7" * 1500, max_tokens=5)
-    grown = [record for record in caplog.records if "KV cache holds" in record.message]
-    assert {record.levelno for record in grown} == {logging.DEBUG}
-    assert all(record.name.startswith("minireason.") for record in caplog.records)
-
-
-def test_a_program_that_does_not_listen_hears_nothing() -> None:
-    assert any(isinstance(h, logging.NullHandler) for h in logging.getLogger("minireason").handlers)
-
-
-def test_every_exported_name_is_there() -> None:
-    assert {name for name in minireason.__all__ if not hasattr(minireason, name)} == set()
-    assert set(dir(minireason)) == set(minireason.__all__)
-
-
-def test_a_closed_reasoner_says_so() -> None:
-    reasoner = minireason.load("tiny")
-    stream = reasoner.stream(QUESTION)
-    next(stream)
-    reasoner.close()
-    reasoner.close()
-    with pytest.raises(EngineError, match="closed"):
-        reasoner.ask(QUESTION)
-    with pytest.raises(EngineError, match="closed"):
-        list(stream)
-
-
-def test_a_model_that_does_not_think(smollm2_path: Path) -> None:
-    with minireason.load(smollm2_path) as reasoner:
-        assert not reasoner.thinks
-        reply = reasoner.ask("Name three colours.", temperature=0, max_tokens=12)
-        assert (reply.thinking, reply.thinking_end, reply.usage.thinking_tokens) == ("", None, 0)
-        assert "Red" in reply.answer
-
-
-def test_another_models_template_gives_the_peers_tokens(smollm2_path: Path) -> None:
-    """Against llama-cpp-python's own rendering and tokenizer.
-
-    Vocabulary alone: it crashes when it decodes on a CPU with AMX.
-    """
-    messages = [Message(role="user", content="What is the capital of France?")]
-    with minireason.load(smollm2_path) as reasoner:
-        ours = local(reasoner).encoder.encode(messages).ids
-    peer = Llama(str(smollm2_path), vocab_only=True, verbose=False)
-    eos, bos = (peer._model.token_get_text(token) for token in (peer.token_eos(), peer.token_bos()))
-    rendered = Jinja2ChatFormatter(peer.metadata["tokenizer.chat_template"], eos, bos)(
-        messages=messages
-    ).prompt
-    assert ours == peer.tokenize(rendered.encode(), add_bos=False, special=True)
-    peer.close()
-
-
-def test_a_damaged_file_is_an_error_not_a_crash(tiny_path: Path, tmp_path: Path) -> None:
-    """Bytes flipped all over the header: refused by us or in a child process, or harmless.
-
-    Never fatal.
-    """
-    raw = tiny_path.read_bytes()
-    refused = 0
-    for position in range(4, 5200, 433):
-        damaged = bytearray(raw)
-        damaged[position] ^= 0x5A
-        path = tmp_path / f"damaged-{position}.gguf"
-        path.write_bytes(damaged)
-        try:
-            minireason.load(path).close()
-        except (ModelFileError, BadSetting, EngineError):
-            refused += 1
-    assert refused
 
 
 def test_history_keeps_answers_and_drops_thinking(tiny: Reasoner) -> None:

@@ -33,12 +33,15 @@ def count_closing(reasoner: Reasoner, reply_ids: list[int]) -> int:
 
 
 def ask(reasoner: Reasoner, question: str, **settings: object) -> Reply:
-    """The reply, after a look at what the model saw: one closing tag, and exactly the text that was shown."""
+    """The reply, after a look at what the model saw.
+
+    One closing tag, and exactly the text that was shown.
+    """
     stream = reasoner.stream(question, **settings)  # type: ignore[arg-type]
     shown = [event.text for event in stream if isinstance(event, ThinkingDelta | AnswerDelta)]
-    reply, sequence = stream.reply, stream._sequence
+    reply = stream.reply
     assert "".join(shown) == reply.thinking + reply.answer
-    assert count_closing(reasoner, sequence.tokens) == 1
+    assert count_closing(reasoner, stream.token_ids) == 1
     return reply
 
 
@@ -59,9 +62,8 @@ def test_a_cut_at_every_length_of_tiny(tiny: Reasoner, question: str) -> None:
                 budget <= reply.usage.thinking_tokens <= budget + budget // 4
                 or reply.thinking_end == "natural"
             )
-        assert reply.thinking_end == (
-            "natural" if reply.thinking == whole.thinking else "budget" if budget else "skipped"
-        )
+        cut = "budget" if budget else "skipped"
+        assert reply.thinking_end == ("natural" if reply.thinking == whole.thinking else cut)
 
 
 def test_a_cut_at_some_lengths_of_random_weights(anything: Reasoner) -> None:
@@ -85,7 +87,10 @@ def test_a_cut_at_some_lengths_of_random_weights(anything: Reasoner) -> None:
 
 @pytest.mark.slow
 def test_a_cut_at_every_length_of_random_weights(anything: Reasoner) -> None:
-    """They have no natural length; 300 tokens stand for it. Text may end anywhere, in a character too."""
+    """They have no natural length; 300 tokens stand for it.
+
+    Text may end anywhere, in a character too.
+    """
     ends = set()
     for budget in range(301):
         reply = ask(
@@ -298,10 +303,10 @@ def test_a_skipped_thought_is_refused_once(tiny: Reasoner, monkeypatch: pytest.M
 @pytest.mark.parametrize("opening", ["<think>", "<think>\n", "<think>\n\n"])
 @pytest.mark.parametrize("close", ["</think>", "</think>\n\n", " </think>"])
 def test_a_tag_of_several_tokens_is_refused_once(
-    answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch, opening: str, close: str
+    text_tags: Reasoner, monkeypatch: pytest.MonkeyPatch, opening: str, close: str
 ) -> None:
-    """SmolLM2 made to think: its vocabulary has neither tag, so both are text."""
-    model, encoder = local(answers_only).model, local(answers_only).encoder
+    """Made to think: SmolLM2's vocabulary has neither tag, so both are text."""
+    model, encoder = local(text_tags).model, local(text_tags).encoder
     monkeypatch.setattr(encoder, "tags", Tags())
     monkeypatch.setattr(encoder, "thinks", True)
     opened, tag = (
@@ -311,8 +316,8 @@ def test_a_tag_of_several_tokens_is_refused_once(
     words = model.vocabulary.tokenize("Let me see. " * 8, parse_special=False)
     ends = []
     for script, least in ((tag, 4), (tag + tag, 4), (tag, 0)):
-        Scripted(answers_only, monkeypatch, opened + script + words)
-        stream = answers_only.stream(
+        Scripted(text_tags, monkeypatch, opened + script + words)
+        stream = text_tags.stream(
             QUESTION, seed=1, min_thinking=least, thinking_budget=16, max_tokens=60
         )
         list(stream)
@@ -328,19 +333,17 @@ def test_a_tag_of_several_tokens_is_refused_once(
 
 
 def test_a_cut_leaves_no_half_of_a_tag_behind(
-    answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch
+    text_tags: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, encoder = local(answers_only).model, local(answers_only).encoder
+    model, encoder = local(text_tags).model, local(text_tags).encoder
     monkeypatch.setattr(encoder, "tags", Tags())
     monkeypatch.setattr(encoder, "thinks", True)
     script = model.vocabulary.tokenize(
         "<think>\nSo it is 933.</think>\n\nIt is 933.<|im_end|>", parse_special=True
     )
     for budget in range(1, 16):
-        Scripted(answers_only, monkeypatch, script)
-        reply = answers_only.ask(
-            QUESTION, seed=1, thinking_budget=budget, landing="", max_tokens=100
-        )
+        Scripted(text_tags, monkeypatch, script)
+        reply = text_tags.ask(QUESTION, seed=1, thinking_budget=budget, landing="", max_tokens=100)
         assert reply.answer
         assert "So it is 933.".startswith(reply.thinking.rstrip())
         most = budget + budget // 4 + (reply.thinking_end == "natural")
@@ -348,7 +351,10 @@ def test_a_cut_leaves_no_half_of_a_tag_behind(
 
 
 def test_a_refused_tag_is_not_drawn_again(tiny: Reasoner) -> None:
-    """The mask on the logits, not only the counting: with min_thinking huge, the tag's place is taken by something else."""
+    """The mask on the logits, not only the counting.
+
+    With min_thinking huge, the tag's place is taken by something else.
+    """
     whole = tiny.ask(QUESTION, temperature=0)
     longer = ask(tiny, QUESTION, temperature=0, min_thinking=10_000)
     assert longer.thinking.startswith(whole.thinking)
@@ -382,11 +388,11 @@ def test_a_landed_answer_without_the_box_asked_for_gets_one(
         ),
     )
     stream = tiny.stream(question, temperature=0, thinking_budget=8)
-    landed_yet = lambda: stream._controller._landed is not None  # noqa: E731
-    monkeypatch.setattr(
-        local(tiny).context,
-        "sample",
-        lambda *draw: script.pop(0) if script and landed_yet() else sample(*draw),
-    )
+
+    def unsure(*draw: object) -> int:
+        landed = count_closing(tiny, stream.token_ids) == 1
+        return script.pop(0) if script and landed else sample(*draw)
+
+    monkeypatch.setattr(local(tiny).context, "sample", unsure)
     list(stream)
     assert stream.reply.answer.startswith("I am not sure.\n\n**Final Answer**\n\\boxed{")

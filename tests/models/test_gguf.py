@@ -126,7 +126,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_endless_arrays_are_refused_before_they_are_read(tmp_path: Path) -> None:
-    """A file with holes takes no disk and may be as long as one likes: 600 million empty strings in 5 GB."""
+    """A file with holes takes no disk and may be very long: 600 million empty strings in 5 GB."""
     path = tmp_path / "holes.gguf"
     with path.open("wb") as file:
         file.write(b"GGUF" + struct.pack("<IQQ", 3, 0, 40))
@@ -170,7 +170,10 @@ def test_any_damage_is_an_error_of_ours_or_harmless(
     value: int,
     length: int,
 ) -> None:
-    """Whatever byte is changed and wherever the file is cut, reading ends in a header or a ModelFileError."""
+    """Whatever byte is changed and wherever the file is cut, reading ends.
+
+    It ends in a header or a ModelFileError.
+    """
     raw = bytearray(tiny_path.read_bytes()[:length] if length < 8000 else tiny_path.read_bytes())
     if position < len(raw):
         raw[position] = value

@@ -4,12 +4,7 @@ import pytest
 
 from minireason import Message
 from minireason.voting.ballot import canonical
-from minireason.voting.chain import (
-    INSTRUCTION,
-    chain_seed,
-    instruction_for,
-    with_instruction,
-)
+from minireason.voting.chain import INSTRUCTION, chain_seed, instruction_for, with_instruction
 
 
 @pytest.mark.parametrize(

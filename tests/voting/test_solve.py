@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import gc
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from minireason import (
     ChainStarted,
     ContextFull,
     Decided,
-    Done,
     Reasoner,
     Reply,
     Solved,
@@ -27,12 +25,8 @@ from minireason import (
     UsageError,
     VoteChanged,
 )
-from minireason.backends import concurrency
-from minireason.engine.base import Mask, Step
-from minireason.engine.sampler import SamplerChain
-from minireason.reasoning.controller import Controller
 from minireason.reasoning.reply import ReplyBuilder
-from minireason.settings import SolveChanges, StopRule
+from minireason.settings import SolveChanges
 from tests.local import local
 from tests.scripted import Scripted
 
@@ -94,59 +88,6 @@ def most_open(events: list[SolveEvent]) -> int:
     return most
 
 
-@pytest.mark.parametrize(("stop", "votes"), [("lead", 9), ("beta", 5)])
-def test_every_token_is_charged_those_of_stopped_chains_too(
-    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, stop: StopRule, votes: int
-) -> None:
-    """Ten of the chains are told what to say and end one after the other, long before the rest.
-
-    The rest speak for themselves.
-    """
-    context, sample = local(tiny).context, local(tiny).context.sample
-    say = functools.partial(local(tiny).model.vocabulary.tokenize, parse_special=True)
-    scripts = [
-        say(
-            f"{'47 * 86 ' * length}\n</think>\n\n"
-            f"The answer is \\boxed{{4042}}.<｜end▁of▁sentence｜>"
-        )
-        for length in range(1, 11)
-    ]
-    told: dict[object, list[int]] = {}
-
-    def scripted(chain: SamplerChain, row: int, draw: int, mask: Mask | None) -> int:
-        if chain not in told:
-            told[chain] = scripts.pop(0) if scripts else []
-        return told[chain].pop(0) if told[chain] else sample(chain, row, draw, mask)
-
-    monkeypatch.setattr(context, "sample", scripted)
-    sampled: list[int] = []
-    on_token = Controller.on_token
-
-    def counted(self: Controller, token: int, draw: int) -> Step:
-        step = on_token(self, token, draw)
-        sampled.extend(step.append)
-        return step
-
-    monkeypatch.setattr(Controller, "on_token", counted)
-    solution = tiny.solve(QUESTION, seed=3, samples=16, parallel=16, stop=stop, loop_check=False)
-    assert (solution.stopped_because, solution.candidates[0].votes) == (stop, votes)
-    stopped = [chain.tokens for chain in solution.chains if chain.finish == "cancelled"]
-    assert len(stopped) == 16 - votes
-    assert min(stopped) > 50
-    assert solution.tokens.cancelled == sum(stopped) < solution.tokens.generated
-    assert (
-        solution.tokens.generated == len(sampled) == sum(chain.tokens for chain in solution.chains)
-    )
-    assert solution.tokens.total == solution.tokens.prompt + solution.tokens.generated
-
-
-def test_forced_tokens_are_charged_too(tiny: Reasoner) -> None:
-    stream = tiny.stream(QUESTION, seed=1, thinking_budget=20)
-    usage = next(event.reply.usage for event in stream if isinstance(event, Done))
-    assert usage.forced_tokens > 0
-    assert stream.tokens == usage.thinking_tokens + usage.answer_tokens + usage.forced_tokens
-
-
 def test_the_seed_repeats_the_solution(tiny: Reasoner) -> None:
     """The same chains; their texts may differ in the end.
 
@@ -175,29 +116,6 @@ def test_one_chain_alone_repeats_with_its_own_seed(tiny: Reasoner) -> None:
     for chain in solution.chains:
         reply = tiny.ask(QUESTION, seed=chain.seed, temperature=1.2)
         assert (reply.thinking, reply.answer) == (chain.thinking, chain.text)
-
-
-def test_the_prompt_is_read_once(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
-    decoded = 0
-    decode = local(tiny).context.decode
-
-    def counted(
-        tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
-    ) -> bool:
-        nonlocal decoded
-        decoded += sum(position < prompt - 1 for position in positions)
-        return decode(tokens, positions, slots, outputs)
-
-    question = (
-        "Please add these up for me, whatever they are: 17 + 25 and nothing else at all, thank you."
-    )
-    prompt = len(question) + 5
-    monkeypatch.setattr(local(tiny).context, "decode", counted)
-    solution = tiny.solve(question, samples=8, parallel=8, max_tokens=20, stop="none")
-    assert solution.tokens.prompt == prompt
-    assert prompt - 4 < decoded < prompt, (
-        "once, less what an earlier question left; then each chain its own tokens only"
-    )
 
 
 def test_no_answer_is_none_and_said(tiny: Reasoner) -> None:
@@ -241,29 +159,6 @@ def test_code_does_not_vote_and_the_most_confident_chain_is_shown(
     assert f"Shown is chain {solution.best + 1}, the most confident one." in solution.notes[0]
 
 
-def test_budgets(tiny: Reasoner) -> None:
-    solution = tiny.solve(QUESTION, seed=1, samples=6, parallel=3, budget_tokens=100, stop="none")
-    assert solution.stopped_because == "budget_tokens"
-    assert 100 - 3 < solution.tokens.generated <= 100
-    assert solution.tokens.cancelled == solution.tokens.generated
-    assert tiny.solve(QUESTION, samples=4, parallel=2, budget_s=0.0).stopped_because == "budget_s"
-
-
-@pytest.mark.parametrize("budget", [40, 100])
-def test_no_landing_goes_over_the_budget(tiny: Reasoner, budget: int) -> None:
-    """All chains land in the same step, with dozens of forced tokens each."""
-    solution = tiny.solve(
-        QUESTION,
-        seed=5,
-        samples=8,
-        parallel=8,
-        stop="none",
-        thinking_budget=3,
-        budget_tokens=budget,
-    )
-    assert solution.tokens.generated <= budget
-
-
 def test_the_last_events_come_once(tiny: Reasoner) -> None:
     events = list(tiny.solve_stream(QUESTION, seed=1, samples=4, parallel=2))
     kinds = [type(event).__name__ for event in events]
@@ -304,95 +199,6 @@ def test_a_chain_that_goes_round_in_circles_is_replaced_once(
     assert [chain.replaced for chain in chains] == [True, True, False, False]
     assert [chain.temperature for chain in chains] == [0.5, 0.5, 0.6, 0.6]
     assert stream.solution.candidates[0].votes == 2, "the replacements vote, the replaced do not"
-
-
-def test_parallel_is_reduced_to_what_memory_holds() -> None:
-    with minireason.load("tiny", n_ctx=1280, n_threads=1) as reasoner:
-        solution = reasoner.solve(QUESTION, samples=8, parallel=8, max_tokens=600, seed=1)
-    assert (solution.parallel, solution.answer) == (2, "4042")
-    assert {chain.thinking_end for chain in solution.chains if chain.finish == "stop"} == {
-        "natural"
-    }
-    assert any("no room for 8" in note for note in solution.notes)
-
-
-def test_many_long_chains_share_a_cache_beyond_the_trained_context(tiny_path: Path) -> None:
-    with minireason.load(str(tiny_path), n_threads=1) as reasoner:
-        solution = reasoner.solve(
-            QUESTION, samples=16, parallel=16, stop="none", seed=1, instruction=""
-        )
-        assert solution.tokens.generated > 4096
-        assert local(reasoner).context.n_ctx > 4096
-        assert solution.candidates[0].votes >= 14
-
-
-def test_parallel_auto_measures_once(tiny: Reasoner) -> None:
-    assert 1 <= tiny.solve(QUESTION, samples=8).parallel <= 4
-    assert tiny.solve(QUESTION, samples=1).parallel == 1
-
-
-@pytest.mark.parametrize("changes", [{"max_tokens": 1}, {"budget_tokens": 10}, {"budget_s": 0.5}])
-def test_parallel_auto_is_four_where_it_cannot_be_measured(
-    changes: SolveChanges, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with minireason.load("tiny", n_threads=1) as reasoner:
-        decoded: list[int] = []
-        decode = local(reasoner).context.decode
-
-        def counted(
-            tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
-        ) -> bool:
-            decoded.append(sum(outputs))
-            return decode(tokens, positions, slots, outputs)
-
-        monkeypatch.setattr(local(reasoner).context, "decode", counted)
-        solution = reasoner.solve(QUESTION, samples=8, stop="none", seed=1, **changes)
-        assert solution.parallel == 4
-        known = concurrency.throughput(reasoner.backend)
-        assert not known.rates, "what was measured on streams that ended is not kept"
-        if "max_tokens" not in changes:
-            assert sum(decoded) <= solution.tokens.generated + len(solution.chains), (
-                "but for the ends, each is counted"
-            )
-
-
-def test_tokens_generated_while_auto_measures_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    sampled: list[int] = []
-    on_token = Controller.on_token
-
-    def counted(self: Controller, token: int, draw: int) -> Step:
-        step = on_token(self, token, draw)
-        sampled.extend(step.append)
-        return step
-
-    monkeypatch.setattr(Controller, "on_token", counted)
-    with minireason.load("tiny", n_threads=1) as reasoner:
-        stream = reasoner.solve_stream(QUESTION, samples=8, stop="none", seed=1)
-        events = list(stream)
-    solution = stream.solution
-    assert solution.tokens.generated == len(sampled) == sum(c.tokens for c in solution.chains)
-    assert len(solution.chains) == 8
-    first = next(index for index, event in enumerate(events) if isinstance(event, ChainDelta))
-    assert sum(isinstance(event, ChainStarted) for event in events[:first]) == 1, (
-        "it began with one chain, to be measured, and that one is in the vote"
-    )
-
-
-def test_cancel_is_looked_at_while_auto_measures(monkeypatch: pytest.MonkeyPatch) -> None:
-    with minireason.load("tiny", n_threads=1) as reasoner:
-        decode, steps = local(reasoner).context.decode, 0
-        stream = reasoner.solve_stream(QUESTION, samples=8)
-
-        def cancelling(*batch: list[Any]) -> bool:
-            nonlocal steps
-            steps += 1
-            stream.cancel()
-            return decode(*batch)
-
-        monkeypatch.setattr(local(reasoner).context, "decode", cancelling)
-        list(stream)
-        assert stream.solution.stopped_because == "cancelled"
-        assert steps == 1
 
 
 def test_a_dropped_vote_frees_its_chains(tiny: Reasoner) -> None:

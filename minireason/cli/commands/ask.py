@@ -16,7 +16,6 @@ from minireason.cli.terminal.progress import Progress
 from minireason.cli.terminal.thinking import Thinking
 from minireason.errors import UsageError
 from minireason.events import Reply
-from minireason.settings import Settings
 
 if TYPE_CHECKING:
     from minireason.cli.terminal.answer import Answer
@@ -50,12 +49,7 @@ def ask(
     text = whole_question(question)
     sink = Thinking(thinking or ("hide" if as_json else "stderr"))
     try:
-        reply = run(
-            asked,
-            text,
-            sink,
-            None if as_json else Answer(plain=Settings(**asked.settings).structured),
-        )
+        reply = run(asked, text, sink, None if as_json else Answer(plain=asked.structured))
     finally:
         sink.close()
     if as_json:
@@ -88,14 +82,18 @@ def run(asked: Asked, text: str, thinking: Thinking, answer: Answer | None) -> R
 
 
 def whole_question(argument: str | None) -> str:
-    """The argument, standard input, or both with a blank line between; raises UsageError if there is nothing."""
+    """The argument, standard input, or both with a blank line between.
+
+    Raises UsageError if there is nothing.
+    """
     parts = [argument or ""]
     if sys.stdin is not None and not sys.stdin.isatty():
         try:
             parts.append(sys.stdin.buffer.read().decode("utf-8").strip("\r\n"))
         except UnicodeDecodeError as error:
             raise UsageError(
-                f"Standard input is not UTF-8 text (byte {error.start}); convert it first, for example with iconv."
+                f"Standard input is not UTF-8 text (byte {error.start}); convert it first, "
+                "for example with iconv."
             ) from None
         except OSError:  # closed by whoever started us
             pass

@@ -110,6 +110,7 @@ def chat(
     thinking: Annotated[
         str | None,
         typer.Option(
+            metavar="WHERE",
             help="Where the thinking goes: fold (a few live lines, then one), "
             "show (standard output), stderr, hide, or a file.",
             show_default="fold on a terminal, else stderr",

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from minireason.cli import here, options
+from minireason.cli import completion, here
 from minireason.cli.terminal import notes, table
 from minireason.cli.terminal.table import Columns
 from minireason.cli.terminal.wrapping import print_wrapped
@@ -88,7 +88,7 @@ def row(model: Listed, machine: Hardware) -> dict[str, Any]:
 
 
 def show(
-    name: options.ModelName,
+    name: completion.ModelName,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Show all that is known about a model.

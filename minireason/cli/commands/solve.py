@@ -23,11 +23,15 @@ _DEFAULTS = VoteSettings()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """The options of every command that runs many chains, by the names of `VoteSettings`; None where the user said nothing."""
+    """The options of every command that runs many chains, by the names of `VoteSettings`.
+
+    They are None where the user said nothing.
+    """
 
     parallel: Annotated[
         str | None,
         typer.Option(
+            metavar="N",
             help="Chains at a time. Default: auto, what memory holds and this machine gains from.",
             show_default=False,
         ),
@@ -35,7 +39,9 @@ class Batch:
     instruction: Annotated[
         str | None,
         typer.Option(
-            help='Added to the question instead of the R1 model card\'s sentence on \\boxed{}; "" adds nothing.',
+            metavar="TEXT",
+            help="Added to the question instead of the R1 model card's sentence on \\boxed{}; "
+            '"" adds nothing.',
             show_default=False,
         ),
     ] = None
@@ -65,8 +71,9 @@ class Vote(Batch):
     stop: Annotated[
         str | None,
         typer.Option(
-            help="none: run all; lead: stop once the vote is certain; beta: also once the leader would very "
-            f"likely stay the leader. Default: {_DEFAULTS.stop}.",
+            metavar="RULE",
+            help="none: run all; lead: stop once the vote is certain; beta: also once the leader "
+            f"would very likely stay the leader. Default: {_DEFAULTS.stop}.",
             show_default=False,
         ),
     ] = None
@@ -77,12 +84,18 @@ class Vote(Batch):
         ),
     ] = None
     budget_tokens: Annotated[
-        int | None, typer.Option(help="Most tokens of all chains together.", show_default=False)
+        int | None,
+        typer.Option(
+            metavar="TOKENS", help="Most tokens of all chains together.", show_default=False
+        ),
     ] = None
     budget_s: Annotated[
         float | None,
         typer.Option(
-            "--budget-seconds", help="Most seconds of all chains together.", show_default=False
+            "--budget-seconds",
+            metavar="SECONDS",
+            help="Most seconds of all chains together.",
+            show_default=False,
         ),
     ] = None
 
@@ -175,6 +188,6 @@ def room_for(parallel: int | str | None, load: LoadChanges) -> LoadChanges:
 
 def to_json(solution: Solution) -> str:
     """The solution as one line of JSON."""
-    found = asdict(solution)
-    found["tokens"]["total"] = solution.tokens.total
-    return output.json_line(found)
+    whole = asdict(solution)
+    whole["tokens"]["total"] = solution.tokens.total
+    return output.json_line(whole)

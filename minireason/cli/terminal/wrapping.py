@@ -39,12 +39,12 @@ def print_wrapped(
 
 
 def wraps(console: Console) -> bool:
-    """Whether this is a terminal whose width is known."""
+    """Tell whether this is a terminal whose width is known."""
     return console.is_terminal and not console.is_dumb_terminal
 
 
 def wrapped(line: str, width: int, indent: str = "") -> list[str]:
-    """A line as lines of at most `width` columns, the further ones set in by `indent`.
+    """Break a line into lines of at most `width` columns, the further ones set in by `indent`.
 
     What stands between two bars or dots stays together where a line has room for it. A word that
     is wider than a line is left to the terminal, so that it can be copied, and begins a new line
@@ -52,7 +52,7 @@ def wrapped(line: str, width: int, indent: str = "") -> list[str]:
     """
     room = width - cell_len(indent)
     lines, current = [], ""
-    for piece in _pieces(line, room):
+    for piece in _pieces(line.expandtabs(_TAB), room):
         too_wide = cell_len(piece.lstrip(" ")) > room
         full = width // _LITTLE if too_wide else width - cell_len(piece)
         if current.strip() and cell_len(current) > full:
@@ -64,7 +64,7 @@ def wrapped(line: str, width: int, indent: str = "") -> list[str]:
 
 
 def _pieces(line: str, room: int) -> Iterator[str]:
-    """What is not broken: the parts of a line that fit in one, and the words of the others."""
+    """Yield what is not broken: the parts of a line that fit in one, and the words of the others."""
     for part in _BETWEEN_PARTS.split(line):
         if cell_len(part.lstrip(" ")) <= room:
             yield part
@@ -86,7 +86,7 @@ class WordWrap:
         self._too_long = False
 
     def feed(self, text: str, width: int) -> str:
-        """What can be printed now on a terminal of so many columns; the text has no controls."""
+        """Return what can be printed now on a terminal of so many columns; the text has no controls."""
         shown = ""
         for character in text:
             if character in " \t\n":
@@ -99,7 +99,7 @@ class WordWrap:
         return shown
 
     def flush(self, width: int) -> str:
-        """The word that waits, or what there is of it."""
+        """Return the word that waits, or what there is of it."""
         word, blanks = self._word, self._blanks
         if not word:
             return ""

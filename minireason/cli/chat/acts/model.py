@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minireason.cli import options
+from minireason.cli import completion
 from minireason.cli.chat.acts.thinking import say_idle
 from minireason.cli.chat.loop import Chat
 from minireason.cli.terminal import notes
@@ -13,7 +13,7 @@ from minireason.models import catalog, store
 def installed() -> list[str]:
     """The names of the models that can be gone on with."""
     built_in = [spec.name for spec in catalog.load() if spec.built_in]
-    return [*built_in, *options.complete_installed("")]
+    return [*built_in, *completion.complete_installed("")]
 
 
 def model(chat: Chat, name: str) -> None:

@@ -1,0 +1,107 @@
+"""How many chains of a vote run at a time, on the built-in model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minireason
+from minireason import ChainDelta, ChainStarted, Reasoner
+from minireason.backends import concurrency
+from minireason.engine.base import Step
+from minireason.reasoning.controller import Controller
+from minireason.settings import SolveChanges
+from tests.local import local
+
+QUESTION = "What is 47 * 86?"
+
+
+def test_parallel_is_reduced_to_what_memory_holds() -> None:
+    with minireason.load("tiny", n_ctx=1280, n_threads=1) as reasoner:
+        solution = reasoner.solve(QUESTION, samples=8, parallel=8, max_tokens=600, seed=1)
+    assert (solution.parallel, solution.answer) == (2, "4042")
+    assert {chain.thinking_end for chain in solution.chains if chain.finish == "stop"} == {
+        "natural"
+    }
+    assert any("no room for 8" in note for note in solution.notes)
+
+
+def test_many_long_chains_share_a_cache_beyond_the_trained_context(tiny_path: Path) -> None:
+    with minireason.load(str(tiny_path), n_threads=1) as reasoner:
+        solution = reasoner.solve(
+            QUESTION, samples=16, parallel=16, stop="none", seed=1, instruction=""
+        )
+        assert solution.tokens.generated > 4096
+        assert local(reasoner).context.n_ctx > 4096
+        assert solution.candidates[0].votes >= 14
+
+
+def test_parallel_auto_measures_once(tiny: Reasoner) -> None:
+    assert 1 <= tiny.solve(QUESTION, samples=8).parallel <= 4
+    assert tiny.solve(QUESTION, samples=1).parallel == 1
+
+
+@pytest.mark.parametrize("changes", [{"max_tokens": 1}, {"budget_tokens": 10}, {"budget_s": 0.5}])
+def test_parallel_auto_is_four_where_it_cannot_be_measured(
+    changes: SolveChanges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        decoded: list[int] = []
+        decode = local(reasoner).context.decode
+
+        def counted(
+            tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
+        ) -> bool:
+            decoded.append(sum(outputs))
+            return decode(tokens, positions, slots, outputs)
+
+        monkeypatch.setattr(local(reasoner).context, "decode", counted)
+        solution = reasoner.solve(QUESTION, samples=8, stop="none", seed=1, **changes)
+        assert solution.parallel == 4
+        known = concurrency.throughput(reasoner.backend)
+        assert not known.rates, "what was measured on streams that ended is not kept"
+        if "max_tokens" not in changes:
+            assert sum(decoded) <= solution.tokens.generated + len(solution.chains), (
+                "but for the ends, each is counted"
+            )
+
+
+def test_tokens_generated_while_auto_measures_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampled: list[int] = []
+    on_token = Controller.on_token
+
+    def counted(self: Controller, token: int, draw: int) -> Step:
+        step = on_token(self, token, draw)
+        sampled.extend(step.append)
+        return step
+
+    monkeypatch.setattr(Controller, "on_token", counted)
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        stream = reasoner.solve_stream(QUESTION, samples=8, stop="none", seed=1)
+        events = list(stream)
+    solution = stream.solution
+    assert solution.tokens.generated == len(sampled) == sum(c.tokens for c in solution.chains)
+    assert len(solution.chains) == 8
+    first = next(index for index, event in enumerate(events) if isinstance(event, ChainDelta))
+    assert sum(isinstance(event, ChainStarted) for event in events[:first]) == 1, (
+        "it began with one chain, to be measured, and that one is in the vote"
+    )
+
+
+def test_cancel_is_looked_at_while_auto_measures(monkeypatch: pytest.MonkeyPatch) -> None:
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        decode, steps = local(reasoner).context.decode, 0
+        stream = reasoner.solve_stream(QUESTION, samples=8)
+
+        def cancelling(*batch: list[Any]) -> bool:
+            nonlocal steps
+            steps += 1
+            stream.cancel()
+            return decode(*batch)
+
+        monkeypatch.setattr(local(reasoner).context, "decode", cancelling)
+        list(stream)
+        assert stream.solution.stopped_because == "cancelled"
+        assert steps == 1

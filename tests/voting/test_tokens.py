@@ -1,0 +1,115 @@
+"""What the tokens of a vote are counted as, and what its budgets allow."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from minireason import Done, Reasoner
+from minireason.engine.base import Mask, Step
+from minireason.engine.sampler import SamplerChain
+from minireason.reasoning.controller import Controller
+from minireason.settings import StopRule
+from tests.local import local
+
+QUESTION = "What is 47 * 86?"
+
+
+@pytest.mark.parametrize(("stop", "votes"), [("lead", 9), ("beta", 5)])
+def test_every_token_is_charged_those_of_stopped_chains_too(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, stop: StopRule, votes: int
+) -> None:
+    """Ten of the chains are told what to say and end one after the other, long before the rest.
+
+    The rest speak for themselves.
+    """
+    context, sample = local(tiny).context, local(tiny).context.sample
+    say = functools.partial(local(tiny).model.vocabulary.tokenize, parse_special=True)
+    scripts = [
+        say(
+            f"{'47 * 86 ' * length}\n</think>\n\n"
+            f"The answer is \\boxed{{4042}}.<｜end▁of▁sentence｜>"
+        )
+        for length in range(1, 11)
+    ]
+    told: dict[object, list[int]] = {}
+
+    def scripted(chain: SamplerChain, row: int, draw: int, mask: Mask | None) -> int:
+        if chain not in told:
+            told[chain] = scripts.pop(0) if scripts else []
+        return told[chain].pop(0) if told[chain] else sample(chain, row, draw, mask)
+
+    monkeypatch.setattr(context, "sample", scripted)
+    sampled: list[int] = []
+    on_token = Controller.on_token
+
+    def counted(self: Controller, token: int, draw: int) -> Step:
+        step = on_token(self, token, draw)
+        sampled.extend(step.append)
+        return step
+
+    monkeypatch.setattr(Controller, "on_token", counted)
+    solution = tiny.solve(QUESTION, seed=3, samples=16, parallel=16, stop=stop, loop_check=False)
+    assert (solution.stopped_because, solution.candidates[0].votes) == (stop, votes)
+    stopped = [chain.tokens for chain in solution.chains if chain.finish == "cancelled"]
+    assert len(stopped) == 16 - votes
+    assert min(stopped) > 50
+    assert solution.tokens.cancelled == sum(stopped) < solution.tokens.generated
+    assert (
+        solution.tokens.generated == len(sampled) == sum(chain.tokens for chain in solution.chains)
+    )
+    assert solution.tokens.total == solution.tokens.prompt + solution.tokens.generated
+
+
+def test_forced_tokens_are_charged_too(tiny: Reasoner) -> None:
+    stream = tiny.stream(QUESTION, seed=1, thinking_budget=20)
+    usage = next(event.reply.usage for event in stream if isinstance(event, Done))
+    assert usage.forced_tokens > 0
+    assert stream.tokens == usage.thinking_tokens + usage.answer_tokens + usage.forced_tokens
+
+
+def test_the_prompt_is_read_once(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = 0
+    decode = local(tiny).context.decode
+
+    def counted(
+        tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
+    ) -> bool:
+        nonlocal decoded
+        decoded += sum(position < prompt - 1 for position in positions)
+        return decode(tokens, positions, slots, outputs)
+
+    question = (
+        "Please add these up for me, whatever they are: 17 + 25 and nothing else at all, thank you."
+    )
+    prompt = len(question) + 5
+    monkeypatch.setattr(local(tiny).context, "decode", counted)
+    solution = tiny.solve(question, samples=8, parallel=8, max_tokens=20, stop="none")
+    assert solution.tokens.prompt == prompt
+    assert prompt - 4 < decoded < prompt, (
+        "once, less what an earlier question left; then each chain its own tokens only"
+    )
+
+
+def test_budgets(tiny: Reasoner) -> None:
+    solution = tiny.solve(QUESTION, seed=1, samples=6, parallel=3, budget_tokens=100, stop="none")
+    assert solution.stopped_because == "budget_tokens"
+    assert 100 - 3 < solution.tokens.generated <= 100
+    assert solution.tokens.cancelled == solution.tokens.generated
+    assert tiny.solve(QUESTION, samples=4, parallel=2, budget_s=0.0).stopped_because == "budget_s"
+
+
+@pytest.mark.parametrize("budget", [40, 100])
+def test_no_landing_goes_over_the_budget(tiny: Reasoner, budget: int) -> None:
+    """All chains land in the same step, with dozens of forced tokens each."""
+    solution = tiny.solve(
+        QUESTION,
+        seed=5,
+        samples=8,
+        parallel=8,
+        stop="none",
+        thinking_budget=3,
+        budget_tokens=budget,
+    )
+    assert solution.tokens.generated <= budget
