@@ -162,8 +162,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.meeting = Path(tempfile.mkdtemp()) / "meeting"
-    # glibc gives large blocks back to the system at once, and page faults are dear in a virtual
-    # machine: keep them.
+    # glibc gives large blocks back to the system at once, and page faults are slow in a virtual
+    # machine: keep the blocks.
     os.environ |= {
         "MALLOC_MMAP_THRESHOLD_": "33554432",
         "MALLOC_TRIM_THRESHOLD_": "8589934592",
