@@ -181,9 +181,8 @@ class LocalBackend:
 
         In a process that was forked it does nothing, and everything else raises EngineError.
         """
-        with self.scheduler.lock:
-            self.context.close()
-            self.model.close()
+        self.scheduler.close()
+        self.model.close()
 
 
 _loaded: weakref.WeakSet[LocalBackend] = weakref.WeakSet()

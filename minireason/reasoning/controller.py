@@ -80,6 +80,10 @@ class Controller:
         """End the reply."""
         self.finish("length")
 
+    def on_removed(self) -> None:
+        """End a reply that nobody wants to go on."""
+        self.finish("cancelled")
+
     def on_error(self, error: EngineError) -> None:
         """Keep the error: the stream raises it to its reader, after the events that are there."""
         self.error = error
