@@ -36,9 +36,9 @@ def ask(reasoner: Reasoner, question: str, **settings: object) -> Reply:
     """The reply, after a look at what the model saw: one closing tag, and exactly the text that was shown."""
     stream = reasoner.stream(question, **settings)  # type: ignore[arg-type]
     shown = [event.text for event in stream if isinstance(event, ThinkingDelta | AnswerDelta)]
-    reply, sequence = stream.reply, stream._sequence
+    reply = stream.reply
     assert "".join(shown) == reply.thinking + reply.answer
-    assert count_closing(reasoner, sequence.tokens) == 1
+    assert count_closing(reasoner, stream.token_ids) == 1
     return reply
 
 
@@ -380,11 +380,11 @@ def test_a_landed_answer_without_the_box_asked_for_gets_one(
         ),
     )
     stream = tiny.stream(question, temperature=0, thinking_budget=8)
-    landed_yet = lambda: stream._controller._landed is not None  # noqa: E731
+    close = local(tiny).encoder.tags.close_id
     monkeypatch.setattr(
         local(tiny).context,
         "sample",
-        lambda *draw: script.pop(0) if script and landed_yet() else sample(*draw),
+        lambda *draw: script.pop(0) if script and close in stream.token_ids else sample(*draw),
     )
     list(stream)
     assert stream.reply.answer.startswith("I am not sure.\n\n**Final Answer**\n\\boxed{")
