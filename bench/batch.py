@@ -48,6 +48,8 @@ class Chain:
     def on_context_full(self) -> None:
         sys.exit(f"the context is full with {self.left} tokens to go; ask for a shorter --length")
 
+    def on_removed(self) -> None: ...
+
     def on_error(self, error: EngineError) -> None:
         sys.exit(str(error))
 

@@ -1,10 +1,12 @@
 """Time to the first token of turns 2 to 6 of a chat, with and without a pause before each question.
 
-`python bench/chat.py`, with `--model PATH` or with `--shape r1-qwen-1.5b`. The same conversation several times over: questions and
-answers in the history have a fixed number of tokens, whatever the model said. A reply runs to `--reply` tokens and is then replaced by
-the fixed answer, as the template replaces thought and answer by the answer alone; how long it was does not matter to anybody's cache,
-since none can keep it. minireason reads the history ahead in the background; then it is loaded anew for each turn, so that nothing is
-cached; and llama-cpp-python's Llama keeps the longest prefix that its last call left in the cache.
+`python bench/chat.py`, with `--model PATH` or with `--shape r1-qwen-1.5b`. The same conversation
+several times over: questions and answers in the history have a fixed number of tokens, whatever the
+model said. A reply runs to `--reply` tokens and is then replaced by the fixed answer, as the
+template replaces thought and answer by the answer alone; how long it was does not matter to
+anybody's cache, since none can keep it. minireason reads the history ahead in the background; then
+it is loaded anew for each turn, so that nothing is cached; and llama-cpp-python's Llama keeps the
+longest prefix that its last call left in the cache.
 """
 
 from __future__ import annotations
@@ -167,7 +169,8 @@ def report(arguments: argparse.Namespace, times: dict[str, list[list[float]]]) -
     print(f"{Path(arguments.model).name}, {arguments.threads} threads, {lengths};")
     print(f"first token of turns 2 to {TURNS}, s, medians of {arguments.repeat} runs\n")
     print(
-        f"| {'':24} | median | each turn | / llama-cpp-python |\n|{'-' * 26}|{'-' * 7}:|{'-' * 11}|{'-' * 19}:|"
+        f"| {'':24} | median | each turn | / llama-cpp-python |\n"
+        f"|{'-' * 26}|{'-' * 7}:|{'-' * 11}|{'-' * 19}:|"
     )
     each = {
         name: [statistics.median(turn) for turn in zip(*runs, strict=True)]
@@ -177,9 +180,8 @@ def report(arguments: argparse.Namespace, times: dict[str, list[list[float]]]) -
         ratio = statistics.median(
             mine / other for mine, other in zip(turns, each["llama-cpp-python"], strict=True)
         )
-        print(
-            f"| {name:24} | {statistics.median(turns):6.3f} | {' '.join(f'{value:.3f}' for value in turns)} | {ratio:18.2f} |"
-        )
+        each_turn = " ".join(f"{value:.3f}" for value in turns)
+        print(f"| {name:24} | {statistics.median(turns):6.3f} | {each_turn} | {ratio:18.2f} |")
     print(json.dumps({**vars(arguments), "first_token_s": times}))
 
 

@@ -1,8 +1,11 @@
-"""The loop detector alone: planted loops it finds, ordinary text it takes for one, and what it costs. A part of thinking.py.
+"""Measure the loop detector alone: what it finds, what it takes for a loop, and what it costs.
 
-Loops are made of the text that they follow, in tiny's thoughts (a token a byte) and in English text in ids spread over a
-vocabulary as large as that of the 1.5B distill (a token a word, digit or sign). Nothing here has a loop that says the
-same thing in ever new words; on ids alone there is no finding one.
+A part of thinking.py.
+
+Loops are made of the text that they follow, in tiny's thoughts (a token a byte) and in English text
+in ids spread over a vocabulary as large as that of the 1.5B distill (a token a word, digit or
+sign). Nothing here has a loop that says the same thing in ever new words; on ids alone there is no
+finding one.
 """
 
 from __future__ import annotations
@@ -57,7 +60,10 @@ def byte(token: int) -> bytes:
 
 
 def english() -> str:
-    """What Python says about itself: the reference's topics, and the docstrings of its library's modules."""
+    """What Python says about itself.
+
+    The reference's topics, and the docstrings of its library's modules.
+    """
     texts = list(pydoc_data.topics.topics.values())
     for path in sorted(Path(os.__file__).parent.glob("*.py")):
         tree = ast.parse(path.read_bytes())
@@ -73,7 +79,10 @@ def english() -> str:
 def planted(
     start: Ids, encode: Callable[[str], Ids], rng: random.Random
 ) -> Iterator[tuple[str, Ids]]:
-    """(kind, tokens of a loop) that could follow these tokens: passages of theirs, over and over."""
+    """(kind, tokens of a loop) that could follow these tokens.
+
+    Passages of theirs, over and over.
+    """
 
     def passage(low: int, high: int) -> Ids:
         length = rng.randint(min(low, len(start)), min(high, len(start)))
@@ -113,7 +122,10 @@ def recall(
     piece: Callable[[int], bytes],
     rng: random.Random,
 ) -> dict[str, Any]:
-    """For each kind: loops found, tokens from the loop's first to then, and how many kept all that came before them."""
+    """Of each kind: loops found, the delay, and how many kept all that came before them.
+
+    The delay is in tokens from the loop's first.
+    """
     hits: dict[str, list[tuple[int, bool] | None]] = {}
     for index in range(PLANTED):
         text = texts[index % len(texts)]
@@ -195,8 +207,9 @@ def table(results: dict[str, Any]) -> str:
         )
         lines += [
             "",
-            f"{name}: {share:.1%} found ({kept:.1%} without loss of what came before); {of['false_alarms']} of {of['texts']:,} ordinary "
-            f"texts ({of['tokens']:,} tokens) taken for a loop; {of['seconds_per_token'] * 1e6:.2f} us a token, "
+            f"{name}: {share:.1%} found ({kept:.1%} without loss of what came before); "
+            f"{of['false_alarms']} of {of['texts']:,} ordinary texts ({of['tokens']:,} tokens) "
+            f"taken for a loop; {of['seconds_per_token'] * 1e6:.2f} us a token, "
             f"{of['share_of_decode']:.2%} of decoding",
         ]
     return "\n".join(lines)

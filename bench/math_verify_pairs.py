@@ -38,10 +38,10 @@ class Pair(NamedTuple):
     test: str
     gold: str
     prediction: str
-    wanted: bool
+    same: bool
 
     def agreed(self) -> bool:
-        return answers.same(answer(self.gold), answer(self.prediction)) == self.wanted
+        return answers.same(answer(self.gold), answer(self.prediction)) == self.same
 
 
 def answer(text: str) -> str:
@@ -58,9 +58,9 @@ def pairs(folder: Path) -> Iterator[Pair]:
 
 
 def parameters(test: str, decorator: ast.expr) -> Iterator[Pair]:
-    if not isinstance(decorator, ast.Call) or not ast.unparse(decorator.func).endswith(
-        "parametrize"
-    ):
+    if not isinstance(decorator, ast.Call):
+        return
+    if not ast.unparse(decorator.func).endswith("parametrize"):
         return
     try:
         names, rows = (ast.literal_eval(argument) for argument in decorator.args)
@@ -69,8 +69,8 @@ def parameters(test: str, decorator: ast.expr) -> Iterator[Pair]:
     for row in rows:
         values = dict(zip(map(str.strip, names.split(",")), row, strict=True))
         if {"gold", "pred"} <= values.keys():
-            wanted = values.get("expected", values.get("result"))
-            yield Pair(test, values["gold"], values["pred"], bool(wanted))
+            same = values.get("expected", values.get("result"))
+            yield Pair(test, values["gold"], values["pred"], bool(same))
 
 
 def shown(text: str) -> str:
@@ -95,7 +95,7 @@ def main() -> None:
     with mock.patch.object(math_verify, "available", return_value=False):
         print(f"without it: {sum(pair.agreed() for pair in every)} of {len(every)}")
     for pair in rest if arguments.rest else ():
-        print(f"\n{pair.test}, wanted {'the same' if pair.wanted else 'different'}:")
+        print(f"\n{pair.test}, {'the same' if pair.same else 'different'} for the test:")
         print(f"  {shown(pair.gold)}  ->  {shown(answer(pair.gold))}")
         print(f"  {shown(pair.prediction)}  ->  {shown(answer(pair.prediction))}")
 

@@ -1,6 +1,8 @@
-"""Write GGUF files with the shapes of real R1 distills and random weights: speed and memory do not depend on the values.
+"""Write GGUF files with the shapes of real R1 distills and random weights.
 
-`python bench/shapes.py r1-qwen-1.5b out.gguf`
+    python bench/shapes.py r1-qwen-1.5b out.gguf
+
+Speed and memory do not depend on the values.
 """
 
 from __future__ import annotations
@@ -56,7 +58,10 @@ SHAPES = {
 def quantized(
     rows: int, columns: int, kind: gguf.GGMLQuantizationType, rng: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
-    """Random blocks of Q4_K (two float16 scales first) or Q6_K (one last), about as large as trained weights."""
+    """Random blocks of Q4_K (two float16 scales first) or Q6_K (one last).
+
+    They are about as large as trained weights.
+    """
     values, block_bytes = gguf.GGML_QUANT_SIZES[kind]
     count = rows * columns // values
     blocks = rng.integers(0, 256, (min(count, 100_000), block_bytes), dtype=np.uint8)
@@ -71,7 +76,10 @@ def quantized(
 def tensors(
     shape: Shape, rng: np.random.Generator
 ) -> Iterator[tuple[str, npt.NDArray[np.generic], gguf.GGMLQuantizationType]]:
-    """(name, data, type) of every tensor, in the mix of Q4_K_M: half of the values and down projections and the head in Q6_K."""
+    """(name, data, type) of every tensor, in the mix of Q4_K_M.
+
+    Half of the values and down projections and the head are in Q6_K.
+    """
     q, kv = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
 
     def matrix(
@@ -86,11 +94,8 @@ def tensors(
 
     yield matrix("token_embd", shape.vocab, shape.dim, Q4)
     for layer in range(shape.layers):
-        more = (
-            Q6
-            if layer < shape.layers // 8 or layer >= 7 * shape.layers // 8 or layer % 3 == 2
-            else Q4
-        )
+        outer = layer < shape.layers // 8 or layer >= 7 * shape.layers // 8
+        more = Q6 if outer or layer % 3 == 2 else Q4
         block = f"blk.{layer}"
         yield vector(f"{block}.attn_norm.weight", shape.dim, 1.0)
         yield vector(f"{block}.ffn_norm.weight", shape.dim, 1.0)
@@ -120,7 +125,10 @@ def vocabulary(size: int) -> tuple[list[str], list[int]]:
 
 
 def merges(names: list[str]) -> list[str]:
-    """As many merges as a real vocabulary of this size has, for the memory that they take; none of them ever applies."""
+    """As many merges as a real vocabulary of this size has, for the memory that they take.
+
+    None of them ever applies.
+    """
     words = names[256 : -len(SPECIAL)]
     return [f"{first} {second}" for first, second in zip(words, words[1:] + words[:1], strict=True)]
 

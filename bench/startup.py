@@ -1,4 +1,7 @@
-"""CPU seconds of short commands, whole processes: `python bench/startup.py`. Last line: one JSON document."""
+"""CPU seconds of short commands, whole processes: `python bench/startup.py`.
+
+The last line is one JSON document.
+"""
 
 from __future__ import annotations
 

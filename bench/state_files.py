@@ -1,7 +1,7 @@
 """Seconds of what grows with files: `python bench/state_files.py`. Last line: one JSON document.
 
-Opening a session of 2,000 and of 8,000 turns; finding a model beside 600 entries of a models.toml; refusing a prompt of 52 MB.
-Everything happens in a data directory of its own.
+Opening a session of 2,000 and of 8,000 turns; finding a model beside 600 entries of a models.toml;
+refusing a prompt of 52 MB. Everything happens in a data directory of its own.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MINIREASON_HOME"] = folder
         refused_s, refused_mb = refusal(52_000_000)
-        found = {
+        measured = {
             "session of 2,000 turns, s": opening(Path(folder), 2000),
             "session of 8,000 turns, s": opening(Path(folder), 8000),
             "ask beside no entry, s": entries(0),
@@ -99,9 +99,9 @@ def main() -> None:
             "prompt of 52 MB refused, s": refused_s,
             "prompt of 52 MB refused, MB": refused_mb,
         }
-    for name, value in found.items():
+    for name, value in measured.items():
         print(f"{value:8.2f}  {name}")
-    print(json.dumps(found))
+    print(json.dumps(measured))
 
 
 if __name__ == "__main__":

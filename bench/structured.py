@@ -1,4 +1,7 @@
-"""Structured answers: are all of them valid, and what do they cost in speed? A part of thinking.py."""
+"""Measure structured answers: are all of them valid, and what do they cost in speed?
+
+A part of thinking.py.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +77,10 @@ WANTED: dict[str, dict[str, Any]] = {
     "choices": {"choices": ["yes", "no", "I don't know"]},
     "a regex": {"regex": r"\d{1,5} (apples|coins)(, about \d{1,2}\.\d%)?"},
 }
-"""What answers are held to; each bounds how long one can be, or it would only show how long a limit is."""
+"""What answers are held to.
+
+Each bounds how long one can be, or it would only show how long a limit is.
+"""
 RUNS = 500
 SPEED_TOKENS = 48
 SPEED_PAIRS = 5
@@ -92,7 +98,10 @@ Run: TypeAlias = Callable[[Reasoner, int, Callable[[int], dict[str, Any]]], list
 
 
 def valid(wanted: dict[str, Any], reply: Reply) -> bool:
-    """By jsonschema and re, not by what minireason says; its own typed value has to be there as well."""
+    """By jsonschema and re, not by what minireason says.
+
+    Its own typed value has to be there as well.
+    """
     if "choices" in wanted:
         return reply.answer in wanted["choices"] and reply.parsed == reply.answer
     if "regex" in wanted:
@@ -106,7 +115,10 @@ def valid(wanted: dict[str, Any], reply: Reply) -> bool:
 
 
 def validity(reasoner: Reasoner, run: Run, budget: int | None) -> dict[str, dict[str, int]]:
-    """Runs and valid answers of each kind at temperature 1, `RUNS` in all; a budget for thoughts that would not end."""
+    """Runs and valid answers of each kind at temperature 1, `RUNS` in all.
+
+    A budget for thoughts that would not end.
+    """
     kinds = list(WANTED)
     settings: Callable[[int], dict[str, Any]] = lambda i: {  # noqa: E731
         "temperature": 1.0,
@@ -124,7 +136,10 @@ def validity(reasoner: Reasoner, run: Run, budget: int | None) -> dict[str, dict
 
 
 def slowdown(path: str) -> dict[str, dict[str, float]]:
-    """Tokens a second of an answer of one length, without a schema and with one, in turn; the medians, and that of the ratios."""
+    """Tokens a second of an answer of one length, without a schema and with one, in turn.
+
+    The medians, and that of the ratios.
+    """
     speeds: dict[str, list[tuple[float, float]]] = {kind: [] for kind in SPEED}
     with minireason.load(path) as reasoner:
 
@@ -148,27 +163,27 @@ def slowdown(path: str) -> dict[str, dict[str, float]]:
     }
 
 
-def validity_table(found: dict[str, Any]) -> str:
+def validity_table(measured: dict[str, Any]) -> str:
     lines = [
-        "| answers held to | " + " | ".join(f"{model}: valid" for model in found) + " |",
-        "|---" + "|---:" * len(found) + "|",
+        "| answers held to | " + " | ".join(f"{model}: valid" for model in measured) + " |",
+        "|---" + "|---:" * len(measured) + "|",
     ]
     for kind in WANTED:
         lines.append(
             f"| {kind} | "
-            + " | ".join(f"{of[kind]['valid']} of {of[kind]['runs']}" for of in found.values())
+            + " | ".join(f"{of[kind]['valid']} of {of[kind]['runs']}" for of in measured.values())
             + " |"
         )
     return "\n".join(lines)
 
 
-def slowdown_table(found: dict[str, Any]) -> str:
+def slowdown_table(measured: dict[str, Any]) -> str:
     lines = [
         "| answer, 1.5B shape | tokens/s without | with a schema | ratio |",
         "|---|---:|---:|---:|",
     ]
     lines += [
         f"| {kind} | {of['free']:.2f} | {of['held']:.2f} | {of['ratio']:.3f} |"
-        for kind, of in found.items()
+        for kind, of in measured.items()
     ]
     return "\n".join(lines)

@@ -1,7 +1,10 @@
-"""Do budgets land, efforts mean something, loops break, answers parse? Measured on tiny's evaluation sets: `python bench/thinking.py`.
+"""Measure whether budgets land, efforts mean something, loops break and answers parse.
 
-Each part can run alone (`--parts accuracy effort`), and `--results FILE` keeps what was measured from run to run. Prints a
-table; the last line is one JSON document of all parts. `--plot FILE.png` (extra `bench`) draws accuracy against budget.
+On tiny's evaluation sets: `python bench/thinking.py`.
+
+Each part can run alone (`--parts accuracy effort`), and `--results FILE` keeps what was measured
+from run to run. Prints a table; the last line is one JSON document of all parts. `--plot FILE.png`
+(extra `bench`) draws accuracy against budget.
 """
 
 from __future__ import annotations
@@ -25,7 +28,10 @@ from minireason import Done, Event, Reasoner, Reply, Stream
 from minireason.settings import EFFORT_TOKENS, LANDING
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
-"""Budgets, in parts of the usual length: the median of the uncut thoughts about problems of the same family."""
+"""Budgets, in parts of the usual length.
+
+That is the median of the uncut thoughts about problems of the same family.
+"""
 BUDGETS = range(301)
 MAX_TOKENS = 1500
 ANSWER_TOKENS = 80
@@ -53,7 +59,10 @@ def read(name: str, limit: int) -> list[Item]:
 def asker(
     reasoner: Reasoner, items: list[Item], settings: Callable[[int], dict[str, Any]]
 ) -> Callable[[int], Stream]:
-    """Starts the reply to an item by its index, with the settings of the index and it as the seed unless they have another."""
+    """Starts the reply to an item by its index, with the settings of that index.
+
+    The seed is the index unless the settings have another.
+    """
     return lambda i: reasoner.stream(
         messages(items[i]), **{"seed": i, "max_tokens": MAX_TOKENS, **settings(i)}
     )
@@ -70,65 +79,78 @@ def share_right(items: list[Item], given: list[Reply]) -> float:
     return statistics.fmean(right(item, reply) for item, reply in zip(items, given, strict=True))
 
 
-def accuracy(reasoner: Reasoner, items: list[Item]) -> Result:
-    """Accuracy of each way to end a thought at each share of the usual length.
-
-    "stop" is the whole reply if its thought ended by itself within the budget, and else no answer: what a limit on
-    tokens alone gives. It is read off the uncut runs, as nothing is put in; the tokens of the answer are not counted.
-    "tag" puts in the closing tag and the blank line wherever the thought is when the budget is used up, `LANDINGS` wait
-    for the end of a line, at most `landing.GRACE_TOKENS`.
-    """
-    natural = replies(reasoner, items, lambda _: {})
+def usual_tokens(items: list[Item], natural: list[Reply]) -> dict[str, float]:
+    """The median length of the uncut thoughts about problems of each family."""
     families: dict[str, list[int]] = {}
     for item, reply in zip(items, natural, strict=True):
         families.setdefault(item["family"], []).append(reply.usage.thinking_tokens)
-    lengths = [statistics.median(families[item["family"]]) for item in items]
+    return {family: statistics.median(tokens) for family, tokens in families.items()}
+
+
+def stopped_at(natural: list[Reply], budgets: list[int]) -> tuple[list[Reply], float]:
+    """The uncut replies, no answer where the thought was longer than the budget; their share."""
+    pairs = list(zip(natural, budgets, strict=True))
+    within = [reply.usage.thinking_tokens <= budget for reply, budget in pairs]
+    stopped = [
+        reply if fits else replace(reply, boxed=None)
+        for reply, fits in zip(natural, within, strict=True)
+    ]
+    return stopped, 1 - statistics.fmean(within)
+
+
+def cut_at(reasoner: Reasoner, items: list[Item], budgets: list[int]) -> dict[str, list[Reply]]:
+    """The replies by each way to end the thoughts at these lengths."""
+    start = asker(reasoner, items, lambda _: {"landing": ""})
+    ways = {"tag": run(lambda i: CutAt(start(i), budgets[i]), len(items))}
+    for way, landing in LANDINGS.items():
+        limits: Callable[[int], dict[str, Any]] = lambda i, text=landing: {  # noqa: E731
+            "thinking_budget": budgets[i],
+            "landing": text,
+        }
+        ways[way] = replies(reasoner, items, limits)
+    return ways
+
+
+def accuracy(reasoner: Reasoner, items: list[Item]) -> Result:
+    """Accuracy of each way to end a thought at each share of the usual length.
+
+    "stop" is the whole reply if its thought ended by itself within the budget, and else no answer:
+    what a limit on tokens alone gives. It is read off the uncut runs, as nothing is put in; the
+    tokens of the answer are not counted. "tag" puts in the closing tag and the blank line wherever
+    the thought is when the budget is used up, `LANDINGS` wait for the end of a line, at most
+    `landing.GRACE_TOKENS`.
+    """
+    natural = replies(reasoner, items, lambda _: {})
+    usual = usual_tokens(items, natural)
+    lengths = [usual[item["family"]] for item in items]
     ways: dict[str, dict[str, list[float]]] = {
         way: {"right": [], "cut": [], "answer_tokens": []} for way in ("stop", "tag", *LANDINGS)
     }
-
-    def note(way: str, given: list[Reply], ended: set[str]) -> None:
-        ways[way]["right"].append(share_right(items, given))
-        ways[way]["cut"].append(statistics.fmean(reply.thinking_end in ended for reply in given))
-        ways[way]["answer_tokens"].append(
-            statistics.fmean(reply.usage.answer_tokens for reply in given)
-        )
-
     for share in SHARES:
         budgets = [round(length * share) for length in lengths]
-        within = [
-            reply.usage.thinking_tokens <= budget
-            for reply, budget in zip(natural, budgets, strict=True)
-        ]
-        stopped = [
-            reply if fits else replace(reply, boxed=None)
-            for reply, fits in zip(natural, within, strict=True)
-        ]
+        stopped, cut = stopped_at(natural, budgets)
         ways["stop"]["right"].append(share_right(items, stopped))
-        ways["stop"]["cut"].append(1 - statistics.fmean(within))
-        start = asker(reasoner, items, lambda _: {"landing": ""})
-        note("tag", run(lambda i, s=start, b=budgets: CutAt(s(i), b[i]), len(items)), {"user"})
-        for way, landing in LANDINGS.items():
-            note(
-                way,
-                replies(
-                    reasoner,
-                    items,
-                    lambda i, b=budgets, text=landing: {"thinking_budget": b[i], "landing": text},
-                ),
-                {"budget"},
-            )
+        ways["stop"]["cut"].append(cut)
+        for way, given in cut_at(reasoner, items, budgets).items():
+            by_hand_or_budget = [reply.thinking_end in ("user", "budget") for reply in given]
+            answer_tokens = [reply.usage.answer_tokens for reply in given]
+            ways[way]["right"].append(share_right(items, given))
+            ways[way]["cut"].append(statistics.fmean(by_hand_or_budget))
+            ways[way]["answer_tokens"].append(statistics.fmean(answer_tokens))
     return {
         "items": len(items),
         "shares": SHARES,
         "ways": ways,
         "uncut": share_right(items, natural),
-        "usual_tokens": {family: statistics.median(tokens) for family, tokens in families.items()},
+        "usual_tokens": usual,
     }
 
 
 class CutAt:
-    """A stream whose thought is ended when it has so many tokens; others that share its batch may let it have one or two more."""
+    """A stream whose thought is ended when it has so many tokens.
+
+    Others that share its batch may let it have one or two more.
+    """
 
     def __init__(self, stream: Stream, tokens: int) -> None:
         self._stream, self._tokens = stream, tokens
@@ -159,7 +181,10 @@ def effort(reasoner: Reasoner, items: list[Item]) -> Result:
 
 
 def answers(reasoner: Reasoner, items: list[Item]) -> Result:
-    """What becomes of replies under every budget, with tiny and with random weights, whose thoughts never end."""
+    """What becomes of replies under every budget, with tiny and with random weights.
+
+    The thoughts of these never end.
+    """
     per_budget = max(1, len(items) // len(BUDGETS))
     jobs = [
         (budget, items[(budget * per_budget + more) % len(items)])
@@ -167,7 +192,7 @@ def answers(reasoner: Reasoner, items: list[Item]) -> Result:
         for more in range(per_budget)
     ]
     asked = [item for _, item in jobs]
-    found = {"tiny": fates(replies(reasoner, asked, lambda i: {"thinking_budget": jobs[i][0]}))}
+    measured = {"tiny": fates(replies(reasoner, asked, lambda i: {"thinking_budget": jobs[i][0]}))}
     with minireason.load(shape_file("small"), n_seq_max=STREAMS, n_threads=1) as anything:
 
         def limits(i: int) -> dict[str, Any]:
@@ -177,12 +202,12 @@ def answers(reasoner: Reasoner, items: list[Item]) -> Result:
                 "temperature": 1.0,
             }
 
-        found["random weights"] = fates(replies(anything, asked, limits))
-    return {"budgets": len(BUDGETS), **found}
+        measured["random weights"] = fates(replies(anything, asked, limits))
+    return {"budgets": len(BUDGETS), **measured}
 
 
 def fates(given: list[Reply]) -> Result:
-    """How many replies have an answer, what is wrong with the others, and how the thoughts ended."""
+    """How many replies have an answer, what is wrong with the rest, and how the thoughts ended."""
     wrong: Counter[str] = Counter()
     for reply in given:
         if not reply.answer.strip():
@@ -199,7 +224,10 @@ def fates(given: list[Reply]) -> Result:
 
 
 def loop_detector(reasoner: Reasoner, items: list[Item]) -> Result:
-    """Recall, false alarms and cost of the loop detector; the thoughts are tiny's own, at the usual and at a high temperature."""
+    """Recall, false alarms and cost of the loop detector.
+
+    The thoughts are tiny's own, at the usual and at a high temperature.
+    """
     uncut = [
         replies(reasoner, items, lambda _, t=t: {"temperature": t, "loop_check": False})
         for t in (0.6, 1.0)
@@ -224,7 +252,10 @@ def valid_answers(reasoner: Reasoner, items: list[Item]) -> Result:
 
 
 def decode_seconds(reasoner: Reasoner) -> dict[str, float]:
-    """Seconds a token of one stream alone: tiny, and random weights in the shape of the 1.5B distill."""
+    """Seconds a token of one stream alone.
+
+    Of tiny, and of random weights in the shape of the 1.5B distill.
+    """
     alone = [
         reasoner.ask("What is 47 * 86?", seed=seed).timings.tokens_per_s or 0.0 for seed in range(5)
     ]
@@ -252,47 +283,53 @@ def table(results: dict[str, Result]) -> str:
     return "\n\n".join(TABLES[part](results[part]) for part in PARTS if part in results)
 
 
-def accuracy_table(found: Result) -> str:
-    usual = ", ".join(f"{family} {tokens:.0f}" for family, tokens in found["usual_tokens"].items())
-    head = f"{found['items']} problems, right answers in percent, uncut {percent(found['uncut'])}; usual lengths in tokens: {usual}"
+def accuracy_table(measured: Result) -> str:
+    usual = ", ".join(
+        f"{family} {tokens:.0f}" for family, tokens in measured["usual_tokens"].items()
+    )
+    head = (
+        f"{measured['items']} problems, right answers in percent, "
+        f"uncut {percent(measured['uncut'])}; usual lengths in tokens: {usual}"
+    )
     lines = [
         head,
         "",
-        "| budget | " + " | ".join(f"{share:.0%}" for share in found["shares"]) + " |",
+        "| budget | " + " | ".join(f"{share:.0%}" for share in measured["shares"]) + " |",
     ]
-    lines.append("|---" + "|---:" * len(found["shares"]) + "|")
+    lines.append("|---" + "|---:" * len(measured["shares"]) + "|")
     rows = (
         ("", "right", percent),
         (": thoughts cut", "cut", percent),
         (": answer tokens", "answer_tokens", "{:.0f}".format),
     )
     for title, key, shown in rows:
-        for way, of in found["ways"].items():
+        for way, of in measured["ways"].items():
             if of[key]:
                 lines.append(f"| {way}{title} | " + " | ".join(map(shown, of[key])) + " |")
     return "\n".join(lines)
 
 
-def effort_table(found: Result) -> str:
+def effort_table(measured: Result) -> str:
     lines = ["| effort | right | thinking tokens |", "|---|---:|---:|"]
     lines += [
         f"| {level} | {percent(of['right'])} | {of['thinking_tokens']:.0f} |"
-        for level, of in found["levels"].items()
+        for level, of in measured["levels"].items()
     ]
     return "\n".join(lines)
 
 
-def answers_table(found: Result) -> str:
-    lines = [f"every budget from 0 to {found['budgets'] - 1}", ""]
+def answers_table(measured: Result) -> str:
+    lines = [f"every budget from 0 to {measured['budgets'] - 1}", ""]
     lines += ["| model | replies | with an answer | wrong | ends |", "|---|---:|---:|---|---|"]
     for model in ("tiny", "random weights"):
-        of = found[model]
+        of = measured[model]
         wrong, ends = (
             ", ".join(f"{name} {count}" for name, count in of[key].items()) or "nothing"
             for key in ("wrong", "ends")
         )
         lines.append(
-            f"| {model} | {of['replies']} | {percent(of['answered'] / of['replies'])} | {wrong} | {ends} |"
+            f"| {model} | {of['replies']} | {percent(of['answered'] / of['replies'])} "
+            f"| {wrong} | {ends} |"
         )
     return "\n".join(lines)
 
@@ -307,7 +344,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
 }
 
 
-def plot(found: Result, path: Path) -> None:
+def plot(measured: Result, path: Path) -> None:
     """Accuracy against budget, one line for each way."""
     import matplotlib
 
@@ -321,12 +358,15 @@ def plot(found: Result, path: Path) -> None:
         "message": "landing with the default message",
     }
     figure, axes = pyplot.subplots(figsize=(5.6, 3.4), dpi=100)
-    shares = [100 * share for share in found["shares"]]
+    shares = [100 * share for share in measured["shares"]]
     for way, style in zip(names, ("o:", "s--", "^-", "v-"), strict=True):
         axes.plot(
-            shares, [100 * value for value in found["ways"][way]["right"]], style, label=names[way]
+            shares,
+            [100 * value for value in measured["ways"][way]["right"]],
+            style,
+            label=names[way],
         )
-    axes.axhline(100 * found["uncut"], color="grey", linewidth=0.8, label="uncut")
+    axes.axhline(100 * measured["uncut"], color="grey", linewidth=0.8, label="uncut")
     axes.set(
         xlabel="thinking budget, % of the usual length",
         ylabel="right answers, %",

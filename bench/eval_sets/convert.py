@@ -1,8 +1,10 @@
-"""Turn a benchmark that you downloaded into a set for `minireason eval`: `python bench/eval_sets/convert.py FILE SET.jsonl --expect 30`.
+"""Turn a benchmark that you downloaded into a set for `minireason eval`.
 
-Reads JSONL, JSON (a list, or an object with one), CSV, and, where pyarrow is installed, parquet. The question is taken from a field
-called problem, question or prompt and the answer from answer, expected_answer or final_answer, in capitals or not; solutions are
-dropped, all else is kept.
+    python bench/eval_sets/convert.py FILE SET.jsonl --expect 30
+
+Reads JSONL, JSON (a list, or an object with one), CSV, and, where pyarrow is installed, parquet.
+The question is taken from a field called problem, question or prompt and the answer from answer,
+expected_answer or final_answer, in capitals or not; solutions are dropped, all else is kept.
 """
 
 from __future__ import annotations
@@ -28,26 +30,27 @@ def rows(path: Path) -> Iterable[dict[str, Any]]:
                 import pyarrow.parquet as parquet
             except ImportError:
                 sys.exit(
-                    "Parquet needs pyarrow; install it with: pip install pyarrow, or download the JSONL instead."
+                    "Parquet needs pyarrow; install it with: pip install pyarrow, or download the "
+                    "JSONL instead."
                 )
             return list(parquet.read_table(path).to_pylist())
         case ".csv":
             return list(csv.DictReader(path.read_text("utf-8-sig").splitlines(keepends=True)))
         case ".json":
-            found = json.loads(path.read_text("utf-8"))
-            return (
-                found
-                if isinstance(found, list)
-                else next(value for value in found.values() if isinstance(value, list))
-            )
+            content = json.loads(path.read_text("utf-8"))
+            if isinstance(content, list):
+                return content
+            return next(value for value in content.values() if isinstance(value, list))
         case _:
-            return [
-                json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()
-            ]
+            lines = path.read_text("utf-8").splitlines()
+            return [json.loads(line) for line in lines if line.strip()]
 
 
 def item(row: dict[str, Any]) -> dict[str, Any]:
-    """One record as eval reads it; raises KeyError with its fields if question or answer is missing."""
+    """One record as eval reads it.
+
+    Raises KeyError with its fields if question or answer is missing.
+    """
     fields = {name.lower(): value for name, value in row.items()}
     question = next((name for name in QUESTIONS if fields.get(name)), None)
     answer = next((name for name in ANSWERS if fields.get(name) not in (None, "")), None)
@@ -78,16 +81,13 @@ def main() -> None:
     except (OSError, ValueError) as error:
         sys.exit(f"{arguments.file} cannot be read: {error}")
     except KeyError as error:
-        sys.exit(
-            f"A record of {arguments.file} has no question or no answer among its fields: {error.args[0]}"
-        )
+        problem = f"has no question or no answer among its fields: {error.args[0]}"
+        sys.exit(f"A record of {arguments.file} {problem}")
     if arguments.expect is not None and len(items) != arguments.expect:
-        sys.exit(
-            f"{arguments.file} has {len(items)} items, not {arguments.expect}; is it the right file?"
-        )
-    arguments.set.write_text(
-        "".join(json.dumps(one, ensure_ascii=False, default=str) + "\n" for one in items), "utf-8"
-    )
+        count = f"{len(items)} items, not {arguments.expect}"
+        sys.exit(f"{arguments.file} has {count}; is it the right file?")
+    lines = [json.dumps(one, ensure_ascii=False, default=str) + "\n" for one in items]
+    arguments.set.write_text("".join(lines), "utf-8")
     print(f"{len(items)} items in {arguments.set}")
 
 

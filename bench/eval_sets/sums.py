@@ -1,6 +1,9 @@
-"""Write a set of sums in the manner of competitions, whose answers it works out: `python bench/eval_sets/sums.py > sums.jsonl`.
+"""Write a set of sums in the manner of competitions, whose answers it works out.
 
-Every answer is a whole number. The same seed gives the same set; nobody can have trained on one whose seed you chose yourself.
+    python bench/eval_sets/sums.py > sums.jsonl
+
+Every answer is a whole number. The same seed gives the same set; nobody can have trained on one
+whose seed you chose yourself.
 """
 
 from __future__ import annotations
@@ -15,38 +18,37 @@ Problem = tuple[str, int]
 
 
 def power(rng: random.Random) -> Problem:
-    base, exponent, modulus = (
-        rng.randint(2, 30),
-        rng.randint(50, 3000),
-        rng.choice([7, 9, 11, 13, 17, 100, 101, 1000]),
-    )
-    return f"What is the remainder when {base}^{{{exponent}}} is divided by {modulus}?", pow(
-        base, exponent, modulus
-    )
+    base, exponent = rng.randint(2, 30), rng.randint(50, 3000)
+    modulus = rng.choice([7, 9, 11, 13, 17, 100, 101, 1000])
+    question = f"What is the remainder when {base}^{{{exponent}}} is divided by {modulus}?"
+    return question, pow(base, exponent, modulus)
 
 
 def divisors(rng: random.Random) -> Problem:
-    number = math.prod(prime ** rng.randint(0, 4) for prime in (2, 3, 5, 7)) * rng.choice(
-        [1, 11, 13]
-    )
-    return f"How many positive divisors does {number} have?", sum(
-        number % small == 0 for small in range(1, number + 1)
-    )
+    number = math.prod(prime ** rng.randint(0, 4) for prime in (2, 3, 5, 7))
+    number *= rng.choice([1, 11, 13])
+    count = sum(number % small == 0 for small in range(1, number + 1))
+    return f"How many positive divisors does {number} have?", count
 
 
 def multiples(rng: random.Random) -> Problem:
     one, other = rng.sample(range(3, 16), 2)
     limit = rng.randint(200, 2000)
-    question = f"What is the sum of all positive integers less than {limit} that are divisible by {one} or by {other}?"
-    return question, sum(
-        number for number in range(limit) if number % one == 0 or number % other == 0
+    question = (
+        f"What is the sum of all positive integers less than {limit} that are divisible by {one} "
+        f"or by {other}?"
     )
+    divisible = [number for number in range(limit) if number % one == 0 or number % other == 0]
+    return question, sum(divisible)
 
 
 def ways(rng: random.Random) -> Problem:
     total, parts, least = rng.randint(12, 30), rng.randint(3, 5), rng.randint(0, 2)
     names = "a, b, c, d, e".split(", ")[:parts]
-    question = f"How many ordered tuples ({', '.join(names)}) of integers, each at least {least}, have {' + '.join(names)} = {total}?"
+    question = (
+        f"How many ordered tuples ({', '.join(names)}) of integers, each at least {least}, have "
+        f"{' + '.join(names)} = {total}?"
+    )
     return question, math.comb(total - parts * least + parts - 1, parts - 1)
 
 
@@ -60,12 +62,13 @@ def zeros(rng: random.Random) -> Problem:
 
 def congruences(rng: random.Random) -> Problem:
     moduli = sorted(rng.sample([5, 7, 8, 9, 11, 13], 3))
-    wanted = rng.randrange(1, math.prod(moduli))
-    clauses = [f"{wanted % modulus} when divided by {modulus}" for modulus in moduli]
-    return (
-        f"What is the smallest positive integer that leaves remainder {clauses[0]}, {clauses[1]}, and {clauses[2]}?",
-        wanted,
+    answer = rng.randrange(1, math.prod(moduli))
+    clauses = [f"{answer % modulus} when divided by {modulus}" for modulus in moduli]
+    question = (
+        f"What is the smallest positive integer that leaves remainder {clauses[0]}, {clauses[1]}, "
+        f"and {clauses[2]}?"
     )
+    return question, answer
 
 
 def recurrence(rng: random.Random) -> Problem:

@@ -1,4 +1,4 @@
-"""Training sequences for the tiny model: problems with thoughts in R1's format, as token ids with a loss mask.
+"""Training sequences for the tiny model: problems with thoughts in R1's format, as token ids.
 
 The vocabulary is the 256 bytes, then the six special tokens of the R1 format.
 """
@@ -41,7 +41,8 @@ CUT_SHARE, HISTORY_SHARE, LONG_SHARE, SYSTEM_SHARE = 0.07, 0.08, 0.004, 0.02
 LANDINGS = (
     "",
     "",
-    "\nConsidering the limited time by the user, I have to give the solution based on the thinking directly now.",
+    "\nConsidering the limited time by the user, I have to give the solution based on the thinking "
+    "directly now.",
     "\nTime is up, so I answer now.",
     "\nI have to answer now.",
 )
@@ -56,11 +57,16 @@ SYSTEMS = (
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Token ids; the loss counts from index `loss_from` on, without the indices in `given`, which nobody could predict."""
+    """A sequence to learn from."""
 
     ids: list[int]
+    """Its token ids."""
+
     loss_from: int
+    """The index from which on the loss counts."""
+
     given: frozenset[int] = frozenset()
+    """Indices that it leaves out, since nobody could predict what is there."""
 
 
 def encode(text: str) -> list[int]:
@@ -83,9 +89,9 @@ def finish(problem: Problem, answer: str) -> list[int]:
 def turn(rng: random.Random) -> tuple[str, str]:
     """An earlier question and its answer."""
     problem = pick(rng)
-    return problem.question, problem.answer if problem.op == "chat" else problems.boxed(
-        problem.answer
-    )
+    if problem.op == "chat":
+        return problem.question, problem.answer
+    return problem.question, problems.boxed(problem.answer)
 
 
 def pick(rng: random.Random) -> Problem:
@@ -120,69 +126,66 @@ DRILLS = {"copy": 20, "spell": 20, "digits": 6, "columns": 20, "compare": 24, "n
 
 
 def drill(rng: random.Random) -> Example:
-    """A short exercise in one of the skills that thoughts are made of: copy, spell, fetch a digit, tell things apart."""
+    """A short exercise in one of the skills that thoughts are made of.
+
+    Copy, spell, fetch a digit, tell things apart.
+    """
     kind = rng.choices(list(DRILLS), list(DRILLS.values()))[0]
-    letters = (
-        "abcdefghijklmnopqrstuvwxyz"
-        if rng.random() < 0.7
-        else "abcdefghijklmnopqrstuvwxyz0123456789"
-    )
-    word = (
-        problems.pseudo_word(rng)
-        if rng.random() < 0.5
-        else "".join(rng.choice(letters) for _ in range(rng.randrange(3, 12)))
-    )
-    value, other = (
-        problems.number(rng, rng.randrange(1, 5)),
-        problems.number(rng, rng.randrange(1, 5)),
-    )
+    word = letters(rng)
+    value, other = few_digits(rng), few_digits(rng)
     if kind == "compare":
-        wanted = rng.choice(("largest", "smallest"))
-        numbers = [
-            (
-                str(problems.number(rng, rng.randrange(1, 5))),
-                str(problems.number(rng, rng.randrange(1, 5))),
-            )
-            for _ in range(6)
-        ]
-        reasons = [(first, second, *compare(first, second, wanted)) for first, second in numbers]
-        return judged(
-            wanted,
-            [
-                (f"{first} {second}:", f" {reason}, {'yes' if wins else 'no'}")
-                for first, second, reason, wins in reasons
-            ],
-        )
-    task = word
+        return comparisons(rng)
     if kind == "copy":
-        text = "\n".join([word] * 3)
+        task, text = word, "\n".join([word] * 3)
     elif kind == "spell":
+        task = word
         text = "\n".join(f"{index} {letter}-" for index, letter in enumerate(word, 1))
     elif kind == "digits":
-        task, text = (
-            str(value),
-            "\n".join(
-                f"{place} {digit}"
-                for place, digit in zip(PLACES, reversed(str(value)), strict=False)
-            ),
+        task = str(value)
+        text = "\n".join(
+            f"{place} {digit}" for place, digit in zip(PLACES, reversed(task), strict=False)
         )
     elif kind == "columns":
-        width = max(len(str(value)), len(str(other)))
-        columns = zip(
-            PLACES, reversed(f"{value:0{width}}"), reversed(f"{other:0{width}}"), strict=False
-        )
-        task, text = (
-            f"{value} + {other}",
-            f"{value} + {other}\n"
-            + "\n".join(f"{place} {first}+{second}" for place, first, second in columns),
-        )
+        task = f"{value} + {other}"
+        text = f"{task}\n{columns(value, other)}"
     else:
-        values = [
-            str(problems.number(rng, rng.randrange(1, 5))) for _ in range(rng.randrange(3, 7))
-        ]
+        values = [str(few_digits(rng)) for _ in range(rng.randrange(3, 7))]
         task, text = ", ".join(values), "\n".join(f"{first}: {first}" for first in values)
     start = [BOS, USER, *encode(task), ASSISTANT, THINK, *encode("\n")]
     return Example([*start, *encode(text), EOS], len(start))
+
+
+def letters(rng: random.Random) -> str:
+    """A word that may be one, or letters and perhaps digits in any order."""
+    alphabet = "abcdefghijklmnopqrstuvwxyz"
+    if rng.random() >= 0.7:
+        alphabet += "0123456789"
+    if rng.random() < 0.5:
+        return problems.pseudo_word(rng)
+    return "".join(rng.choice(alphabet) for _ in range(rng.randrange(3, 12)))
+
+
+def few_digits(rng: random.Random) -> int:
+    """A number of one to four digits."""
+    return problems.number(rng, rng.randrange(1, 5))
+
+
+def columns(value: int, other: int) -> str:
+    """The digits of two numbers, place by place."""
+    width = max(len(str(value)), len(str(other)))
+    above, below = reversed(f"{value:0{width}}"), reversed(f"{other:0{width}}")
+    places = zip(PLACES, above, below, strict=False)
+    return "\n".join(f"{place} {first}+{second}" for place, first, second in places)
+
+
+def comparisons(rng: random.Random) -> Example:
+    """Pairs of numbers, and which of each is larger or smaller."""
+    task = rng.choice(("largest", "smallest"))
+    lines = []
+    for first, second in [(str(few_digits(rng)), str(few_digits(rng))) for _ in range(6)]:
+        reason, wins = compare(first, second, task)
+        lines.append((f"{first} {second}:", f" {reason}, {'yes' if wins else 'no'}"))
+    return judged(task, lines)
 
 
 def judged(task: str, lines: list[tuple[str, str]]) -> Example:
@@ -198,7 +201,7 @@ def judged(task: str, lines: list[tuple[str, str]]) -> Example:
 def batches(
     seed: int, batch_tokens: int, drill_share_at: list[tuple[int, float]]
 ) -> Iterator[list[Example]]:
-    """Batches of examples of like length, about `batch_tokens` tokens each with padding, without end.
+    """Batches of examples of like length, about `batch_tokens` tokens each, without end.
 
     `drill_share_at` lists (batches given so far, share of drills from there on).
     """

@@ -1,7 +1,7 @@
-"""The accuracy table of the built-in model's card: `python bench/tiny/evaluate.py`. Last line: one JSON document.
+"""The accuracy table of the built-in model's card: `python bench/tiny/evaluate.py`.
 
-Runs on minireason itself, many streams at a time. A cut ends the thought at a share of the length that the model gave
-it greedily for the same question.
+Runs on minireason itself, many streams at a time. A cut ends the thought at a share of the length
+that the model gave it greedily for the same question. The last line is one JSON document.
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ def majority(replies: list[Reply]) -> str | None:
 
 
 def evaluate(reasoner: Reasoner, items: list[Item], voted: int) -> dict[str, dict[str, float]]:
-    """Column -> family -> mean, over all items or, for voting and cuts, the first `voted` of each family."""
+    """Column -> family -> mean.
+
+    Over all items or, for voting and cuts, the first `voted` of each family.
+    """
     columns: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
 
     def note(column: str, item: Item, value: float) -> None:
@@ -74,11 +77,7 @@ def evaluate(reasoner: Reasoner, items: list[Item], voted: int) -> dict[str, dic
     )
     for item, reply in zip(items, default, strict=True):
         note("T=0.6", item, right(item, reply))
-    chosen = [
-        index
-        for index, item in enumerate(items)
-        if sum(other["family"] == item["family"] for other in items[:index]) < voted
-    ]
+    chosen = first_of_each(items, voted)
     jobs = [(index, vote) for index in chosen for vote in range(VOTES)]
     sampled = run(
         lambda j: reasoner.stream(
@@ -98,10 +97,22 @@ def evaluate(reasoner: Reasoner, items: list[Item], voted: int) -> dict[str, dic
     return {column: summary(families) for column, families in columns.items()}
 
 
+def first_of_each(items: list[Item], count: int) -> list[int]:
+    """The indices of the first items of each family."""
+    return [
+        index
+        for index, item in enumerate(items)
+        if sum(other["family"] == item["family"] for other in items[:index]) < count
+    ]
+
+
 def cut(
     reasoner: Reasoner, items: list[Item], chosen: list[int], budgets: dict[int, int], job: int
 ) -> Stream:
-    """The greedy reply with the thought closed after its budget, without a landing message, which tiny has never seen."""
+    """The greedy reply with the thought closed after its budget.
+
+    Without a landing message, which tiny has never seen.
+    """
     index = chosen[job]
     return reasoner.stream(
         messages(items[index]), temperature=0, thinking_budget=budgets[index], landing=""
@@ -147,11 +158,7 @@ def main() -> None:
         json.loads(line)
         for line in (SETS / f"{arguments.set}.jsonl").read_text("utf-8").splitlines()
     ]
-    items = [
-        item
-        for index, item in enumerate(items)
-        if sum(other["family"] == item["family"] for other in items[:index]) < arguments.limit
-    ]
+    items = [items[index] for index in first_of_each(items, arguments.limit)]
     with minireason.load(arguments.model, n_seq_max=STREAMS, n_threads=1) as reasoner:
         columns = evaluate(reasoner, items, arguments.voted)
     print(table(columns))

@@ -1,6 +1,7 @@
-"""Write the evaluation sets: `python bench/tiny/make_sets.py`. Every item is on the held-out side of the split.
+"""Write the evaluation sets: `python bench/tiny/make_sets.py`.
 
-dev.jsonl was looked at while the recipe was made; test.jsonl has a seed of its own and gives the reported numbers.
+Every item is on the held-out side of the split. dev.jsonl was looked at while the recipe was made;
+test.jsonl has a seed of its own and gives the reported numbers.
 """
 
 from __future__ import annotations

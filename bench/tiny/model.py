@@ -39,7 +39,10 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class Block(nn.Module):
-    """Attention with q/k/v biases and grouped keys, then a SwiGLU feed-forward, each behind an RMS norm."""
+    """Attention with q/k/v biases and grouped keys, then a SwiGLU feed-forward.
+
+    Each is behind an RMS norm.
+    """
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -70,7 +73,10 @@ class Block(nn.Module):
 
 
 class Tiny(nn.Module):
-    """Token ids (batch, length) to final hidden states (batch, length, dim); `output` maps those to logits."""
+    """Token ids (batch, length) to final hidden states (batch, length, dim).
+
+    `output` maps those to logits.
+    """
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -84,12 +90,8 @@ class Tiny(nn.Module):
     def _init(self) -> None:
         nn.init.normal_(self.token_embd.weight, std=0.5)
         for name, parameter in self.named_parameters():
-            if (
-                name.endswith("bias")
-                or name.startswith("output.")
-                or "attn_output" in name
-                or "ffn_down" in name
-            ):
+            last = name.startswith("output.") or "attn_output" in name or "ffn_down" in name
+            if last or name.endswith("bias"):
                 nn.init.zeros_(parameter)
             elif parameter.ndim == 2 and "token_embd" not in name:
                 nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)

@@ -1,9 +1,10 @@
 """The tiny model's thoughts: school methods written out digit by digit.
 
-Every line leaves a running result behind ("so 33", "best 1200", "r! 2"), so a thought that is cut short holds a best
-guess. Now and then a digit slips (with the rate given), and everything after follows from the slip: a model trained
-on this errs at temperature 1 as often as its teacher, in its thoughts and not in its answer, which is what voting repairs.
-A calculation with two or more carries is checked by doing it the other way round.
+Every line leaves a running result behind ("so 33", "best 1200", "r! 2"), so a thought that is cut
+short holds a best guess. Now and then a digit slips (with the rate given), and everything after
+follows from the slip: a model trained on this errs at temperature 1 as often as its teacher, in its
+thoughts and not in its answer, which is what voting repairs. A calculation with two or more carries
+is checked by doing it the other way round.
 """
 
 from __future__ import annotations
@@ -34,16 +35,18 @@ class Scratchpad:
         return max(0, value + self._rng.choice((-1, 1, 1, -2, 2, 10 if value < 9 else -10)))
 
     def add(self, left: int, right: int, rest: tuple[int, ...] = ()) -> int:
-        """The sum of two terms; the `rest` is named too, so that no term is lost on the way to the next sum."""
+        """The sum of two terms.
+
+        The `rest` is named too, so that no term is lost on the way to the next sum.
+        """
         self.write(f"{left} + {right}" + (f", then {', '.join(map(str, rest))}" if rest else ""))
         tail, carry, place = "", 0, 0
         while 10**place <= max(left, right):
             first, second = left // 10**place % 10, right // 10**place % 10
             total = min(19, self.slip(first + second + carry))
             tail = f"{total % 10}{tail}"
-            self.write(
-                f"{PLACES[place]} {first}+{second}{f'+{carry}' if carry else ''}={total}, so {tail}"
-            )
+            task = f"{first}+{second}" + (f"+{carry}" if carry else "")
+            self.write(f"{PLACES[place]} {task}={total}, so {tail}")
             carry, place = total // 10, place + 1
             self.carries += carry
         if carry:
@@ -57,7 +60,7 @@ class Scratchpad:
         tail, borrow, place = "", 0, 0
         while 10**place <= max(left, right):
             first, second = left // 10**place % 10, right // 10**place % 10
-            task = f"-{second}{f'-{borrow}' if borrow else ''}"
+            task = f"-{second}" + (f"-{borrow}" if borrow else "")
             rest = first - second - borrow
             text = f"{first}{task}"
             borrow = int(rest < 0)
@@ -84,9 +87,8 @@ class Scratchpad:
             first = left // 10**place % 10
             product = self.slip(first * digit + carry)
             tail = f"{product % 10}{tail}"
-            self.write(
-                f"{PLACES[place]} {first}*{digit}{f'+{carry}' if carry else ''}={product}, so {tail}"
-            )
+            task = f"{first}*{digit}" + (f"+{carry}" if carry else "")
+            self.write(f"{PLACES[place]} {task}={product}, so {tail}")
             carry, place = product // 10, place + 1
         if carry:
             tail = f"{carry}{tail}"
@@ -109,7 +111,10 @@ class Scratchpad:
         return result
 
     def checked(self, op: str, left: int, right: int) -> int:
-        """Do it; where there were two or more carries, check it the other way round, and if that differs do it again."""
+        """Do it, and check it the other way round where there were two or more carries.
+
+        If that differs, do it again.
+        """
         if op == "mul":
             return self.multiply(left, right)
         work = self.add if op == "add" else self.subtract
@@ -137,8 +142,9 @@ class Scratchpad:
         return best
 
     def count(self, word: str, letter: str) -> int:
-        # Each letter is followed by the mark that it has in the first line, or by a dash: to tell equal letters, a small
-        # transformer needs no more than the copying that it does best. (With "r/r yes" it never learned to.)
+        # Each letter is followed by the mark that it has in the first line, or by a dash: to tell
+        # equal letters, a small transformer needs no more than the copying that it does best. (With
+        # "r/r yes" it never learned to.)
         self.write(f"{letter}! in {word}")
         total = 0
         for index, current in enumerate(word, 1):
@@ -155,9 +161,10 @@ def compare(value: str, best: str, kind: str) -> tuple[str, bool]:
         return f"{'longer' if longer else 'shorter'} than {best}", longer == (kind == "largest")
     steps = []
     for mine, other in zip(value, best, strict=True):
-        steps.append(f"{mine}{'=' if mine == other else '>' if mine > other else '<'}{other}")
         if mine != other:
+            steps.append(f"{mine}{'>' if mine > other else '<'}{other}")
             break
+        steps.append(f"{mine}={other}")
     return f"as long as {best}, " + " ".join(steps), (mine > other) == (kind == "largest")
 
 

@@ -1,7 +1,8 @@
 """Train the tiny model from scratch: `python bench/tiny/train.py --out tiny.pt`.
 
-Two single-threaded processes average their gradients (a 2-thread matrix product does not scale at this size). The
-schedule is in steps, so a run with one seed sees the same examples in the same order on any machine.
+Two single-threaded processes average their gradients (a 2-thread matrix product does not scale at
+this size). The schedule is in steps, so a run with one seed sees the same examples in the same
+order on any machine.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ DRILLS = ((0, 0.15), (0.15, 0.05), (0.4, 0.0))
 
 
 class Muon:
-    """Momentum whose update is made orthogonal by five Newton-Schulz steps (Jordan et al., 2024), for hidden matrices.
+    """Momentum whose update is made orthogonal by five Newton-Schulz steps (Jordan et al., 2024).
 
-    Matrices of one shape are stacked and worked on together. In float32: torch.optim.Muon works in bfloat16, which
-    is slow without hardware for it.
+    For hidden matrices. Those of one shape are stacked and worked on together. In float32:
+    torch.optim.Muon works in bfloat16, which is slow without hardware for it.
     """
 
     def __init__(
@@ -72,7 +73,10 @@ def orthogonal(x: Tensor) -> Tensor:
 
 
 def pack(examples: list[corpus.Example]) -> tuple[Tensor, Tensor]:
-    """Inputs (batch, length) and targets of the same shape, -100 where no loss counts; length padded to 16."""
+    """Inputs (batch, length) and targets of the same shape; the length is padded to 16.
+
+    Targets are -100 where no loss counts.
+    """
     length = (max(len(item.ids) for item in examples) + 14) // 16 * 16
     inputs = torch.full((len(examples), length), corpus.EOS)
     targets = torch.full((len(examples), length), -100)
@@ -93,6 +97,7 @@ def rate(step: int, steps: int) -> float:
 
 
 def train(rank: int, arguments: argparse.Namespace) -> None:
+    """One worker's part of the training."""
     dist.init_process_group(
         "gloo", init_method=arguments.meeting.as_uri(), rank=rank, world_size=WORKERS
     )
@@ -109,43 +114,44 @@ def train(rank: int, arguments: argparse.Namespace) -> None:
     started, tokens, recent = time.time(), 0, 0.0
     for step in range(steps):
         inputs, targets = pack(next(stream))
-        keep = targets.flatten() != -100
-        logits = model.output(model(inputs).flatten(0, 1)[keep])
-        loss = F.cross_entropy(logits, targets.flatten()[keep])
-        loss.backward()
-        flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
-        dist.all_reduce(flat)
-        flat /= WORKERS
-        flat *= min(1.0, 1.0 / (float(flat.norm()) + 1e-6))
-        for parameter, part in zip(
-            parameters, flat.split([p.numel() for p in parameters]), strict=True
-        ):
-            parameter.grad = part.view_as(parameter)
+        loss = backward(model, inputs, targets)
+        average_gradients(parameters)
         factor = rate(step, steps)
         muon.step(arguments.lr * factor)
         for group in adam.param_groups:
             group["lr"] = 3e-3 * factor
         adam.step()
         model.zero_grad()
-        tokens, recent = tokens + WORKERS * inputs.numel(), recent + loss.item()
+        tokens, recent = tokens + WORKERS * inputs.numel(), recent + loss
         if rank == 0 and (step + 1) % 100 == 0:
             passed = time.time() - started
-            print(
-                f"step {step + 1}/{steps} loss {recent / 100:.4f} tokens {tokens / 1e6:.2f}M {tokens / passed:.0f}/s {passed:.0f}s",
-                flush=True,
-            )
+            speed = f"tokens {tokens / 1e6:.2f}M {tokens / passed:.0f}/s {passed:.0f}s"
+            print(f"step {step + 1}/{steps} loss {recent / 100:.4f} {speed}", flush=True)
             recent = 0.0
         if rank == 0 and ((step + 1) % 500 == 0 or step + 1 == steps):
-            torch.save(
-                {
-                    "model": model.state_dict(),
-                    "step": step + 1,
-                    "steps": steps,
-                    "seed": arguments.seed,
-                },
-                out,
-            )
+            facts = {"step": step + 1, "steps": steps, "seed": arguments.seed}
+            torch.save({"model": model.state_dict(), **facts}, out)
     dist.destroy_process_group()
+
+
+def backward(model: Tiny, inputs: Tensor, targets: Tensor) -> float:
+    """Compute the gradients of a batch; its loss."""
+    keep = targets.flatten() != -100
+    logits = model.output(model(inputs).flatten(0, 1)[keep])
+    loss = F.cross_entropy(logits, targets.flatten()[keep])
+    loss.backward()
+    return loss.item()
+
+
+def average_gradients(parameters: list[torch.nn.Parameter]) -> None:
+    """Give every worker the mean of all gradients, clipped to a norm of 1."""
+    flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+    dist.all_reduce(flat)
+    flat /= WORKERS
+    flat *= min(1.0, 1.0 / (float(flat.norm()) + 1e-6))
+    parts = flat.split([p.numel() for p in parameters])
+    for parameter, part in zip(parameters, parts, strict=True):
+        parameter.grad = part.view_as(parameter)
 
 
 def main() -> None:
@@ -156,7 +162,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.meeting = Path(tempfile.mkdtemp()) / "meeting"
-    # glibc gives large blocks back to the system at once and page faults are dear in a virtual machine: keep them.
+    # glibc gives large blocks back to the system at once, and page faults are slow in a virtual
+    # machine: keep the blocks.
     os.environ |= {
         "MALLOC_MMAP_THRESHOLD_": "33554432",
         "MALLOC_TRIM_THRESHOLD_": "8589934592",

@@ -57,6 +57,7 @@ class _Worker:
         self._asked = 0
 
     def ask(self, first: str, second: str) -> bool:
+        """Whether two answers are equal; False where it is not known."""
         with self._lock:
             try:
                 return self._verdict(first, second)
@@ -91,6 +92,7 @@ class _Worker:
             stopped.close()
 
     def close(self) -> None:
+        """End the child."""
         with self._lock:
             self._stop()
 

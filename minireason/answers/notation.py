@@ -61,7 +61,7 @@ class _Open:
 
 
 class _Reader:
-    """Reads tokens and writes pieces.
+    """A translation, token by token.
 
     An argument is a group or a single token; its macro writes around it.
     """
@@ -73,6 +73,7 @@ class _Reader:
         self._braces = 0
 
     def read(self, text: str) -> str:
+        """The text in plain notation."""
         for token in _TOKEN.findall(text):
             self._translate(token)
         while self._open:

@@ -97,8 +97,11 @@ _DECIMAL_COMMA = re.compile(r"(?<=\d)\{,\}(?=\d)")
 
 
 def one_form(text: str) -> str:
-    """The text with raised, lowered and full-width characters, and signs with several forms, in the
-    form that LaTeX has; no currency signs but the dollar."""
+    """The text with one form of each sign: that which LaTeX has.
+
+    Of raised, lowered and full-width characters, and signs with several forms. Currency signs but
+    the dollar are left out.
+    """
     text = _RAISED.sub(lambda run: "^{" + "".join(_SUPERSCRIPT[c] for c in run[0]) + "}", text)
     text = _LOWERED.sub(lambda run: "_{" + "".join(_SUBSCRIPT[c] for c in run[0]) + "}", text)
     text = _VULGAR.sub(_vulgar_fraction, text)

@@ -27,6 +27,7 @@ from minireason.models.fit import FitPlan
 from minireason.reasoning.controller import Controller
 from minireason.reasoning.prompt import PromptEncoder
 from minireason.reasoning.reply import ReplyBuilder
+from minireason.reasoning.rules import Rules
 from minireason.reasoning.structured.follower import Follower, Tokenizer
 from minireason.reasoning.structured.grammar import constraint
 from minireason.settings import Settings
@@ -134,7 +135,7 @@ class LocalBackend:
             load_s=self._load_s,
             parse=follower.parsed if follower else None,
         )
-        controller = Controller(
+        rules = Rules(
             self.model.vocabulary,
             plan.prompt,
             settings,
@@ -143,6 +144,7 @@ class LocalBackend:
             follower=follower,
             allowance=options.allowance,
         )
+        controller = Controller(rules, builder)
         links = sampler.links(
             settings.temperature, settings.top_p, settings.top_k, settings.seed or 0
         )
@@ -153,7 +155,7 @@ class LocalBackend:
             # After a thought the next prompt has the answer alone, so it cannot go on from there.
             cache_reply=options.cache_reply and not self.thinks,
             confidences=array("f") if options.watch_confidence else None,
-            mask=controller.mask(),
+            mask=rules.mask(),
         )
         return Stream(self.scheduler, sequence, controller, options.on_prefill)
 
@@ -179,9 +181,8 @@ class LocalBackend:
 
         In a process that was forked it does nothing, and everything else raises EngineError.
         """
-        with self.scheduler.lock:
-            self.context.close()
-            self.model.close()
+        self.scheduler.close()
+        self.model.close()
 
 
 _loaded: weakref.WeakSet[LocalBackend] = weakref.WeakSet()

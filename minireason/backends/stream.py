@@ -141,9 +141,7 @@ class Stream(Iterator[Event]):
 
     def close(self) -> None:
         """End the reply if it has not ended, and free its slot."""
-        self._scheduler.remove(self._sequence)
-        with self._scheduler.lock:
-            self._controller.finish("cancelled")
+        self._scheduler.remove(self._sequence)  # which has the controller end the reply
         self._closed = True
 
     def drop(self) -> None:

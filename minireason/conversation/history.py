@@ -1,10 +1,12 @@
 """What was said in a conversation, and the steps that it is made of.
 
-A conversation changes by steps only, each a small JSON object, and a session's file (`transcript.py`) is those steps one
-after the other. The same `History.apply` does a step when it happens and when a file is read, so the two cannot differ.
+A conversation changes by steps only, each a small JSON object, and a session's file
+(`transcript.py`) is those steps one after the other. The same `History.apply` does a step when it
+happens and when a file is read, so the two cannot differ.
 
     {"system": "Be brief."}                   the system prompt is now this (null: none)
-    {"asked": "...", "again": false}          a question goes to the model; again: in the place of the last turn
+    {"asked": "...", "again": false}          a question goes to the model; again: in the place of
+                                              the last turn
     {"thinking": "...", "answer": "..."}      more of its reply, saved while it comes
     {"turn": {...}, "again": false}           the reply is over: the whole turn
     {"undo": true}   {"clear": true}          the last turn, or every turn, is taken back
@@ -25,11 +27,13 @@ Step: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question and its reply as a session keeps them; the thinking is kept, and never goes into a prompt again.
+    """A question and its reply as a session keeps them.
 
-    `finish_reason` is that of `Reply`, or "interrupted" where the program ended before the reply did;
-    `thinking_end` is "" for a model that does not think. `at` is the time of
-    the end, ISO 8601 in UTC; `thought_s` and `total_s` are seconds.
+    The thinking is kept, and never goes into a prompt again.
+
+    `finish_reason` is that of `Reply`, or "interrupted" where the program ended before the reply
+    did; `thinking_end` is "" for a model that does not think. `at` is the time of the end, ISO 8601
+    in UTC; `thought_s` and `total_s` are seconds.
     """
 
     question: str
@@ -102,7 +106,10 @@ def text(value: object) -> str:
 
 @dataclass
 class History:
-    """The turns that have an answer, oldest first; `unanswered` is a last question whose reply ended without one."""
+    """The turns that have an answer, oldest first.
+
+    `unanswered` is a last question whose reply ended without one.
+    """
 
     system: str | None = None
     turns: list[Turn] = field(default_factory=list)
@@ -139,7 +146,9 @@ class History:
                 raise ValueError("an unknown step")
 
     def close(self) -> Step | None:
-        """Make a turn of a reply that was cut off with the program, and return that step; None if there was none.
+        """Make a turn of a reply that was cut off with the program, and return that step.
+
+        None if there was none.
 
         A retry that was cut off leaves the answer that it was to replace.
         """
@@ -167,7 +176,10 @@ class History:
         )
 
     def messages(self, left_out: int = 0) -> list[Message]:
-        """The conversation as a prompt has it: no thinking, and without the oldest `left_out` turns."""
+        """The conversation as a prompt has it, without thinking.
+
+        The oldest `left_out` turns are not in it.
+        """
         messages = [Message(role="system", content=self.system)] if self.system else []
         for turn in self.turns[left_out:]:
             messages += [

@@ -20,7 +20,7 @@ class ReadAhead:
         self._thread: threading.Thread | None = None
 
     def start(self, backend: Backend, messages: Sequence[Message]) -> None:
-        """Read what any next question after these messages will be preceded by, and return at once."""
+        """Read what any next question after these messages will be preceded by; return at once."""
         self.stop()
         self._stop = stop = threading.Event()
 

@@ -67,8 +67,9 @@ class Session:
 
     def __repr__(self) -> str:
         count = len(self._record.history.turns)
+        turns = f"{count} turn{'' if count == 1 else 's'}"
         file = f", saved to {self.path}" if self.path else ""
-        return f"<Session with {self.reasoner.backend.name}: {count} turn{'' if count == 1 else 's'}{file}>"
+        return f"<Session with {self.reasoner.backend.name}: {turns}{file}>"
 
     @property
     def settings(self) -> Settings:
@@ -167,7 +168,10 @@ class Session:
         return self.send(self.last_question(), again=True, **changes)
 
     def edit(self, question: str, **changes: Unpack[Changes]) -> Reply:
-        """Ask another question in the place of the last one; raises SessionError if there is none."""
+        """Ask another question in the place of the last one.
+
+        Raises SessionError if there is none.
+        """
         self.last_question()
         return self.send(question, again=True, **changes)
 

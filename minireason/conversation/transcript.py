@@ -2,8 +2,8 @@
 
     {"minireason_session": 1, "created": "2026-11-24T06:00:00+00:00"}
 
-What could not be written, because the disk is full, waits and is written with the next step. Who writes a file holds a lock on
-it. A line that makes no sense is left out and counted.
+What could not be written, because the disk is full, waits and is written with the next step. Who
+writes a file holds a lock on it. A line that makes no sense is left out and counted.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _NAME = re.compile(r"\w[\w .-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Saved:
     """What a file holds.
 
-    `length` is how many of its bytes are whole lines, `missing` the steps that belong after them (the end of a reply that was
-    cut off), `problems` are for the user to read.
+    `length` is how many of its bytes are whole lines, `missing` the steps that belong after them
+    (the end of a reply that was cut off), `problems` are for the user to read.
     """
 
     history: History
@@ -44,8 +44,11 @@ class Found:
     problems: tuple[str, ...]
 
 
-def read(path: Path) -> Found:
-    """Read a session's file; raises SessionError if it is missing, unreadable, no session, or of a newer minireason."""
+def read(path: Path) -> Saved:
+    """Read a session's file.
+
+    Raises SessionError if it is missing, unreadable, no session, or of a newer minireason.
+    """
     lines, torn = _lines(path)
     head = lines[0].value if lines else None
     version = head.get("minireason_session") if head else None
@@ -53,7 +56,8 @@ def read(path: Path) -> Found:
         raise SessionError(f"{path} is not a session of minireason chat.")
     if version > VERSION:
         raise SessionError(
-            f"{path} was written by a newer minireason (format {version}, this one reads {VERSION}); upgrade to open it."
+            f"{path} was written by a newer minireason (format {version}, this one reads "
+            f"{VERSION}); upgrade to open it."
         )
     history, damaged = History(), 0
     for line in lines[1:]:
@@ -69,13 +73,16 @@ def read(path: Path) -> Found:
     missing = history.close()
     if missing is not None:
         problems.append("the last reply was cut off; what had been saved of it is kept")
-    return Found(history, lines[-1].end, (missing,) if missing else (), tuple(problems))
+    return Saved(history, lines[-1].end, (missing,) if missing else (), tuple(problems))
 
 
 class Lock:
-    """Keeps a session's file for one writer, until released or the process ends; raises SessionError if another has it.
+    """Keeps a session's file for one writer, until released or the process ends.
 
-    On a file system without locks, or where none can be written, there is none. For a `new` file its folder is made.
+    Raises SessionError if another has it.
+
+    On a file system without locks, or where none can be written, there is none. For a `new` file
+    its folder is made.
     """
 
     def __init__(self, path: Path, *, new: bool = False) -> None:
@@ -98,7 +105,10 @@ class Lock:
 
 
 class Transcript:
-    """A session's file, open for appending; made with the first step, so that an empty conversation leaves none."""
+    """A session's file, open for appending.
+
+    Made with the first step, so that an empty conversation leaves none.
+    """
 
     def __init__(
         self, path: Path, lock: Lock, length: int | None = None, first: Iterable[Step] = ()
@@ -112,7 +122,10 @@ class Transcript:
         self._head = [*([head()] if length is None else ()), *first]
 
     def append(self, steps: Iterable[Step]) -> None:
-        """Write steps and all that could not be written before; raises SessionError and keeps them for the next time."""
+        """Write steps and all that could not be written before.
+
+        Raises SessionError and keeps them for the next time.
+        """
         steps, self._head = [*self._head, *steps], []
         try:
             self._journal.append(steps)
@@ -183,14 +196,14 @@ def path_of(name: str) -> Path:
 
 def listed() -> list[Path]:
     """The files of all sessions, the last used first."""
-    found = []
+    dated = []
     with suppress(OSError):
         for path in sessions_dir().iterdir():
             with suppress(OSError):  # a link to nowhere
                 facts = path.stat()
                 if path.suffix == SUFFIX and facts.st_size:
-                    found.append((facts.st_mtime, path))
-    return [path for _, path in sorted(found, reverse=True)]
+                    dated.append((facts.st_mtime, path))
+    return [path for _, path in sorted(dated, reverse=True)]
 
 
 def _lines(path: Path) -> tuple[list[journal.Line], bool]:

@@ -82,7 +82,8 @@ END = Step((), done=True)
 class TokenHandler(Protocol):
     """What stands above the engine and decides about each token of one sequence.
 
-    All of it is called under the scheduler's lock and must not call the scheduler back.
+    All of it is called under the scheduler's lock, which is not re-entrant: what calls the
+    scheduler back gets UsageError.
     """
 
     @property
@@ -118,6 +119,10 @@ class TokenHandler(Protocol):
 
     def on_context_full(self) -> None:
         """Note that the context is full; the sequence has ended."""
+        ...
+
+    def on_removed(self) -> None:
+        """Note that whoever uses the sequence took it out; it may have ended before."""
         ...
 
     def on_error(self, error: EngineError) -> None:
@@ -166,10 +171,14 @@ class ModelRunner(Protocol):
         """Move everything into a cache of `n_ctx` tokens; False if there is no memory for it."""
         ...
 
+    def close(self) -> None:
+        """Free the cache; nothing but `trim` works afterwards."""
+        ...
+
     def clear(self) -> None:
         """Forget all slots, and wipe their cells."""
         ...
 
-    def settle(self) -> bool:
+    def finish_grow(self) -> bool:
         """Finish a `grow` that was interrupted; False if what was in the cache is lost."""
         ...

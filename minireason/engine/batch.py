@@ -8,7 +8,7 @@ from typing import NamedTuple
 from minireason.engine.sequence import Sequence, Slot
 
 
-class Share(NamedTuple):
+class Chunk(NamedTuple):
     """So many pending tokens of a sequence, and whether the next one is sampled after them."""
 
     slot: Slot
@@ -26,49 +26,49 @@ class Batch(NamedTuple):
     outputs: list[bool]
 
 
-def shares(
+def plan_batch(
     live: Iterable[tuple[Slot, Sequence]], n_batch: int, arrival: Callable[[Sequence], int]
-) -> list[Share]:
-    """Single tokens first, then slices of the prompts that are read; `arrival` says who came first.
+) -> list[Chunk]:
+    """Plan single tokens first, then chunks of the prompts; `arrival` says who came first.
 
-    Of several prompts the shortest goes first, which is soonest done. But half of the room is for the one that
-    came first, so that it does not starve under short ones that keep coming.
+    Of several prompts the shortest goes first, which is soonest done. But half of the batch is for
+    the one that came first, so that it does not starve under short ones that keep coming.
     """
     room = n_batch
-    plan: list[Share] = []
-    reading: list[tuple[int, Slot, Sequence]] = []
+    plan: list[Chunk] = []
+    prefills: list[tuple[int, Slot, Sequence]] = []
     for slot, owner in live:
         count = len(owner.tokens) - len(slot.cached)
         if count > 1:
-            reading.append((count - 1, slot, owner))
+            prefills.append((count - 1, slot, owner))
         elif room:
-            plan.append(Share(slot, owner, 1, True))
+            plan.append(Chunk(slot, owner, 1, True))
             room -= 1
-    if not reading:
+    if not prefills:
         return plan
-    first = min(reading, key=lambda item: arrival(item[2]))
+    first = min(prefills, key=lambda item: arrival(item[2]))
     kept = min(first[0], room // 2)
-    reading.remove(first)
-    reading.sort(key=lambda item: item[0])
-    for count, slot, owner in reading:
+    prefills.remove(first)
+    prefills.sort(key=lambda item: item[0])
+    for count, slot, owner in prefills:
         if room > kept:
-            share = _slice(count, room - kept)
-            plan.append(Share(slot, owner, share, False))
-            room -= share
+            size = _chunk_size(count, room - kept)
+            plan.append(Chunk(slot, owner, size, False))
+            room -= size
     if room:
         count, slot, owner = first
-        plan.append(Share(slot, owner, _slice(count, room), False))
+        plan.append(Chunk(slot, owner, _chunk_size(count, room), False))
     return plan
 
 
-def _slice(count: int, room: int) -> int:
-    """How many of so many tokens to read now: slices of one size, since attention over a small batch is the slowest."""
-    slices = -(-count // room)
-    return -(-count // slices)
+def _chunk_size(count: int, room: int) -> int:
+    """Size of the next of equal chunks, since attention over a small batch is the slowest."""
+    chunks = -(-count // room)
+    return -(-count // chunks)
 
 
-def batch(plan: Iterable[Share]) -> Batch:
-    """The batch of a plan."""
+def batch_of(plan: Iterable[Chunk]) -> Batch:
+    """Make the batch of a plan."""
     tokens, positions, slots, outputs = Batch([], [], [], [])
     for slot, owner, count, output in plan:
         start = len(slot.cached)

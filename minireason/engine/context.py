@@ -195,20 +195,20 @@ class Context:
     def grow(self, n_ctx: int) -> bool:
         """Move everything into a cache of `n_ctx` tokens; False if there is no memory for it (nothing changed).
 
-        Raises EngineError if then there is none for the old one either; `settle` tries again.
+        Raises EngineError if then there is none for the old one either; `finish_grow` tries again.
         """
         with self._handle.lock:
             before = self.n_ctx
             state, written = self._saved_state()
             self._moving = _Move(state, written, before, n_ctx)
-            moved = self.settle()
+            moved = self.finish_grow()
         if not moved:
             raise EngineError(
                 f"llama.cpp could not move its state into a context of {n_ctx} tokens; it is read again."
             )
         return self.n_ctx > before
 
-    def settle(self) -> bool:
+    def finish_grow(self) -> bool:
         """Finish a move that was cut off; False if what was in the cache is lost. Raises EngineError."""
         moving = self._moving
         if moving is None:

@@ -1,58 +1,89 @@
-"""A lock that threads get in the order in which they asked for it.
+"""A lock that threads get in the order in which they asked for it, and that is not re-entrant.
 
-Whoever runs the loop takes the lock for each step again. The lock of `threading` goes to whoever asks first once it is free,
-which on several cores is the thread that has just given it back, so that others wait for seconds. Here the first of a line
-holds the lock, and who comes back goes to its end: a wait is over after one turn of each thread that came before.
+Whoever runs the loop takes the lock for each step again. The lock of `threading` goes to whoever
+asks first once it is free, which on several cores is the thread that has just given it back, so
+that others wait for seconds. Here threads stand in a line, and only the first of it waits for the
+lock itself: who comes back goes to the end, and a wait is over after one turn of each thread that
+came before.
 
-An interruption may come at any line of this file. A place in the line is given up by whatever happens to the `Turn` it
-belongs to: that its block ends, that it fails to begin, or at last that it is dropped.
+An interruption may come at any line of this file. The lock itself is held by a `with` statement
+over an RLock, which is taken and given back within one C call. So whatever is cut off, it is free
+when the statement is over, also while the exception is kept. A place in the line is given up
+before the act begins, and by whatever else happens to the `_Turn` it belongs to: that its block
+ends, that it fails to begin, or at last that it is dropped.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import TypeVar
 
-_Place: TypeAlias = tuple[int, threading.Lock]
-"""A thread, and the gate before which it waits until it is the first of the line."""
+from minireason.errors import UsageError
+
+_T = TypeVar("_T")
 
 
 class FairLock:
-    """Use it as `with lock.turn():`; a thread that holds it may take it again."""
+    """Runs one act at a time."""
 
     def __init__(self) -> None:
-        self._line: deque[_Place] = deque()
-
-    def turn(self) -> Turn:
-        """A place in the line, taken when the `with` block is entered and given up at its end."""
-        return Turn(self._line)
+        self._line: deque[threading.Lock] = deque()
+        self._lock = threading.RLock()
+        self._condition = threading.Condition(self._lock)
 
     @property
     def waiting(self) -> int:
         """How many threads wait."""
-        return max(0, len(self._line) - 1)
+        return len(self._line)
+
+    @property
+    def held_here(self) -> bool:
+        """Whether this thread holds the lock."""
+        try:
+            self._condition.notify(0)  # wakes nobody, and asks the RLock itself
+        except RuntimeError:
+            return False
+        return True
+
+    def run(self, act: Callable[[], _T]) -> _T:
+        """Run an act when it is this thread's turn; raises UsageError inside another one."""
+        if self.held_here:
+            raise UsageError(
+                "The model is in the middle of a step in this thread, so a callback or a signal "
+                "handler cannot use it; call cancel() there, or wait until the step is over."
+            )
+        with _Turn(self, self._line), self._lock:
+            self._line.popleft()  # nobody but the first of the line comes here
+            _let_first_in(self._line)
+            return act()
+
+    def give_back(self) -> None:
+        """Release the lock if this thread holds it still, as after a debugger's interruption."""
+        if self.held_here:
+            self._lock.release()
 
 
-class Turn:
-    """One thread's use of the lock; made by `FairLock.turn`."""
+class _Turn:
+    """One thread's place in the line.
 
-    __slots__ = ("_line", "_place")
+    The place is a gate: it is closed until the thread is the first of the line.
+    """
 
-    def __init__(self, line: deque[_Place]) -> None:
-        self._line = line
+    __slots__ = ("_gate", "_line", "_lock")
+
+    def __init__(self, lock: FairLock, line: deque[threading.Lock]) -> None:
+        self._lock, self._line = lock, line
 
     def __enter__(self) -> None:
         gate = threading.Lock()
         gate.acquire()
-        line, place = self._line, (threading.get_ident(), gate)
-        self._place: _Place = place
-        if _holder(line) == place[0]:
-            return  # within an outer turn of this thread
+        self._gate = gate
         try:
-            line.append(place)
-            if line[0] is not place:
-                _let_first_in(line)  # in case that who left before was kept from it
+            self._line.append(gate)
+            if self._line[0] is not gate:
+                _let_first_in(self._line)  # in case that who left before was kept from it
                 gate.acquire()
         except BaseException:
             self._leave()
@@ -60,35 +91,30 @@ class Turn:
 
     def __exit__(self, *_: object) -> None:
         try:
+            self._lock.give_back()
             self._leave()
-        except BaseException:  # whoever keeps the exception keeps this turn too
+        except BaseException:
+            self._lock.give_back()
             self._leave()
             raise
 
     def __del__(self) -> None:
-        if hasattr(self, "_place"):
+        if hasattr(self, "_gate"):
             self._leave()
 
     def _leave(self) -> None:
-        if not hasattr(self, "_place"):
+        if not hasattr(self, "_gate"):
             return
-        if self._place in self._line:  # else it was within an outer turn
-            self._line.remove(self._place)
+        if self._gate in self._line:
+            self._line.remove(self._gate)
         _let_first_in(self._line)
-        del self._place  # until here, there is something left to do for `__del__`
+        del self._gate  # until here, there is something left to do for `__del__`
 
 
-def _holder(line: deque[_Place]) -> int | None:
-    try:
-        return line[0][0] if line else None
-    except IndexError:
-        return None  # it has just left
-
-
-def _let_first_in(line: deque[_Place]) -> None:
+def _let_first_in(line: deque[threading.Lock]) -> None:
     if not line:
         return
     try:
-        line[0][1].release()
+        line[0].release()
     except (IndexError, RuntimeError):
         return  # it has just left, or its gate is open

@@ -91,5 +91,8 @@ class Prefill:
     def on_context_full(self) -> None:
         """See `engine.base.TokenHandler`."""
 
+    def on_removed(self) -> None:
+        """See `engine.base.TokenHandler`."""
+
     def on_error(self, _error: EngineError) -> None:
         """See `engine.base.TokenHandler`."""

@@ -27,6 +27,7 @@ class ModelVocabulary:
         self.n_vocab = int(C.llama_vocab_n_tokens(vocab))
         self.bos = int(C.llama_vocab_bos(vocab)) if C.llama_vocab_get_add_bos(vocab) else None
         """The id that starts a text, if this vocabulary wants one."""
+        self._kind = _kind(owner.pointer)
 
     @functools.cached_property
     def special(self) -> dict[str, int]:
@@ -56,15 +57,18 @@ class ModelVocabulary:
         return frozenset(ends)
 
     def tokenize(self, text: str, *, parse_special: bool) -> list[int]:
-        """Token ids of a text without added bos; with `parse_special` literals of control tokens become those tokens."""
+        """Token ids of a text without added bos.
+
+        With `parse_special` literals of control tokens become those tokens.
+        """
         whole = self.special if parse_special and len(text) > cuts.LONGEST else ()
         ids: list[int] = []
-        for piece in cuts.pieces(text, whole):
+        for piece in cuts.pieces(text, self._kind, whole):
             raw = piece.encode("utf-8")
-            found, count = self._tokenize(raw, len(raw) + 8, parse_special)
+            array, count = self._tokenize(raw, len(raw) + 8, parse_special)
             if count < 0:
-                found, count = self._tokenize(raw, -count, parse_special)
-            ids += found[:count]
+                array, count = self._tokenize(raw, -count, parse_special)
+            ids += array[:count]
         return ids
 
     def _tokenize(self, raw: bytes, room: int, parse_special: bool) -> tuple[Any, int]:
@@ -93,3 +97,10 @@ class ModelVocabulary:
             vocab = C.llama_model_get_vocab(owner.pointer)
             size = C.llama_token_to_piece(vocab, token, buffer, room, 0, True)
         return buffer, int(size)
+
+
+def _kind(model: Any) -> str:
+    """How a model's vocabulary splits words, "" if the file does not say."""
+    buffer = ctypes.create_string_buffer(64)
+    C.llama_model_meta_val_str(model, b"tokenizer.ggml.pre", buffer, len(buffer))
+    return buffer.value.decode("utf-8", "replace")

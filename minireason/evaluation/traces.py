@@ -166,7 +166,7 @@ def resume(path: Path, run: Run) -> Traces:
 
 
 class Writer:
-    """Appends chains to a run's file."""
+    """A run's file, open for more chains."""
 
     def __init__(self, traces: Traces) -> None:
         self._traces, self._before, self._began = traces, traces.seconds, time.perf_counter()

@@ -39,7 +39,7 @@ def unusable_gpus(usable: Sequence[Gpu]) -> tuple[tuple[str, str], ...]:
 
 
 def _vulkan_gpus(summary: str) -> list[str]:
-    """Names of the devices in `vulkaninfo --summary` that are GPUs and not a CPU that plays one."""
+    """Names of the devices in `vulkaninfo --summary` that are GPUs, and not emulated by a CPU."""
     kind, names = "", []
     for line in summary.splitlines():
         key, _, value = (part.strip() for part in line.partition("="))

@@ -140,7 +140,7 @@ def _check(shape: Shape, requested: LoadSettings) -> None:
 
 
 class _Planner:
-    """Tries candidates for one model, machine and request."""
+    """A search for the best plan for one model, machine and request."""
 
     def __init__(self, shape: Shape, hardware: Hardware, requested: LoadSettings) -> None:
         self._shape, self._hardware, self._requested = shape, hardware, requested

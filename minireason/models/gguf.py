@@ -100,6 +100,13 @@ def _check_tokenizer(path: Path, header: Header) -> None:
     tokens = header.array_lengths.get("tokenizer.ggml.tokens")
     if header.metadata.get("tokenizer.ggml.model") != "gpt2" or not tokens:
         raise ModelFileError(path, "only byte-level BPE vocabularies are supported")
+    kinds = header.array_lengths.get("tokenizer.ggml.token_type", tokens)
+    if kinds != tokens:
+        raise ModelFileError(
+            path,
+            f"the header is damaged ({tokens} tokens and the types of {kinds}); download the file "
+            "again",
+        )
     if header.chat_template is None:
         raise ModelFileError(
             path,

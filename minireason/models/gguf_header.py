@@ -57,9 +57,6 @@ class Header:
     path: Path
     """The file."""
 
-    file_bytes: int
-    """Its size."""
-
     metadata: dict[str, Value]
     """The scalars and strings in it by key."""
 
@@ -115,9 +112,8 @@ class Reader:
         for _ in range(entries):
             self._entry(metadata, lengths)
         end, repackable, names = self._tensors(tensors, metadata)
-        return Header(
-            self._path, self._size, metadata, lengths, end, "output.weight" not in names, repackable
-        )
+        tied = "output.weight" not in names
+        return Header(self._path, metadata, lengths, end, tied, repackable)
 
     def _entry(self, metadata: dict[str, Value], lengths: dict[str, int]) -> None:
         key, kind = self._string(), self._whole("I")

@@ -48,7 +48,8 @@ class Cut:
 class Budget:
     """Follows one thought and says when it is over.
 
-    It never has more tokens than its limit and the grace, what was taken back of it included. Set
+    It never has more tokens than its limit and the grace, those taken back and those of its opening
+    tag included; only the last token of the model's own closing tag may come after them. Set
     `asked` (from any thread) to end it at once.
     """
 
@@ -159,7 +160,7 @@ class Budget:
         return self._spent - self._limit
 
     def _at_end(self, token: int) -> bool:
-        """Whether a line, or a sentence that this token would follow with white space, has just ended."""
+        """Whether a line has just ended, or a sentence that this token follows with white space."""
         return self.after_line() or (
             self._tail.endswith(_SENTENCE_ENDS) and self._piece(token)[:1].isspace()
         )

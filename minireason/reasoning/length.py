@@ -1,4 +1,7 @@
-"""How long a prompt is before it is encoded, so that one that cannot fit costs no more than one that does."""
+"""Tell how long a prompt is before it is encoded.
+
+So one that cannot fit costs no more than one that does.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,12 @@ _SPARE_SHARE, _SPARE_TOKENS = 0.05, 64
 def surely_over(
     texts: Sequence[str], encode: Callable[[str], Sequence[int]], most: int
 ) -> int | None:
-    """About how many tokens the texts have, if that is surely more than `most`; None if they may fit.
+    """About how many tokens the texts have, if that is surely more than `most`.
 
-    They are encoded a piece at a time, and no further than until it is certain. A cut changes the tokens beside it, so what is
-    only just too long is left to the caller, who encodes it whole.
+    None if they may fit.
+
+    They are encoded a piece at a time, and no further than until it is certain. A cut changes the
+    tokens beside it, so what is only just too long is left to the caller, who encodes it whole.
     """
     total = sum(map(len, texts))
     if total * _MOST_BYTES_A_CHAR <= most:
@@ -43,7 +48,9 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def most_that_fit(fits: Callable[[int], bool], most: int) -> int:
-    """The largest number up to `most` that fits, 0 if none does, where whatever is smaller fits too.
+    """The largest number up to `most` that fits, 0 if none does.
+
+    Whatever is smaller than one that fits has to fit too.
 
     Small ones are tried first, so that no try is of more than twice what fits.
     """

@@ -1,9 +1,10 @@
 """Is this thought going round in circles? On token ids alone, at about a microsecond a token.
 
-Two signs: the same passage at least four times in a row, to the token; and a long stretch made of passages that came
-before, in any order or with a counter between them. Where numbers change in every line, as in tables, lists and trying
-out one number after another, few passages are as long as that. Sampling penalties do not cure loops and harm ordinary
-text, so none is used; a loop is found, and the thought is landed (see `budget.py`). `bench/thinking.py` measures it.
+Two signs: the same passage at least four times in a row, to the token; and a long stretch made of
+passages that came before, in any order or with a counter between them. Where numbers change in
+every line, as in tables, lists and trying out one number after another, few passages are as long as
+that. Sampling penalties do not cure loops and harm ordinary text, so none is used; a loop is found,
+and the thought is landed (see `budget.py`). `bench/thinking.py` measures it.
 """
 
 from __future__ import annotations
@@ -15,14 +16,23 @@ from typing import Any
 
 EVERY_TOKENS = 32
 GRAM, LONG_GRAM = 16, 32
-"""A passage has at least this many tokens; the second is for text of few words, where a token says less."""
+"""A passage has at least this many tokens.
+
+The second is for text of few words, where a token says less.
+"""
 REPEATS = 4
 CYCLE_TOKENS = 128
 """An exact cycle covers at least this much ..."""
 PLAIN_CYCLE_TOKENS = 1024
-"""... and this much if there is no letter in it: zeros of a long number, rules and empty cells of a table."""
+"""... and this much if there is no letter in it.
+
+That is zeros of a long number, rules and empty cells of a table.
+"""
 WINDOWS = ((1024, 256), (4096, 1024))
-"""Stretches looked at for what comes back, and how often; the second sees passages of several hundred tokens."""
+"""Stretches looked at for what comes back, and how often.
+
+The second sees passages of several hundred tokens.
+"""
 LOOP_SHARE = 0.6
 """A loop takes up at least this much of such a stretch ..."""
 NEW_SHARE = 0.1
@@ -30,25 +40,35 @@ NEW_SHARE = 0.1
 _NEW_WEIGHT = 3
 """Before a loop begins, more than one token in four is new."""
 _WORDS, _LETTERS, _FEW_LETTERS = 1 / 4, 1 / 3, 1 / 6
-"""Of the tokens of ordinary text more than a quarter are words; of cycles and stretches that may be a table, so many have letters."""
+"""Of the tokens of ordinary text more than a quarter are words.
+
+Of cycles and stretches that may be a table, so many have letters.
+"""
 
 _KEPT = WINDOWS[-1][0]
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """Where the repetition begins, counted in tokens fed: what is new ends at `begin`, the first time it is said."""
+    """Where the repetition begins, counted in tokens fed.
+
+    What is new ends at `begin`, the first time it is said.
+    """
 
     begin: int
 
 
 class LoopDetector:
-    """Feed it the tokens of a thought; `piece` gives the bytes of a token and is asked about suspects only."""
+    """Feed it the tokens of a thought.
+
+    `piece` gives the bytes of a token and is asked about suspects only.
+    """
 
     def __init__(self, piece: Callable[[int], bytes]) -> None:
         self._piece = piece
         self.fed = 0
-        # Token ids as characters: comparing and searching strings runs in C. Python has room for 1,114,112 of them.
+        # Token ids as characters: comparing and searching strings runs in C. Python has room for
+        # 1,114,112 of them.
         self._text = ""
         self._new: list[str] = []
 
@@ -79,7 +99,10 @@ class LoopDetector:
         del self._new[size:]
 
     def _cycle(self) -> Loop | None:
-        """An exact cycle up to here. Its length is the distance to where the last tokens stood before."""
+        """An exact cycle up to here.
+
+        Its length is the distance to where the last tokens stood before.
+        """
         text, end = self._text, len(self._text)
         tail = text[-GRAM:]
         at = text.rfind(tail, 0, end - 1)
@@ -122,7 +145,10 @@ class LoopDetector:
         return Loop(self.fed - length)
 
     def _share(self, text: str, letters: int) -> float:
-        """The share of tokens with so many letters: one leaves out digits, rules and empty cells, two say which are words."""
+        """The share of tokens with so many letters.
+
+        One leaves out digits, rules and empty cells, two say which are words.
+        """
         lettered = (char for char in set(text) if _letters(self._piece(ord(char))) >= letters)
         return sum(text.count(char) for char in lettered) / len(text)
 
@@ -132,7 +158,10 @@ def _letters(piece: bytes) -> int:
 
 
 def _said(text: str, gram: int) -> bytearray:
-    """For each token 1 if it is part of a passage that came before and comes often, else 0; empty if few can be."""
+    """For each token 1 if it is part of a passage that came before and comes often, else 0.
+
+    Empty if few can be.
+    """
     grams = [text[index : index + gram] for index in range(len(text) - gram + 1)]
     often = {passage: count for passage, count in Counter(grams).items() if count >= REPEATS}
     if sum(often.values()) < LOOP_SHARE / 2 * len(text):
@@ -147,7 +176,10 @@ def _said(text: str, gram: int) -> bytearray:
 
 
 def _begin(said: bytearray) -> int:
-    """Where the end begins of which most was said before: the one with the largest sum, a token said counting 1, a new one less than 0."""
+    """Where the end begins of which most was said before.
+
+    It is the one with the largest sum, a token said counting 1 and a new one less than 0.
+    """
     best = total = 0
     begin = len(said)
     for index in range(len(said) - 1, -1, -1):

@@ -1,7 +1,8 @@
-"""Messages -> token ids in the model's own format, in which user text can never become a control token.
+"""Messages -> token ids in the model's own format; user text never becomes a control token.
 
-The format of the R1 distills is built in, and used for files that carry one of its two published templates; any other
-template is run with a placeholder for each content, and the contents are encoded apart from it.
+The format of the R1 distills is built in, and used for files that carry one of its two published
+templates; any other template is run with a placeholder for each content, and the contents are
+encoded apart from it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from minireason.reasoning.length import PIECE_CHARS, surely_over
 from minireason.reasoning.template import TemplateError, render_all
 from minireason.reasoning.think import CLOSE, OPEN, State, Tags
 
-# sha256 of the template texts: as first published, and with the opened thought (Hugging Face, 10 February 2025)
+# sha256 of the template texts: as first published, and with the opened thought (Hugging Face, 10
+# February 2025)
 R1_TEMPLATES = (
     "b6835114b7303ddd78919a82e4d9f7d8c26ed0d7dfc36beeb12d524f6144eab1",
     "56a1447ad31926fdc21fb07e56e5642bd9c850c4f52d8c8af7bbe5f079a84f5f",
@@ -54,7 +56,10 @@ def check_messages(messages: Sequence[Message]) -> list[Message]:
 
 
 def without_thinking(content: str) -> str:
-    """An earlier answer as it goes into the history: closed thinking dropped, an unclosed thought dropped whole."""
+    """An earlier answer as it goes into the history.
+
+    Closed thinking is dropped, an unclosed thought is dropped whole.
+    """
     answer = content.rpartition(CLOSE)[2].strip()
     return "" if answer.startswith(OPEN) else answer
 
@@ -68,7 +73,8 @@ def _content_of(message: Message) -> str:
 class PromptEncoder:
     """Encodes conversations for one model; `template` is the model file's own.
 
-    `thinks` says that the model is known to think, which a template says only where it opens a thought or drops old ones.
+    `thinks` says that the model is known to think, which a template says only where it opens a
+    thought or drops old ones.
     """
 
     def __init__(
@@ -100,8 +106,9 @@ class PromptEncoder:
     ) -> Prompt:
         """The whole conversation up to where the model goes on; raises UsageError.
 
-        With `thinking` the thought of an R1 distill is opened, `opened` that of any thinking model; without, an empty thought is
-        written for the model. With `n_ctx` one that is surely longer raises ContextFull, before it is encoded whole.
+        With `thinking` the thought of an R1 distill is opened, `opened` that of any thinking model;
+        without, an empty thought is written for the model. With `n_ctx` one that is surely longer
+        raises ContextFull, before it is encoded whole.
         """
         checked = check_messages(messages)
         if n_ctx is not None and (tokens := self._surely_over(checked, n_ctx)):
@@ -120,7 +127,8 @@ class PromptEncoder:
     def count(self, messages: Sequence[Message], at_most: int | None = None) -> int:
         """How many tokens the whole conversation has; raises UsageError.
 
-        Where that is surely more than `at_most`, an estimate above it, which costs no more than so many tokens would.
+        Where that is surely more than `at_most`, an estimate above it, which costs no more than so
+        many tokens would.
         """
         try:
             return len(self.encode(messages, n_ctx=at_most).ids)
@@ -138,7 +146,10 @@ class PromptEncoder:
         return surely_over([_content_of(message) for message in messages], encoded, most)
 
     def prefix(self, messages: Sequence[Message]) -> list[int]:
-        """What every prompt begins with that goes on from these messages with another question; raises UsageError."""
+        """What every prompt begins with that goes on from these messages with another question.
+
+        Raises UsageError.
+        """
         parts = self._parts(check_messages([*messages, Message(role="user", content="?")]))
         return list(itertools.chain(*parts[:-2]))
 
@@ -166,7 +177,10 @@ class PromptEncoder:
         return False
 
     def _parts(self, messages: list[Message]) -> list[Sequence[int]]:
-        """The ids of the prompt in pieces: frame and content in turn, so that the last two are the question and what follows it."""
+        """The ids of the prompt in pieces: frame and content in turn.
+
+        So the last two are the question and what follows it.
+        """
         if self._is_r1:  # its template puts the last system text first, wherever it comes
             system = [message for message in messages if message["role"] == "system"][-1:]
             messages = system + [message for message in messages if message["role"] != "system"]
@@ -180,7 +194,7 @@ class PromptEncoder:
         return parts if bos is None or parts[0][:1] == [bos] else [[bos], *parts]
 
     def _r1_frame(self, roles: tuple[str, ...]) -> list[list[int]]:
-        """System text, then <User> question and <Assistant> answer <end> in turn, and <Assistant> to go on."""
+        """System text, <User> question and <Assistant> answer <end> in turn, and <Assistant>."""
         special = self._vocabulary.special
         before = {"system": [], "user": [special[_USER]], "assistant": [special[_ASSISTANT]]}
         after = {"assistant": [special[_END]]}
@@ -190,7 +204,10 @@ class PromptEncoder:
         return [*frame, [special[_ASSISTANT]]]
 
     def _template_frame(self, roles: tuple[str, ...]) -> list[list[int]]:
-        """What the model file's template puts before, between and after the contents, rendered a few turns ahead as well."""
+        """What the model file's template puts before, between and after the contents.
+
+        A few turns ahead are rendered as well.
+        """
         if roles not in self._frames:
             nonce = secrets.token_hex(8)
             ahead = [roles + ("assistant", "user") * turns for turns in range(_TURNS_AHEAD + 1)]
@@ -208,15 +225,16 @@ class PromptEncoder:
                     self._frames[some] = frame
         if roles not in self._frames:
             raise UsageError(
-                "This model's chat template drops, repeats or changes messages, so it is not safe to use; try without a system prompt."
+                "This model's chat template drops, repeats or changes messages, so it is not safe "
+                "to use; try without a system prompt."
             )
         return self._frames[roles]
 
     def _split(self, rendered: str, marks: list[str]) -> list[list[int]] | None:
         frame = []
         for mark in marks:
-            before, found, rendered = rendered.partition(mark)
-            if not found or mark in rendered:
+            before, separator, rendered = rendered.partition(mark)
+            if not separator or mark in rendered:
                 return None
             frame.append(self._tokens(before))
         return [*frame, self._tokens(rendered)]

@@ -1,7 +1,10 @@
-"""Models whose thoughts stand between other tags than <think> and </think>: told by their template, and refused.
+"""Refuse models whose thoughts stand between other tags than <think> and </think>.
 
-What they think would come out as their answer, with no budget and no end. A template has to show both tags, since it takes old
-thoughts out of the conversation or opens a new one; a vocabulary alone says nothing, as models of one family share it.
+Their template tells.
+
+What they think would come out as their answer, with no budget and no end. A template has to show
+both tags, since it takes old thoughts out of the conversation or opens a new one; a vocabulary
+alone says nothing, as models of one family share it.
 """
 
 from __future__ import annotations
@@ -23,7 +26,10 @@ _OTHER_TAGS = (
 
 
 def other_tags(template: str) -> tuple[str, str] | None:
-    """The tags that a template puts around thoughts, if they are not ours; None where it has ours or none."""
+    """The tags that a template puts around thoughts, if they are not ours.
+
+    None where it has ours or none.
+    """
     if CLOSE in template:
         return None
     return next((pair for pair in _OTHER_TAGS if all(tag in template for tag in pair)), None)
@@ -35,6 +41,6 @@ def problem(template: str) -> str | None:
     if pair is None:
         return None
     return (
-        f"it writes its thoughts between {pair[0]} and {pair[1]}, and minireason knows <think> and </think> only; "
-        "take a model that uses those, such as r1-7b or qwen3-8b"
+        f"it writes its thoughts between {pair[0]} and {pair[1]}, and minireason knows <think> "
+        "and </think> only; take a model that uses those, such as r1-7b or qwen3-8b"
     )

@@ -1,7 +1,7 @@
 """Run a model file's own chat template, which is a program that a stranger wrote.
 
-It runs in jinja2's immutable sandbox, in a child process with a limit on time, memory and output: a sandbox keeps a
-template from calling things, and not from building a string of a terabyte.
+It runs in jinja2's immutable sandbox, in a child process with a limit on time, memory and output: a
+sandbox keeps a template from calling things, and not from building a string of a terabyte.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ def render(template: str, messages: list[dict[str, str]], variables: dict[str, A
 def render_all(
     template: str, conversations: list[list[dict[str, str]]], variables: dict[str, Any]
 ) -> list[str]:
-    """Several conversations in one child, up to the first that fails; raises TemplateError if that is the first of them."""
+    """Several conversations in one child, up to the first that fails.
+
+    Raises TemplateError if that is the first of them.
+    """
     request = json.dumps(
         {"template": template, "conversations": conversations, "variables": variables}
     )
@@ -88,7 +91,10 @@ def _run(request: dict[str, Any]) -> None:
 
 
 def main(_arguments: list[str]) -> None:
-    """The child: a JSON request on standard input, each text as a line of JSON on standard output, a reason on standard error."""
+    """Run as the child: a JSON request on standard input, texts as lines of JSON on output.
+
+    A reason for an end before all of them goes to standard error.
+    """
     try:
         _run(json.load(sys.stdin))
     except MemoryError:

@@ -1,4 +1,7 @@
-"""Bytes -> text, piece by piece: characters split over tokens, and stop strings split over pieces."""
+"""Bytes -> text, piece by piece.
+
+Characters may be split over tokens, and stop strings over pieces.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Sequence
 
 
 class Utf8:
-    """Incremental UTF-8: a character comes out whole or, where the bytes end in its middle, not at all."""
+    """Incremental UTF-8: a character comes out whole or not at all."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -48,7 +51,10 @@ def held_back(text: str, literals: tuple[str, ...]) -> int:
 
 
 class StopStrings:
-    """Passes text through up to the first stop string; what may become one waits until it is decided."""
+    """Passes text through up to the first stop string.
+
+    What may become one waits until it is decided.
+    """
 
     def __init__(self, strings: Sequence[str]) -> None:
         self._strings = tuple(strings)
@@ -60,10 +66,10 @@ class StopStrings:
         if self.stopped:
             return ""
         text = self._held + text
-        found = [index for stop in self._strings if (index := text.find(stop)) >= 0]
-        if found:
+        ends = [index for stop in self._strings if (index := text.find(stop)) >= 0]
+        if ends:
             self.stopped, self._held = True, ""
-            return text[: min(found)].rstrip()
+            return text[: min(ends)].rstrip()
         held = held_back(text, self._strings)
         shown = (
             text[: len(text) - held].rstrip() if held else text

@@ -1,8 +1,8 @@
 """Tokens -> labelled spans: what is thinking and what is answer.
 
-The machine goes before -> thinking -> answer and never back. Where the vocabulary has the tags as tokens it looks at
-ids only, so a tag that the model spells out stays text; else it looks at the text. White space next to a tag and at
-either end belongs to neither side.
+The machine goes before -> thinking -> answer and never back. Where the vocabulary has the tags as
+tokens it looks at ids only, so a tag that the model spells out stays text; else it looks at the
+text. White space next to a tag and at either end belongs to neither side.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class State(Enum):
     ANSWER = auto()
 
 
-# A tag that is dropped or obeyed only while nothing but white space came: a model that opens itself, opens a thought
-# that is open already, or closes one twice. Anywhere else it is text.
+# A tag that is dropped or obeyed only while nothing but white space came: a model that opens
+# itself, opens a thought that is open already, or closes one twice. Anywhere else it is text.
 _LEADING = {State.BEFORE: OPEN, State.THINKING: OPEN, State.ANSWER: CLOSE}
 
 Span = tuple[Label, str]
@@ -49,8 +49,9 @@ class Tags:
 class ThinkMachine:
     """Feed it tokens, get spans of at least one character; `flush` once at the end.
 
-    `closed` says that a thought was closed, `thought` that it holds any text. Set `forced` when the closing tag was not
-    the model's own: one that still comes from the model, going on with its thought, is then dropped from the answer.
+    `closed` says that a thought was closed, `thought` that it holds any text. Set `forced` when the
+    closing tag was not the model's own: one that still comes from the model, going on with its
+    thought, is then dropped from the answer.
     """
 
     def __init__(self, start: State, tags: Tags) -> None:
@@ -85,11 +86,14 @@ class ThinkMachine:
         return self._scan()
 
     def closes(self, token: int) -> bool:
-        """Whether this token would close the thought, where the vocabulary has the tag as a token."""
+        """Whether this token would close the thought, where the vocabulary has the tag."""
         return self.state is State.THINKING and self._by_id.get(token) == CLOSE
 
     def end_of_tag(self, piece: bytes) -> str:
-        """What of a token's text completes the tag that closes the thought, where the tags are text; "" if it completes none."""
+        """What of a token's text completes the closing tag, where the tags are text.
+
+        "" if it completes none.
+        """
         if self._by_id or self.state is not State.THINKING:
             return ""
         text = self._held + piece.decode("utf-8", "replace")
@@ -120,12 +124,18 @@ class ThinkMachine:
         self._utf8.flush()
 
     def cut(self) -> list[Span]:
-        """What follows does not go on with what came: drop an unfinished character, let out what was held back."""
+        """Let out what was held back: what follows does not go on with what came.
+
+        An unfinished character is dropped.
+        """
         self._utf8.flush()
         return self.flush()
 
     def flush(self) -> list[Span]:
-        """What was held back as the beginning of a tag; unfinished characters and white space at the end are dropped."""
+        """What was held back as the beginning of a tag.
+
+        Unfinished characters and white space at the end are dropped.
+        """
         text, self._held = self._held, ""
         if text and self.state is State.BEFORE:
             self.state = State.ANSWER
@@ -162,7 +172,10 @@ class ThinkMachine:
         return spans
 
     def _past_start(self) -> bool:
-        """Deal with white space and tags at the start of a side; False while what is held may still become a tag."""
+        """Deal with white space and tags at the start of a side.
+
+        False while what is held may still become a tag.
+        """
         while self._at_start:
             self._held = self._held.lstrip()
             tags = [] if self._by_id else [tag for tag in (OPEN, CLOSE) if self._obeys(tag)]

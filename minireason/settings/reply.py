@@ -113,10 +113,10 @@ class Settings:
     """
 
     thinking_budget: int | None = None
-    """Tokens of thinking after which the thought is landed.
+    """Tokens of thinking after which the thought is cut short and led into its answer (landing).
 
-    It may finish its line, then `landing` is put in and the answer is asked for. It goes before
-    `effort`; None leaves it to that. Defaults to None.
+    It may finish its line, then `landing` is put in and the answer is asked for. A budget goes
+    before `effort`; None leaves it to that. Defaults to None.
     """
 
     thinking_seconds: float | None = None
@@ -129,9 +129,9 @@ class Settings:
     """Tokens of thinking before which a closing tag is refused, once. Defaults to 4."""
 
     loop_check: bool = True
-    """Whether a thought that goes round in circles is cut back to its first round and landed.
+    """Whether a thought that goes round in circles is landed.
 
-    Defaults to True.
+    Of the loop the model then sees the first round only. Defaults to True.
     """
 
     landing: str = LANDING

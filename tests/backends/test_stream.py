@@ -32,7 +32,7 @@ class Interrupter:
 def polled(stream: Stream, at: int) -> str:
     """All text of a stream that is polled to its end, and interrupted once on the way."""
     text, interrupter = "", Interrupter(at)
-    while True:
+    for _ in range(400):
         sys.settrace(interrupter if interrupter.left > 0 else None)
         try:
             events = stream.poll()
@@ -43,6 +43,7 @@ def polled(stream: Stream, at: int) -> str:
         text += "".join(getattr(event, "text", "") for event in events)
         if events and isinstance(events[-1], Done):
             return text
+    raise AssertionError("the last event never came")
 
 
 @pytest.mark.parametrize("at", range(20, 44))

@@ -97,7 +97,7 @@ class Screen(pyte.Screen):  # type: ignore[misc]
 
 
 class ForkedTerminal(ptyprocess.PtyProcess):  # type: ignore[misc]
-    """What ptyprocess knows of a child on a pseudo-terminal, for one that another process forked."""
+    """What ptyprocess knows of a child on a pseudo-terminal, for one of another process."""
 
     def __init__(
         self,

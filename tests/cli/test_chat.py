@@ -326,7 +326,10 @@ def test_ctrl_c_in_an_answer_stops_and_keeps_it(smollm2_path: Path) -> None:
 def test_an_answer_survives_resizes(
     smollm2_path: Path, wraps_again: bool, widths: tuple[int, ...]
 ) -> None:
-    """A terminal that cuts its lines also cuts the paragraphs that are finished, so there only the first becomes narrower."""
+    """A terminal that cuts its lines also cuts the paragraphs that are finished.
+
+    So there only the first becomes narrower.
+    """
     options = ("--temperature", "0", "--max-tokens", "90")
     env = {} if wraps_again else {"TERM": "linux"}
     terminal = Terminal(

@@ -132,7 +132,10 @@ def test_copying_by_a_program_where_there_is_no_terminal(tmp_path: Path) -> None
 
 def test_a_file_waits_for_a_new_question_while_the_last_is_asked_again(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("47 * 86")
-    script = f"What is 5 + 8?\n/file {tmp_path}/note.txt\n/retry\nWhat is this?\n/export {tmp_path}/talk.json\n"
+    script = (
+        f"What is 5 + 8?\n/file {tmp_path}/note.txt\n/retry\nWhat is this?\n"
+        f"/export {tmp_path}/talk.json\n"
+    )
     result = run(*TINY, "--thinking", "hide", stdin=script.encode())
     assert (result.code, result.out.count("13")) == (0, 2)
     questions = [
@@ -144,7 +147,10 @@ def test_a_file_waits_for_a_new_question_while_the_last_is_asked_again(tmp_path:
 def test_files_exports_and_names(tmp_path: Path) -> None:
     source = tmp_path / "sum.txt"
     source.write_text("5 + 8\n")
-    script = f"/file {source}\nWhat is 5 + 8?\n/export {tmp_path}/talk.md\n/export {tmp_path}/talk.json\n/save sums\n/sessions\n"
+    script = (
+        f"/file {source}\nWhat is 5 + 8?\n/export {tmp_path}/talk.md\n"
+        f"/export {tmp_path}/talk.json\n/save sums\n/sessions\n"
+    )
     result = run(*TINY, "--thinking", "hide", stdin=script.encode())
     assert "goes with your next question" in result.err
     assert "sums\t1" in result.err
@@ -176,10 +182,10 @@ def test_what_is_offered_for_completion(typed: str, offered: list[str]) -> None:
     path = transcript.path_of("talk")
     path.parent.mkdir(parents=True)
     path.write_text('{"minireason_session": 1}\n')
-    found = CommandCompleter(commands.helps(), commands.names).get_completions(
+    completions = CommandCompleter(commands.helps(), commands.names).get_completions(
         Document(typed), CompleteEvent()
     )
-    assert [completion.text for completion in found] == offered
+    assert [completion.text for completion in completions] == offered
 
 
 @pytest.mark.parametrize(

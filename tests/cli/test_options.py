@@ -92,7 +92,7 @@ def test_a_budget_above_the_context_is_refused_before_anything_is_loaded(
 @pytest.mark.parametrize("command", ["ask", "solve", "chat", "eval"])
 def test_help_has_every_shared_option_in_its_section(command: str) -> None:
     sections = minireason(command, "--help", env={"COLUMNS": "80"}).out.split("\n\n")
-    found = {section.split(":")[0]: section for section in sections}
+    by_heading = {section.split(":")[0]: section for section in sections}
     for heading, options in {
         "Options": "--model --system --offline --help",
         "Thinking": "--effort --thinking-budget --thinking-seconds --no-loop-check",
@@ -100,7 +100,7 @@ def test_help_has_every_shared_option_in_its_section(command: str) -> None:
         "Loading": "--ctx --threads --gpu-layers",
     }.items():
         for option in options.split():
-            assert f"{option} " in found[heading]
+            assert f"{option} " in by_heading[heading]
     assert max(len(line) for section in sections for line in section.splitlines()) <= 80
 
 

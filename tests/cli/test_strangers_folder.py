@@ -71,7 +71,7 @@ def test_math_verify(folder: Path) -> None:
 
 
 def test_python_m_looks_no_further_there_once_it_has_begun(folder: Path) -> None:
-    """What Python takes before minireason's first line is out of our hands; the libraries are not."""
+    """What Python takes before our first line is out of our hands; the libraries are not."""
     for name in NAMES:
         if name.startswith("minireason") or name in ("types", "random", "json"):
             (folder / f"{name}.py").unlink()

@@ -38,9 +38,9 @@ def test_sessions_are_private_also_older_ones(tmp_path: Path) -> None:
     Transcript(path, Lock(path, new=True)).append([TURN.step()])
     assert mode(path) == 0o600
     path.chmod(0o644)  # as made by hand, or copied
-    found = transcript.read(path)
+    saved = transcript.read(path)
     assert mode(path) == 0o644, "reading changes nothing"
-    Transcript(path, Lock(path), found.length).append([TURN.step()])
+    Transcript(path, Lock(path), saved.length).append([TURN.step()])
     assert mode(path) == 0o600
     assert len(transcript.read(path).history.turns) == 2
 
@@ -115,10 +115,10 @@ def test_a_session_of_before_is_read_as_ever(tmp_path: Path) -> None:
         {"thinking": "Two and two", "answer": "4"},
     ]
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    found = transcript.read(path)
-    assert found.history.system == "Be brief."
-    assert [turn.answer for turn in found.history.turns] == ["2", "4"]
-    assert "cut off" in found.problems[0]
+    saved = transcript.read(path)
+    assert saved.history.system == "Be brief."
+    assert [turn.answer for turn in saved.history.turns] == ["2", "4"]
+    assert "cut off" in saved.problems[0]
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1", "NaN", "9" * 400, "9" * 5000, "true"])
@@ -127,9 +127,9 @@ def test_a_number_that_cannot_be_makes_a_damaged_line(tmp_path: Path, number: st
     transcript.write(path, history(), Lock(path))
     text = path.read_text()
     path.write_text(text.replace('"total_s": 0.0', f'"total_s": {number}'))
-    found = transcript.read(path)
-    assert found.history.turns == []
-    assert "damaged" in found.problems[0]
+    saved = transcript.read(path)
+    assert saved.history.turns == []
+    assert "damaged" in saved.problems[0]
 
 
 class CountingBackend(ScriptedBackend):
@@ -175,3 +175,57 @@ def test_a_path_that_no_system_allows_is_one_sentence(name: str) -> None:
         transcript.path_of(name)
     assert len(str(caught.value)) < 200
     assert transcript.path_of("x" * 200 + ".jsonl").name == "x" * 200 + ".jsonl"
+
+
+def test_a_reply_cut_off_with_the_program_is_kept_as_far_as_saved(tmp_path: Path) -> None:
+    head = b'{"minireason_session": 1}\n'
+    asked = b'{"asked": "q", "again": false}\n{"thinking": "t", "answer": ""}\n'
+    path = tmp_path / "talk.jsonl"
+    path.write_bytes(head + asked)
+    saved = transcript.read(path)
+    assert (saved.history.turns, saved.history.unanswered) == ([], "q")
+    assert "cut off" in saved.problems[0]
+    path.write_bytes(
+        head
+        + asked
+        + b'{"thinking": "u", "answer": "half an"}\n{"thinking": "", "answer": " answer"}\n'
+    )
+    turn = transcript.read(path).history.turns[0]
+    assert (turn.thinking, turn.answer, turn.finish_reason) == (
+        "tu",
+        "half an answer",
+        "interrupted",
+    )
+
+
+def test_a_retry_cut_off_with_the_program_replaces_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "talk.jsonl"
+    whole = b'{"turn": {"question": "q", "answer": "a"}}\n{"asked": "q", "again": true}\n'
+    whole += b'{"thinking": "", "answer": "b"}\n'
+    path.write_bytes(b'{"minireason_session": 1}\n' + whole)
+    assert [turn.answer for turn in transcript.read(path).history.turns] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"", "not a session"),
+        (b"\x00\xff\n", "not a session"),
+        (b'{"turn": {}}\n', "not a session"),
+        (b'{"minireason_session": 2}\n', "newer minireason"),
+        (b"[" * 100_000, "not a session"),
+    ],
+)
+def test_files_that_are_refused(tmp_path: Path, content: bytes, part: str) -> None:
+    path = tmp_path / "talk.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(SessionError, match=part):
+        transcript.read(path)
+    with pytest.raises(SessionError, match="There is no session"):
+        transcript.read(tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize("name", ["", "..", "a\x1b", ".hidden", "x" * 200])
+def test_names_that_are_none(name: str) -> None:
+    with pytest.raises(SessionError, match="cannot be the name"):
+        transcript.path_of(name)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter
+from pathlib import PurePath
+
+import pytest
 
 import minireason
 import minireason.testing
+from tests.conftest import bench
 from tests.docs.blocks import ROOT
 
 
@@ -31,3 +36,24 @@ def test_readme_has_the_two_commands() -> None:
     assert {asked, tested} <= set(lines)
     assert asked.removeprefix("pip install") in ours
     assert tested.removeprefix("pip install") in ours
+
+
+def test_architecture_names_files_that_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    package = {
+        path.relative_to(ROOT / "minireason") for path in (ROOT / "minireason").rglob("*.py")
+    }
+    names = set(re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", text))
+    known = {*map(PurePath.as_posix, package), *(path.name for path in package)}
+    missing = [name for name in names if name not in known and not (ROOT / name).is_file()]
+    assert not missing
+
+
+def test_picture_of_imports_is_the_code() -> None:
+    pytest.importorskip("grimp", reason="grimp comes with the extra dev")
+    imports = bench("imports")
+    rooms = imports.rooms()
+    assert not [name for name in rooms if name in imports.below(rooms, name)], "a cycle"
+    picture = (ROOT / "docs" / "images" / "imports.svg").read_text("utf-8")
+    titles = re.findall(r"<title>(.+)</title>", html.unescape(picture))
+    assert {tuple(title.split("->")) for title in titles if "->" in title} == imports.arrows(rooms)

@@ -14,6 +14,7 @@ class FakeRunner:
     def __init__(self, *, n_ctx: int = 64, n_batch: int = 8, n_seq_max: int = 4) -> None:
         self.n_ctx, self.n_batch, self.n_seq_max = n_ctx, n_batch, n_seq_max
         self.wide_tokens = 0
+        self.closed = False
         self.cells: list[list[object]] = [[] for _ in range(n_seq_max)]
         self.tokens: list[list[int]] = [[] for _ in range(n_seq_max)]
         self.decodes: list[tuple[int, int]] = []
@@ -77,6 +78,9 @@ class FakeRunner:
         self.tokens[target] = self.tokens[source][:count]
         self.cells[target] = self.cells[source][:count]
 
+    def close(self) -> None:
+        self.closed = True
+
     def clear(self) -> None:
         self.poisoned = False
         for slot in range(self.n_seq_max):
@@ -89,7 +93,7 @@ class FakeRunner:
         self.n_ctx = n_ctx
         return True
 
-    def settle(self) -> bool:
+    def finish_grow(self) -> bool:
         return True
 
 
@@ -100,7 +104,7 @@ class ListHandler:
         self.taken: list[int] = []
         self.limit, self.forced = limit, forced or {}
         self.paused = self.context_full = False
-        self.kept = 0
+        self.kept = self.removed = 0
         self.cached_tokens: int | None = None
         self.told_limit: int | None = None
         self.steps: dict[int, Step] = {}
@@ -134,6 +138,9 @@ class ListHandler:
 
     def on_context_full(self) -> None:
         self.context_full = True
+
+    def on_removed(self) -> None:
+        self.removed += 1
 
     def on_error(self, error: EngineError) -> None:
         self.error = error

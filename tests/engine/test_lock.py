@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import gc
+import sys
 import threading
 import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import pytest
 
+from minireason import UsageError
+from minireason.engine import lock as lock_module
 from minireason.engine.lock import FairLock
 
 
@@ -13,47 +20,92 @@ def until_waiting(lock: FairLock, threads: int) -> None:
         time.sleep(0.001)
 
 
+def in_thread(act: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    return thread
+
+
+def is_free(lock: FairLock) -> bool:
+    """Whether another thread gets it."""
+    thread = in_thread(lambda: lock.run(int))
+    thread.join(20)
+    return not thread.is_alive()
+
+
 def test_who_comes_back_goes_behind_those_who_wait() -> None:
-    lock, order = FairLock(), []
+    lock, order, threads = FairLock(), [], []
 
-    def work(name: str) -> None:
-        with lock.turn():
-            order.append(name)
-
-    threads = [threading.Thread(target=work, args=(name,)) for name in "abc"]
-    with lock.turn():
-        for count, thread in enumerate(threads, 1):
-            thread.start()
+    def first() -> None:
+        for count, name in enumerate("abc", 1):
+            threads.append(in_thread(lambda name=name: lock.run(lambda: order.append(name))))
             until_waiting(lock, count)
-    work("the first again")
+
+    lock.run(first)
+    lock.run(lambda: order.append("the first again"))
     for thread in threads:
         thread.join()
     assert order == ["a", "b", "c", "the first again"]
 
 
-def test_within_a_turn_the_same_thread_may_take_another() -> None:
+def test_it_is_not_re_entrant_and_says_so() -> None:
     lock = FairLock()
-    with lock.turn():
-        with lock.turn():
-            pass
-        other = threading.Thread(target=lock.turn().__enter__)
-        other.start()
-        until_waiting(lock, 1)
-        assert other.is_alive(), "the outer turn goes on"
-    other.join()
+    with pytest.raises(UsageError, match="in the middle of a step"):
+        lock.run(lambda: lock.run(int))
+    assert is_free(lock)
+    assert lock.run(lambda: "again") == "again"
 
 
-@pytest.mark.parametrize("ended", [True, False])
-def test_a_turn_that_an_interruption_kept_from_ending_is_over_when_it_is_dropped(
-    ended: bool,
-) -> None:
+def test_only_the_thread_that_holds_it_is_told_so() -> None:
     lock = FairLock()
-    turn = lock.turn()
-    turn.__enter__()
-    if ended:
-        turn.__exit__(None, None, None)
-    del turn
-    other = threading.Thread(target=lock.turn().__enter__)
-    other.start()
-    other.join()
-    assert not other.is_alive()
+    seen: list[bool] = []
+    lock.run(lambda: in_thread(lambda: seen.append(lock.held_here)).join())
+    assert seen == [False]
+    assert lock.run(lambda: lock.held_here)
+    assert not lock.held_here
+
+
+class Interrupt:
+    """Raises KeyboardInterrupt at the line number `count` that lock.py runs, counted from 0."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def __call__(self, frame: FrameType, event: str, _arg: object) -> Any:
+        code = frame.f_code
+        if code.co_filename != lock_module.__file__ or code.co_name == "__del__":
+            return None  # Python swallows what is raised in a finalizer
+        if event == "line":
+            self.left -= 1
+            if self.left == -1:
+                raise KeyboardInterrupt
+        return self
+
+
+def interrupted(lock: FairLock, count: int) -> BaseException | None:
+    """The exception of a turn that is interrupted at one of its lines; None if it has fewer."""
+    before = sys.gettrace()
+    sys.settrace(Interrupt(count))
+    try:
+        lock.run(int)
+    except KeyboardInterrupt as error:
+        return error
+    finally:
+        sys.settrace(before)
+    return None
+
+
+def test_an_interruption_at_any_line_leaves_it_free_while_the_exception_is_kept() -> None:
+    """So also in the first line of what ends a turn."""
+    gc.collect()  # so that no finalizer comes in between
+    lines = 0
+    while True:
+        lock = FairLock()
+        kept = interrupted(lock, lines)
+        if kept is None:
+            break
+        assert is_free(lock), f"after the interruption at line number {lines}"
+        assert lock.waiting == 0
+        lines += 1
+        del kept
+    assert lines > 20

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minireason import ContextFull, EngineError, LogitsNotFinite
+from minireason import ContextFull, EngineError, LogitsNotFinite, UsageError
 from minireason.engine.base import Step, all_but
 from minireason.engine.prefill import Prefill
 from minireason.engine.scheduler import EVICT_IDLE_STEPS, Scheduler
@@ -509,11 +509,11 @@ def test_reading_ahead_ends_beside_streams_that_nobody_reads_and_after_dropped_o
     assert Prefill(scheduler, list(range(300, 330))).run(lambda: False) <= 30, "it ends"
 
 
-@pytest.mark.parametrize("at", ["trim", "copy", "settle"])
+@pytest.mark.parametrize("at", ["trim", "copy", "finish_grow"])
 def test_an_act_on_the_cache_that_was_cut_off_is_mended_before_the_next(
     at: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Interrupted after the runner's part, twice in a row; `settle` is the beginning of mending."""
+    """Interrupted after the runner's part, twice in a row; `finish_grow` is the beginning of mending."""
     runner = FakeRunner(n_ctx=24)
     scheduler = Scheduler(runner, 24)
     handlers = [start(scheduler, [*range(6), 100 * index], 6)[1] for index in range(1, 6)]
@@ -528,7 +528,7 @@ def test_an_act_on_the_cache_that_was_cut_off_is_mended_before_the_next(
         return done
 
     monkeypatch.setattr(runner, at, cut_off)
-    runner.fail_next = KeyboardInterrupt() if at == "settle" else None
+    runner.fail_next = KeyboardInterrupt() if at == "finish_grow" else None
     while True:
         try:
             if not scheduler.step():
@@ -539,3 +539,47 @@ def test_an_act_on_the_cache_that_was_cut_off_is_mended_before_the_next(
     assert [len(handler.taken) for handler in handlers] == [6] * 5
     for handler in handlers[1:]:
         assert handler.taken == list(range(handler.taken[0], handler.taken[0] + 6))
+
+
+def test_a_handler_that_calls_the_scheduler_back_fails_loudly() -> None:
+    scheduler = Scheduler(FakeRunner(), 64)
+
+    class Calling(ListHandler):
+        def on_token(self, token: int, draw: int) -> Step:
+            if not self.taken:
+                self.taken.append(token)
+                scheduler.remove(sequence)
+            return super().on_token(token, draw)
+
+    handler = Calling(3)
+    sequence = Sequence([1], None, handler)
+    scheduler.add(sequence)
+    _, other = start(scheduler, [50], 3)
+    with pytest.raises(UsageError, match="in the middle of a step"):
+        scheduler.step()
+    run(scheduler)
+    assert handler.taken == [2, 2, 3], "and nothing is lost by it"
+    assert other.taken == [51, 52, 53]
+
+
+def test_closing_inside_a_step_closes_at_once() -> None:
+    """As a signal handler may do it, which runs in the thread that steps."""
+    runner = FakeRunner()
+    scheduler = Scheduler(runner, 64)
+
+    class Closing(ListHandler):
+        def on_token(self, token: int, draw: int) -> Step:
+            scheduler.close()
+            return super().on_token(token, draw)
+
+    scheduler.add(Sequence([1], None, Closing(3)))
+    scheduler.step()
+    assert runner.closed
+
+
+def test_who_is_removed_is_told() -> None:
+    scheduler = Scheduler(FakeRunner(), 64)
+    sequence, handler = start(scheduler, [1], 9)
+    scheduler.step()
+    scheduler.remove(sequence)
+    assert handler.removed == 1

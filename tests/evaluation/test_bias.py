@@ -33,10 +33,13 @@ def test_the_table_says_the_worst_of_a_row(vote_bias: ModuleType) -> None:
 
 @pytest.mark.slow
 def test_beta_is_within_a_point_of_the_full_vote(vote_bias: ModuleType) -> None:
-    """And what it saves, since it takes more than 80% of the tokens at 16 chains (see docs/measurements.md)."""
+    """And what it saves: it takes more than 80% of the tokens at 16 chains.
+
+    See docs/measurements.md.
+    """
     work = partial(vote_bias.measure, questions=2_000, rules=("beta",))
     with ProcessPoolExecutor() as pool:
-        results = [result for found in pool.map(work, vote_bias.cells()) for result in found]
+        results = [result for cell in pool.map(work, vote_bias.cells()) for result in cell]
     assert len(results) == 288
     off = [result for result in results if abs(result.difference) > 0.01]
     assert not off

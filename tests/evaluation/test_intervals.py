@@ -22,16 +22,16 @@ from minireason.evaluation.intervals import bootstrap, difference, share, wilson
     ],
 )
 def test_wilson_golden_values(right: int, count: int, low: float, high: float) -> None:
-    found = wilson(right / count, count)
-    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-4)
+    estimate = wilson(right / count, count)
+    assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=1e-4)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_an_interval_is_around_its_mean_and_within_what_is_possible(values: list[float]) -> None:
-    found = share(values)
-    assert 0 <= found.low <= found.value + 1e-9
-    assert found.value - 1e-9 <= found.high <= 1
-    assert found.high > found.low, "no number of items makes it certain"
+    estimate = share(values)
+    assert 0 <= estimate.low <= estimate.value + 1e-9
+    assert estimate.value - 1e-9 <= estimate.high <= 1
+    assert estimate.high > estimate.low, "no number of items makes it certain"
 
 
 def test_the_method_is_said() -> None:
@@ -50,7 +50,10 @@ def test_items_are_resampled_and_not_chains() -> None:
 
 @pytest.mark.parametrize("items", [30, 200])
 def test_the_bootstrap_covers_the_truth_about_as_often_as_it_says(items: int) -> None:
-    """Items of all difficulties, eight chains each; a percentile interval of few items is a little too narrow."""
+    """Items of all difficulties, eight chains each.
+
+    A percentile interval of few items is a little too narrow.
+    """
     rng, runs = random.Random(1), 150
     hits = 0
     for _ in range(runs):

@@ -12,9 +12,9 @@ SETS = Path(__file__).parents[2] / "bench" / "tiny" / "sets"
 
 
 def test_the_sets_of_tiny_can_be_read() -> None:
-    found = read(SETS / "test.jsonl")
-    assert (len(found.items), found.broken) == (800, {})
-    turn = next(item for item in found.items if item.history)
+    items = read(SETS / "test.jsonl")
+    assert (len(items.items), items.broken) == (800, {})
+    turn = next(item for item in items.items if item.history)
     assert [message["role"] for message in turn.messages("Be brief.")] == [
         "system",
         "user",
@@ -50,11 +50,11 @@ def test_broken_lines_are_named_by_number_and_the_rest_is_kept(tmp_path: Path) -
         "[" * 100_000,
     ]
     path.write_bytes("\n".join(lines).encode() + b'\n{"question": "\xff", "answer": "4"}')
-    found = read(path)
-    assert [item.number for item in found.items] == [1, 8]
-    assert list(found.broken) == [2, 3, 4, 5, 6, 9, 10, 11, 12]
-    assert found.broken[2] == found.broken[11] == found.broken[12] == "it is no JSON"
-    assert found.broken[4] == 'it has no "question"'
+    items = read(path)
+    assert [item.number for item in items.items] == [1, 8]
+    assert list(items.broken) == [2, 3, 4, 5, 6, 9, 10, 11, 12]
+    assert items.broken[2] == items.broken[11] == items.broken[12] == "it is no JSON"
+    assert items.broken[4] == 'it has no "question"'
 
 
 def test_sets_that_cannot_be_used(tmp_path: Path) -> None:

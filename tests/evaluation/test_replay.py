@@ -25,7 +25,10 @@ def rules(chains: list[Sample], parallel: int) -> dict[str, Outcome]:
 
 
 def test_a_worked_example() -> None:
-    """Two at a time: 0 ends at 10 and 2 starts, 1 at 20 and 3 starts, 2 at 40 makes it 3 to 0 with one open, which has 20 tokens."""
+    """Two at a time: 0 ends at 10 and 2 starts, 1 ends at 20 and 3 starts.
+
+    2 ends at 40 and makes it 3 to 0 with one open, which has 20 tokens.
+    """
     chains = [sample(0, tokens) for tokens in (10, 20, 30, 40)]
     assert replay(chains, VoteSettings(stop="lead"), 2) == Outcome(
         right=True, tokens=80, cancelled=20, steps=40, because="lead"
@@ -71,14 +74,11 @@ def test_running_all_takes_all_tokens_in_the_slots_there_are(
 def test_lead_answers_as_the_whole_vote_and_a_laxer_rule_never_costs_more(
     chains: list[Sample], parallel: int
 ) -> None:
-    found = rules(chains, parallel)
-    assert found["lead"].right == found["none"].right
+    outcomes = rules(chains, parallel)
+    assert outcomes["lead"].right == outcomes["none"].right
     for field in ("tokens", "steps"):
-        assert (
-            getattr(found["beta"], field)
-            <= getattr(found["lead"], field)
-            <= getattr(found["none"], field)
-        )
+        beta, lead, none = (getattr(outcomes[rule], field) for rule in ("beta", "lead", "none"))
+        assert beta <= lead <= none
 
 
 @given(CHAINS, PARALLEL)
@@ -99,21 +99,21 @@ def test_compare() -> None:
         [sample(0 if rng.random() < 0.8 else 1, rng.randint(50, 150)) for _ in range(16)]
         for _ in range(50)
     ]
-    found = {(policy.samples, policy.stop): policy for policy in compare(items)}
-    assert list(found) == [
+    policies = {(policy.samples, policy.stop): policy for policy in compare(items)}
+    assert list(policies) == [
         (count, rule) for count in (4, 8, 16) for rule in ("none", "lead", "beta")
     ]
-    assert [found[count, "beta"].parallel for count in (4, 8, 16)] == [4, 4, 8]
+    assert [policies[count, "beta"].parallel for count in (4, 8, 16)] == [4, 4, 8]
     for count in (4, 8, 16):
-        none, lead, beta = (found[count, rule] for rule in ("none", "lead", "beta"))
+        none, lead, beta = (policies[count, rule] for rule in ("none", "lead", "beta"))
         assert (none.share, none.difference.value, lead.difference.value) == (1, 0, 0)
         assert lead.accuracy == none.accuracy
         assert beta.tokens <= lead.tokens <= none.tokens
         assert beta.share == pytest.approx(beta.tokens / none.tokens)
-    assert found[16, "none"].tokens == pytest.approx(
+    assert policies[16, "none"].tokens == pytest.approx(
         sum(chain.tokens for chains in items for chain in chains) / 50
     )
-    assert found[16, "beta"].share < 0.8
+    assert policies[16, "beta"].share < 0.8
     assert {policy.parallel for policy in compare(items, parallel=2)} == {2}
 
 
@@ -123,8 +123,8 @@ def test_compare_is_the_same_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("whole", "wanted"),
+    ("whole", "compared"),
     [(1, [1]), (3, [3]), (4, [4]), (8, [4, 8]), (12, [4, 8, 12]), (64, [4, 8, 16, 32, 64])],
 )
-def test_sizes(whole: int, wanted: list[int]) -> None:
-    assert sizes(whole) == wanted
+def test_sizes(whole: int, compared: list[int]) -> None:
+    assert sizes(whole) == compared

@@ -62,13 +62,13 @@ def test_few_chains_are_put_into_all_orders() -> None:
 def test_majority_has_no_bias() -> None:
     """Over many items it comes to what all orders of each come to."""
     rng = random.Random(3)
-    found, exact = [], []
+    estimated, exact = [], []
     every = list(itertools.permutations(range(6)))
     for _ in range(60):
         chains = [sample(rng.choice([0, 0, 1, 2, None]), confidence=rng.random()) for _ in range(6)]
-        found.append(majority(chains, orders(6)))
+        estimated.append(majority(chains, orders(6)))
         exact.append(majority(chains, every))
-    for ours, true in zip(zip(*found, strict=True), zip(*exact, strict=True), strict=True):
+    for ours, true in zip(zip(*estimated, strict=True), zip(*exact, strict=True), strict=True):
         assert fmean(ours) == pytest.approx(fmean(true), abs=0.015)
 
 
@@ -82,16 +82,16 @@ def chain(index: int, text: str | None, *, tokens: int = 10, replaced: bool = Fa
 def test_samples_are_grouped_by_value_and_held_against_the_answer() -> None:
     item = Item(1, "half of one?", "1/2")
     tries = [[chain(0, "0.5")], [chain(1, "2")], [chain(2, "\\frac12")], [chain(3, None)]]
-    found = samples(item, tries)
-    assert [one.right for one in found] == [True, False, True, False]
-    assert found[0].group == found[2].group != found[1].group
-    assert found[3].group is None
+    scored = samples(item, tries)
+    assert [one.right for one in scored] == [True, False, True, False]
+    assert scored[0].group == scored[2].group != scored[1].group
+    assert scored[3].group is None
 
 
 def test_a_chain_that_was_replaced_counts_alone_and_its_replacement_votes() -> None:
     item = Item(1, "1 + 1?", "2")
-    (found,) = samples(item, [[chain(0, "3", tokens=100, replaced=True), chain(0, "2", tokens=20)]])
-    assert (found.passed, found.right, found.tokens) == (False, True, 120)
+    (one,) = samples(item, [[chain(0, "3", tokens=100, replaced=True), chain(0, "2", tokens=20)]])
+    assert (one.passed, one.right, one.tokens) == (False, True, 120)
     (waits,) = samples(item, [[replace(chain(0, "2"), confidence=None)]])
     assert (waits.passed, waits.confidence) == (True, None)
 
@@ -103,9 +103,9 @@ def test_structured_answers_are_compared_as_json() -> None:
         [chain(1, '{"x":1,"y":[2]}')],
         [chain(2, '{"x": 1, "y": [3]}')],
     ]
-    found = samples(item, tries, structured=True)
-    assert [one.right for one in found] == [True, True, False]
-    assert found[0].group == found[1].group != found[2].group
+    scored = samples(item, tries, structured=True)
+    assert [one.right for one in scored] == [True, True, False]
+    assert scored[0].group == scored[1].group != scored[2].group
     (named,) = samples(
         Item.of(1, {"question": "q", "answer": "Rome"}), [[chain(0, '"Rome"')]], structured=True
     )

@@ -28,13 +28,13 @@ def test_sums_are_different_can_be_checked_and_come_again(tmp_path: Path) -> Non
     assert made != script("sums.py", "--items", "40", "--seed", "6").stdout
     path = tmp_path / "sums.jsonl"
     path.write_text(made)
-    found = read(path)
-    assert (len(found.items), found.broken) == (40, {})
-    assert len({item.question for item in found.items}) == 40
+    sums = read(path)
+    assert (len(sums.items), sums.broken) == (40, {})
+    assert len({item.question for item in sums.items}) == 40
     assert all(
-        answers.key(item.answer) == item.answer and int(item.answer) >= 0 for item in found.items
+        answers.key(item.answer) == item.answer and int(item.answer) >= 0 for item in sums.items
     )
-    assert len({item.further["family"] for item in found.items}) == 8
+    assert len({item.further["family"] for item in sums.items}) == 8
 
 
 def test_downloads_are_converted(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_downloads_are_converted(tmp_path: Path) -> None:
     lines.write_text(json.dumps(row) + "\n")
     table.write_text('ID,Problem,Solution,Answer\n2024-I-1,"What is 2,\nplus 31?",Add.,033\n')
     whole.write_text(json.dumps({"data": [{"Question": "q", "expected_answer": 5}]}))
-    wanted = {
+    expected = {
         lines: {
             "question": "What is $1+1$?",
             "answer": "2",
@@ -61,7 +61,7 @@ def test_downloads_are_converted(tmp_path: Path) -> None:
         table: {"question": "What is 2,\nplus 31?", "answer": "033", "id": "2024-I-1"},
         whole: {"question": "q", "answer": "5"},
     }
-    for source, item in wanted.items():
+    for source, item in expected.items():
         done = script("convert.py", source, tmp_path / "set.jsonl", "--expect", "1")
         assert done.returncode == 0, done
         assert read(tmp_path / "set.jsonl").items[0].json() == item

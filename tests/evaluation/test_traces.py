@@ -52,17 +52,17 @@ def written(path: Path) -> Traces:
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "traces.jsonl"
     kept = written(path)
-    found = resume(path, RUN)
-    assert found.run == RUN
-    assert list(found.items.values()) == ITEMS[:2]
-    assert found.chains.keys() == kept.chains.keys()
-    assert found.chains[2, 1] == [replace(chain(1), thinking="", text="")]
-    assert found.seconds == pytest.approx(kept.seconds, abs=0.001)
-    assert found.missing(ITEMS, 2) == [(ITEMS[2], 0, False), (ITEMS[2], 1, False)]
-    assert [entry[1] for entry in found.missing(ITEMS[:1], 3)] == [2], (
+    again = resume(path, RUN)
+    assert again.run == RUN
+    assert list(again.items.values()) == ITEMS[:2]
+    assert again.chains.keys() == kept.chains.keys()
+    assert again.chains[2, 1] == [replace(chain(1), thinking="", text="")]
+    assert again.seconds == pytest.approx(kept.seconds, abs=0.001)
+    assert again.missing(ITEMS, 2) == [(ITEMS[2], 0, False), (ITEMS[2], 1, False)]
+    assert [entry[1] for entry in again.missing(ITEMS[:1], 3)] == [2], (
         "a run can go on with more chains"
     )
-    assert found.tries(ITEMS[2], 1) is None
+    assert again.tries(ITEMS[2], 1) is None
     first = json.loads(path.read_text().splitlines()[1])
     assert first["chain"]["thinking"] == "thought", "the text is kept for whoever looks"
     assert first["item"]["line"] == "own"
@@ -136,8 +136,8 @@ def test_a_chain_that_went_round_in_circles_is_whole_once_it_is_replaced(tmp_pat
     assert traces.missing(ITEMS[:1], 2) == [(ITEMS[0], 0, True), (ITEMS[0], 1, False)]
     assert traces.missing(ITEMS[:1], 1) == [], "nothing replaces it where nobody votes"
     writer.write(ITEMS[0], chain(0))
-    found = resume(traces.path, RUN)
-    assert [[one.replaced for one in tries] for tries in found.tries(ITEMS[0], 1) or []] == [
+    again = resume(traces.path, RUN)
+    assert [[one.replaced for one in tries] for tries in again.tries(ITEMS[0], 1) or []] == [
         [True, False]
     ]
 

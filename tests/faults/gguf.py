@@ -1,9 +1,10 @@
-"""Damaged model files, each put to use as a user would: no file may kill or hang the process that loads it.
+"""Damaged model files, each put to use as a user would: none may kill or hang who loads it.
 
-`python tests/faults/gguf.py --seconds 600 --seed 1` changes the built-in model and a small one with random weights, in ways
-that mean something to a GGUF file, and loads and asks each in a worker that stands for the user's process, with the
-product's own trial before. It prints how many ended how; the exit status is 1 if the worker was killed by a
-signal, hung, or met an exception that is not one of minireason's own. Such files are kept.
+`python tests/faults/gguf.py --seconds 600 --seed 1` changes the built-in model and a small one with
+random weights, in ways that mean something to a GGUF file, and loads and asks each in a worker that
+stands for the user's process, with the product's own trial before. It prints how many ended how;
+the exit status is 1 if the worker was killed by a signal, hung, or met an exception that is not one
+of minireason's own. Such files are kept.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ HANG_S = 90.0
 """The worker has this long for a file, its trial included."""
 
 TRIAL_S = 20.0
-"""What the trial has in the worker, where the product gives it minutes: a file that hangs it is refused either way."""
+"""What the trial has in the worker, where the product gives it minutes.
+
+A file that hangs it is refused either way.
+"""
 
 BAD = ("killed", "hung", "exception")
 
@@ -120,7 +124,10 @@ def work() -> None:
 
 
 def run(seconds: float, count: int, seed: int, kept: Path) -> Counter[str]:
-    """Outcomes of mutants, made until the time is over or there are enough; the bad ones stay in `kept`."""
+    """Outcomes of mutants, made until the time is over or there are enough.
+
+    The bad ones stay in `kept`.
+    """
     outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         small = Path(folder) / "small.gguf"

@@ -1,12 +1,13 @@
 """A KeyboardInterrupt at every line that a scenario runs, and afterwards the same answers.
 
-    python tests/faults/interrupts.py                 every line, at its first and at a later time: some minutes
+    python tests/faults/interrupts.py                 every line, at its first and a later time
     python tests/faults/interrupts.py --points 60     so many of them, spread over all lines
 
-The scenario has more streams than places, prompts that are read in slices, a cache that grows and then is too small,
-slots that idle, thoughts that are landed, rewound and structured, streams that are closed, dropped and read ahead. Every point
-is tried in three ways: what was interrupted goes on, or is closed and asked again, or is interrupted once more
-a few lines later. Then the same questions are asked again. Children run the points, so that a crash or a hang costs one.
+The scenario has more streams than places, prompts that are read in slices, a cache that grows and
+then is too small, slots that idle, thoughts that are landed, rewound and structured, streams that
+are closed, dropped and read ahead. Every point is tried in three ways: what was interrupted goes
+on, or is closed and asked again, or is interrupted once more a few lines later. Then the same
+questions are asked again. Children run the points, so that a crash or a hang costs one.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ def _ours(code: CodeType) -> bool:
 
 
 def small_reasoner() -> Reasoner:
-    """The built-in model with four places, a cache that has to grow, and slots that are soon forgotten."""
+    """The built-in model with four slots that are soon evicted, and a cache that has to grow."""
     path = OURS / "tiny" / "tiny.gguf"
     header = gguf.check(path)
     plan = fit.plan("tiny", shape.of(header), machine(), LoadSettings(n_threads=1))
@@ -155,9 +156,10 @@ def small_reasoner() -> Reasoner:
 class Scenario:
     """Streams side by side, and what a user does with them.
 
-    With `closing` what is interrupted is closed and asked again. From where on a prompt is read again,
-    and in what slices, changes the last bits of its cells (by 0.1 of a logit in tiny); so then the
-    questions are such that these decide nothing. For the same reason long prompts are always greedy.
+    With `closing` what is interrupted is closed and asked again. From where on a prompt is read
+    again, and in what slices, changes the last bits of its cells (by 0.1 of a logit in tiny); so
+    then the questions are such that these decide nothing. For the same reason long prompts are
+    always greedy.
     """
 
     def __init__(self, reasoner: Reasoner, *, closing: bool = False) -> None:
@@ -299,7 +301,7 @@ def _difference(got: Sequence[object], wanted: Sequence[object]) -> str:
 
 
 def child() -> None:
-    """Read points as lines of JSON, and write what is wrong after each; ends itself where one hangs."""
+    """Read points as lines of JSON, and write what is wrong after each; end where one hangs."""
     answers: dict[bool, list[Answer]] = {}
     for line in sys.stdin:
         way, *fields = json.loads(line)

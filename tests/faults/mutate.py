@@ -1,4 +1,4 @@
-"""A GGUF file taken apart, changed in one place that means something, and put together again, right or wrong."""
+"""A GGUF file taken apart, changed where it means something, and put together again."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ class Tensor:
 
 @dataclass
 class Parts:
-    """What a file is made of; `counts` are (tensors, entries) as the header tells them, None for the truth."""
+    """What a file is made of.
+
+    `counts` are (tensors, entries) as the header tells them, None for the truth.
+    """
 
     entries: list[Entry]
     tensors: list[Tensor]
@@ -151,8 +154,8 @@ ODD_FLOATS = (0.0, -0.0, -1.0, 1e-38, 1e-6, 0.5, 1e38, math.nan, math.inf, -math
 NUMBERS = (
     "attention.head_count attention.head_count_kv attention.key_length attention.value_length "
     "attention.sliding_window block_count context_length embedding_length expert_count "
-    "expert_used_count feed_forward_length rope.dimension_count rope.scaling.original_context_length "
-    "vocab_size"
+    "expert_used_count feed_forward_length rope.dimension_count "
+    "rope.scaling.original_context_length vocab_size"
 ).split()
 FLOATS = (
     "attention.layer_norm_epsilon attention.layer_norm_rms_epsilon attention.scale logit_scale "
@@ -273,7 +276,10 @@ def tensor_info(parts: Parts, rng: Random) -> None:
 
 
 def weights(parts: Parts, rng: Random) -> None:
-    """Bytes of one tensor: values that are no numbers, huge ones, a flipped bit. Norms most of all: each value counts."""
+    """Bytes of one tensor: values that are no numbers, huge ones, a flipped bit.
+
+    Norms most of all: each value counts.
+    """
     vectors = [tensor for tensor in parts.tensors if tensor.kind == F32]
     tensor = rng.choice(vectors if vectors and rng.random() < 0.6 else parts.tensors)
     if tensor.kind != F32:
@@ -318,7 +324,10 @@ CHANGES: tuple[Callable[[Parts, Random], None], ...] = (
 
 
 def mutant(raw: bytes, rng: Random) -> tuple[str, bytes]:
-    """What was done to a file, and the file: a change of its structure, sometimes two, or of its bytes."""
+    """What was done to a file, and the file.
+
+    A change of its structure, sometimes two, or of its bytes.
+    """
     if rng.random() < 0.1:
         return "bytes", _bytes(bytearray(raw), rng)
     parts, names = parse(raw), []
@@ -330,7 +339,7 @@ def mutant(raw: bytes, rng: Random) -> tuple[str, bytes]:
 
 
 def _bytes(raw: bytearray, rng: Random) -> bytes:
-    """Flipped bytes of the header, lengths that lie, a file cut short or with something behind it."""
+    """Flipped bytes of the header, lengths that lie, a file cut short or with more behind it."""
     match rng.randrange(4):
         case 0:
             return bytes(raw[: rng.randrange(len(raw))])

@@ -1,4 +1,4 @@
-"""Replies whose answer is held to a schema, choices or a regex, with the real library underneath."""
+"""Replies held to a schema, choices or a regex, with the real library underneath."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ class Small:
 
 
 def ask(reasoner: Reasoner, **settings: Any) -> Reply:
-    """The reply, after a look at what the model saw: one closing tag, and after it the blank line of R1's format."""
+    """The reply, after a look at what the model saw.
+
+    One closing tag, and after it the blank line of R1's format.
+    """
     stream = reasoner.stream(QUESTION, **settings)
     for _ in stream:
         pass
@@ -210,10 +213,8 @@ def test_an_answer_that_is_whole_with_the_last_token_is_whole(tiny: Reasoner) ->
     assert (short.finish_reason, short.parsed, len(short.answer)) == ("length", None, 8)
 
 
-def test_tags_that_are_text(
-    tiny: Reasoner, answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Vocabularies without the two tags: the closing one may come in any pieces, and the last of them may bring more."""
+def test_tags_that_are_text(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vocabularies without the two tags: the closing one may come in any pieces."""
     monkeypatch.setattr(local(tiny).encoder, "tags", Tags())
     for script in ([*b"347\n</think>"], [*b"347"]):
         Scripted(
@@ -229,6 +230,11 @@ def test_tags_that_are_text(
         assert written(tiny, stream).endswith(f"</think>\n\n{stream.reply.answer[:-1]}"), (
             "the last token need not go in"
         )
+
+
+def test_the_last_piece_of_a_tag_may_bring_more(
+    answers_only: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = local(answers_only).model
     monkeypatch.setattr(local(answers_only).encoder, "tags", Tags())
     monkeypatch.setattr(local(answers_only).encoder, "thinks", True)
@@ -395,7 +401,7 @@ def test_a_type_whose_code_fails_is_refused(tiny: Reasoner) -> None:
 def test_max_tokens_hold_where_the_tags_are_text(
     text_tags: Reasoner, monkeypatch: pytest.MonkeyPatch, blank: int
 ) -> None:
-    """What comes before the model opens its thought is part of no budget, and leaves no room for a landing."""
+    """What comes before the model opens its thought counts, and leaves no room for a landing."""
     model = local(text_tags).model
     monkeypatch.setattr(local(text_tags).encoder, "tags", Tags())
     monkeypatch.setattr(local(text_tags).encoder, "thinks", True)

@@ -33,7 +33,10 @@ def count_closing(reasoner: Reasoner, reply_ids: list[int]) -> int:
 
 
 def ask(reasoner: Reasoner, question: str, **settings: object) -> Reply:
-    """The reply, after a look at what the model saw: one closing tag, and exactly the text that was shown."""
+    """The reply, after a look at what the model saw.
+
+    One closing tag, and exactly the text that was shown.
+    """
     stream = reasoner.stream(question, **settings)  # type: ignore[arg-type]
     shown = [event.text for event in stream if isinstance(event, ThinkingDelta | AnswerDelta)]
     reply = stream.reply
@@ -59,9 +62,8 @@ def test_a_cut_at_every_length_of_tiny(tiny: Reasoner, question: str) -> None:
                 budget <= reply.usage.thinking_tokens <= budget + budget // 4
                 or reply.thinking_end == "natural"
             )
-        assert reply.thinking_end == (
-            "natural" if reply.thinking == whole.thinking else "budget" if budget else "skipped"
-        )
+        cut = "budget" if budget else "skipped"
+        assert reply.thinking_end == ("natural" if reply.thinking == whole.thinking else cut)
 
 
 def test_a_cut_at_some_lengths_of_random_weights(anything: Reasoner) -> None:
@@ -85,7 +87,10 @@ def test_a_cut_at_some_lengths_of_random_weights(anything: Reasoner) -> None:
 
 @pytest.mark.slow
 def test_a_cut_at_every_length_of_random_weights(anything: Reasoner) -> None:
-    """They have no natural length; 300 tokens stand for it. Text may end anywhere, in a character too."""
+    """They have no natural length; 300 tokens stand for it.
+
+    Text may end anywhere, in a character too.
+    """
     ends = set()
     for budget in range(301):
         reply = ask(
@@ -346,7 +351,10 @@ def test_a_cut_leaves_no_half_of_a_tag_behind(
 
 
 def test_a_refused_tag_is_not_drawn_again(tiny: Reasoner) -> None:
-    """The mask on the logits, not only the counting: with min_thinking huge, the tag's place is taken by something else."""
+    """The mask on the logits, not only the counting.
+
+    With min_thinking huge, the tag's place is taken by something else.
+    """
     whole = tiny.ask(QUESTION, temperature=0)
     longer = ask(tiny, QUESTION, temperature=0, min_thinking=10_000)
     assert longer.thinking.startswith(whole.thinking)
@@ -380,11 +388,11 @@ def test_a_landed_answer_without_the_box_asked_for_gets_one(
         ),
     )
     stream = tiny.stream(question, temperature=0, thinking_budget=8)
-    close = local(tiny).encoder.tags.close_id
-    monkeypatch.setattr(
-        local(tiny).context,
-        "sample",
-        lambda *draw: script.pop(0) if script and close in stream.token_ids else sample(*draw),
-    )
+
+    def unsure(*draw: object) -> int:
+        landed = count_closing(tiny, stream.token_ids) == 1
+        return script.pop(0) if script and landed else sample(*draw)
+
+    monkeypatch.setattr(local(tiny).context, "sample", unsure)
     list(stream)
     assert stream.reply.answer.startswith("I am not sure.\n\n**Final Answer**\n\\boxed{")

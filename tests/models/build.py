@@ -1,4 +1,4 @@
-"""Small GGUF files of any kind, for tests: headers that are right or wrong, and models with random weights."""
+"""Small GGUF files for tests: headers that are right or wrong, and models with random weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def write(
     extra: dict[str, Any] | None = None,
     tensors: bool = True,
 ) -> Path:
-    """A file with a plausible header and one tensor, changed by `extra` (key -> whole number or text)."""
+    """A file with a plausible header and one tensor.
+
+    Changed by `extra` (key -> whole number or text).
+    """
     writer = gguf.GGUFWriter(path, arch)
     writer.add_block_count(2)
     writer.add_context_length(512)
@@ -49,9 +52,9 @@ def write(
 
 def damage(source: Path, path: Path, tensor: str, row: int, data: bytes) -> Path:
     """A copy of a model with other bytes at the beginning of a row of one of its tensors."""
-    found = next(item for item in gguf.GGUFReader(source).tensors if item.name == tensor)
+    tensors = {item.name: item for item in gguf.GGUFReader(source).tensors}
     content = bytearray(source.read_bytes())
-    start = int(found.data_offset) + row * int(found.data.strides[0])
+    start = int(tensors[tensor].data_offset) + row * int(tensors[tensor].data.strides[0])
     content[start : start + len(data)] = data
     path.write_bytes(content)
     return path

@@ -1,7 +1,8 @@
-"""A server on loopback that speaks the Hub's protocol as huggingface_hub uses it, with faults to put in.
+"""A server on loopback that speaks the Hub's protocol as huggingface_hub uses it.
 
-HEAD /owner/repo/resolve/revision/file answers a redirect with X-Repo-Commit, X-Linked-Etag and X-Linked-Size; GET
-follows it to a CDN on another host name (localhost), which knows ranges.
+HEAD /owner/repo/resolve/revision/file answers a redirect with X-Repo-Commit, X-Linked-Etag and
+X-Linked-Size; GET follows it to a CDN on another host name (localhost), which knows ranges. Faults
+can be put in.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 class Hub:
     """The server and its knobs. `faults` are used up one for each request of bytes, in order:
 
-    "drop:N" closes the connection after N bytes, "status:N" answers that, "stall" sends half and waits, "flip" changes a
-    byte, "norange" ignores the range, "more" sends too much, "byte" sends one and breaks off, "etag:X" says another ETag,
-    "start:N" and "total:N" say another place and length in Content-Range, "" is none. `always` is the fault of every
-    request once they are used up; `location`, `size` and `retry_after` are what the server says instead of the truth.
+    "drop:N" closes the connection after N bytes, "status:N" answers that, "stall" sends half and
+    waits, "flip" changes a byte, "norange" ignores the range, "more" sends too much, "byte" sends
+    one and breaks off, "etag:X" says another ETag, "start:N" and "total:N" say another place and
+    length in Content-Range, "" is none. `always` is the fault of every request once they are used
+    up; `location`, `size` and `retry_after` are what the server says instead of the truth.
     """
 
     def __init__(self, files: dict[str, bytes]) -> None:
@@ -75,8 +77,8 @@ class Hub:
         if request.path.startswith("/cdn/"):
             self._bytes(request, self.files[request.path.removeprefix("/cdn/")])
             return
-        found = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", request.path)
-        key = f"{found[1]}/{found[3]}" if found else ""
+        asked = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", request.path)
+        key = f"{asked[1]}/{asked[3]}" if asked else ""
         if request.command == "HEAD" and self.head_statuses:
             self._status(request, self.head_statuses.pop(0))
         elif self.loop:

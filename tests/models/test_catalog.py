@@ -61,7 +61,7 @@ def test_unknown_names_say_the_nearest() -> None:
     ],
 )
 def test_models_of_today(name: str, thinks: bool, sampling: dict[str, float]) -> None:
-    """Those of Qwen2.5's plain template are known to think by their entry, and not by the template."""
+    """Those with Qwen2.5's plain template are known to think by their entry alone."""
     spec, _ = catalog.find(name)
     assert (spec.thinks, spec.sampling) == (thinks, sampling)
     for quant in spec.quants.values():

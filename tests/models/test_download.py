@@ -14,13 +14,14 @@ from minireason.models.hub_name import from_hub
 from minireason.models.pull import Watch
 from minireason.models.spec import ModelSpec, Quant
 from tests.models.hub import Hub
-from tests.models.test_pull import KEY, get, hub, nothing_installed
-
-__all__ = ["hub"]  # the fixture of those tests
+from tests.models.small import KEY, get, nothing_installed
 
 
 def resumed(hub: Hub, *faults: str) -> bytes:
-    """What is installed after a connection that broke in the middle, and these faults in the answers that follow."""
+    """What is installed after a connection that broke in the middle.
+
+    These faults are in the answers that follow.
+    """
     hub.faults = ["drop:500000", *faults]
     manifest = get()
     assert manifest

@@ -33,8 +33,8 @@ def machine(
 SMOLLM2 = Shape("llama", 30, 9, 3, 64, 576, 1536, 49_152, 8192, 96_576_768, tied=True)
 
 
-def plan(shape: Shape, hardware: Hardware, wish: LoadSettings | None = None) -> FitPlan:
-    return fit.plan("model", shape, hardware, wish or LoadSettings())
+def plan(shape: Shape, hardware: Hardware, requested: LoadSettings | None = None) -> FitPlan:
+    return fit.plan("model", shape, hardware, requested or LoadSettings())
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_unified_memory_counts_once() -> None:
     assert caught.value.available_bytes == 30 * GIB
 
 
-def test_gpu_wishes() -> None:
+def test_layers_on_the_gpu() -> None:
     assert plan(QWEN_7B, machine(12, vram=12), LoadSettings(n_gpu_layers=0)).vram_bytes == 0
     assert plan(QWEN_7B, machine(12, vram=12), LoadSettings(n_gpu_layers=-1)).n_gpu_layers == 29
     assert plan(QWEN_7B, machine(12, vram=12), LoadSettings(n_gpu_layers=7)).n_gpu_layers == 7
@@ -159,7 +159,7 @@ def test_too_long_a_context_names_the_longest_that_fits() -> None:
         plan(LLAMA_8B, machine(8), LoadSettings(n_ctx=longest + 257))
 
 
-def test_wishes_are_taken_at_their_word_or_refused() -> None:
+def test_requests_are_met_or_refused() -> None:
     chosen = plan(QWEN_7B, machine(8), LoadSettings(n_ctx=2000, n_threads=3, kv_type="q8_0"))
     assert (chosen.n_ctx, chosen.n_threads, chosen.kv_type) == (2000, 3, "q8_0")
     with pytest.raises(BadSetting, match="131072"):
@@ -212,7 +212,7 @@ def test_flash_attention_is_off_where_it_is_slow() -> None:
 MACHINES = st.builds(
     machine, st.floats(0.5, 80), st.sampled_from([0, 2, 6, 12, 24]), unified=st.booleans()
 )
-WISHES = st.builds(
+REQUESTS = st.builds(
     LoadSettings,
     n_ctx=st.none() | st.integers(64, 131_072),
     n_gpu_layers=st.none() | st.integers(-1, 90),
@@ -221,18 +221,18 @@ WISHES = st.builds(
 )
 
 
-def attempt(shape: Shape, hardware: Hardware, wish: LoadSettings) -> FitPlan | None:
+def attempt(shape: Shape, hardware: Hardware, requested: LoadSettings) -> FitPlan | None:
     try:
-        return plan(shape, hardware, wish)
+        return plan(shape, hardware, requested)
     except DoesNotFit:
         return None
 
 
-@given(st.sampled_from(SHAPES), MACHINES, WISHES)
+@given(st.sampled_from(SHAPES), MACHINES, REQUESTS)
 def test_no_plan_takes_more_than_there_is(
-    shape: Shape, hardware: Hardware, wish: LoadSettings
+    shape: Shape, hardware: Hardware, requested: LoadSettings
 ) -> None:
-    chosen = attempt(shape, hardware, wish)
+    chosen = attempt(shape, hardware, requested)
     assume(chosen)
     assert chosen
     vram = sum(gpu.free_bytes for gpu in hardware.gpus)
@@ -253,14 +253,17 @@ def test_no_plan_takes_more_than_there_is(
 
 
 @given(
-    st.sampled_from(SHAPES), MACHINES, WISHES, st.integers(64, 131_072), st.integers(64, 131_072)
+    st.sampled_from(SHAPES), MACHINES, REQUESTS, st.integers(64, 131_072), st.integers(64, 131_072)
 )
 def test_a_longer_context_never_needs_less(
-    shape: Shape, hardware: Hardware, wish: LoadSettings, first: int, second: int
+    shape: Shape, hardware: Hardware, requested: LoadSettings, first: int, second: int
 ) -> None:
-    wish = replace(wish, kv_type=wish.kv_type or "f16", n_gpu_layers=wish.n_gpu_layers or 0)
+    requested = replace(
+        requested, kv_type=requested.kv_type or "f16", n_gpu_layers=requested.n_gpu_layers or 0
+    )
     shorter, longer = (
-        attempt(shape, hardware, replace(wish, n_ctx=n_ctx)) for n_ctx in sorted((first, second))
+        attempt(shape, hardware, replace(requested, n_ctx=n_ctx))
+        for n_ctx in sorted((first, second))
     )
     if longer:
         assert shorter
@@ -271,8 +274,11 @@ def test_a_longer_context_never_needs_less(
 def test_more_memory_never_gives_less_context(
     shape: Shape, kv_type: KvType, free: float, more: float
 ) -> None:
-    wish = LoadSettings(kv_type=kv_type)
-    small, large = attempt(shape, machine(free), wish), attempt(shape, machine(free + more), wish)
+    requested = LoadSettings(kv_type=kv_type)
+    small, large = (
+        attempt(shape, machine(free), requested),
+        attempt(shape, machine(free + more), requested),
+    )
     if small:
         assert large
         assert large.n_ctx >= small.n_ctx

@@ -1,4 +1,7 @@
-"""The whole name of a model counts: repository, revision, folders and file; and what was installed before is still found."""
+"""The whole name of a model counts: repository, revision, folders and file.
+
+And what was installed before is still there.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,6 @@ from minireason.models import catalog, pull, store
 from minireason.models.pull import Watch
 from minireason.models.store import Manifest, StoredFile
 from tests.models.hub import Hub
-from tests.models.test_pull import hub
-
-__all__ = ["hub"]  # the fixture of those tests
 
 
 def get(name: str) -> Manifest | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -11,8 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import constants
@@ -23,52 +23,16 @@ from minireason import (
     DownloadFailed,
     EngineError,
     ModelFileError,
-    NotInstalled,
     Offline,
     StoreError,
 )
 from minireason.engine import trial
 from minireason.host import paths
-from minireason.models import catalog, download, pull, store
+from minireason.models import download, pull, store
 from minireason.models.pull import Watch
-from minireason.models.spec import ModelSpec, Quant
 from minireason.models.store import Manifest
-from tests.models.hub import COMMIT, Hub, used
-
-KEY = "some/repo/small.gguf"
-
-
-@pytest.fixture
-def hub(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    server = Hub({KEY: tiny_path.read_bytes()})
-    used(server, monkeypatch)
-    monkeypatch.setattr(download, "WAITS_S", (0.0, 0.0, 0.0))
-    yield server
-    server.close()
-
-
-def named(
-    sha256: tuple[str, ...] = (), files: tuple[str, ...] = ("small.gguf",)
-) -> tuple[ModelSpec, Quant]:
-    """A model of the user's own catalogue."""
-    paths.config_dir().mkdir(parents=True, exist_ok=True)
-    lines = ["[small]", "[small.quants.Q8_0]", 'repo = "some/repo"', f"files = {json.dumps(files)}"]
-    lines += [f"sha256 = {json.dumps(sha256)}"] if sha256 else []
-    (paths.config_dir() / "models.toml").write_text("\n".join(lines))
-    spec, _ = catalog.find("small")
-    return spec, spec.quants["Q8_0"]
-
-
-def get(sha256: tuple[str, ...] = ()) -> Manifest | None:
-    return pull.pull(*named(sha256), open_once=lambda path: None, watch=Watch())
-
-
-def nothing_installed() -> bool:
-    return (
-        not store.installed()
-        and not store.manifests()
-        and not list(paths.models_dir().glob("*.gguf"))
-    )
+from tests.models.hub import COMMIT, Hub
+from tests.models.small import KEY, get, named, nothing_installed
 
 
 def test_a_pull_installs_verifies_and_records(hub: Hub) -> None:
@@ -216,9 +180,8 @@ def test_a_file_that_could_not_be_tried_is_kept(hub: Hub, problem: str) -> None:
 
 
 def test_no_space(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 1000)
-    )
+    full = SimpleNamespace(total=10**9, used=10**9, free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
     with pytest.raises(DiskFull, match="GB free") as caught:
         get()
     assert caught.value.available_bytes == 1000
@@ -317,65 +280,6 @@ def test_a_token_stays_with_the_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     assert get()
     assert hub.cdn_authorizations == [None]
-
-
-def test_what_other_tools_have_is_used_in_place(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    data = hub.files[KEY]
-    digest = hashlib.sha256(data).hexdigest()
-    (tmp_path / "blobs").mkdir()
-    blob = tmp_path / "blobs" / f"sha256-{digest}"
-    blob.write_bytes(data)
-    entry = tmp_path / "manifests" / "registry.ollama.ai" / "library" / "small" / "latest"
-    entry.parent.mkdir(parents=True)
-    entry.write_text(
-        json.dumps(
-            {
-                "layers": [
-                    {
-                        "mediaType": "application/vnd.ollama.image.model",
-                        "digest": f"sha256:{digest}",
-                    }
-                ]
-            }
-        )
-    )
-    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
-    spec, _ = named((digest,))
-    assert store.find("small").path == blob, "even before a pull"
-    manifest = get((digest,))
-    assert manifest
-    assert manifest.path == blob
-    assert hub.requests == []
-    assert store.remove("small") == (f"{spec.name}:Q8_0", 0)
-    assert blob.exists()
-    blob.write_bytes(data[:-1] + b"x")
-    with pytest.raises(ChecksumMismatch, match="remove it from ollama"):
-        get((digest,))
-
-
-def test_import_uses_a_file_where_it_lies(tiny_path: Path, tmp_path: Path) -> None:
-    path = tmp_path / "My Model.gguf"
-    path.write_bytes(tiny_path.read_bytes())
-    manifest = pull.import_file(path, None, trial.run, Watch())
-    assert store.find("my-model").path == path
-    store.verify(manifest)
-    path.write_bytes(tiny_path.read_bytes()[:-1] + b"x")
-    with pytest.raises(ChecksumMismatch):
-        store.verify(manifest)
-    path.unlink()
-    with pytest.raises(NotInstalled):
-        store.verify(manifest)
-
-
-def test_a_manifest_cut_in_half_costs_nothing_else(hub: Hub) -> None:
-    manifest = get()
-    assert manifest
-    (written,) = (paths.data_dir() / "manifests").iterdir()
-    written.write_text(written.read_text()[:40])
-    assert store.damaged_manifests() == [written]
-    assert store.find("small").path == manifest.path, "the file is still found by its place"
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ def machine(free_gib: float, bandwidth: float | None = None) -> Hardware:
 
 
 @pytest.mark.parametrize(
-    ("free_gib", "wanted"),
+    ("free_gib", "best"),
     [
         (0.5, None),
         (3, "r1-1.5b"),
@@ -23,9 +23,9 @@ def machine(free_gib: float, bandwidth: float | None = None) -> Hardware:
         (64, "r1-70b"),
     ],
 )
-def test_the_best_for_a_machine(free_gib: float, wanted: str | None) -> None:
-    found = recommend.best(machine(free_gib))
-    assert (found[0].name if found else None) == wanted
+def test_the_best_for_a_machine(free_gib: float, best: str | None) -> None:
+    recommended = recommend.best(machine(free_gib))
+    assert (recommended[0].name if recommended else None) == best
 
 
 def test_a_slow_machine_gets_a_smaller_model() -> None:

@@ -123,9 +123,9 @@ def test_a_manifest_that_is_a_pipe_is_not_waited_for() -> None:
 def test_a_bad_entry_of_the_catalogue_is_left_out_and_told(entry: str) -> None:
     start = entry.split()[0]
     quants = 'quants.Q = {repo = "a/b", files = ["x.gguf"]}\n' if start != "quants" else ""
-    found = catalog_file.parse(f"[bad]\n{quants}{entry}\n[good]\nquants.Q = {GOOD_QUANT}", "f")
-    assert list(found.specs) == ["good"]
-    (problem,) = found.problems
+    catalogue = catalog_file.parse(f"[bad]\n{quants}{entry}\n[good]\nquants.Q = {GOOD_QUANT}", "f")
+    assert list(catalogue.specs) == ["good"]
+    (problem,) = catalogue.problems
     assert problem.field.startswith("bad")
     assert "f" in str(problem)
 
@@ -134,8 +134,8 @@ GOOD_QUANT = '{repo = "a/b", files = ["x.gguf"]}'
 
 
 def test_sampling_defaults_are_numbers() -> None:
-    found = parsed("sampling = {temperature = 1, top_p = 0.95, top_k = 20}")
-    assert found.specs["m"].sampling == {"temperature": 1.0, "top_p": 0.95, "top_k": 20.0}
+    catalogue = parsed("sampling = {temperature = 1, top_p = 0.95, top_k = 20}")
+    assert catalogue.specs["m"].sampling == {"temperature": 1.0, "top_p": 0.95, "top_k": 20.0}
     assert parsed("").specs["m"].sampling == {}
 
 
@@ -146,10 +146,10 @@ def parsed(line: str) -> Catalog:
 def test_the_line_of_a_problem_is_looked_for_only_where_there_is_one() -> None:
     """Once it was looked for at every table, in time that grows with the square of the entries."""
     text = "".join(f"[m{number}]\n[m{number}.quants.Q]\n" for number in range(600))
-    found = catalog_file.parse(text, "f")
-    assert len(found.problems) == 600
-    assert found.problems[0].line == 2
-    assert found.problems[-1].line is None
+    catalogue = catalog_file.parse(text, "f")
+    assert len(catalogue.problems) == 600
+    assert catalogue.problems[0].line == 2
+    assert catalogue.problems[-1].line is None
 
 
 def test_a_catalogue_is_parsed_once_for_all_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from minireason.reasoning.controller import Controller
 from minireason.reasoning.landing import Landing, grace
 from minireason.reasoning.prompt import Prompt
 from minireason.reasoning.reply import ReplyBuilder
+from minireason.reasoning.rules import Rules
 from minireason.reasoning.think import CLOSE, OPEN, State, Tags
 from minireason.settings import Settings
 
@@ -79,8 +80,9 @@ def run(
     prompt = Prompt([1, 2, 3], start, True, vocabulary.tags)
     builder = ReplyBuilder("made up", prompt, settings)
     budget = Budget(limits, landing, vocabulary.piece)
-    controller = Controller(vocabulary, prompt, settings, budget, builder)
-    sequence, mask = list(prompt.ids), controller.mask()
+    rules = Rules(vocabulary, prompt, settings, budget, builder)
+    controller = Controller(rules, builder)
+    sequence, mask = list(prompt.ids), rules.mask()
     for draw in range(ROOM):
         token = allowed(mask, script[draw] if draw < len(script) else ord("x"))
         step = controller.on_token(token, draw)

@@ -1,4 +1,7 @@
-"""Planted loops are found, ordinary and merely regular text is not; measured at scale by bench/thinking.py."""
+"""Planted loops are found, ordinary and merely regular text is not.
+
+Measured at scale by bench/thinking.py.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,19 @@ from hypothesis import strategies as st
 from minireason.reasoning.loops import GRAM, LoopDetector
 
 Encode = Callable[[str], list[int]]
-WORDS = "so the sum of all these is not what we want but let me see if another way gives it then x has to be even or odd".split()
+WORDS = (
+    "so the sum of all these is not what we want but let me see if another way gives it "
+    "then x has to be even or odd"
+).split()
 _known: dict[str, int] = {}
 _pieces: list[bytes] = []
 
 
 def words(text: str) -> list[int]:
-    """One token a word, number of up to three digits or sign, as in the vocabularies of the R1 distills."""
+    """One token a word, number of up to three digits or sign.
+
+    As in the vocabularies of the R1 distills.
+    """
     ids = []
     for piece in re.findall(r" ?[A-Za-z]+|\d|\s+|[^\w\s]", text):
         if piece not in _known:
@@ -50,7 +59,8 @@ def found(ids: list[int]) -> tuple[int, int] | None:
 def prose(rng: random.Random, count: int) -> str:
     """Sentences of common words and numbers, none planned to come back."""
     return "".join(
-        f"{' '.join(rng.choice(WORDS) for _ in range(rng.randrange(4, 14)))} {rng.randrange(1000)}{rng.choice('.,!?')} "
+        f"{' '.join(rng.choice(WORDS) for _ in range(rng.randrange(4, 14)))} "
+        f"{rng.randrange(1000)}{rng.choice('.,!?')} "
         for _ in range(count)
     )
 
@@ -116,15 +126,18 @@ NO_LOOPS = {
     ),
     "said three times": lambda rng: prose(rng, 6) * 3,
     "squares": lambda rng: "".join(
-        f"For n = {n} we get n^2 + 1 = {n * n + 1}, which is {'' if n % 3 else 'not '}a multiple of what we want, so we go on.\n"
+        f"For n = {n} we get n^2 + 1 = {n * n + 1}, which is {'' if n % 3 else 'not '}a multiple "
+        "of what we want, so we go on.\n"
         for n in range(1, 80)
     ),
     "divisors": lambda rng: "".join(
-        f"Is {n} a divisor? The remainder of 7919 by {n} is {7919 % n}, so it is not, and we take the next one.\n"
+        f"Is {n} a divisor? The remainder of 7919 by {n} is {7919 % n}, so it is not, "
+        "and we take the next one.\n"
         for n in range(2, 80)
     ),
     "cases": lambda rng: "".join(
-        f"Case {n}: x = {rng.randrange(50)}, y = {rng.randrange(50)}. Then the left side is {rng.randrange(900)} and the right side is "
+        f"Case {n}: x = {rng.randrange(50)}, y = {rng.randrange(50)}. "
+        f"Then the left side is {rng.randrange(900)} and the right side is "
         f"{rng.randrange(900)}. These are not equal, so this case gives no solution.\n"
         for n in range(1, 60)
     ),

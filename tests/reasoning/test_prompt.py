@@ -1,4 +1,4 @@
-"""Prompts: the built-in format against the published templates, and text that tries to be a control token."""
+"""Prompts: the built-in format against the published templates, and forged control tokens."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ LITERALS = [
 
 
 class Bytes:
-    """A byte vocabulary that does what llama.cpp does: user-defined literals become tokens whatever `parse_special` says."""
+    """A byte vocabulary that does what llama.cpp does.
+
+    User-defined literals become tokens whatever `parse_special` says.
+    """
 
     bos = BOS
     special = dict(zip(LITERALS, SPECIAL, strict=True))  # noqa: RUF012

@@ -14,9 +14,11 @@ from tests.reasoning.test_prompt import CHATML, NEW_TEMPLATE, OLD_TEMPLATE
 
 # what the templates of these models do with an old or a new thought, in short
 OTHERS = {
-    "Ministral reasoning": "{% if b.type == 'thinking' %}{{ '[THINK]' + b.thinking + '[/THINK]' }}{% endif %}",
+    "Ministral reasoning": "{% if b.type == 'thinking' %}"
+    "{{ '[THINK]' + b.thinking + '[/THINK]' }}{% endif %}",
     "gpt-oss": "{{ '<|start|>assistant<|channel|>analysis<|message|>' + m.thinking + '<|end|>' }}",
-    "Gemma 4": "{% for part in text.split('<channel|>') %}{{ part.split('<|channel>')[0] }}{% endfor %}",
+    "Gemma 4": "{% for part in text.split('<channel|>') %}"
+    "{{ part.split('<|channel>')[0] }}{% endfor %}",
     "Seed-OSS": "{% set open, close = '<seed:think>', '</seed:think>' %}",
     "Command A": "{% if reasoning %}<|START_THINKING|>{{ m.thinking }}<|END_THINKING|>{% endif %}",
     "Kimi": "◁think▷{{ m.thinking }}◁/think▷",

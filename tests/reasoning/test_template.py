@@ -37,20 +37,27 @@ def test_refusals_are_one_line(text: str, problem: str) -> None:
 
 
 def test_memory_is_limited() -> None:
-    doubling = "{% set ns = namespace(x='xxxxxxxxxxxxxxxx') %}{% for a in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}"
+    doubling = (
+        "{% set ns = namespace(x='xxxxxxxxxxxxxxxx') %}"
+        "{% for a in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}"
+    )
     with pytest.raises(TemplateError, match="memory"):
         render(doubling, MESSAGES, {})
 
 
 def test_time_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(template, "TIMEOUT_S", 1.0)
-    endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}"
+    endless = "".join(f"{{% for {name} in range(99999) %}}" for name in "abc")
+    endless += "{% endfor %}" * 3
     with pytest.raises(TemplateError, match="did not finish"):
         render(endless, MESSAGES, {})
 
 
 def test_several_conversations_up_to_the_first_that_fails() -> None:
-    picky = "{% if messages | length > 2 %}{{ raise_exception('too long') }}{% endif %}{{ messages | length }}"
+    picky = (
+        "{% if messages | length > 2 %}{{ raise_exception('too long') }}{% endif %}"
+        "{{ messages | length }}"
+    )
     assert render_all(picky, [MESSAGES, MESSAGES * 2, MESSAGES * 3], {}) == ["1", "2"]
     with pytest.raises(TemplateError, match="too long"):
         render_all(picky, [MESSAGES * 3, MESSAGES], {})

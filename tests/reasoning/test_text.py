@@ -47,7 +47,8 @@ def test_stop_strings_in_any_chunks(letters: list[str], stops: tuple[str, ...], 
     if first is None:
         assert shown == text
     else:
-        # chunks may show white space that a single feed would have dropped before the stop string, nothing else
+        # chunks may show white space that a single feed would have dropped before the stop string,
+        # nothing else
         assert shown.rstrip() == text[:first].rstrip()
         assert text.startswith(shown)
 

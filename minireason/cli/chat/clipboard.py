@@ -30,7 +30,7 @@ def part(answer: str, which: str) -> str:
     """The answer, or its block of code with this number, from 1; raises UsageError."""
     if not which:
         return answer
-    blocks = [found[2] for found in _BLOCK.finditer(answer)]
+    blocks = [match[2] for match in _BLOCK.finditer(answer)]
     if not which.isdecimal() or not 0 < int(which) <= len(blocks):
         raise UsageError(
             "/copy takes nothing or the number of a block of code; "

@@ -16,7 +16,6 @@ from minireason.cli.terminal.progress import Progress
 from minireason.cli.terminal.thinking import Thinking
 from minireason.errors import UsageError
 from minireason.events import Reply
-from minireason.settings import Settings
 
 if TYPE_CHECKING:
     from minireason.cli.terminal.answer import Answer
@@ -50,12 +49,7 @@ def ask(
     text = whole_question(question)
     sink = Thinking(thinking or ("hide" if as_json else "stderr"))
     try:
-        reply = run(
-            asked,
-            text,
-            sink,
-            None if as_json else Answer(plain=Settings(**asked.settings).structured),
-        )
+        reply = run(asked, text, sink, None if as_json else Answer(plain=asked.structured))
     finally:
         sink.close()
     if as_json:

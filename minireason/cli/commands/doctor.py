@@ -95,15 +95,10 @@ def _engine() -> list[Finding]:
     try:
         with load("tiny") as reasoner:
             right = reasoner.ask("What is 2 + 3?", temperature=0).boxed == "5"
-        findings.append(
-            Finding(
-                "trial run",
-                "the built-in model adds 2 and 3"
-                if right
-                else "the built-in model gives a wrong sum",
-                "" if right else _REINSTALL,
-            )
-        )
+        trial = Finding("trial run", "the built-in model gives a wrong sum", _REINSTALL)
+        if right:
+            trial = Finding("trial run", "the built-in model adds 2 and 3")
+        findings.append(trial)
     except MinireasonError as error:
         findings.append(Finding("trial run", str(error), _REINSTALL))
     return findings + _machine(here.machine())
@@ -115,42 +110,34 @@ _REINSTALL = (
 
 
 def _machine(machine: Hardware) -> list[Finding]:
+    simd = " ".join(machine.simd) or "vector instructions unknown"
+    memory = f"{_gib(machine.free_bytes)} of {_gib(machine.total_bytes)} GiB free"
+    best = recommend.best(machine)
+    name = store.label(*best) if best else "no R1 distill; see minireason models"
+    return [
+        Finding("CPU", f"{_counted(machine.cores, 'core')} used; {simd}"),
+        Finding("memory", memory + _speed(machine)),
+        *_gpus(machine),
+        Finding("best that fits", name),
+    ]
+
+
+def _gpus(machine: Hardware) -> list[Finding]:
     findings = [
         Finding(
-            "CPU",
-            f"{_counted(machine.cores, 'core')} used; "
-            + (" ".join(machine.simd) or "vector instructions unknown"),
-        ),
-        Finding(
-            "memory",
-            f"{machine.free_bytes / 2**30:.1f} of {machine.total_bytes / 2**30:.1f} GiB free"
-            + _speed(machine),
-        ),
-    ]
-    findings += [
-        Finding(
             "GPU",
-            f"{gpu.description}, {gpu.free_bytes / 2**30:.1f} of {gpu.total_bytes / 2**30:.1f} GiB free",
+            f"{gpu.description}, {_gib(gpu.free_bytes)} of {_gib(gpu.total_bytes)} GiB free",
         )
         for gpu in machine.gpus
     ]
-    unused = gpus.unusable_gpus(machine.gpus)
-    findings += [
-        Finding(
-            "GPU", f"{name} is there, and this llama.cpp was built without support for it", line
-        )
-        for name, line in unused
-    ]
-    if not machine.gpus and not unused:
-        findings.append(Finding("GPU", "none; everything runs on the CPU"))
-    best = recommend.best(machine)
-    findings.append(
-        Finding(
-            "best that fits",
-            store.label(*best) if best else "no R1 distill; see minireason models",
-        )
-    )
-    return findings
+    for name, line in gpus.unusable_gpus(machine.gpus):
+        unused = f"{name} is there, and this llama.cpp was built without support for it"
+        findings.append(Finding("GPU", unused, line))
+    return findings or [Finding("GPU", "none; everything runs on the CPU")]
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f}"
 
 
 def _counted(number: int, what: str) -> str:
@@ -158,53 +145,42 @@ def _counted(number: int, what: str) -> str:
 
 
 def _speed(machine: Hardware) -> str:
-    return (
-        f", read at {machine.bandwidth_bytes_per_s / 1e9:.1f} GB/s"
-        if machine.bandwidth_bytes_per_s
-        else ""
-    )
+    if not machine.bandwidth_bytes_per_s:
+        return ""
+    return f", read at {machine.bandwidth_bytes_per_s / 1e9:.1f} GB/s"
 
 
 def _store() -> list[Finding]:
-    findings = []
-    folder = paths.data_dir()
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        findings.append(
-            Finding(
-                "data", f"{folder} cannot be written", "set MINIREASON_HOME to a directory of yours"
-            )
-        )
-    else:
-        free = shutil.disk_usage(existing).free
-        mend = (
-            "free some space, or set MINIREASON_HOME to a directory on another disk"
-            if free < LOW_DISK_BYTES
-            else ""
-        )
-        findings.append(Finding("data", f"{folder}, {free / 1e9:.1f} GB free on that disk", mend))
+    findings = [_data()]
     findings += [
         Finding("own models.toml", str(problem), "mend that line") for problem in catalog.problems()
     ]
     files = [file.label for _, file in store.installed()]
     files += [manifest.label for manifest in store.manifests() if manifest.label not in files]
     findings.append(Finding("installed", ", ".join(files) or "nothing yet; see minireason models"))
-    findings += [
-        Finding(
-            "manifest", f"{path} is damaged", f"rm '{path}', then pull or import that model again"
-        )
-        for path in store.damaged_manifests()
-    ]
+    for path in store.damaged_manifests():
+        mend = f"rm '{path}', then pull or import that model again"
+        findings.append(Finding("manifest", f"{path} is damaged", mend))
     for manifest in store.manifests():
-        if gone := next(
-            (file.path for file in manifest.files if not os.path.isfile(file.path)), None
-        ):
-            findings.append(
-                Finding(
-                    "model", f"{manifest.label}: {gone} is gone", f"minireason rm {manifest.label}"
-                )
-            )
+        gone = [file.path for file in manifest.files if not os.path.isfile(file.path)]
+        if gone:
+            lost = f"{manifest.label}: {gone[0]} is gone"
+            findings.append(Finding("model", lost, f"minireason rm {manifest.label}"))
     return findings
+
+
+def _data() -> Finding:
+    """The data directory: whether it can be written, and how much room there is."""
+    folder = paths.data_dir()
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        mend = "set MINIREASON_HOME to a directory of yours"
+        return Finding("data", f"{folder} cannot be written", mend)
+    free = shutil.disk_usage(existing).free
+    mend = ""
+    if free < LOW_DISK_BYTES:
+        mend = "free some space, or set MINIREASON_HOME to a directory on another disk"
+    return Finding("data", f"{folder}, {free / 1e9:.1f} GB free on that disk", mend)
 
 
 def _network() -> list[Finding]:
@@ -212,9 +188,6 @@ def _network() -> list[Finding]:
         return [Finding("network", "switched off; what is installed runs")]
     from huggingface_hub import constants, get_token
 
-    return [
-        Finding(
-            "network",
-            f"models come from {constants.ENDPOINT}, {'with' if get_token() else 'without'} a token (not tried now)",
-        )
-    ]
+    token = "with" if get_token() else "without"
+    where = f"models come from {constants.ENDPOINT}, {token} a token (not tried now)"
+    return [Finding("network", where)]

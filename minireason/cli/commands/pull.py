@@ -1,4 +1,4 @@
-"""minireason pull, rm, verify and import: get models onto this machine, check them, take them away."""
+"""minireason pull, import, verify and rm: get models onto this machine, check and remove them."""
 
 from __future__ import annotations
 
@@ -42,16 +42,13 @@ def pull(name: completion.ModelName, yes: Yes = False, as_json: AsJson = False) 
 
     Says first whether it fits.
     """
-    spec, wanted = named.find(name)
+    spec, named_quant = named.find(name)
     if spec.built_in:
         raise UsageError(f"{spec.name} comes with minireason; there is nothing to fetch.")
-    quant = wanted or spec.quants[spec.default_quant]
-    if found := store.installed_file(spec, quant):
-        _say(
-            as_json,
-            {"installed": found.label, "path": str(found.path)},
-            f"{found.label} is installed already: {found.path}",
-        )
+    quant = named_quant or spec.quants[spec.default_quant]
+    if file := store.installed_file(spec, quant):
+        facts = {"installed": file.label, "path": str(file.path)}
+        _say(as_json, facts, f"{file.label} is installed already: {file.path}")
         return 0
     approve(spec, quant, yes)
     manifest = fetching.fetch(spec, quant)
@@ -100,12 +97,10 @@ def rm(
     """
     for name in names:
         label, freed = _removed(name)
-        kept = (
-            "its file was not copied here, and stays"
-            if not freed
-            else f"{freed / 1e9:.2f} GB freed"
-        )
-        _say(as_json, {"removed": label, "freed_bytes": freed}, f"{label} is removed; {kept}.")
+        effect = f"{freed / 1e9:.2f} GB freed"
+        if not freed:
+            effect = "its file was not copied here, and stays"
+        _say(as_json, {"removed": label, "freed_bytes": freed}, f"{label} is removed; {effect}.")
     return 0
 
 
@@ -126,13 +121,13 @@ def verify(names: Annotated[list[str] | None, _INSTALLED] = None, as_json: AsJso
 
     The hashes are compared with those of when they were installed.
     """
-    wanted = (
-        [manifest for name in names for manifest in _named(name)] if names else store.manifests()
-    )
-    if not wanted:
+    manifests = store.manifests()
+    if names:
+        manifests = [manifest for name in names for manifest in _named(name)]
+    if not manifests:
         notes.note("Nothing is installed that could be verified.")
     problems: dict[str, str] = {}
-    for manifest in wanted:
+    for manifest in manifests:
         total = sum(file.bytes for file in manifest.files)
         with Transfer() as transfer:
             transfer.watch.step(f"hashing {manifest.label}")
@@ -140,16 +135,13 @@ def verify(names: Annotated[list[str] | None, _INSTALLED] = None, as_json: AsJso
                 store.verify(manifest, transfer.watch.of(total))
             except (ChecksumMismatch, NotInstalled) as error:
                 problems[manifest.label] = str(error)
-    labels = [manifest.label for manifest in wanted]
+    labels = [manifest.label for manifest in manifests]
     if as_json:
-        print(
-            json.dumps(
-                [
-                    {"model": label, "ok": label not in problems, "problem": problems.get(label)}
-                    for label in labels
-                ]
-            )
-        )
+        rows = [
+            {"model": label, "ok": label not in problems, "problem": problems.get(label)}
+            for label in labels
+        ]
+        print(json.dumps(rows))
     else:
         for label in labels:
             print(f"{label}: {problems.get(label, 'as it was installed')}")
@@ -157,27 +149,32 @@ def verify(names: Annotated[list[str] | None, _INSTALLED] = None, as_json: AsJso
 
 
 def _named(name: str) -> list[Manifest]:
-    found = [
+    manifests = [
         manifest
         for manifest in store.manifests()
         if name.lower() in (manifest.name.lower(), manifest.label.lower())
     ]
-    if not found:
+    if not manifests:
         path = store.find(name).path
         raise NotInstalled(
-            f"{name} was not pulled or imported, so there is no hash to compare {path} with; import it first.",
+            f"{name} was not pulled or imported, so there is no hash to compare {path} with; "
+            "import it first.",
             path.parent,
         )
-    return found
+    return manifests
 
 
 def import_models(
     source: Annotated[
         str,
-        typer.Argument(help="A .gguf file, or 'ollama' or 'lmstudio' for everything those have."),
+        typer.Argument(
+            help="A .gguf file, or 'ollama' or 'lmstudio' for everything those have.",
+            show_default=False,
+        ),
     ],
     name: Annotated[
-        str | None, typer.Option(help="What to call it; default: the file's name.")
+        str | None,
+        typer.Option(metavar="NAME", help="What to call it. Default: the file's name."),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -188,7 +185,7 @@ def import_models(
     files: list[tuple[Path, str | None]]
     others = {"ollama": other_tools.ollama, "lmstudio": other_tools.lmstudio}
     if source in others and not os.path.exists(source):
-        files = [(found.path, found.name.replace(":", "-")) for found in others[source]()]
+        files = [(other.path, other.name.replace(":", "-")) for other in others[source]()]
         if not files:
             raise NotInstalled(f"No models of {source} were found on this machine.", Path.home())
     else:

@@ -46,17 +46,17 @@ def show_session(
     """
     from minireason.cli.chat import export, replay
 
-    found = transcript.read(transcript.path_of(name))
-    for problem in found.problems:
+    session = transcript.read(transcript.path_of(name))
+    for problem in session.problems:
         notes.note(f"({name}: {problem})")
     if as_json:
-        print(export.to_json(found.history), end="")
+        print(export.to_json(session.history), end="")
     elif output.console().is_terminal:
-        if found.history.system:
-            notes.note(f"(system prompt: {found.history.system})")
-        replay.show(found.history.turns, "fold")
+        if session.history.system:
+            notes.note(f"(system prompt: {session.history.system})")
+        replay.show(session.history.turns, "fold")
     else:
-        print(export.to_markdown(found.history), end="")
+        print(export.to_markdown(session.history), end="")
     return 0
 
 

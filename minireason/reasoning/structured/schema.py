@@ -1,6 +1,9 @@
-"""What a JSON schema lets a model write: whether a value that fits it can end, and its objects without properties of the model's own.
+"""What a JSON schema lets a model write.
 
-https://json-schema.org/draft/2020-12: the keywords that llguidance knows; those that it does not know it refuses.
+Whether a value that fits it can end, and its objects without properties of the model's own.
+
+https://json-schema.org/draft/2020-12: the keywords that llguidance knows; those that it does not
+know it refuses.
 """
 
 from __future__ import annotations
@@ -16,14 +19,17 @@ _OPEN = ("additionalProperties", "patternProperties", "unevaluatedProperties", "
 
 
 def ends(schema: Schema) -> bool:
-    """Whether any value fits that is finite, where each would have to hold another of its kind: as one looks for productive
-    symbols of a grammar, references count as endless until a value without them is found."""
+    """Whether any value fits that is finite; else each would have to hold another of its kind.
+
+    As one looks for productive symbols of a grammar: references count as endless until a value
+    without them is found.
+    """
     ended: set[str] = set()
     references = {node["$ref"] for node in _objects(schema) if isinstance(node.get("$ref"), str)}
-    while found := {
+    while more := {
         reference for reference in references - ended if _ends(_target(schema, reference), ended)
     }:
-        ended |= found
+        ended |= more
     return _ends(schema, ended)
 
 
@@ -57,19 +63,25 @@ def _needed(schema: Schema, kind: str) -> list[object]:
 
 
 def _target(root: Schema, reference: str) -> object:
-    """What a reference within the schema points to, a JSON pointer (RFC 6901); None if there is no such thing."""
-    found: Any = root
+    """What a reference within the schema points to, a JSON pointer (RFC 6901).
+
+    None if there is no such thing.
+    """
+    target: Any = root
     for part in reference.lstrip("#").split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
+        target = target.get(key) if isinstance(target, Mapping) else None
+    return target
 
 
 def closed(schema: Schema) -> Schema:
-    """The schema with no other properties than those that it names in objects of which it does not say; whatever fits fits the original.
+    """The schema with its objects closed: no properties but those that it names.
 
-    By default JSON schema lets anything be added, and a model would. Where schemas are combined into one object the properties
-    of one are other ones to the next, so then nothing is changed.
+    Objects that say themselves what else they take stay as they are. Whatever fits fits the
+    original.
+
+    By default JSON schema lets anything be added, and a model would. Where schemas are combined
+    into one object the properties of one are other ones to the next, so then nothing is changed.
     """
     return schema if any(_combines(node) for node in _objects(schema)) else _closed(schema)
 

@@ -93,9 +93,10 @@ def test_what_does_not_fit_is_said_before_a_byte_is_fetched(hub: Hub) -> None:
     """Four terabytes are more than any machine that runs these tests has."""
     (paths.config_dir() / "models.toml").write_text(
         "[small]\ncontext = 131072\n"
-        'shape = { arch = "llama", layers = 80, heads = 64, kv_heads = 8, head_dim = 128, hidden = 8192, feed_forward = 28672, '
-        "vocab = 128256 }\n"
-        '[small.quants.Q8_0]\nrepo = "some/repo"\nfiles = ["small.gguf"]\nbytes = 4_000_000_000_000\n'
+        'shape = { arch = "llama", layers = 80, heads = 64, kv_heads = 8, head_dim = 128, '
+        "hidden = 8192, feed_forward = 28672, vocab = 128256 }\n"
+        '[small.quants.Q8_0]\nrepo = "some/repo"\nfiles = ["small.gguf"]\n'
+        "bytes = 4_000_000_000_000\n"
     )
     result = minireason("pull", "small")
     assert result.code == 4

@@ -58,9 +58,9 @@ TOKENIZER = Tokenizer(VOCABULARY)
 
 
 def made(**settings: Any) -> Constraint:
-    found = constraint(Settings(**settings))
-    assert found
-    return found
+    wanted = constraint(Settings(**settings))
+    assert wanted
+    return wanted
 
 
 def accepts(wanted: Constraint, text: str) -> bool:
@@ -147,7 +147,10 @@ def test_many_choices() -> None:
 
 @pytest.mark.parametrize("text", ["</think>", "<|end|>", "a </think>", "<|end|><|end|>"])
 def test_constants_cannot_forge_control_tokens(text: str) -> None:
-    """Where nothing else can come llguidance has the text tokenized, to know the one token that it lets through."""
+    """Where nothing else can come, llguidance has the text tokenized.
+
+    So it knows the one token that it lets through.
+    """
     assert accepts(made(choices=[text]), text)
     assert accepts(made(regex=re.escape(text)), text)
     assert accepts(made(schema={"const": text}), json.dumps(text))

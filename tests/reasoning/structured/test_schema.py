@@ -1,4 +1,7 @@
-"""Schemas: whether their values can end, beside building one; and that closing their objects only takes values away."""
+"""Schemas: whether their values can end, beside building one.
+
+And that closing their objects only takes values away.
+"""
 
 from __future__ import annotations
 
@@ -146,7 +149,10 @@ def test_endless_schemas(schema: dict[str, Any], expected: bool) -> None:
 
 
 def test_many_references_take_no_time() -> None:
-    """Every definition needs every other one, the last one a number: paths through them are too many to walk."""
+    """Every definition needs every other one, the last one a number.
+
+    Paths through them are too many to walk.
+    """
     names = [str(number) for number in range(40)]
     needy = {
         "type": "object",
