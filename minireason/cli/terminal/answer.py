@@ -8,8 +8,8 @@ import time
 from rich.theme import Theme
 
 from minireason.cli.terminal import output
+from minireason.cli.terminal.markdown.blocks import Blocks
 from minireason.cli.terminal.markdown.document import Markdown
-from minireason.cli.terminal.markdown.fences import Blocks
 from minireason.cli.terminal.output import harmless
 from minireason.cli.terminal.region import Region, can_redraw
 

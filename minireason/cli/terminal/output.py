@@ -21,6 +21,7 @@ from rich.theme import Theme
 DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """Characters that turn the direction of text, for a regular expression's set."""
 
+_USUAL_WIDTH = 80
 _FORMATTING = re.compile(f"[{DIRECTIONS}]")
 _STEERING = re.compile(f"[{DIRECTIONS}\x7f-\x9f]")
 _VISIBLE = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"} | {
@@ -93,7 +94,10 @@ def json_line(value: object) -> str:
 def console(*, errors: bool = False, theme: Theme | None = None) -> Console:
     """Rich's console on standard output, or standard error for `errors`; text is made harmless."""
     stream = direct(sys.stderr if errors else sys.stdout)
-    return _HarmlessConsole(file=stream, stderr=errors, theme=theme)
+    made = _HarmlessConsole(file=stream, stderr=errors, theme=theme)
+    if not made.width:  # COLUMNS=0, which some say who do not know
+        made.width = _USUAL_WIDTH
+    return made
 
 
 class _HarmlessConsole(Console):

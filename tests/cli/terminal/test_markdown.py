@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from minireason.cli.terminal.markdown.blocks import Blocks
 from minireason.cli.terminal.markdown.document import Markdown
-from minireason.cli.terminal.markdown.fences import Blocks
 from minireason.cli.terminal.region import Region
 from tests.cli.seen import drawn, on_screen
 

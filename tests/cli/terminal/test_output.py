@@ -67,6 +67,14 @@ def test_rich_may_steer_and_the_text_in_it_may_not(monkeypatch: pytest.MonkeyPat
         assert not STEERS.search(re.sub(r"\x1b\[[0-9;?]*[mAKhl]|\r", "", shown))
 
 
+def test_a_width_of_nothing_is_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    guarded(monkeypatch)
+    monkeypatch.setenv("COLUMNS", "0")
+    assert output.console().width == 80
+    monkeypatch.setenv("COLUMNS", "33")
+    assert output.console().width == 33
+
+
 def test_nothing_goes_another_way() -> None:
     """No other console, and none of the streams or bytes behind what is guarded."""
     for path in (Path(minireason.__file__).parent / "cli").rglob("*.py"):
