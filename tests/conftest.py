@@ -36,7 +36,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIREASON_HOME", str(tmp_path_factory.mktemp("home")))
-    monkeypatch.delenv("MINIREASON_MODEL", raising=False)
+    for name in ("MINIREASON_MODEL", "COLUMNS", "LINES"):  # pytest-xdist sets the last two
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")
