@@ -99,7 +99,8 @@ def count_prompt(model: Any, messages: list[dict[str, str]]) -> int:
     from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
     eos, bos = (
-        model._model.token_get_text(token) for token in (model.token_eos(), model.token_bos())
+        model.detokenize([token], special=True).decode()
+        for token in (model.token_eos(), model.token_bos())
     )
     rendered = Jinja2ChatFormatter(model.metadata["tokenizer.chat_template"], eos, bos)(
         messages=messages
