@@ -1,9 +1,12 @@
-"""What a batch buys: tokens per second of B chains side by side, against llama-cpp-python running them one after another and, where it
-is on the PATH, against llama.cpp's own llama-batched-bench, which decodes random tokens without sampling.
+"""What a batch buys: tokens per second of B chains side by side.
 
-`python bench/batch.py`, with `--model PATH` or with `--shape r1-qwen-1.5b`. All chains go on from one prompt for `--length` tokens,
-whatever the model says. minireason runs its own loop and samplers (`engine.scheduler`), the peer `Llama.generate`; its rate does not
-depend on how many chains follow each other, so it runs `--peer-chains`. The time is that of everything after loading, the prompt
+Against llama-cpp-python running them one after another and, where it is on the PATH, against
+llama.cpp's own llama-batched-bench, which decodes random tokens without sampling.
+
+`python bench/batch.py`, with `--model PATH` or with `--shape r1-qwen-1.5b`. All chains go on from
+one prompt for `--length` tokens, whatever the model says. minireason runs its own loop and samplers
+(`engine.scheduler`), the peer `Llama.generate`; its rate does not depend on how many chains follow
+each other, so it runs `--peer-chains`. The time is that of everything after loading, the prompt
 included. The last line is one JSON document.
 """
 
@@ -27,7 +30,7 @@ TOOL = "llama-batched-bench"
 
 
 class Chain:
-    """A handler that lets its sequence go on to a given length; see `minireason.engine.base.TokenHandler`."""
+    """Lets its sequence go on to a given length; see `minireason.engine.base.TokenHandler`."""
 
     paused = False
 
@@ -152,10 +155,10 @@ def batched_bench(chains: int, length: int, arguments: argparse.Namespace) -> fl
         *(str(part) for pair in sizes.items() for part in pair),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode or not found:
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode or not lines:
         sys.exit(f"{TOOL} failed:\n{done.stderr[-2000:]}")
-    return chains * length / float(json.loads(found[-1])["t"])
+    return chains * length / float(json.loads(lines[-1])["t"])
 
 
 def numbers(text: str) -> list[int]:
@@ -177,7 +180,8 @@ def main() -> None:
         print({"ours": ours, "theirs": theirs}[arguments.child](arguments))
         return
     print(
-        f"| tokens a chain | chains at a time | tokens/s | ms a step | of one chain | of llama-cpp-python | of {TOOL} |"
+        "| tokens a chain | chains at a time | tokens/s | ms a step "
+        f"| of one chain | of llama-cpp-python | of {TOOL} |"
     )
     print("|---:|---:|---:|---:|---:|---:|---:|")
     rows: list[dict[str, Any]] = []

@@ -1,9 +1,10 @@
 """Predicted and measured peak memory side by side, with the whole context filled.
 
-`python bench/fit.py` runs SmolLM2-135M and random weights in the 1.5B shape, `--all` the 7B shape too (4.7 GB of disk,
-several minutes). Each run is a process of its own: it loads as the plan says, reads a prompt that leaves few tokens,
-generates until the context is full, and reports VmHWM. Parts are the buffers of llama.cpp's log and the resident pages
-of the file; the rest of the peak stands against runtime and growth. Linux only. The last line is one JSON document.
+`python bench/fit.py` runs SmolLM2-135M and random weights in the 1.5B shape, `--all` the 7B shape
+too (4.7 GB of disk, several minutes). Each run is a process of its own: it loads as the plan says,
+reads a prompt that leaves few tokens, generates until the context is full, and reports VmHWM. Parts
+are the buffers of llama.cpp's log and the resident pages of the file; the rest of the peak stands
+against runtime and growth. Linux only. The last line is one JSON document.
 """
 
 from __future__ import annotations
@@ -75,10 +76,10 @@ def child(arguments: argparse.Namespace) -> None:
     buffers: dict[str, float] = {}
 
     def on_log(_level: int, text: bytes, _data: Any) -> None:
-        if found := re.search(
+        if size := re.search(
             r"(KV|output|compute) buffer size = +([\d.]+) MiB", text.decode("utf-8", "replace")
         ):
-            buffers[found[1]] = float(found[2]) * MIB
+            buffers[size[1]] = float(size[2]) * MIB
 
     callback = library.C.llama_log_callback(on_log)
     library.init()
@@ -134,7 +135,8 @@ def report(run: dict[str, Any]) -> None:
     run["error"] = plan["needed_bytes"] / measured["needed"] - 1
     cells = " | ".join(f"{predicted / MIB:6.1f} / {real / MIB:6.1f}" for predicted, real in pairs)
     print(
-        f"| {run['model']:12} | {plan['n_ctx']:5} | {plan['kv_type']:4} | {cells} | {run['error']:+6.1%} |",
+        f"| {run['model']:12} | {plan['n_ctx']:5} | {plan['kv_type']:4} | {cells} "
+        f"| {run['error']:+6.1%} |",
         flush=True,
     )
 

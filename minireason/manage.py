@@ -86,8 +86,8 @@ def pull(
         raise UsageError(f"A model to pull is named by text, and not by {shown(name)}.")
     tell = checked("on_progress", on_progress or (lambda _progress: None), function)
     fitting = checked("check_fit", check_fit, yes_or_no)
-    spec, wanted = named.find(name)
-    quant = wanted or spec.quants[spec.default_quant]
+    spec, named_quant = named.find(name)
+    quant = named_quant or spec.quants[spec.default_quant]
     here = machine(measured=True)
     if not store.installed_file(spec, quant):
         if fitting:

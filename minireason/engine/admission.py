@@ -50,7 +50,10 @@ class Admission:
         self.remove(sequence)
 
     def admit(self, clock: int) -> None:
-        """Give waiting sequences a slot, first come, first served; who is paused goes on waiting."""
+        """Give waiting sequences a slot, first come, first served.
+
+        One that is paused goes on waiting.
+        """
         if self._crowded:
             return
         for sequence in self._waiting():

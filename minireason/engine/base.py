@@ -149,7 +149,7 @@ class ModelRunner(Protocol):
         ...
 
     def sample(self, sampler: Any, row: int, draw: int, mask: Mask | None) -> int:
-        """Draw token number `draw` of a sampler from a row of the last batch, among those of `mask`.
+        """Draw token number `draw` of a sampler from a row of the last batch, as `mask` allows.
 
         Asked again for the last one it gives the same and draws nothing. Raises LogitsNotFinite.
         """

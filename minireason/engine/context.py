@@ -20,14 +20,17 @@ from minireason.errors import DecodeFailed, EngineError, LogitsNotFinite
 from minireason.settings import KvType
 
 _FLASH_WIDE_TOKENS = 64
-"""Where flash attention on the CPU takes its fast way: over 1,000 cached tokens 48 took 0.61 s and 64 took 0.26 s (SmolLM2)."""
+"""From so many tokens on flash attention on the CPU takes its fast way.
+
+Over 1,000 cached tokens 48 took 0.61 s and 64 took 0.26 s (SmolLM2).
+"""
 
 
 class Context:
-    """A KV cache of `n_ctx` tokens shared by `n_seq_max` slots, and the batch to fill it (see base.ModelRunner).
+    """A KV cache of `n_ctx` tokens shared by `n_seq_max` slots, and the batch that fills it.
 
-    One unified cache: a copy between slots shares cells, and its state fits into a larger one. `n_outputs_max` as
-    small as it can be saves most of the compute buffer.
+    See `base.ModelRunner`. One unified cache: a fork shares cells, and the cache's state fits into
+    a larger one. `n_outputs_max` as small as it can be saves most of the compute buffer.
     """
 
     def __init__(
@@ -93,7 +96,8 @@ class Context:
         handle = Handle(make, C.llama_free, model)
         if not handle.is_open:
             raise EngineError(
-                f"llama.cpp could not make a context of {n_ctx} tokens ({log_tail() or 'not enough memory?'}); ask for a smaller one."
+                f"llama.cpp could not make a context of {n_ctx} tokens "
+                f"({log_tail() or 'not enough memory?'}); ask for a smaller one."
             )
         self.n_ctx = int(C.llama_n_ctx(handle.get().pointer))
         return handle
@@ -104,8 +108,10 @@ class Context:
         return self._handle.get()
 
     def close(self) -> None:
-        """Free the cache, after a call in another thread; every later call raises EngineError, but
-        `trim` does nothing."""
+        """Free the cache, after a call in another thread.
+
+        Every later call raises EngineError, but `trim` does nothing.
+        """
         self._moving = None
         while self._handle.is_open:  # what waited for `grow` finds another one
             self._handle.close()
@@ -113,7 +119,10 @@ class Context:
     def decode(
         self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
     ) -> bool:
-        """Compute these tokens, at most `n_batch`; False if the cache has no room (nothing changed). Raises DecodeFailed."""
+        """Compute at most `n_batch` tokens; False if the cache has no room (nothing changed).
+
+        Raises DecodeFailed.
+        """
         count = len(tokens)
         if (
             not 0 < count <= self.n_batch
@@ -148,7 +157,10 @@ class Context:
             return sampler.draw(draw, likeliest(logits, sampler.looks_at), logits)
 
     def confidence(self, row: int) -> float:
-        """How sure the model is of the token after a row of the last batch that had `outputs` set; see `engine.confidence`."""
+        """How sure the model is of the token after a row of the last batch with `outputs` set.
+
+        See `engine.confidence`; raises LogitsNotFinite.
+        """
         with self._handle.lock:
             owner = self._handle.get()
             return token_confidence(self._logits(owner, row))
@@ -175,7 +187,8 @@ class Context:
             done = C.llama_memory_seq_rm(memory, slot, keep, -1)
         if not done:
             raise EngineError(
-                "llama.cpp could not forget part of a sequence; this kind of model is not supported."
+                "llama.cpp could not forget part of a sequence; "
+                "this kind of model is not supported."
             )
 
     def clear(self) -> None:
@@ -193,7 +206,7 @@ class Context:
             C.llama_memory_seq_cp(memory, source, target, 0, count)
 
     def grow(self, n_ctx: int) -> bool:
-        """Move everything into a cache of `n_ctx` tokens; False if there is no memory for it (nothing changed).
+        """Move everything into a cache of `n_ctx` tokens; False without memory (nothing changed).
 
         Raises EngineError if then there is none for the old one either; `finish_grow` tries again.
         """
@@ -204,12 +217,16 @@ class Context:
             moved = self.finish_grow()
         if not moved:
             raise EngineError(
-                f"llama.cpp could not move its state into a context of {n_ctx} tokens; it is read again."
+                f"llama.cpp could not move its state into a context of {n_ctx} tokens; "
+                f"it is read again."
             )
         return self.n_ctx > before
 
     def finish_grow(self) -> bool:
-        """Finish a move that was cut off; False if what was in the cache is lost. Raises EngineError."""
+        """Finish a move that was cut off; False if what was in the cache is lost.
+
+        Raises EngineError.
+        """
         moving = self._moving
         if moving is None:
             return self._handle.is_open and not self._lost

@@ -11,7 +11,10 @@ _KINDS = {0: "cpu", 1: "gpu", 2: "igpu", 3: "accel"}  # enum ggml_backend_dev_ty
 
 
 class Device(NamedTuple):
-    """A device that the installed llama.cpp can compute on; `kind` is "cpu", "gpu", "igpu" (shares the machine's memory) or "accel"."""
+    """A device that the installed llama.cpp can compute on.
+
+    `kind` is "cpu", "gpu", "igpu" (shares the machine's memory) or "accel".
+    """
 
     handle: int
     name: str
@@ -50,7 +53,7 @@ def _device(handle: int) -> Device:
 
 
 def built_for() -> frozenset[str]:
-    """The vector instructions that this build of llama.cpp uses, in its own names: "AVX2", "AVX512", "NEON" ..."""
+    """The vector instructions that this build of llama.cpp uses: "AVX2", "AVX512", "NEON" ..."""
     entries = [entry.split(" = ") for entry in system_info().replace(":", "|").split("|")]
     return frozenset(
         entry[0].strip() for entry in entries if len(entry) == 2 and entry[1].strip() == "1"
@@ -64,10 +67,11 @@ def system_info() -> str:
 
 
 def leave_out_amx() -> list[str]:
-    """Have llama.cpp pass over AMX where it rearranges weights for the CPU, and give the names of the ways that are left.
+    """Have llama.cpp pass over AMX where it repacks weights; the names of the ways that are left.
 
-    What it rearranges for AMX crashes in the first decode (llama.cpp #20824). There is no switch, but the list that its loader
-    goes through is there to be changed, before a model is loaded: ggml_backend_dev_get_extra_bufts in ggml-backend.h.
+    What it repacks for AMX crashes in the first decode (llama.cpp #20824). There is no switch, but
+    the list that its loader goes through is there to be changed, before a model is loaded:
+    ggml_backend_dev_get_extra_bufts in ggml-backend.h.
     """
     names: list[str] = []
     for device in devices():
@@ -84,7 +88,7 @@ def leave_out_amx() -> list[str]:
 
 
 def _without(kinds: ctypes._Pointer[ctypes.c_void_p], name: str) -> list[str]:
-    """Close the gap that leaving out a name makes in a list that ends with NULL; the names that stay."""
+    """Leave a name out of a list that ends with NULL; the names that stay."""
     name_of = ggml("buft_name", ctypes.c_char_p, ctypes.c_void_p)
     kept: list[tuple[int, str]] = []
     count = 0

@@ -40,10 +40,11 @@ class _Process:
 
 
 class Owner:
-    """A C object that `make` makes. It is freed when nobody holds this any more, and before what it `needs`.
+    """A C object that `make` makes.
 
-    An interruption waits until a C call is over, and comes before its result is stored. Within `extend`
-    there is no place for it if `make` has none, as a partial of a C function; so nothing is made and not held.
+    It is freed when nobody holds this any more, and before what it `needs`. An interruption waits
+    until a C call is over, and comes before its result is stored. Within `extend` there is no place
+    for it if `make` has none, as a partial of a C function; so nothing is made and not held.
     """
 
     __slots__ = ("__weakref__", "_held")

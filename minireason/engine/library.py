@@ -1,7 +1,8 @@
-"""The C library: the only module that imports llama_cpp, with its log, its structs and its functions without a binding.
+"""The C library: its log, its structs and its functions without a binding.
 
-Signatures and meanings: llama.h and ggml-backend.h of the llama.cpp that llama-cpp-python vendors. `tests/native/test_llama.py`
-lists every function and struct field in use, since ctypes takes a misspelt or removed field without a word.
+The only module that imports llama_cpp. Signatures and meanings: llama.h and ggml-backend.h of the
+llama.cpp that llama-cpp-python vendors. `tests/native/test_llama.py` lists every function and
+struct field in use, since ctypes takes a misspelt or removed field without a word.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ try:
         C = _bindings()
 except (ImportError, OSError, RuntimeError) as error:
     raise BackendMissing(
-        f"The llama.cpp library could not be loaded ({error}); install it again: pip install --force-reinstall llama-cpp-python."
+        f"The llama.cpp library could not be loaded ({error}); install it again: "
+        f"pip install --force-reinstall llama-cpp-python."
     ) from error
 
 __all__ = ["C", "clear_log", "fill", "ggml", "init", "log_tail"]
@@ -88,19 +90,23 @@ def log_tail() -> str:
 
 def fill(params: Any, **values: Any) -> Any:
     """Set struct fields by name, refusing names that the struct does not have."""
-    known = {name for name, *_ in params._fields_}
     for name, value in values.items():
-        if name not in known:
+        if not hasattr(type(params), name):
             raise BackendMissing(
-                f"This llama-cpp-python has no {type(params).__name__}.{name}; install the version that minireason asks for."
+                f"This llama-cpp-python has no {type(params).__name__}.{name}; "
+                f"install the version that minireason asks for."
             )
         setattr(params, name, value)
     return params
 
 
 def ggml(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-    """The function ggml_backend_NAME, which libllama's handle finds in the libraries that it pulls in, except on Windows."""
-    for library in (C._lib, *_ggml_libraries()):
+    """The function ggml_backend_NAME, out of libllama or what it pulls in.
+
+    Its handle finds them all, except on Windows.
+    """
+    libllama = vars(C)["_lib"]  # llama_cpp has no public name for it
+    for library in (libllama, *_ggml_libraries()):
         try:
             function = library[f"ggml_backend_{name}"]
         except AttributeError:
@@ -109,7 +115,8 @@ def ggml(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
             ctypes.cast(function, ctypes.c_void_p).value or 0
         )
     raise BackendMissing(
-        f"This llama-cpp-python has no ggml_backend_{name}; install the version that minireason asks for."
+        f"This llama-cpp-python has no ggml_backend_{name}; "
+        f"install the version that minireason asks for."
     )
 
 

@@ -12,10 +12,11 @@ _MAPS = Path("/proc/self/maps")
 
 
 def release(path: Path) -> None:
-    """Give this process's pages of the mapped .gguf files beside `path` back to the system; what is touched again comes from its cache.
+    """Give this process's pages of the mapped .gguf files beside `path` back to the system.
 
-    While llama.cpp rearranges weights, what it has read of the file stays in memory beside the result: 1.7 times the file
-    in the end, of which this saves the better part. On Linux only; elsewhere nothing happens.
+    What is touched again comes from its cache. While llama.cpp repacks weights, what it has read of
+    the file stays in memory beside the result: 1.7 times the file in the end, of which this saves
+    the better part. On Linux only; elsewhere nothing happens.
     """
     if sys.platform == "linux":
         madvise = ctypes.CDLL(None).madvise

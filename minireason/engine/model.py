@@ -19,9 +19,10 @@ _RELEASE_SHARE = 1 / 32
 
 
 class Model:
-    """Weights and vocabulary of one GGUF file, or its vocabulary alone; `on_progress` gets the share loaded, 0 to 1.
+    """Weights and vocabulary of one GGUF file, or its vocabulary alone.
 
-    `repack`: with weights rearranged for the CPU. Raises ModelFileError.
+    `on_progress` gets the share loaded, 0 to 1. `repack`: with weights rearranged for the CPU.
+    Raises ModelFileError.
     """
 
     def __init__(
@@ -37,23 +38,7 @@ class Model:
         if repack:
             devices.leave_out_amx()
         self.path = path
-        interrupted: list[BaseException] = []
-        released = -1.0
-
-        def progress(share: float, _data: Any) -> bool:
-            nonlocal released
-            try:
-                if repack and share - released > _RELEASE_SHARE:
-                    mapping.release(path)
-                    released = share
-                if on_progress is not None:
-                    on_progress(share)
-            except (
-                BaseException
-            ) as raised:  # ctypes would print and drop it; it is raised again below
-                interrupted.append(raised)
-            return not interrupted and not is_leaving()
-
+        progress = _Progress(path, on_progress, repack=repack)
         callback = C.llama_progress_callback(progress)
         clear_log()
         params = fill(
@@ -65,8 +50,7 @@ class Model:
         )
         make = functools.partial(C.llama_model_load_from_file, os.fsencode(path), params)
         self._handle = Handle(make, C.llama_model_free)
-        if interrupted:
-            raise interrupted[0]
+        progress.raise_again()
         if is_leaving():
             self.check_open()
         if not self._handle.is_open:
@@ -97,6 +81,34 @@ class Model:
         """Free the weights, after calls in other threads and once no context needs them any
         more."""
         self._handle.close()
+
+
+class _Progress:
+    """llama.cpp's progress callback while a file is loaded, which gives mapped pages back too."""
+
+    def __init__(
+        self, path: Path, on_progress: Callable[[float], None] | None, *, repack: bool
+    ) -> None:
+        self._path, self._on_progress, self._repack = path, on_progress, repack
+        self._released = -1.0
+        self._raised: BaseException | None = None
+
+    def __call__(self, share: float, _data: Any) -> bool:
+        """Go on loading, unless something was raised or Python ends."""
+        try:
+            if self._repack and share - self._released > _RELEASE_SHARE:
+                mapping.release(self._path)
+                self._released = share
+            if self._on_progress is not None:
+                self._on_progress(share)
+        except BaseException as error:  # ctypes would print and drop it
+            self._raised = error
+        return self._raised is None and not is_leaving()
+
+    def raise_again(self) -> None:
+        """Raise what was raised in a call."""
+        if self._raised:
+            raise self._raised
 
 
 def _unsupported(model: Any) -> str | None:

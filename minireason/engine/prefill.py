@@ -14,13 +14,13 @@ CHUNK_TOKENS = 128
 """Whoever asks for something in the meantime waits for at most so many tokens."""
 
 AHEAD_TOKENS = 256
-"""For so many more, a question and the beginning of its reply, the cache is grown ahead of time too."""
+"""So much room is made ahead of time too, for a question and the beginning of its reply."""
 
 _AWAY_S = 0.02
 
 
 class Prefill:
-    """A sequence that is read and generates nothing; also its own handler (see `engine.base.TokenHandler`)."""
+    """A prompt that is read and generates nothing; its own `engine.base.TokenHandler`."""
 
     paused = False
 
@@ -29,9 +29,10 @@ class Prefill:
         self._seen: int | None = None
 
     def run(self, stopped: Callable[[], bool]) -> int:
-        """Read to the end or until stopped, stepping aside while others run the loop; the number of tokens read.
+        """Read to the end or until stopped, stepping aside while others run the loop.
 
-        It ends before that where all places are held by streams that nobody reads.
+        Gives the number of tokens read. It ends before that where all slots are held by streams
+        that nobody reads.
         """
         read = 0
         while read < len(self._tokens) and not stopped():
@@ -46,7 +47,7 @@ class Prefill:
         return read
 
     def _others_run(self) -> bool:
-        """Whether there are other sequences and somebody has run the loop since the last time this was asked or a chunk was read."""
+        """Whether others have run the loop since this was last asked or a chunk was read."""
         others = self._scheduler.sequences
         seen, self._seen = self._seen, self._scheduler.clock
         return bool(others) and seen != self._seen

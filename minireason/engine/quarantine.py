@@ -34,7 +34,7 @@ class Quarantine:
             self._suspects.remove(sequence)
 
     def runnable(self, live: list[tuple[Slot, Sequence]]) -> list[tuple[Slot, Sequence]]:
-        """Which of those that could go on may: one suspect alone, or all if there is none among them."""
+        """Which of those that could go on may: one suspect alone, or all if none is among them."""
         if not self._suspects:
             return live
         first = next((item for item in live if item[1] in self._suspects), None)

@@ -9,7 +9,10 @@ from minireason.engine.base import Mask, Step, TokenHandler
 
 
 class Draw(NamedTuple):
-    """What was so when token number `number` was drawn: the length of the sequence and of its confidences, and the next of these."""
+    """What was so when token number `number` was drawn.
+
+    That is the length of the sequence and of its confidences, and the next of these.
+    """
 
     number: int
     tokens: int
@@ -18,7 +21,7 @@ class Draw(NamedTuple):
 
 
 class Sequence:
-    """Tokens that grow. Whatever is not in the cache yet is pending, be it prompt, forced or sampled.
+    """Tokens that grow. Whatever is not cached yet is pending, be it prompt, forced or sampled.
 
     `prefill_only`: generate nothing, and end when all tokens but the last are in the cache.
     `cache_reply`: keep the reply in the cache when the sequence has ended; False keeps the prompt
@@ -73,7 +76,10 @@ class Sequence:
 
 
 class Slot:
-    """A row of the cache: the tokens in it, and the sequence that uses it (None: kept for whoever starts the same)."""
+    """A row of the cache: the tokens in it, and the sequence that uses it.
+
+    Without an owner it is kept for whoever starts the same.
+    """
 
     def __init__(self, index: int) -> None:
         self.index = index

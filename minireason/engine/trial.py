@@ -1,4 +1,7 @@
-"""Use a model file in a child process first: a damaged one can abort or hang the process that loads it."""
+"""Use a model file in a child process first.
+
+A damaged one can abort or hang the process that loads it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ START_S = 120.0
 """For Python and the libraries to start, on a cold and busy machine."""
 
 READ_BYTES_PER_S = 20 * 2**20
-"""A slow disk, or one core that computes its first tokens: what the deadline grants for each byte of the weights."""
+"""What the deadline grants for each byte of the weights.
+
+A slow disk, or one core that computes its first tokens.
+"""
 
 MEMORY_BYTES = 4 * 2**30
 """For vocabulary, buffers and threads; weights that are rearranged come on top."""
@@ -51,11 +57,11 @@ _FROM_OUTSIDE = frozenset(
 def run(
     path: Path, *, repack: bool = False, weight_bytes: int | None = None, template: str = ""
 ) -> None:
-    """Load the file in a child process, as it will be loaded, and tokenize, decode and sample some tokens.
+    """Load the file in a child process, as it will be loaded, and generate some tokens.
 
-    `weight_bytes` are those of all parts of a split model (None: the file's), `template` is tokenized as well. Raises
-    ModelFileError if the file does not pass, and EngineError if that says nothing about the file: the child could not start,
-    had no time or no memory.
+    `weight_bytes` are those of all parts of a split model (None: the file's), `template` is
+    tokenized as well. Raises ModelFileError if the file does not pass, and EngineError if that says
+    nothing about the file: the child could not start, had no time or no memory.
     """
     try:
         size = path.stat().st_size if weight_bytes is None else weight_bytes
@@ -105,7 +111,10 @@ def _not_tried(path: Path, problem: str) -> EngineError:
 
 
 def main(arguments: list[str]) -> None:
-    """The child: what became of the file is the last line on standard output, or whatever a crash leaves."""
+    """The child: the last line on standard output says what became of the file.
+
+    Where there is none, it crashed.
+    """
     os.environ["GGML_NO_BACKTRACE"] = "1"  # where there is a debugger, a crash would start it
     from minireason.engine.model import Model
 
@@ -146,7 +155,10 @@ def _use(path: Path, model: Model, template: str) -> None:
 
 
 def _generate(path: Path, context: Context, prompt: list[int], count: int) -> None:
-    """Compute the prompt and sample tokens after it; raises ModelFileError if that fails or gives what are no numbers."""
+    """Compute the prompt and sample tokens after it.
+
+    Raises ModelFileError if that fails or gives what are no numbers.
+    """
     from minireason.engine import sampler
 
     batch, position = prompt, 0

@@ -223,6 +223,9 @@ def remove(model: str) -> tuple[str, int]:
         for path in paths
         if models_dir().absolute() in path.absolute().parents and str(path.absolute()) not in kept
     ]
+    if manifest is None and not ours:
+        message = f"{file.label} is not installed: {file.path} is another tool's file, and stays."
+        raise NotInstalled(message, models_dir())
     freed = sum(
         path.stat().st_size for path in ours if files.is_file(path) and not path.is_symlink()
     )

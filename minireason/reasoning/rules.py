@@ -100,9 +100,8 @@ class Rules:
         if step.drop:
             self._tokens = self._tokens[: -step.drop]  # the list noted before stays as it is
         self._tokens.extend(step.append)
-        if step.done or step.mask is not None:
-            return step
-        return replace(step, mask=self.mask())
+        mask = None if step.done or step.mask is not None else self.mask()
+        return step if mask is None else replace(step, mask=mask)
 
     def finish(self, reason: FinishReason) -> Step:
         """End the reply here: let out what was held back, and make it."""

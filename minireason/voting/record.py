@@ -20,8 +20,8 @@ from minireason.voting.stopping import NoVote, Place
 class Record:
     """The events that say which chains were started and which have come to their end by themselves.
 
-    An event makes what it says so, by being in the list; all the rest follows from the list. So an
-    interruption at any line loses none and doubles none.
+    An event makes what it says so, by being in the list; all the rest follows from the list, once
+    `follow` is called. So an interruption at any line loses none and doubles none.
     """
 
     def __init__(self, *, structured: bool) -> None:
@@ -52,15 +52,14 @@ class Record:
 
     @property
     def chains(self) -> dict[int, Chain]:
-        """The chains that have come to their end by themselves."""
-        self._follow()
+        """The chains that have come to their end by themselves, by their indices."""
         return self._chains
 
     def start(self, job: Job) -> None:
         """Note that a chain was started; once."""
-        self._follow()
         if job.index not in self._begun:
             self._events.append(ChainStarted(job.index, job.seed, job.replaces))
+            self.follow()
 
     def end(self, chain: Chain, still_open: int) -> None:
         """Note that a chain has come to its end, and let it vote; `still_open` others may vote."""
@@ -79,7 +78,6 @@ class Record:
 
         A chain that replaces one that went round in circles has the place of that.
         """
-        self._follow()
         return [self._place(index) for index in self._places]
 
     def _place(self, index: int) -> Place:
@@ -91,11 +89,10 @@ class Record:
 
     def to_replace(self) -> list[Chain]:
         """The chains that went round in circles and whose place was not taken by another one."""
-        self._follow()
         ended = (self._chains.get(index) for index in self._places)
         return [chain for chain in ended if chain and chain.replaced]
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
         """Make the rest follow from those events for which that was not done yet."""
         while self._followed < len(self._events):
             event = self._events[self._followed]

@@ -159,7 +159,7 @@ class SolveStream(Iterator[SolveEvent]):
 
         def tokens_left() -> int:
             alive = vote()
-            return 0 if alive is None else alive.tokens_left
+            return 0 if alive is None else alive._tokens_left()
 
         return lambda job: plan.start(job, tokens_left)
 
@@ -167,6 +167,7 @@ class SolveStream(Iterator[SolveEvent]):
         """Make everything follow from pool and record; twice is as good as once."""
         pool, record = self._pool, self._record
         pool.settle()
+        record.follow()
         for active in list(pool.active):
             if active.job.index in record.chains:
                 pool.remove(active)
@@ -223,14 +224,17 @@ class SolveStream(Iterator[SolveEvent]):
 
     def _spent(self, next_tokens: int) -> bool:
         """Whether so many more tokens would be over the budget."""
-        return self._plan.vote.budget_tokens is not None and next_tokens > self.tokens_left
+        return self._plan.vote.budget_tokens is not None and next_tokens > self._tokens_left()
 
-    @property
-    def tokens_left(self) -> int:
-        """What `budget_tokens` leaves for all chains together; 0 if there is no such budget."""
-        ended = {chain.index: chain.tokens for chain in self._all_ended()}
+    def _tokens_left(self) -> int:
+        """What `budget_tokens` leaves for all chains together; 0 if there is no such budget.
+
+        Any thread that runs the model may call it, so it changes nothing. A chain has ended before
+        it leaves the pool: so none is missed in this order.
+        """
         running = {active.job.index: active.stream.tokens for active in list(self._pool.active)}
-        return max(0, (self._plan.vote.budget_tokens or 0) - sum((ended | running).values()))
+        ended = {chain.index: chain.tokens for chain in self._all_ended()}
+        return max(0, (self._plan.vote.budget_tokens or 0) - sum((running | ended).values()))
 
     def _all_ended(self) -> list[Chain]:
         return [*self._record.chains.values(), *self._stopped.values()]

@@ -1,4 +1,4 @@
-"""A scripted runner that checks what the loop hands it: positions without gaps, slots, outputs, room."""
+"""A scripted runner that checks what it is handed: positions, slots, outputs, room."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from minireason.errors import EngineError, LogitsNotFinite
 
 
 class FakeRunner:
-    """Its "model" says token + 1; its cache holds `n_ctx` cells, cells copied between slots count once."""
+    """Its "model" says token + 1; cells of its cache that were copied count once."""
 
     def __init__(self, *, n_ctx: int = 64, n_batch: int = 8, n_seq_max: int = 4) -> None:
         self.n_ctx, self.n_batch, self.n_seq_max = n_ctx, n_batch, n_seq_max
@@ -98,7 +98,10 @@ class FakeRunner:
 
 
 class ListHandler:
-    """Takes tokens into a list, up to `limit`; `forced` maps a number of tokens to ids to force after it."""
+    """Takes tokens into a list, up to `limit`.
+
+    `forced` maps a number of tokens to ids to force after it.
+    """
 
     def __init__(self, limit: int, forced: dict[int, list[int]] | None = None) -> None:
         self.taken: list[int] = []

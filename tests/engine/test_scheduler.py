@@ -267,7 +267,7 @@ def test_what_a_finalizer_drops_is_gone_before_the_next_step() -> None:
 def test_any_mix_comes_out_as_if_alone(
     prompts: list[tuple[int, int, int]], n_batch: int, n_ctx: int
 ) -> None:
-    """However short the cache, batches and slots are: every sequence gets its own tokens, all of them or up to the limit."""
+    """However short cache, batches and slots are: each gets its own tokens, up to the limit."""
     runner = FakeRunner(n_ctx=n_ctx, n_batch=n_batch)
     scheduler = Scheduler(runner, 64)
     started = [
@@ -513,7 +513,7 @@ def test_reading_ahead_ends_beside_streams_that_nobody_reads_and_after_dropped_o
 def test_an_act_on_the_cache_that_was_cut_off_is_mended_before_the_next(
     at: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Interrupted after the runner's part, twice in a row; `finish_grow` is the beginning of mending."""
+    """Interrupted after the runner's part, twice in a row; `finish_grow` begins the mending."""
     runner = FakeRunner(n_ctx=24)
     scheduler = Scheduler(runner, 24)
     handlers = [start(scheduler, [*range(6), 100 * index], 6)[1] for index in range(1, 6)]

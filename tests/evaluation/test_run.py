@@ -22,6 +22,7 @@ from minireason.evaluation.items import Item
 from minireason.evaluation.run import Missing, Runner, settings_of
 from minireason.evaluation.traces import Run
 from minireason.reasoning.reply import ReplyBuilder
+from minireason.testing import ScriptedBackend, ScriptedReply
 from tests.local import local
 
 ITEMS = [Item(line, f"What is {line} + {line}?", str(2 * line)) for line in range(2, 6)]
@@ -39,11 +40,13 @@ def missing(samples: int) -> Missing:
 
 
 def chains(runner: Runner, samples: int, parallel: int) -> dict[tuple[int, int], list[Chain]]:
-    found: dict[tuple[int, int], list[Chain]] = {}
+    """The chains that were run, by item and index; a list, since one may be tried again."""
+    tries: dict[tuple[int, int], list[Chain]] = {}
     for ended in runner.chains(missing(samples), parallel):
         if ended:
-            found.setdefault((ended[0].number, ended[1].index), []).append(ended[1])
-    return found
+            item, chain = ended
+            tries.setdefault((item.number, chain.index), []).append(chain)
+    return tries
 
 
 def test_the_batch_is_full_across_items(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,12 +62,12 @@ def test_the_batch_is_full_across_items(tiny: Reasoner, monkeypatch: pytest.Monk
     monkeypatch.setattr(local(tiny).context, "decode", counted)
     runner = Runner(tiny.backend, RUN, {}, vote=True)
     assert runner.refused(ITEMS) == {}
-    found = chains(runner, 2, 6)
-    assert len(found) == 8
-    assert runner.tokens == sum(chain.tokens for tries in found.values() for chain in tries)
+    ended = chains(runner, 2, 6)
+    assert len(ended) == 8
+    assert runner.tokens == sum(chain.tokens for tries in ended.values() for chain in tries)
     assert max(rows) == 6, "chains of three items at a time"
     assert all(
-        chain.answer == str(2 * line) and chain.confidence for (line, _), (chain,) in found.items()
+        chain.answer == str(2 * line) and chain.confidence for (line, _), (chain,) in ended.items()
     )
 
 
@@ -95,9 +98,9 @@ def test_chains_that_go_round_in_circles_are_replaced_in_a_vote(
         return make(self, reason, "loop")
 
     monkeypatch.setattr(ReplyBuilder, "make", looping)
-    found = chains(Runner(tiny.backend, RUN, {"temperature": 0.5}, vote=vote), 2, 3)
-    assert len(found) == 8
-    for tries in found.values():
+    ended = chains(Runner(tiny.backend, RUN, {"temperature": 0.5}, vote=vote), 2, 3)
+    assert len(ended) == 8
+    for tries in ended.values():
         assert [chain.replaced for chain in tries] == ([True, False] if vote else [True])
         assert [chain.temperature for chain in tries] == ([0.5, 0.6] if vote else [0.5])
         assert len({chain.seed for chain in tries}) == len(tries)
@@ -106,8 +109,8 @@ def test_chains_that_go_round_in_circles_are_replaced_in_a_vote(
 def test_cancelling_frees_all_places(tiny: Reasoner) -> None:
     runner = Runner(tiny.backend, RUN, {}, vote=True)
     ended = 0
-    for found in runner.chains(missing(4), 3):
-        ended += found is not None
+    for result in runner.chains(missing(4), 3):
+        ended += result is not None
         if ended:
             runner.cancel()
     assert 1 <= ended < 16
@@ -129,8 +132,8 @@ def test_the_models_own_settings_are_those_of_its_chains(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local(tiny), "defaults", Settings(temperature=1.2, max_tokens=20))
-    found = chains(Runner(tiny.backend, RUN, {"max_tokens": 30}, vote=False), 1, 2)
-    chosen = [chain for tries in found.values() for chain in tries]
+    ended = chains(Runner(tiny.backend, RUN, {"max_tokens": 30}, vote=False), 1, 2)
+    chosen = [chain for tries in ended.values() for chain in tries]
     assert {chain.temperature for chain in chosen} == {1.2}
     assert 20 < max(chain.tokens for chain in chosen) <= 30, "what is said goes before"
 
@@ -147,3 +150,14 @@ def test_settings_are_all_that_decides_what_a_chain_says() -> None:
     assert (models_own["temperature"], models_own["top_p"]) == (1.0, 0.5)
     with pytest.raises(UsageError):
         settings_of({"temperature": -1}, Settings())
+
+
+def test_eval_measures_on_the_chains_that_it_runs() -> None:
+    """So each stream that was opened is a chain of the run."""
+    backend = ScriptedBackend(ScriptedReply(thinking="It is. " * 400, answer="\\boxed{4}"))
+    runner = Runner(backend, RUN, {}, vote=True)
+    ended = [item for item in runner.chains(missing(4), "auto") if item]
+    assert len(ended) == len(backend.requests) == 16
+    assert runner.tokens == sum(chain.tokens for _, chain in ended)
+    assert 1 <= runner.parallel <= 16
+    assert backend.running == 0

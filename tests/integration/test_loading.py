@@ -138,7 +138,10 @@ def test_another_models_template_gives_the_peers_tokens(smollm2_path: Path) -> N
     with minireason.load(smollm2_path) as reasoner:
         ours = local(reasoner).encoder.encode(messages).ids
     peer = Llama(str(smollm2_path), vocab_only=True, verbose=False)
-    eos, bos = (peer._model.token_get_text(token) for token in (peer.token_eos(), peer.token_bos()))
+    eos, bos = (
+        peer.detokenize([token], special=True).decode()
+        for token in (peer.token_eos(), peer.token_bos())
+    )
     rendered = Jinja2ChatFormatter(peer.metadata["tokenizer.chat_template"], eos, bos)(
         messages=messages
     ).prompt

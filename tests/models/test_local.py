@@ -33,6 +33,8 @@ def test_what_other_tools_have_is_used_in_place(
     monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
     spec, _ = named((digest,))
     assert store.find("small").path == blob, "even before a pull"
+    with pytest.raises(NotInstalled, match="another tool's file, and stays"):
+        store.remove("small")
     manifest = get((digest,))
     assert manifest
     assert manifest.path == blob

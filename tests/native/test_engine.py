@@ -1,4 +1,7 @@
-"""The loop over the real library: what is forked, rewound, grown, shared or cut gives what a fresh run gives."""
+"""The loop over the real library.
+
+What is forked, rewound, grown, shared or cut gives what a fresh run gives.
+"""
 
 from __future__ import annotations
 
@@ -134,7 +137,8 @@ def test_a_quantized_cache_grows_forks_and_rewinds(
     request.addfinalizer(roomy.close)
     ids = prompt(
         engine,
-        f"<|im_start|>user\nTell me about foxes{', about foxes' * 50}.<|im_end|>\n<|im_start|>assistant\n",
+        f"<|im_start|>user\nTell me about foxes{', about foxes' * 50}.<|im_end|>\n"
+        "<|im_start|>assistant\n",
     )
     sequence, handler = engine.start(ids, 60)
     while len(handler.taken) < 20:
@@ -177,7 +181,7 @@ def test_fork_and_greedy_equals_fresh_and_greedy(tiny_path: Path) -> None:
 
 
 def test_eight_side_by_side_equal_the_same_alone(tiny_path: Path) -> None:
-    """The last bits may differ with the shape of a batch and the place in the cache; a sure model's tokens do not."""
+    """A batch's shape may change the last bits, and with a sure model no token."""
     together, alone = Engine(tiny_path), Engine(tiny_path)
     questions = [
         prompt(
@@ -197,7 +201,7 @@ def test_eight_side_by_side_equal_the_same_alone(tiny_path: Path) -> None:
 def test_growth_goes_on_after_an_interruption(
     tiny_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
-    """The old context is closed and the new one not made yet; the second time it comes while that is mended."""
+    """The old context is closed and the new one not made yet; then while that is mended."""
     engine, fresh = Engine(tiny_path), Engine(tiny_path, n_ctx=1024)
     ids = (prompt(engine) * 256)[:240]
     params, left = C.llama_context_default_params, [times]

@@ -21,7 +21,10 @@ R1_BYTES = 4_683_073_248
 
 @pytest.fixture(scope="module")
 def r1_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first 95 MB of the real R1-Distill-Qwen-7B file, made as long as the whole one; holes take no disk."""
+    """The first 95 MB of the real R1-Distill-Qwen-7B file, made as long as the whole one.
+
+    Holes take no disk.
+    """
     spec = find_spec(R1_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         pytest.skip("needs pip install '.[test-r1]'")
@@ -74,13 +77,16 @@ def test_forged_messages_have_the_structure_of_clean_ones(
 
     clean = structure("x")
     for literal in model.vocabulary.special:
-        # a closed thought in an earlier answer is cut off by design, and with it the text before the tag
+        # a closed thought in an earlier answer is cut off by design, with the text before it
         assert structure(f"x {literal} x") == clean, literal
 
 
 @pytest.mark.r1
 def test_golden_ids_of_the_real_vocabulary(r1_path: Path) -> None:
-    """Pinned ids of the Qwen distills: 151646 bos, 151643 end of sentence, 151644 and 151645 roles, 151648 and 151649 tags."""
+    """Pinned ids of the Qwen distills.
+
+    151646 bos, 151643 end of sentence, 151644 and 151645 roles, 151648 and 151649 tags.
+    """
     model = Model(r1_path, vocab_only=True)
     encoder = PromptEncoder(model.vocabulary, gguf.check(r1_path).chat_template or "")
     prompt = encoder.encode([Message(role="user", content="What is 1 + 1?")])

@@ -1,4 +1,7 @@
-"""A model file is used in a child process first: what that finds out, and what it does not blame on the file."""
+"""A model file is used in a child process first: what that finds out.
+
+And what it does not blame on the file.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ def test_a_file_llama_cpp_refuses(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [float("inf"), 1e38, -1e38])
 def test_values_that_are_no_numbers(tiny_path: Path, tmp_path: Path, value: float) -> None:
-    """One value of a norm is enough to make the logits NaN or infinite, with which a sampler aborts."""
+    """One value of a norm makes the logits NaN or infinite, and a sampler abort."""
     path = changed(tiny_path, tmp_path / "a.gguf", first_value("output_norm.weight", value))
     with pytest.raises(ModelFileError, match="numbers"):
         minireason.load(path)

@@ -182,15 +182,7 @@ def import_models(
     from minireason.backends.loading import open_once
     from minireason.models.pull import import_file
 
-    files: list[tuple[Path, str | None]]
-    others = {"ollama": other_tools.ollama, "lmstudio": other_tools.lmstudio}
-    if source in others and not os.path.exists(source):
-        files = [(other.path, other.name.replace(":", "-")) for other in others[source]()]
-        if not files:
-            raise NotInstalled(f"No models of {source} were found on this machine.", Path.home())
-    else:
-        files = [(paths.expanded(source), name)]
-    failed = 0
+    files, failed = _to_import(source, name), 0
     for path, called in files:
         try:
             with Transfer() as transfer:
@@ -207,6 +199,17 @@ def import_models(
             f"{manifest.label} is installed, its file stays at {manifest.path}",
         )
     return 7 if failed else 0
+
+
+def _to_import(source: str, name: str | None) -> list[tuple[Path, str | None]]:
+    """Each file that a source means, and what to call it; raises NotInstalled."""
+    others = {"ollama": other_tools.ollama, "lmstudio": other_tools.lmstudio}
+    if source not in others or os.path.exists(source):
+        return [(paths.expanded(source), name)]
+    files = [(other.path, other.name.replace(":", "-")) for other in others[source]()]
+    if not files:
+        raise NotInstalled(f"No models of {source} were found on this machine.", Path.home())
+    return list(files)
 
 
 def _say(as_json: bool, facts: dict[str, Any], sentence: str) -> None:

@@ -182,8 +182,8 @@ def parallel_of(text: str) -> int | Literal["auto"]:
 
 def room_for(parallel: int | str | None, load: LoadChanges) -> LoadChanges:
     """The settings of loading, with places for this many sequences."""
-    wanted = parallel if isinstance(parallel, int) else 1
-    return {**load, "n_seq_max": max(LoadSettings().n_seq_max, wanted)}
+    at_once = parallel if isinstance(parallel, int) else 1
+    return {**load, "n_seq_max": max(LoadSettings().n_seq_max, at_once)}
 
 
 def to_json(solution: Solution) -> str:
