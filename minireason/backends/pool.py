@@ -85,11 +85,16 @@ class Pool(Generic[J]):
         self.size.observe(streams, self.tokens - before, spent_s)
 
     def poll(self, active: Active[J]) -> None:
-        """Put what is there of a reply among the events, after one step of the model at most."""
+        """Put what is there of a reply among the events, after one step of the model at most.
+
+        Raises UsageError where the model cannot be used now, as in the middle of a step.
+        """
         try:
             self.events.extend(zip(repeat(active), active.stream.poll(), strict=False))
-        except UsageError as error:  # of the schema's own code: it has no typed value
-            active.error = error
+        except UsageError as error:
+            if not active.stream.ended:
+                raise
+            active.error = error  # of the schema's own code: there is no typed value
 
     def remove(self, active: Active[J]) -> None:
         """Take one out whose reply is not needed any more; its place is free."""

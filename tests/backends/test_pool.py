@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from minireason import Done, Settings
+import pytest
+
+from minireason import Done, Event, Reasoner, Settings, UsageError
 from minireason.backends.base import StreamOptions
 from minireason.backends.concurrency import FixedSize
 from minireason.backends.pool import Pool
@@ -95,3 +97,15 @@ def test_an_interruption_at_any_line_loses_no_job_and_no_event() -> None:
         )
         tried += 1
     assert tried > 30
+
+
+def test_a_model_that_cannot_be_used_now_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a signal handler in the middle of a step: a vote would ask for ever."""
+
+    def poll(_stream: ScriptedStream) -> list[Event]:
+        raise UsageError("The model is in the middle of a step.")
+
+    monkeypatch.setattr(ScriptedStream, "poll", poll)
+    vote = Reasoner(ScriptedBackend("7")).solve_stream("?", samples=2)
+    with vote, pytest.raises(UsageError, match="middle of a step"):
+        list(vote)
