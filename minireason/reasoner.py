@@ -61,8 +61,10 @@ class Reasoner:
 
     def __init__(self, backend: Backend) -> None:
         if not isinstance(backend, Backend):
+            names = (name for name in dir(Backend) if not name.startswith("_"))
+            missing = ", ".join(name for name in names if not hasattr(backend, name))
             raise UsageError(
-                f"A Reasoner stands on a backend, and not on {shown(backend)}; "
+                f"A Reasoner stands on a backend, and {shown(backend)} has no {missing}; "
                 f"minireason.load() makes one of a model."
             )
         self.backend = backend

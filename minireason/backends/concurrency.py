@@ -8,10 +8,10 @@ one at a time and doubling, so that no token is generated only to measure.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
-from weakref import WeakKeyDictionary
 
 from minireason.backends.base import Backend, ReplyStream
 
@@ -56,12 +56,13 @@ class Throughput:
         return min(most, next(enough))
 
 
-_measured: WeakKeyDictionary[Backend, Throughput] = WeakKeyDictionary()
+_measured: dict[int, Throughput] = {}
+"""By the id of the backend, which may be a dataclass that cannot be hashed."""
 
 
 def throughput(backend: Backend) -> Throughput:
     """What has been measured of a backend so far."""
-    return _measured.get(backend, Throughput())
+    return _measured.get(id(backend), Throughput())
 
 
 def fitting(backend: Backend, prompt_tokens: int, max_tokens: int | None) -> int:
@@ -168,4 +169,7 @@ class MeasuredSize:
     def _choose(self, *, complete: bool) -> None:
         measured = Throughput(self._rates, complete)
         self._left, self.now = [], measured.worth_it(self._most)
-        _measured[self._backend] = measured
+        key = id(self._backend)
+        if key not in _measured:
+            weakref.finalize(self._backend, _measured.pop, key, None)
+        _measured[key] = measured

@@ -16,7 +16,7 @@ It follows simple rules, so that a test can count:
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -134,6 +134,11 @@ def _replies(script: Script) -> Callable[[Sequence[Message]], Written]:
         return lambda _messages: script
     if callable(script):
         return script
+    if isinstance(script, bytes | Mapping) or not isinstance(script, Iterable):
+        raise UsageError(
+            f"A script is one reply, several, or a function of the messages, and not "
+            f"{shown(script)}."
+        )
     left: Iterator[Written] = iter(script)
 
     def following(_messages: Sequence[Message]) -> Written:

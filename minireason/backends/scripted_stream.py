@@ -14,7 +14,7 @@ from typing import Any
 
 from minireason import answers
 from minireason.backends.base import StreamOptions
-from minireason.errors import UsageError
+from minireason.errors import UsageError, shown
 from minireason.events import (
     AnswerDelta,
     Done,
@@ -45,6 +45,15 @@ class ScriptedReply:
     confidence: float = 0.0
     thinking_end: ThinkingEnd = "natural"
     error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("answer", self.answer), ("thinking", self.thinking)):
+            listed = isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+            if not listed and not isinstance(value, str):
+                raise UsageError(
+                    f"The {name} of a scripted reply is text or a list of texts, and not "
+                    f"{shown(value)}."
+                )
 
 
 def pieces(text: str | Sequence[str]) -> list[str]:

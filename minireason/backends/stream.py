@@ -130,7 +130,7 @@ class Stream(Iterator[Event]):
 
         Iterating on gives what is left, then Done.
         """
-        self._controller.cancelled = True
+        self._controller.cancel()
 
     def finish_thinking(self) -> bool:
         """Ask from any thread or a signal handler that the thought land here and the answer come.

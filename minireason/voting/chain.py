@@ -50,7 +50,6 @@ def check_prompt(backend: Backend, messages: Sequence[Message], settings: Settin
 
     Raises BadSetting, UsageError or ContextFull, as opening a stream would.
     """
-    backend.check(settings)
     tokens = backend.count_tokens(messages, at_most=backend.n_ctx)
     backend.check(settings, tokens)
     return tokens

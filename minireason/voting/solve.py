@@ -229,11 +229,12 @@ class SolveStream(Iterator[SolveEvent]):
     def _tokens_left(self) -> int:
         """What `budget_tokens` leaves for all chains together; 0 if there is no such budget.
 
-        Any thread that runs the model may call it, so it changes nothing.
+        Any thread that runs the model may call it, so it changes nothing. A chain has ended before
+        it leaves the pool: so none is missed in this order.
         """
-        ended = {chain.index: chain.tokens for chain in self._all_ended()}
         running = {active.job.index: active.stream.tokens for active in list(self._pool.active)}
-        return max(0, (self._plan.vote.budget_tokens or 0) - sum((ended | running).values()))
+        ended = {chain.index: chain.tokens for chain in self._all_ended()}
+        return max(0, (self._plan.vote.budget_tokens or 0) - sum((running | ended).values()))
 
     def _all_ended(self) -> list[Chain]:
         return [*self._record.chains.values(), *self._stopped.values()]

@@ -16,12 +16,12 @@ from tests.local import local
 QUESTION = "What is 12 + 5?"
 
 
-def refusal(act: Any) -> tuple[type[MinireasonError], str | None] | None:
-    """The kind of error that an act raises, and the setting that it names."""
+def refusal(act: Any) -> tuple[type[MinireasonError], str] | None:
+    """The kind of error that an act raises, and what it says."""
     try:
         act()
     except MinireasonError as error:
-        return type(error), getattr(error, "name", None)
+        return type(error), str(error)
     return None
 
 

@@ -6,6 +6,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,20 @@ def test_replies_in_turn_and_their_end() -> None:
         reasoner.ask("?")
     with pytest.raises(UsageError, match="ScriptedReply"):
         Reasoner(ScriptedBackend([5])).ask("?")  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("script", [5, None, b"yes", {"What?": "yes"}])
+def test_what_is_no_script_is_refused(script: Any) -> None:
+    with pytest.raises(UsageError, match="A script is one reply, several, or a function"):
+        ScriptedBackend(script)
+
+
+@pytest.mark.parametrize("text", [5, None, ["one", 2]])
+def test_what_is_no_text_of_a_reply_is_refused(text: Any) -> None:
+    with pytest.raises(UsageError, match="The answer of a scripted reply is text"):
+        ScriptedReply(answer=text)
+    with pytest.raises(UsageError, match="The thinking of a scripted reply is text"):
+        ScriptedReply(thinking=text)
 
 
 def test_requests_are_recorded() -> None:
@@ -202,6 +217,24 @@ def test_it_is_a_backend() -> None:
         Reasoner("tiny")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="no plan"):
         _ = Reasoner(ScriptedBackend("yes")).plan
+
+
+def test_what_a_backend_lacks_is_said() -> None:
+    class Half:
+        name, thinks, n_ctx, max_parallel, defaults = "half", False, 4096, 1, Settings()
+        stream = check = room_for = close = ScriptedBackend.stream
+
+    with pytest.raises(UsageError, match="has no count_tokens, prefill; "):
+        Reasoner(Half())  # type: ignore[arg-type]
+
+
+def test_a_backend_need_not_be_hashable() -> None:
+    class Plain(ScriptedBackend):
+        __hash__ = None  # type: ignore[assignment]
+
+    model = Reasoner(Plain(ScriptedReply(thinking="Well. " * 500, answer="\\boxed{7}")))
+    for _ in range(2):
+        assert model.solve("?", samples=16, stop="none").answer == "7"
 
 
 def test_it_needs_no_llama_cpp() -> None:
