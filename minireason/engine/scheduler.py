@@ -151,14 +151,18 @@ class Scheduler:
             self._grow(wanted)
 
     @_exclusive
-    def step(self, unless: Callable[[], bool] = lambda: False) -> bool:
+    def step(self, reader: Sequence | None = None, seen: int = 0) -> bool:
         """Decode once for all sequences that can go on, and hand out a token for each that is read.
 
-        False if none can go on. Nothing is done if `unless` is true once it is this thread's turn:
-        another's step has brought what it was to bring.
+        False if none can go on. `reader` is the sequence for which the step is wanted: nothing is
+        done if it has ended (False), or if it has more than the `seen` tokens once it is this
+        thread's turn (True), since another's step has brought what this one was to bring.
         """
-        if unless():
-            return True
+        if reader is not None:
+            if reader not in self._admission.sequences:
+                return False
+            if reader.draws > seen:
+                return True
         self.clock += 1
         plan = self._schedule()
         if self._run(plan):
