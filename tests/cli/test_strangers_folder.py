@@ -52,6 +52,7 @@ def test_the_traps_work(folder: Path) -> None:
     assert set(marks(folder)) >= {"minireason-__init__", "sympy"}
 
 
+@pytest.mark.first_start
 def test_ask_and_solve(folder: Path, smollm2_path: Path) -> None:
     """The first one tries the file, both run its template."""
     options = f"--model {smollm2_path} --max-tokens 8 --seed 1 --threads 1".split()

@@ -63,6 +63,7 @@ def test_a_reasoner_a_session_and_a_reply_say_what_they_are(tmp_path: Path) -> N
     assert "parsed=['zzz" in repr(long)
 
 
+@pytest.mark.first_start
 def test_loading_says_what_was_decided(
     smollm2_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,6 +12,8 @@ import pytest
 from minireason.host import paths
 from minireason.models import known_good
 
+pytestmark = pytest.mark.first_start
+
 
 def written(path: Path, data: bytes, like: Path | None = None) -> Path:
     """A file with this content, and the time of change of another."""

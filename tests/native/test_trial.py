@@ -22,6 +22,8 @@ from tests.faults import mutate
 from tests.faults.mutate import Parts
 from tests.models.build import write
 
+pytestmark = pytest.mark.first_start
+
 
 def changed(original: Path, to: Path, change: Callable[[Parts], object]) -> Path:
     parts = mutate.parse(original.read_bytes())

@@ -64,7 +64,7 @@ def wrapped(line: str, width: int, indent: str = "") -> list[str]:
 
 
 def _pieces(line: str, room: int) -> Iterator[str]:
-    """Yield what is not broken: the parts of a line that fit in one, and the words of the others."""
+    """Yield what is not broken: the parts of a line that fit in one, the words of the others."""
     for part in _BETWEEN_PARTS.split(line):
         if cell_len(part.lstrip(" ")) <= room:
             yield part
@@ -86,7 +86,7 @@ class WordWrap:
         self._too_long = False
 
     def feed(self, text: str, width: int) -> str:
-        """Return what can be printed now on a terminal of so many columns; the text has no controls."""
+        """Return what can be printed now in so many columns; the text has no controls."""
         shown = ""
         for character in text:
             if character in " \t\n":
