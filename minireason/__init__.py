@@ -2,10 +2,10 @@
 
 The thinking and the answer come as separate, typed streams:
 
-import minireason
-reasoner = minireason.load("tiny")
-for event in reasoner.stream("What is 347 + 586?"):
-    ...
+    import minireason
+    reasoner = minireason.load("tiny")
+    for event in reasoner.stream("What is 347 + 586?"):
+        ...
 """
 
 from __future__ import annotations

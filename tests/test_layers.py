@@ -28,15 +28,15 @@ def imported(path: Path) -> Iterator[str]:
 
 def ours(path: Path) -> set[str]:
     """The modules of ours that a file imports."""
-    found = set()
+    modules = set()
     for name in imported(path):
         if not name.startswith("minireason."):
             continue
         own = name.removeprefix("minireason.")
         while own and own not in MODULES:
             own = own.rpartition(".")[0]
-        found.add(own or "__init__")
-    return found
+        modules.add(own or "__init__")
+    return modules
 
 
 @pytest.mark.parametrize("path", FILES, ids=module)
@@ -61,7 +61,8 @@ def defined(tree: ast.AST) -> set[str]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            names.add(node.attr)
+            if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+                names.add(node.attr)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
     return {name for name in names if name.startswith("_") and not name.startswith("__")}
