@@ -32,8 +32,6 @@ TOOL = "llama-batched-bench"
 class Chain:
     """Lets its sequence go on to a given length; see `minireason.engine.base.TokenHandler`."""
 
-    paused = False
-
     def __init__(self, length: int) -> None:
         self.left = length
 

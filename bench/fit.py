@@ -75,15 +75,11 @@ def child(arguments: argparse.Namespace) -> None:
 
     buffers: dict[str, float] = {}
 
-    def on_log(_level: int, text: bytes, _data: Any) -> None:
-        if size := re.search(
-            r"(KV|output|compute) buffer size = +([\d.]+) MiB", text.decode("utf-8", "replace")
-        ):
+    def on_line(line: str) -> None:
+        if size := re.search(r"(KV|output|compute) buffer size = +([\d.]+) MiB", line):
             buffers[size[1]] = float(size[2]) * MIB
 
-    callback = library.C.llama_log_callback(on_log)
-    library.init()
-    library.C.llama_log_set(callback, None)
+    library.listen(on_line)
     path = Path(arguments.model)
     with load(
         path, n_ctx=arguments.ctx, kv_type=arguments.kv, n_threads=arguments.threads, n_gpu_layers=0

@@ -21,11 +21,15 @@ def main() -> None:
     arguments = parser.parse_args()
     with minireason.load(arguments.model) as reasoner:
         stream = reasoner.stream(arguments.question, thinking_budget=arguments.budget)
+        answering = False
         for event in stream:
             match event:
                 case ThinkingDelta(text=text):
                     print(text, end="", file=sys.stderr, flush=True)
                 case AnswerDelta(text=text):
+                    if not answering:
+                        print("\n", file=sys.stderr, flush=True)
+                        answering = True
                     print(text, end="", flush=True)
                 case Done(reply=reply):
                     print()

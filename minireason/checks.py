@@ -16,6 +16,22 @@ from minireason.errors import BadSetting
 
 Rule: TypeAlias = Callable[[Any], Any]
 
+_ELSEWHERE = {
+    "reasoning_effort": "effort",
+    "max_completion_tokens": "max_tokens",
+    "max_new_tokens": "max_tokens",
+    "num_predict": "max_tokens",
+    "num_ctx": "n_ctx",
+    "num_gpu": "n_gpu_layers",
+    "num_thread": "n_threads",
+    "response_format": "schema",
+    "format": "schema",
+    "grammar": "regex",
+    "think": "thinking",
+    "n": "samples",
+}
+"""Settings by the names that Ollama, llama-cpp-python, transformers and the openai client have."""
+
 
 def check_fields(settings: Any, rules: Mapping[str, Rule]) -> None:
     """Check every field of a frozen dataclass by its rule; raises BadSetting.
@@ -33,7 +49,8 @@ def check_names(changes: Mapping[str, object], known: Collection[str]) -> None:
     """Check that every change is of a setting that exists; raises BadSetting with the nearest."""
     for name, value in changes.items():
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, 1)
+            ours = _ELSEWHERE.get(str(name))
+            near = [ours] if ours in known else difflib.get_close_matches(str(name), known, 1)
             hint = f"did you mean {near[0]}" if near else f"known are {', '.join(known)}"
             raise BadSetting(str(name), value, f"there is no such setting; {hint}")
 

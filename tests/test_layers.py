@@ -134,6 +134,7 @@ def test_light_imports(code: str) -> None:
         "llama_cpp",
         "numpy",
         "jinja2",
+        "email",
         "huggingface_hub",
         "llguidance",
         "pydantic",

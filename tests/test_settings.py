@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import math
 import re
 import sys
@@ -25,6 +26,7 @@ from minireason import (
     VoteSettings,
 )
 from minireason.settings import layered
+from tests.docs.blocks import ROOT
 
 KINDS: list[Any] = [Settings, VoteSettings, LoadSettings]
 SETTINGS = [(kind, field.name) for kind in KINDS for field in fields(kind)]
@@ -46,6 +48,22 @@ def field_docs(kind: Any) -> dict[str, str]:
             said = text.value if isinstance(text, ast.Constant) else ""
             docs[statement.target.id] = " ".join(str(said).split())
     return docs
+
+
+def table_row(kind: Any, name: str) -> str:
+    """The row of a setting in docs/reference/settings.md."""
+    doc = field_docs(kind)[name]
+    means = re.sub(r" Defaults to \S+\.$", "", doc).replace("|", "\\|")
+    default = {field.name: field.default for field in fields(kind)}[name]
+    return (
+        f"| `{name}` | `{json.dumps(default) if isinstance(default, str) else default}` | {means} |"
+    )
+
+
+@pytest.mark.parametrize(("kind", "name"), SETTINGS)
+def test_the_reference_page_has_every_setting_as_plain_text(kind: Any, name: str) -> None:
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text("utf-8")
+    assert table_row(kind, name) in page.splitlines()
 
 
 @pytest.mark.parametrize(("kind", "name"), SETTINGS)
@@ -223,6 +241,27 @@ def test_unknown_setting_names_the_nearest() -> None:
 def test_unknown_load_setting() -> None:
     with pytest.raises(BadSetting, match="did you mean n_ctx"):
         LoadSettings.of({"n_ctxt": 1})  # type: ignore[typeddict-unknown-key]
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [("reasoning_effort", "effort"), ("num_predict", "max_tokens"), ("format", "schema")],
+)
+def test_a_name_that_others_use_is_told_as_ours(name: str, ours: str) -> None:
+    with pytest.raises(BadSetting, match=f"did you mean {ours}"):
+        Settings().changed({name: 1})  # type: ignore[misc]
+
+
+def test_a_name_that_others_use_is_told_only_where_ours_exists() -> None:
+    with pytest.raises(BadSetting, match="known are temperature"):
+        Settings().changed({"num_ctx": 1})  # type: ignore[typeddict-unknown-key]
+
+
+def test_unknown_setting_of_a_vote_names_its_own_first_and_in_order() -> None:
+    with pytest.raises(BadSetting, match="known are samples, parallel, stop, min_votes"):
+        VoteSettings.split({"zzz": 1})  # type: ignore[typeddict-unknown-key]
+    with pytest.raises(BadSetting, match="did you mean samples"):
+        VoteSettings.split({"n": 4})  # type: ignore[typeddict-unknown-key]
 
 
 def test_changes_leave_the_rest() -> None:

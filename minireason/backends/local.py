@@ -34,6 +34,9 @@ from minireason.settings import Settings
 
 _log = logging.getLogger(__name__)
 
+UNREAD_TOKENS = 256
+"""A stream that nobody reads sits out after so many tokens."""
+
 
 class LocalBackend:
     """A `Backend` over a loaded model, by continuous batching: all open streams share its steps.
@@ -156,6 +159,7 @@ class LocalBackend:
             cache_reply=options.cache_reply and not self.thinks,
             confidences=array("f") if options.watch_confidence else None,
             mask=rules.mask(),
+            unread_limit=UNREAD_TOKENS,
         )
         return Stream(self.scheduler, sequence, controller, options.on_prefill)
 

@@ -60,6 +60,7 @@ class Stream(Iterator[Event]):
             self._advance()
         self._close_at_end()
         self._builder.parse()
+        self._sequence.note_read()
         return self._builder.read_all()
 
     def _ready(self) -> bool:
@@ -74,7 +75,13 @@ class Stream(Iterator[Event]):
             raise controller.error
         if controller.cancelled:
             self.close()
-        elif self._scheduler.step(self._ready):
+            return
+        sequence = self._sequence
+        sequence.note_read()
+        seen = sequence.draws
+        if self._ready():
+            return  # by a step of another thread
+        if self._scheduler.step(sequence, seen):
             self._report_prefill()
         elif not (self._ready() or controller.error):
             raise EngineError("This stream has lost its place; close it and ask again.")

@@ -32,15 +32,15 @@ def offer() -> str:
     best = recommend.best(here.machine())
     if best and here.interactive():
         size = f"{best[1].bytes / 1e9:.1f} GB"
-        question = f"No model is installed. Fetch {store.label(*best)} ({size}), the best that fits"
-        if notes.confirmed(f"{question} here?", default=True):
+        question = f"No model is installed. Fetch {store.label(*best)} ({size}), the best for"
+        if notes.confirmed(f"{question} this machine?", default=True):
             fetch(*best)
             return store.label(*best)
     raise NotInstalled(_nothing_installed(best), paths.models_dir())
 
 
 def _nothing_installed(best: tuple[ModelSpec, Quant] | None) -> str:
-    ways = [f"the best that fits here: minireason pull {store.label(*best)}"] if best else []
+    ways = [f"the best for this machine: minireason pull {store.label(*best)}"] if best else []
     ways += [
         "all there are: minireason models",
         "a file of yours: --model PATH.gguf",

@@ -130,9 +130,8 @@ def _run(arguments: list[str]) -> int:
         return INTERRUPTED
     except _BadCommandLine as error:
         command = error.ctx.command_path if error.ctx else PROGRAM
-        message = error.format_message().rstrip(".")
-        end = "" if message.endswith("?") else "."
-        notes.error_line(f"{message}{end} See {command} --help.")
+        message = wording.of_command_line(error.format_message(), command)
+        notes.error_line(f"{message} See {command} --help.")
         return 2
     except errors.MinireasonError as error:
         names = wording.option_names(Asked, Vote, Evaluation)

@@ -10,6 +10,18 @@ from typer.models import OptionInfo
 
 from minireason.errors import BadSetting, DoesNotFit, MinireasonError, shortened
 
+_ASKING = ("ask", "solve")
+"""The commands whose argument is a question."""
+
+_ELSEWHERE = {
+    "run": "for a conversation it is chat --model NAME, for one question ask",
+    "list": "the models are listed by models",
+    "ls": "the models are listed by models",
+    "serve": "there is no server in this version",
+    "ps": "a model is in memory only while a command runs",
+}
+"""What other tools have as commands, and what there is here instead."""
+
 
 def option_names(*groups: type) -> dict[str, str]:
     """The option of each setting that these dataclasses of options have a field for."""
@@ -32,6 +44,17 @@ def option_names(*groups: type) -> dict[str, str]:
                 typed = [part for part in said if isinstance(part, str) and part.startswith("--")]
                 names[name] = typed[0].split("/")[0] if typed else f"--{name.replace('_', '-')}"
     return names
+
+
+def of_command_line(message: str, command: str) -> str:
+    """What is wrong with a command line, as a sentence with the way out where one is known."""
+    message = message.rstrip(".")
+    unknown = re.match(r"No such command '([^']*)'", message)
+    if unknown and command == "minireason" and unknown[1] in _ELSEWHERE:
+        return f"{unknown[0]}; {_ELSEWHERE[unknown[1]]}."
+    if message.startswith("Got unexpected extra argument") and command.split()[-1] in _ASKING:
+        return f"{message}; put a question of several words in quotes."
+    return message if message.endswith("?") else f"{message}."
 
 
 def as_typed(error: MinireasonError, names: Mapping[str, str]) -> str:

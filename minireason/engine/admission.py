@@ -76,9 +76,7 @@ class Admission:
 
     def _waiting(self) -> list[Sequence]:
         return [
-            sequence
-            for sequence in self.sequences
-            if sequence.slot is None and not sequence.handler.paused
+            sequence for sequence in self.sequences if sequence.slot is None and not sequence.paused
         ]
 
     def _prefix_in_prefill(self, tokens: list[int]) -> int:
@@ -87,7 +85,7 @@ class Admission:
             common_prefix(sequence.tokens, tokens)
             for sequence in self.sequences
             if sequence.slot
-            and not sequence.handler.paused
+            and not sequence.paused
             and sequence.decoded < sequence.prompt_tokens - 1
         ]
         return min(max(shared, default=0), len(tokens) - 1)
@@ -103,7 +101,7 @@ class Admission:
                 self.end_at_limit(owner)
             elif owner.prefill_only and owner.decoded == len(owner.tokens) - 1:
                 self.remove(owner)
-            elif not owner.handler.paused:
+            elif not owner.paused:
                 live.append((slot, owner))
         return live
 
@@ -131,7 +129,7 @@ class Admission:
         if len(owners) == 1:
             self.end_at_limit(owners[0])
             return
-        self._preempt(min(owners, key=lambda owner: (not owner.handler.paused, owner.decoded)))
+        self._preempt(min(owners, key=lambda owner: (not owner.paused, owner.decoded)))
         # The rest wait until another one ends, or they would preempt each other for ever.
         self._crowded = True
 

@@ -86,11 +86,6 @@ class TokenHandler(Protocol):
     scheduler back gets UsageError.
     """
 
-    @property
-    def paused(self) -> bool:
-        """Whether nobody fetches what was generated, so that the sequence should sit out."""
-        ...
-
     def on_admit(self, cached_tokens: int) -> None:
         """Note that the sequence has got a slot, where so many tokens of its prompt are cached.
 

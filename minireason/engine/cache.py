@@ -30,17 +30,13 @@ class KVCache:
     """The slots of a runner's cache, and every change to what is in them.
 
     `n_ctx` is the limit in tokens of one sequence, `max_tokens` that of all slots together. The
-    cache starts at the runner's size and grows.
+    cache starts at the runner's size and grows; where there is no memory, both limits are lowered.
     """
 
     def __init__(self, runner: ModelRunner, n_ctx: int, max_tokens: int) -> None:
-        self._runner, self._n_ctx, self._max_tokens = runner, n_ctx, max_tokens
+        self._runner, self._max_tokens = runner, max_tokens
+        self.n_ctx = min(n_ctx, max_tokens)
         self.slots = [Slot(index) for index in range(runner.n_seq_max)]
-
-    @property
-    def n_ctx(self) -> int:
-        """The limit of one sequence: less than was asked for where there is no memory for it."""
-        return min(self._n_ctx, self._max_tokens)
 
     @property
     def size(self) -> int:
@@ -130,10 +126,12 @@ class KVCache:
             size = self.n_ctx
         if not self._runner.grow(min(size, self._max_tokens)):
             self._max_tokens = self.size
+            self.n_ctx = min(self.n_ctx, self._max_tokens)
         _log.debug("the KV cache holds %d tokens now, %d wanted", self.size, size)
 
     def resync(self) -> None:
         """Make the runner hold what the lists say, but not what a sequence has yet to decode."""
+        self.n_ctx = min(self.n_ctx, self._max_tokens)
         if not self._runner.finish_grow():
             with suppress(EngineError):  # a closed model has nothing to wipe
                 self.clear()

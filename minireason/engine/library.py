@@ -51,13 +51,16 @@ except (ImportError, OSError, RuntimeError) as error:
         f"pip install --force-reinstall llama-cpp-python."
     ) from error
 
-__all__ = ["C", "clear_log", "fill", "ggml", "init", "log_tail"]
+__all__ = ["C", "clear_log", "fill", "ggml", "init", "listen", "log_tail"]
 
 _log_lines: deque[str] = deque(maxlen=40)
+_listeners: list[Callable[[str], None]] = []
 
 
 def _on_log(level: int, text: bytes, _data: Any) -> None:
     line = text.decode("utf-8", "replace").strip()
+    for listener in _listeners:
+        listener(line)
     if level in (3, 4) and line:  # 1 debug, 2 info, 3 warning, 4 error, 5 continuation
         _log_lines.append(line)
 
@@ -77,6 +80,11 @@ def init() -> None:
 @functools.cache
 def _start() -> None:
     C.llama_backend_init()
+
+
+def listen(listener: Callable[[str], None]) -> None:
+    """Have a function told every line of the library's log from now on, whatever its level."""
+    _listeners.append(listener)
 
 
 def clear_log() -> None:

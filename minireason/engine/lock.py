@@ -18,20 +18,24 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeAlias, TypeVar
 
 from minireason.errors import UsageError
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
+_Place: TypeAlias = tuple[int, threading.Lock]
+"""A thread, and the gate before which it waits until it is the first of the line."""
 
 
 class FairLock:
     """Runs one act at a time."""
 
     def __init__(self) -> None:
-        self._line: deque[threading.Lock] = deque()
+        self._line: deque[_Place] = deque()
         self._lock = threading.RLock()
         self._condition = threading.Condition(self._lock)
+        self._turn: _Turn | None = None
 
     @property
     def waiting(self) -> int:
@@ -39,82 +43,96 @@ class FairLock:
         return len(self._line)
 
     @property
-    def held_here(self) -> bool:
-        """Whether this thread holds the lock."""
+    def used_here(self) -> bool:
+        """Whether this thread holds the lock or waits for it, so that it cannot ask again."""
+        thread, turn = threading.get_ident(), self._turn
+        if turn and turn.inside and turn.thread == thread and self._is_held_here():
+            return True
+        return bool(self._line) and any(place[0] == thread for place in list(self._line))
+
+    def _is_held_here(self) -> bool:
         try:
             self._condition.notify(0)  # wakes nobody, and asks the RLock itself
         except RuntimeError:
             return False
         return True
 
-    def run(self, act: Callable[[], _T]) -> _T:
-        """Run an act when it is this thread's turn; raises UsageError inside another one."""
-        if self.held_here:
+    def run(self, act: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Call a function when it is this thread's turn; raises UsageError inside another act."""
+        if self.used_here:
             raise UsageError(
                 "The model is in the middle of a step in this thread, so a callback or a signal "
                 "handler cannot use it; call cancel() there, or wait until the step is over."
             )
-        with _Turn(self, self._line), self._lock:
-            self._line.popleft()  # nobody but the first of the line comes here
-            _let_first_in(self._line)
-            return act()
+        with _Turn(self, self._line) as turn:
+            with self._lock:
+                self._turn, turn.inside = turn, True
+                self._line.popleft()  # nobody but the first of the line comes here
+                _let_first_in(self._line)
+                result = act(*args, **kwargs)
+            turn.inside = False
+            return result
 
     def give_back(self) -> None:
         """Release the lock if this thread holds it still, as after a debugger's interruption."""
-        if self.held_here:
+        if self._is_held_here():
             self._lock.release()
 
 
 class _Turn:
-    """One thread's place in the line.
+    """One thread's place in the line; `inside` until it has certainly given the lock back."""
 
-    The place is a gate: it is closed until the thread is the first of the line.
-    """
+    __slots__ = ("_line", "_lock", "_place", "inside", "thread")
 
-    __slots__ = ("_gate", "_line", "_lock")
-
-    def __init__(self, lock: FairLock, line: deque[threading.Lock]) -> None:
+    def __init__(self, lock: FairLock, line: deque[_Place]) -> None:
+        self._place: _Place | None = None
         self._lock, self._line = lock, line
+        self.thread, self.inside = threading.get_ident(), False
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> _Turn:
         gate = threading.Lock()
         gate.acquire()
-        self._gate = gate
+        self._place = place = (self.thread, gate)
+        line = self._line
         try:
-            self._line.append(gate)
-            if self._line[0] is not gate:
-                _let_first_in(self._line)  # in case that who left before was kept from it
+            line.append(place)
+            if line[0] is not place:
+                _let_first_in(line)  # in case that who left before was kept from it
                 gate.acquire()
+            return self
         except BaseException:
             self._leave()
             raise
 
     def __exit__(self, *_: object) -> None:
         try:
-            self._lock.give_back()
             self._leave()
         except BaseException:
-            self._lock.give_back()
             self._leave()
             raise
 
     def __del__(self) -> None:
-        if hasattr(self, "_gate"):
-            self._leave()
+        if getattr(self, "_place", None):
+            self._leave_line()
 
     def _leave(self) -> None:
-        if not hasattr(self, "_gate"):
-            return
-        if self._gate in self._line:
-            self._line.remove(self._gate)
-        _let_first_in(self._line)
-        del self._gate  # until here, there is something left to do for `__del__`
+        if self.inside:
+            self._lock.give_back()
+            self.inside = False
+        self._leave_line()
+
+    def _leave_line(self) -> None:
+        place, line = self._place, self._line
+        if place and place in line:
+            line.remove(place)
+        _let_first_in(line)
+        self._place = None  # until here, there is something left to do for `__del__`
 
 
-def _let_first_in(line: deque[threading.Lock]) -> None:
+def _let_first_in(line: deque[_Place]) -> None:
     if not line:
         return
     try:
-        line[0].release()
+        line[0][1].release()
     except (IndexError, RuntimeError):
         return  # it has just left, or its gate is open

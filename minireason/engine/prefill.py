@@ -22,8 +22,6 @@ _AWAY_S = 0.02
 class Prefill:
     """A prompt that is read and generates nothing; its own `engine.base.TokenHandler`."""
 
-    paused = False
-
     def __init__(self, scheduler: Scheduler, tokens: list[int]) -> None:
         self._scheduler, self._tokens = scheduler, tokens
         self._seen: int | None = None

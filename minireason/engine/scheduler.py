@@ -28,7 +28,7 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from minireason.engine.admission import Admission
 from minireason.engine.base import ModelRunner
@@ -56,7 +56,7 @@ def _exclusive(
 
     @functools.wraps(act)
     def exclusive(self: Scheduler, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        return self.exclusively(lambda: act(self, *args, **kwargs))
+        return self.exclusively(act, self, *args, **kwargs)
 
     return exclusive
 
@@ -82,25 +82,26 @@ class Scheduler:
 
     @property
     def n_ctx(self) -> int:
-        """The limit in tokens of one sequence: less than was asked for without memory for it."""
+        """The limit in tokens of one sequence; lower than asked for where there is no memory."""
         return self.cache.n_ctx
 
     def forked(self) -> None:
         """In a process that was forked: nobody of the parent's holds the lock here or waits."""
         self._lock = FairLock()
 
-    def exclusively(self, act: Callable[[], _T]) -> _T:
-        """Run an act between two steps; raises UsageError in a token handler."""
-        return self._lock.run(functools.partial(self._act, act))
+    def exclusively(self, act: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Call a function between two steps; raises UsageError in a token handler."""
+        result: _T = self._lock.run(self._act, act, *args, **kwargs)
+        return result
 
-    def _act(self, act: Callable[[], _T]) -> _T:
+    def _act(self, act: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if not self._consistent:
             self._recover()
         self._consistent = False
         while self._dropped:
             self._admission.remove(self._dropped[0])
             self._dropped.popleft()
-        result = act()
+        result = act(*args, **kwargs)
         self._consistent = True
         return result
 
@@ -128,7 +129,7 @@ class Scheduler:
 
     def close(self) -> None:
         """Close the runner after the step that runs, or at once in a signal handler inside it."""
-        if self._lock.held_here:
+        if self._lock.used_here:
             self._runner.close()
         else:
             self._lock.run(self._runner.close)
@@ -150,14 +151,18 @@ class Scheduler:
             self._grow(wanted)
 
     @_exclusive
-    def step(self, unless: Callable[[], bool] = lambda: False) -> bool:
+    def step(self, reader: Sequence | None = None, seen: int = 0) -> bool:
         """Decode once for all sequences that can go on, and hand out a token for each that is read.
 
-        False if none can go on. Nothing is done if `unless` is true once it is this thread's turn:
-        another's step has brought what it was to bring.
+        False if none can go on. `reader` is the sequence for which the step is wanted: nothing is
+        done if it has ended (False), or if it has more than the `seen` tokens once it is this
+        thread's turn (True), since another's step has brought what this one was to bring.
         """
-        if unless():
-            return True
+        if reader is not None:
+            if reader not in self._admission.sequences:
+                return False
+            if reader.draws > seen:
+                return True
         self.clock += 1
         plan = self._schedule()
         if self._run(plan):
@@ -231,7 +236,7 @@ class Scheduler:
         sequence.apply(step)
         if step.done:
             self._admission.remove(sequence)
-        elif len(sequence.tokens) >= self.n_ctx:
+        elif len(sequence.tokens) >= self.cache.n_ctx:
             self._admission.end_at_limit(sequence)
 
     def _evict_or_preempt(self, wanted: int) -> None:
@@ -268,8 +273,9 @@ class Scheduler:
         for slot, owner in live:
             if not self.cache.can_grow:
                 return
-            wanted = len(owner.tokens) + owner.handler.reserved_tokens(self.cache.size)
-            if wanted > self.cache.size:
+            size = self.cache.size
+            wanted = len(owner.tokens) + owner.handler.reserved_tokens(size)
+            if wanted > size:
                 self._grow(wanted - len(slot.cached))
 
     def _grow(self, wanted: int) -> None:

@@ -28,6 +28,7 @@ class Sequence:
     alone, since nobody will go on from the reply and all others would attend past its tokens.
     `confidences` gets one value for each sampled token, see `engine.confidence`; None: not wanted.
     `mask` says which tokens may be sampled first; that of each later one comes with its step.
+    `unread_limit`: sit out after so many tokens that nobody has read; None: nobody needs to.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Sequence:
         cache_reply: bool = True,
         confidences: array[float] | None = None,
         mask: Mask | None = None,
+        unread_limit: int | None = None,
     ) -> None:
         if not prompt:
             raise ValueError("a prompt has at least one token")
@@ -52,6 +54,8 @@ class Sequence:
         self.slot: Slot | None = None
         self.confidences = confidences
         self.mask = mask
+        self.unread_limit = unread_limit
+        self._read_draws = 0
         self.draws = 0
         """How many tokens were sampled and taken."""
         self.drawn = Draw(-1, 0, 0, 0.0)
@@ -60,6 +64,16 @@ class Sequence:
     def decoded(self) -> int:
         """How many of the tokens are in the cache."""
         return len(self.slot.cached) if self.slot else 0
+
+    @property
+    def paused(self) -> bool:
+        """Whether so much of what was generated is unread that the sequence should sit out."""
+        limit = self.unread_limit
+        return limit is not None and self.draws - self._read_draws >= limit
+
+    def note_read(self) -> None:
+        """Note that all that was generated is read; called by the reader, from any thread."""
+        self._read_draws = self.draws
 
     def apply(self, step: Step) -> None:
         """Let a step become part of the sequence; being called again with it changes nothing."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 
 from minireason.host import system
 from minireason.host.hardware import Gpu
@@ -52,6 +51,8 @@ def _vulkan_gpus(summary: str) -> list[str]:
 
 def _install(backend: str) -> str:
     """llama-cpp-python's own command for a prebuilt wheel, within the versions we ask for."""
+    from importlib import metadata  # late: it imports email
+
     try:
         requirements = metadata.requires("minireason") or []
     except metadata.PackageNotFoundError:

@@ -58,14 +58,24 @@ def find(quant: Quant) -> OtherFile | None:
     return None
 
 
-def ollama() -> Iterator[OtherFile]:
-    """The model files that Ollama has pulled."""
+def ollama_folders() -> list[Path]:
+    """Where Ollama keeps models: its setting, a user's own, those of its system service."""
     homes = [
         os.environ.get("OLLAMA_MODELS"),
         Path.home() / ".ollama" / "models",
         "/usr/share/ollama/.ollama/models",
     ]
-    for home in (Path(entry) for entry in homes if entry):
+    return [Path(entry) for entry in homes if entry]
+
+
+def lmstudio_folders() -> list[Path]:
+    """Where LM Studio keeps models, by now and earlier."""
+    return [Path.home() / ".lmstudio" / "models", Path.home() / ".cache" / "lm-studio" / "models"]
+
+
+def ollama() -> Iterator[OtherFile]:
+    """The model files that Ollama has pulled."""
+    for home in ollama_folders():
         for manifest in _files(home / "manifests", "*"):
             known = state.read_json(manifest, _OLLAMA_MANIFEST).value or {"layers": []}
             for layer in known["layers"]:
@@ -83,8 +93,7 @@ def lmstudio() -> Iterator[OtherFile]:
 
     Of split models the first file, and no projectors of images.
     """
-    user = Path.home()
-    for home in (user / ".lmstudio" / "models", user / ".cache" / "lm-studio" / "models"):
+    for home in lmstudio_folders():
         for path in _files(home, "*.gguf"):
             is_first = "-of-" not in path.name or "-00001-of-" in path.name
             if is_first and "mmproj" not in path.name:

@@ -46,11 +46,6 @@ class Controller:
 
     # What the engine asks: see `engine.base.TokenHandler`.
 
-    @property
-    def paused(self) -> bool:
-        """Whether its reader leaves events lying, so that the sequence should sit out."""
-        return self.builder.full
-
     def on_admit(self, cached_tokens: int) -> None:
         """Note how many tokens of the prompt need not be read."""
         self.builder.cached_tokens = cached_tokens

@@ -27,9 +27,6 @@ from minireason.reasoning.text import StopStrings
 from minireason.reasoning.think import Label, Span
 from minireason.settings import Settings
 
-BUFFERED_EVENTS = 256
-"""A stream that nobody reads sits out once it holds this many events."""
-
 
 class ReplyBuilder:
     """Collects one reply: labelled text becomes events, counts and times become a `Reply`.
@@ -69,11 +66,6 @@ class ReplyBuilder:
     def unread(self) -> int:
         """How many events wait for whoever reads them."""
         return operator.length_hint(self._unread)  # of an iterator over a list it is exact
-
-    @property
-    def full(self) -> bool:
-        """Whether so many events wait that no more should come."""
-        return self.unread >= BUFFERED_EVENTS
 
     def read(self) -> Event:
         """The next event; `unread` is not 0.

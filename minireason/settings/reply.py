@@ -70,6 +70,8 @@ class Changes(ChainChanges, total=False):
 class Settings:
     """How one reply is generated. Raises BadSetting.
 
+    What each field means: docs/reference/settings.md, or below it in the source.
+
     At most one of `schema`, `choices` and `regex` holds the answer, and not the thinking, to what
     it says (structured output); `Reply.parsed` is its value.
     """

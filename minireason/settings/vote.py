@@ -81,7 +81,7 @@ class VoteSettings:
 
         Raises BadSetting for a name that does not exist.
         """
-        own = {field.name for field in fields(VoteSettings)}
+        own = [field.name for field in fields(VoteSettings)]
         check_names(changes, [*own, *(field.name for field in fields(Settings))])
         vote: Any = {name: value for name, value in changes.items() if name in own}
         chain: Any = {name: value for name, value in changes.items() if name not in own}

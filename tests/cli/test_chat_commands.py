@@ -94,6 +94,12 @@ def test_a_switch_that_is_interrupted_goes_on_with_the_model_before(
     chat.reasoner.close()
 
 
+def test_what_ollama_calls_help_and_leaving() -> None:
+    result = run(*TINY, stdin=b"/?\n/bye\nWhat is 5 + 8?\n")
+    assert (result.code, result.out) == (0, "")
+    assert "/effort [LEVEL]" in result.err
+
+
 def test_copying_an_answer_and_a_block_of_code() -> None:
     answer = "Two:\n\n```python\nprint(1)\n```\n\nand\n\n~~~\nécho 2\n~~~\n"
     path = transcript.path_of("code")

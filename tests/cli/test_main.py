@@ -147,7 +147,11 @@ def test_errors_name_the_option_as_it_is_typed(
     ("line", "hint"),
     [
         ("ask --thinking-budgt 5 hi", "See minireason ask --help."),
-        ("solve why not", "See minireason solve --help."),
+        ("solve why not", "in quotes. See minireason solve --help."),
+        ("ask What is 2 + 2?", "in quotes. See minireason ask --help."),
+        ("show r1-7b r1-8b", "(r1-8b). See minireason show --help."),
+        ("run tiny", "chat --model NAME, for one question ask. See minireason --help."),
+        ("serve", "no server in this version. See minireason --help."),
         ("sessions show", "See minireason sessions show --help."),
         ("aks hi", "Did you mean 'ask'? See minireason --help."),
     ],

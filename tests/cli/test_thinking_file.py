@@ -21,7 +21,7 @@ QUESTION = "What is 5 + 8?"
     ("command", "word", "hint"),
     [
         ("ask", "hid", "did you mean hide?"),
-        ("ask", "fodl", "It takes show,"),
+        ("ask", "fodl", "has to be one of show,"),
         ("chat", "fodl", "did you mean fold?"),
     ],
 )

@@ -106,7 +106,7 @@ class ListHandler:
     def __init__(self, limit: int, forced: dict[int, list[int]] | None = None) -> None:
         self.taken: list[int] = []
         self.limit, self.forced = limit, forced or {}
-        self.paused = self.context_full = False
+        self.context_full = False
         self.kept = self.removed = 0
         self.cached_tokens: int | None = None
         self.told_limit: int | None = None

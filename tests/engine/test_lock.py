@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 import threading
 import time
@@ -59,10 +60,10 @@ def test_it_is_not_re_entrant_and_says_so() -> None:
 def test_only_the_thread_that_holds_it_is_told_so() -> None:
     lock = FairLock()
     seen: list[bool] = []
-    lock.run(lambda: in_thread(lambda: seen.append(lock.held_here)).join())
+    lock.run(lambda: in_thread(lambda: seen.append(lock.used_here)).join())
     assert seen == [False]
-    assert lock.run(lambda: lock.held_here)
-    assert not lock.held_here
+    assert lock.run(lambda: lock.used_here)
+    assert not lock.used_here
 
 
 class Interrupt:
@@ -109,3 +110,32 @@ def test_an_interruption_at_any_line_leaves_it_free_while_the_exception_is_kept(
         lines += 1
         del kept
     assert lines > 20
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="Windows has no signals to threads")
+def test_a_signal_handler_in_a_thread_that_waits_is_told_too() -> None:
+    """It would wait for its own thread, which goes on only when the handler has ended."""
+    lock, over, errors = FairLock(), threading.Event(), []
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        try:
+            lock.run(int)
+        except UsageError as error:
+            errors.append(error)
+        over.set()
+
+    def hold() -> None:
+        until_waiting(lock, 1)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        over.wait(20)
+
+    before = signal.signal(signal.SIGUSR1, on_signal)
+    try:
+        begun = threading.Event()
+        holder = in_thread(lambda: lock.run(lambda: begun.set() or hold()))
+        begun.wait()
+        assert lock.run(lambda: "in the end") == "in the end"
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    holder.join()
+    assert len(errors) == 1

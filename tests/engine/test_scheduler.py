@@ -13,10 +13,15 @@ from tests.engine.fake import FakeRunner, ListHandler
 
 
 def start(
-    scheduler: Scheduler, prompt: list[int], limit: int, forced: dict[int, list[int]] | None = None
+    scheduler: Scheduler,
+    prompt: list[int],
+    limit: int,
+    forced: dict[int, list[int]] | None = None,
+    *,
+    unread_limit: int | None = None,
 ) -> tuple[Sequence, ListHandler]:
     handler = ListHandler(limit, forced)
-    sequence = Sequence(prompt, None, handler)
+    sequence = Sequence(prompt, None, handler, unread_limit=unread_limit)
     scheduler.add(sequence)
     return sequence, handler
 
@@ -73,14 +78,27 @@ def test_forced_tokens_are_decoded_like_any() -> None:
 
 def test_a_paused_sequence_sits_out_and_others_go_on() -> None:
     scheduler = Scheduler(FakeRunner(), 64)
-    _, idle = start(scheduler, [1], 9)
-    _, busy = start(scheduler, [50], 3)
-    idle.paused = True
+    unread, idle = start(scheduler, [1], 9, unread_limit=4)
+    _, busy = start(scheduler, [50], 8)
     run(scheduler)
-    assert (idle.taken, busy.taken) == ([], [51, 52, 53])
-    idle.paused = False
+    assert (len(idle.taken), len(busy.taken)) == (4, 8)
+    unread.note_read()
+    run(scheduler)
+    assert len(idle.taken) == 8
+    unread.note_read()
     run(scheduler)
     assert len(idle.taken) == 9
+
+
+def test_a_step_for_a_reader_is_left_out_once_another_brought_its_token() -> None:
+    runner = FakeRunner()
+    scheduler = Scheduler(runner, 64)
+    reader, _ = start(scheduler, [1], 3)
+    assert scheduler.step(reader, seen=0)
+    assert scheduler.step(reader, seen=0), "it is there already"
+    assert (reader.draws, len(runner.decodes)) == (1, 1)
+    scheduler.remove(reader)
+    assert not scheduler.step(reader, seen=0), "it has ended"
 
 
 def test_longest_prefix_is_kept() -> None:
@@ -412,16 +430,16 @@ def test_a_suspect_that_nobody_reads_does_not_hold_up_the_others() -> None:
     runner = FakeRunner(n_ctx=256)
     runner.damaged = {77}
     scheduler = Scheduler(runner, 256)
-    idle, busy = (start(scheduler, [10 * index], 5)[1] for index in (1, 2))
+    (unread, idle), (_, busy) = (start(scheduler, [10 * index], 5) for index in (1, 2))
     scheduler.step()
     _, broken = start(scheduler, [77], 5)
     scheduler.step()
     scheduler.step()
-    idle.paused = True
+    unread.unread_limit = 0
     run(scheduler)
     assert broken.error
     assert busy.taken == [21, 22, 23, 24, 25]
-    idle.paused = False
+    unread.unread_limit = None
     run(scheduler)
     assert idle.taken == [11, 12, 13, 14, 15]
 
@@ -446,11 +464,11 @@ def test_the_cache_is_taken_from_the_one_that_nobody_reads() -> None:
     _, short = start(scheduler, [1], 25)
     while len(idle.taken) < 4:
         scheduler.step()
-    idle.paused = True
+    unread.unread_limit = 0
     run(scheduler)
     assert short.taken == list(range(2, 27)), "it was not sent back, though it was the shorter one"
     assert unread in scheduler.sequences
-    idle.paused = False
+    unread.unread_limit = None
     run(scheduler)
     assert idle.taken == [*range(112, 132)], "and the other one goes on where it was, to the limit"
 
@@ -459,13 +477,16 @@ def test_the_cache_is_taken_from_the_one_that_nobody_reads() -> None:
 def test_one_that_is_read_goes_on_in_the_place_of_one_that_is_not(limit: int) -> None:
     """Whether all places are taken or, with so many tokens, all of the cache."""
     scheduler = Scheduler(FakeRunner(n_ctx=64, n_seq_max=2), 64)
-    handlers = [start(scheduler, [1000 * index], limit)[1] for index in range(1, 4)]
+    started = [start(scheduler, [1000 * index], limit) for index in range(1, 4)]
+    handlers = [handler for _, handler in started]
     for _ in range(3):
         scheduler.step()
-    handlers[0].paused = handlers[1].paused = True
+    for sequence, _ in started[:2]:
+        sequence.unread_limit = 0
     run(scheduler)
     assert len(handlers[2].taken) == limit
-    handlers[0].paused = handlers[1].paused = False
+    for sequence, _ in started[:2]:
+        sequence.unread_limit = None
     run(scheduler)
     for index, handler in enumerate(handlers, 1):
         assert handler.taken == [*range(1000 * index + 1, 1000 * index + 1 + limit)]
@@ -498,14 +519,14 @@ def test_reading_ahead_ends_beside_streams_that_nobody_reads_and_after_dropped_o
     runner = FakeRunner(n_ctx=512, n_seq_max=2)
     scheduler = Scheduler(runner, 512)
     dropped, _ = start(scheduler, [1], 50)
-    _, held = start(scheduler, [9], 5)
+    held, _ = start(scheduler, [9], 5)
     scheduler.step()
     scheduler.drop(dropped)
     assert Prefill(scheduler, list(range(200, 230))).run(lambda: False) == 30
     assert scheduler.cached(list(range(200, 231))) == 30
     for _ in range(2):
-        start(scheduler, [50], 5)[1].paused = True
-    held.paused = True
+        start(scheduler, [50], 5, unread_limit=0)
+    held.unread_limit = 0
     assert Prefill(scheduler, list(range(300, 330))).run(lambda: False) <= 30, "it ends"
 
 

@@ -37,12 +37,12 @@ from minireason import (
     Solved,
     Stream,
 )
+from minireason.backends import local
 from minireason.backends.loading import machine
 from minireason.backends.local import LocalBackend
 from minireason.engine import scheduler
 from minireason.engine.model import Model
 from minireason.models import fit, gguf, shape
-from minireason.reasoning import reply
 from minireason.settings import LoadSettings, Settings
 
 OURS = Path(minireason.__file__).parent
@@ -147,7 +147,7 @@ def small_reasoner() -> Reasoner:
     header = gguf.check(path)
     plan = fit.plan("tiny", shape.of(header), machine(), LoadSettings(n_threads=1))
     plan = replace(plan, n_ctx=512, start_n_ctx=256, cache_tokens=512, n_seq_max=4, n_batch=32)
-    scheduler.EVICT_IDLE_STEPS, reply.BUFFERED_EVENTS = 25, 12
+    scheduler.EVICT_IDLE_STEPS, local.UNREAD_TOKENS = 25, 12
     began = time.perf_counter()
     template = header.chat_template or ""
     return Reasoner(LocalBackend("tiny", Model(path), template, plan, Settings(), began))

@@ -44,7 +44,7 @@ class Engine:
             n_ctx=n_ctx,
             n_batch=32,
             n_seq_max=8,
-            n_threads=2,
+            n_threads=1,
             kv_type=kv_type,
             flash_attention=flash_attention,
         )
@@ -125,7 +125,7 @@ def test_rewind_and_go_on_gives_the_same(engine: Engine) -> None:
     assert handler.taken == whole
 
 
-@pytest.mark.parametrize("kv_type", ["q8_0", "q4_0"])
+@pytest.mark.parametrize("kv_type", ["q8_0", pytest.param("q4_0", marks=pytest.mark.slow)])
 def test_a_quantized_cache_grows_forks_and_rewinds(
     smollm2_path: Path, kv_type: KvType, request: pytest.FixtureRequest
 ) -> None:

@@ -15,8 +15,8 @@ from minireason.conversation import transcript
 from minireason.errors import MinireasonError
 from minireason.settings import Effort
 
-_COMMAND = re.compile(r"/([a-zA-Z]+)(?:\s+(.*))?", re.DOTALL)
-_ALIASES = {"quit": "exit", "bye": "exit"}
+_COMMAND = re.compile(r"/([a-zA-Z]+|\?)(?:\s+(.*))?", re.DOTALL)
+_ALIASES = {"quit": "exit", "bye": "exit", "?": "help"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import os
 import platform
 import shutil
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -84,6 +83,8 @@ def _show(finding: Finding) -> None:
 
 
 def _engine() -> list[Finding]:
+    from importlib.metadata import version  # late: it imports email, which other commands need not
+
     try:
         from minireason.backends.loading import engine_info
         from minireason.reasoner import load

@@ -64,7 +64,9 @@ def _say_what_is_free(machine: Hardware) -> None:
         f", {gpu.free_bytes / 2**30:.1f} GiB on {gpu.description}" for gpu in machine.gpus
     )
     best = recommend.best(machine)
-    advice = f" The best R1 distill that fits: {store.label(*best)}." if best else ""
+    advice = (
+        f" The R1 distill to take here, by memory and speed: {store.label(*best)}." if best else ""
+    )
     notes.note(f"Here {machine.free_bytes / 2**30:.1f} GiB of memory are free{gpus}.{advice}")
 
 
@@ -144,7 +146,7 @@ def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
         return
     known = [f"{facts['params'] / 1e9:.1f} billion parameters"] if facts["params"] > 1e8 else []
     known += [f"{facts['context']:,} tokens of context"] if facts["context"] else []
-    known += [f"from {facts['base']}"] if facts["base"] else []
+    known += [f"base: {facts['base']}"] if facts["base"] else []
     lines = ["  ".join([facts["model"], ", ".join(known)])]
     lines.append(f"licence: {facts['licence'] or 'see its page'}")
     if facts["aliases"]:

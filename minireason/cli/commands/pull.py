@@ -203,12 +203,18 @@ def import_models(
 
 def _to_import(source: str, name: str | None) -> list[tuple[Path, str | None]]:
     """Each file that a source means, and what to call it; raises NotInstalled."""
-    others = {"ollama": other_tools.ollama, "lmstudio": other_tools.lmstudio}
+    others = {
+        "ollama": (other_tools.ollama, other_tools.ollama_folders),
+        "lmstudio": (other_tools.lmstudio, other_tools.lmstudio_folders),
+    }
     if source not in others or os.path.exists(source):
         return [(paths.expanded(source), name)]
-    files = [(other.path, other.name.replace(":", "-")) for other in others[source]()]
+    models, folders = others[source]
+    files = [(other.path, other.name.replace(":", "-")) for other in models()]
     if not files:
-        raise NotInstalled(f"No models of {source} were found on this machine.", Path.home())
+        searched = " or ".join(str(folder) for folder in folders())
+        message = f"No models of {source} were found in {searched}; import a file by its path."
+        raise NotInstalled(message, Path.home())
     return list(files)
 
 

@@ -113,9 +113,9 @@ def _opened_for_thinking(where: str, words: tuple[str, ...]) -> TextIO:
     path = paths.expanded(where)
     if not (path.suffix or os.sep in where or "/" in where):
         near = difflib.get_close_matches(where, words, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        hint = f"did you mean {near[0]}? It takes" if near else "has to be one of"
         raise UsageError(
-            f"--thinking {where}: {hint}It takes {', '.join(words)}, or a file: a path with a / "
+            f"--thinking {where}: {hint} {', '.join(words)}, or a file: a path with a / "
             "in it, or a name with a suffix such as thought.txt."
         )
     if path.is_file():

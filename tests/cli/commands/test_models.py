@@ -171,10 +171,10 @@ def test_one_model_is_recommended_everywhere(
     assert main(["models"]) == 0
     listed = capsys.readouterr()
     assert best in [line.split("\t")[0] for line in listed.out.splitlines()]
-    assert f"The best R1 distill that fits: {best}." in listed.err
+    assert f"The R1 distill to take here, by memory and speed: {best}." in listed.err
     main(["doctor"])
     assert f"  best that fits   {best}\n" in capsys.readouterr().out
     assert main(["ask", "hi"]) == 3
-    assert f"the best that fits here: minireason pull {best}," in capsys.readouterr().err
+    assert f"the best for this machine: minireason pull {best}," in capsys.readouterr().err
     assert main(["pull", "r1-70b"]) == 4
     assert f"{best} fits." in capsys.readouterr().err

@@ -108,7 +108,8 @@ def test_no_network_is_one_sentence() -> None:
         (("verify", "r1-7b"), 3, "minireason pull r1-7b"),
         (("import", "no-such.gguf"), 3, "There is no file"),
         (("import", "README.md"), 5, "not a GGUF"),
-        (("import", "lmstudio"), 3, "No models of lmstudio"),
+        (("import", "lmstudio"), 3, ".lmstudio/models or "),
+        (("import", "ollama"), 3, "import a file by its path"),
     ],
 )
 def test_bad_input(arguments: tuple[str, ...], code: int, part: str, tmp_path: Path) -> None:
