@@ -96,7 +96,9 @@ class Rules:
 
     def step(self, token: int) -> Step:
         """What becomes of the sequence after a sampled token."""
-        step = self._decide(token)
+        # Other replies may have taken what is shared since the last step. An end costs nothing.
+        may_come = self._room() > 0 or token in self._vocabulary.eog
+        step = self._decide(token) if may_come else self.finish("length")
         if step.drop:
             self._tokens = self._tokens[: -step.drop]  # the list noted before stays as it is
         self._tokens.extend(step.append)

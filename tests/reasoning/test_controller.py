@@ -162,3 +162,21 @@ def test_a_model_that_answers_at_once_is_let_to() -> None:
     outcome = run([*b"\n\nYes.", EOG], Vocabulary(False), settings(8, 80), State.BEFORE)
     assert (outcome.reply.thinking, outcome.reply.answer) == ("", "Yes.")
     assert outcome.reply.usage.forced_tokens == 0
+
+
+def test_what_others_took_of_a_shared_allowance_is_not_gone_over() -> None:
+    """They may have had the last of it in the same step of the model."""
+    vocabulary, left = Vocabulary(True), 5
+    prompt = Prompt([1, 2, 3], State.ANSWER, True, vocabulary.tags)
+    plain = settings(0, 80)
+    builder = ReplyBuilder("made up", prompt, plain)
+    landing = Landing(lambda text: list(text.encode()), [CLOSE_ID], LANDING)
+    budget = Budget(Limits(0), landing, vocabulary.piece)
+    rules = Rules(vocabulary, prompt, plain, budget, builder, allowance=lambda: left)
+    controller = Controller(rules, builder)
+    assert not controller.on_token(ord("a"), 0).done
+    left = 0
+    assert controller.on_token(ord("b"), 1).done
+    assert builder.reply
+    assert (builder.reply.answer, builder.reply.finish_reason) == ("a", "length")
+    assert builder.tokens == 1
