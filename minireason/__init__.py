@@ -77,6 +77,7 @@ from minireason.voting.solution import (
 )
 
 if TYPE_CHECKING:
+    from minireason.backends.base import ReplyStream
     from minireason.backends.stream import Stream
     from minireason.conversation.history import Turn
     from minireason.conversation.session import Session
@@ -123,6 +124,7 @@ __all__ = [
     "PullProgress",
     "Reasoner",
     "Reply",
+    "ReplyStream",
     "Session",
     "SessionError",
     "Settings",
@@ -158,6 +160,7 @@ _LATE = {
     "list_models": "manage",
     "ModelInfo": "manage",
     "pull": "manage",
+    "ReplyStream": "backends.base",
     "PullProgress": "manage",
     "Session": "conversation.session",
     "SolveStream": "voting.solve",

@@ -33,9 +33,10 @@ def load(
 
     `defaults` are settings for every reply, such as {"temperature": 0.3}; they go before the
     model's own of the catalogue, and what a chat or a call says goes before them. `on_progress`
-    gets the share loaded, 0 to 1; the other keywords are the fields of `LoadSettings`. What is
-    decided is said by the logger `minireason`. Raises BadSetting, UsageError, UnknownModel,
-    NotInstalled, ModelFileError, DoesNotFit or EngineError.
+    gets the share loaded, 0 to 1; the other keywords are the fields of `LoadSettings`, such as
+    `n_ctx`, `n_threads`, `n_gpu_layers` and `kv_type`. What is decided is said by the logger
+    `minireason`. Raises BadSetting, UsageError, UnknownModel, NotInstalled, ModelFileError,
+    DoesNotFit or EngineError.
     """
     requested = LoadSettings.of(changes)
     if not isinstance(model, str | os.PathLike):

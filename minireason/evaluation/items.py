@@ -48,7 +48,7 @@ class Item:
         question, answer = further.pop("question", None), further.pop("answer", None)
         history = further.pop("history", [])
         if not isinstance(question, str) or not question.strip():
-            raise ValueError('it has no "question"')
+            raise ValueError('it has no "question" that is text')
         text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
         if answer is None or not text.strip():
             raise ValueError('it has no "answer"')

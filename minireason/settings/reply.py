@@ -98,7 +98,7 @@ class Settings:
     max_tokens: int | None = None
     """The most tokens of thinking and answer together.
 
-    None takes MAX_TOKENS, or what the context leaves. Defaults to None.
+    None takes 32,768 (MAX_TOKENS), or what the context leaves. Defaults to None.
     """
 
     thinking: bool = True
@@ -108,10 +108,10 @@ class Settings:
     """
 
     effort: Effort | None = None
-    """How much to think, by name: "none", "low", "medium" or "high", see EFFORT_TOKENS.
+    """How much to think, by name: "none", "low", "medium" or "high".
 
-    None sets no limit: the thought may take what context and `max_tokens` leave beside an answer.
-    Defaults to None.
+    In tokens 0, 1,024, 4,096 and 12,288, see EFFORT_TOKENS. None sets no limit: the thought
+    may take what context and `max_tokens` leave beside an answer. Defaults to None.
     """
 
     thinking_budget: int | None = None

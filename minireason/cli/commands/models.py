@@ -48,7 +48,8 @@ def models(
     """
     machine = here.machine()
     for problem in catalog.problems():
-        notes.error_line(f"{problem} That model is left out.")
+        left_out = "That model" if problem.field else "The whole file"
+        notes.error_line(f"{problem} {left_out} is left out.")
     rows = [row(model, machine) for model in listing.listed(machine, every_quant=every)]
     if as_json:
         print(json.dumps(rows))

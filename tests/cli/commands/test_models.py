@@ -46,6 +46,14 @@ def test_an_entry_that_makes_no_sense_names_its_line_and_costs_no_other_model(hu
     assert_one_sentence(minireason("pull", "small"), 2, problem)
     assert problem in minireason("doctor").out
     assert minireason("show", "good").code == 0
+    assert "That model is left out." in listed.err
+
+
+def test_a_list_of_ones_own_that_is_no_toml_is_left_out_whole(hub: Hub) -> None:
+    (paths.config_dir() / "models.toml").write_text("[[[")
+    listed = minireason("models")
+    assert (listed.code, "r1-7b" in listed.out) == (0, True)
+    assert "The whole file is left out." in listed.err
 
 
 def test_an_import_is_a_model_like_any_other(tiny_path: Path) -> None:
