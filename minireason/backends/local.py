@@ -115,10 +115,14 @@ class LocalBackend:
         settings.check_context(self.plan.n_ctx)
         self.model.check_open()
         constraint(settings)
-        if prompt_tokens >= self.n_ctx:
-            # What is over the context was not counted to its end, see `count_tokens`.
-            beyond = prompt_tokens > self.n_ctx
-            raise ContextFull(prompt_tokens, self.n_ctx, estimated=beyond)
+        # What is over the context was not counted to its end, see `count_tokens`.
+        beyond = prompt_tokens > self.n_ctx
+        whole = prompt_tokens
+        if self.thinks and not beyond:
+            # So near the end there is no room for a thought, and an empty one is written.
+            whole += len(self.encoder.closing())
+        if whole >= self.n_ctx:
+            raise ContextFull(whole, self.n_ctx, estimated=beyond)
         self._planner.check(settings, prompt_tokens, self.n_ctx)
 
     def stream(
