@@ -164,7 +164,10 @@ class Stream(Iterator[Event]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if self._scheduler.in_use_here:
+            self.drop()  # a generator around the block was collected in the middle of a step
+        else:
+            self.close()
 
     def __del__(self) -> None:
         if hasattr(self, "_sequence"):

@@ -127,9 +127,14 @@ class Scheduler:
         """
         self._dropped.append(sequence)
 
+    @property
+    def in_use_here(self) -> bool:
+        """Whether this thread is in the middle of a step, where only `drop` and `close` go."""
+        return self._lock.used_here
+
     def close(self) -> None:
         """Close the runner after the step that runs, or at once in a signal handler inside it."""
-        if self._lock.used_here:
+        if self.in_use_here:
             self._runner.close()
         else:
             self._lock.run(self._runner.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from minireason import Done, Reasoner, Stream
 from minireason.backends import stream as module
+from tests.local import local
 
 
 class Interrupter:
@@ -51,3 +53,26 @@ def test_an_interruption_loses_no_event(tiny: Reasoner, at: int) -> None:
     with tiny.stream("What is 3 + 4?", temperature=0, max_tokens=12) as stream:
         text = polled(stream, at)
         assert text == stream.reply.thinking + stream.reply.answer
+
+
+def test_a_block_may_be_left_in_the_middle_of_a_step(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a generator is collected there."""
+
+    def events() -> Iterator[str]:
+        with tiny.stream("What is 1 + 2?") as stream:
+            for event in stream:
+                yield str(event)
+
+    abandoned, context = events(), local(tiny).context
+    next(abandoned)
+    decode = context.decode
+
+    def closing(*batch: Any) -> bool:
+        abandoned.close()  # type: ignore[attr-defined]
+        return decode(*batch)
+
+    monkeypatch.setattr(context, "decode", closing)
+    assert tiny.ask("What is 3 + 4?", max_tokens=10).finish_reason == "length"
+    assert not local(tiny).scheduler.sequences
