@@ -60,7 +60,9 @@ def find(name: str) -> tuple[ModelSpec, Quant | None]:
     known = {alias: spec for spec in specs for alias in (spec.name.lower(), *spec.aliases)}
     if requested not in known:
         _raise_problem_of(requested)
-        raise UnknownModel(name, tuple(difflib.get_close_matches(requested, known, 2)), names)
+        size_as_tag = known.get(f"{requested}-{quant_name}")  # Ollama's deepseek-r1:7b
+        near = [size_as_tag.name] if size_as_tag else difflib.get_close_matches(requested, known, 2)
+        raise UnknownModel(name, tuple(near), names)
     spec = known[requested]
     quants = {label.lower(): quant for label, quant in spec.quants.items()}
     if quant_name and quant_name not in quants:

@@ -33,7 +33,9 @@ def refuse_path(name: str) -> None:
     path = expanded(name)
     takes = "this takes the name of a model, as minireason models lists them."
     if not os.path.exists(path):  # False, and no error, for a path that no system allows
-        raise NotInstalled(f"There is no file {path}; {takes}", path.parent)
+        named = name if "://" in name else path
+        further = "From the Hub it is hf:owner/repo/file.gguf."
+        raise NotInstalled(f"There is no file {named}; {takes} {further}", path.parent)
     if path.is_dir():
         raise UsageError(f"{path} is a directory; {takes}")
     gguf.check(path)

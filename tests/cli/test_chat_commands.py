@@ -33,7 +33,7 @@ from tests.cli.test_chat import TINY
         ("/file {large}", "tokens and does not fit"),
         ("/model r1-7b", "r1-7b is not installed"),
         ("/model {large}", "It goes on with tiny"),
-        ("/effort extreme", "/effort extreme: has to be one of none, low"),
+        ("/effort extreme", "/effort extreme: has to be one of none, low, medium, high, max."),
         ("/budget many", "number of tokens"),
         ("/copy", "no answer to copy"),
         ("/undo", "Nothing was asked"),

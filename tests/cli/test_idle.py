@@ -40,7 +40,7 @@ def test_effort_and_budget_alone_show_and_change_nothing(smollm2_path: Path) -> 
         "(thinking: as much as there is room for)",
         *["(thinking: effort low)"] * 3,
         *["(thinking: budget 50)"] * 3,
-        "minireason: /effort most: has to be one of none, low, medium, high.",
+        "minireason: /effort most: has to be one of none, low, medium, high, max.",
         "(thinking: budget 99999)",
         "minireason: /budget 99999: the context holds 4096 tokens in all; "
         "ask for less, or for a larger context.",

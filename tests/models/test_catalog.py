@@ -48,6 +48,16 @@ def test_unknown_names_say_the_nearest() -> None:
 
 
 @pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("deepseek-r1:7b", "r1-7b"), ("deepseek-r1:1.5b", "r1-1.5b"), ("qwen3:8b", "qwen3-8b")],
+)
+def test_the_name_that_ollama_has_is_told_as_ours(theirs: str, ours: str) -> None:
+    with pytest.raises(UnknownModel) as caught:
+        catalog.find(theirs)
+    assert caught.value.nearest == (ours,)
+
+
+@pytest.mark.parametrize(
     ("name", "thinks", "sampling"),
     [
         ("vibethinker-1.5b", True, {"temperature": 1.0, "top_p": 0.95}),

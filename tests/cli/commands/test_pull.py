@@ -102,6 +102,8 @@ def test_no_network_is_one_sentence() -> None:
     [
         (("pull", "r1-7bb"), 2, "did you mean r1-7b"),
         (("pull", "r1-7b:Q1"), 2, "r1-7b:Q4_K_M"),
+        (("pull", "owner/repo"), 3, "From the Hub it is hf:owner/repo/file.gguf."),
+        (("pull", "https://hub.example/a/b"), 3, "There is no file https://hub.example/a/b;"),
         (("pull", "tiny"), 2, "comes with minireason"),
         (("rm", "tiny"), 2, "not an installed model"),
         (("rm",), 2, "names"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from minireason.cli import idle
 from minireason.cli.chat.loop import SET_BY, Chat
 from minireason.cli.terminal import notes
-from minireason.errors import UsageError
-from minireason.settings import Settings
+from minireason.errors import UsageError, shortened
+from minireason.settings import Effort, Settings
 
 MOST = "max"
 """Said to /effort and /budget: as much as there is room for."""
@@ -16,7 +18,10 @@ SHOWN_AS = ("fold", "show", "hide")
 
 
 def effort(chat: Chat, rest: str) -> None:
-    """Set how much to think by a word, or say what is set; raises BadSetting."""
+    """Set how much to think by a word, or say what is set; raises UsageError or BadSetting."""
+    words = (*get_args(Effort), MOST)
+    if rest and rest not in words:
+        raise UsageError(f"/effort {shortened(rest)}: has to be one of {', '.join(words)}.")
     if rest:
         _set_thinking(chat, effort=None if rest == MOST else rest)
     _say_thinking(chat)
