@@ -46,7 +46,7 @@ from minireason.models import fit, gguf, shape
 from minireason.settings import LoadSettings, Settings
 
 OURS = Path(minireason.__file__).parent
-DEADLINE_S, CHUNK = 60.0, 25
+DEADLINE_S, CHUNK = 180.0, 25
 WAYS = ("continue", "close", "twice")
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 QUESTIONS: list[tuple[str, dict[str, Any]]] = [
