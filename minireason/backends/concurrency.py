@@ -49,7 +49,7 @@ class Throughput:
         sizes = [*(size for size in _SIZES if size < most), min(most, _SIZES[-1])]
         return [size for size in sizes if size not in self.rates]
 
-    def worth_it(self, most: int) -> int:
+    def smallest_good_size(self, most: int) -> int:
         """The fewest at a time that reach THROUGHPUT_TARGET of the best, at most `most`."""
         target = THROUGHPUT_TARGET * max(self.rates.values())
         enough = (size for size, rate in sorted(self.rates.items()) if rate >= target)
@@ -96,7 +96,7 @@ def batch_size(
         return FixedSize(min(requested, most))
     known = throughput(backend)
     if not known.missing(most):
-        return FixedSize(known.worth_it(most))
+        return FixedSize(known.smallest_good_size(most))
     return MeasuredSize(backend, most) if measure else FixedSize(min(most, UNMEASURED))
 
 
@@ -168,7 +168,7 @@ class MeasuredSize:
 
     def _choose(self, *, complete: bool) -> None:
         measured = Throughput(self._rates, complete)
-        self._left, self.now = [], measured.worth_it(self._most)
+        self._left, self.now = [], measured.smallest_good_size(self._most)
         key = id(self._backend)
         if key not in _measured:
             weakref.finalize(self._backend, _measured.pop, key, None)

@@ -229,7 +229,7 @@ def test_the_thought_of_a_stopped_reply_can_be_seen(
 ) -> None:
     state = Chat(tiny, tiny.chat(), {"temperature": 0}, minireason_load, "tiny", "hide")
     state.ask("What is 5 + 8?")
-    state.sink = PressesTwice("hide")
+    state.thoughts = PressesTwice("hide")
     state.ask("What is 347 + 586?")
     capsys.readouterr()
     show_thinking(state)
@@ -247,7 +247,7 @@ def test_the_thought_of_a_stopped_reply_can_be_seen(
 
 def test_ctrl_c_in_a_thought_asks_for_the_answer(tiny: Reasoner) -> None:
     state = Chat(tiny, tiny.chat(), {"temperature": 0}, minireason_load, "tiny", "stderr")
-    state.sink = Presses("hide")
+    state.thoughts = Presses("hide")
     state.ask("What is 347 + 586?")
     [turn] = state.session.turns
     assert (turn.thinking_end, turn.finish_reason) == ("user", "stop")

@@ -48,9 +48,9 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
 def test_a_new_file_is_for_the_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("thought.txt", "./thought"):
-        sink = Thinking(name)
-        sink.write("5 + 8")
-        sink.close()
+        thoughts = Thinking(name)
+        thoughts.write("5 + 8")
+        thoughts.close()
         assert Path(name).read_text() == "5 + 8"
         assert stat.S_IMODE(Path(name).stat().st_mode) == 0o600
 

@@ -267,13 +267,13 @@ def points() -> list[Point]:
         Scenario(reasoner).run()
         sys.settrace(None)
     rng = random.Random(1)
-    found = []
+    listed = []
     for (file, line), often in sorted(times.items()):
         short = str(Path(file).relative_to(OURS.parent))
-        found += [Point(short, line, 0)]
+        listed.append(Point(short, line, 0))
         if often > 1:
-            found.append(Point(short, line, rng.randrange(1, often)))
-    return found
+            listed.append(Point(short, line, rng.randrange(1, often)))
+    return listed
 
 
 def problem(point: Point, way: str, answers: list[Answer]) -> str:

@@ -51,14 +51,14 @@ class Chat:
     draft: str = ""
     files: list[tuple[str, str]] = field(default_factory=list)
     running: TurnStream | None = None
-    sink: Thinking = field(init=False)
+    thoughts: Thinking = field(init=False)
     told_left_out: int = field(init=False, default=0)
     _code: int = field(init=False, default=0)
     thought: str = field(init=False, default="")
     _on_prefill: Callable[[int, int], None] = field(init=False, default=lambda _done, _total: None)
 
     def __post_init__(self) -> None:
-        self.sink = _sink(self.thinking)
+        self.thoughts = _thoughts(self.thinking)
 
     @property
     def exit_code(self) -> int:
@@ -67,7 +67,7 @@ class Chat:
 
     def show_thinking_as(self, thinking: str) -> None:
         """Show the thoughts to come in another way; raises UsageError."""
-        before, self.sink, self.thinking = self.sink, _sink(thinking), thinking
+        before, self.thoughts, self.thinking = self.thoughts, _thoughts(thinking), thinking
         before.close()
 
     def recall_thought(self) -> None:
@@ -178,11 +178,11 @@ class Chat:
         progress = Progress()
         self._on_prefill = progress.prefill
         try:
-            return show.show(turn, self.sink, answer, progress.clear)
+            return show.show(turn, self.thoughts, answer, progress.clear)
         finally:
             progress.clear()
 
 
-def _sink(thinking: str) -> Thinking:
+def _thoughts(thinking: str) -> Thinking:
     where = "stderr" if thinking == "fold" else thinking
     return Thinking(where, ("fold", *THINKING))

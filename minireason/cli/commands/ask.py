@@ -47,11 +47,11 @@ def ask(
     from minireason.cli.terminal.answer import Answer
 
     text = whole_question(question)
-    sink = Thinking(thinking or ("hide" if as_json else "stderr"))
+    thoughts = Thinking(thinking or ("hide" if as_json else "stderr"))
     try:
-        reply = run(asked, text, sink, None if as_json else Answer(plain=asked.structured))
+        reply = run(asked, text, thoughts, None if as_json else Answer(plain=asked.structured))
     finally:
-        sink.close()
+        thoughts.close()
     if as_json:
         print(output.json_line(asdict(reply)))
     else:

@@ -149,7 +149,7 @@ def _close(state: Chat) -> None:
     state.reasoner.close()
     if state.session.unsaved:
         notes.error_line(f"{state.session.unsaved} What was said last is lost.")
-    state.sink.close()
+    state.thoughts.close()
 
 
 def opened(asked: Asked, thinking: str) -> Chat:
