@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -170,6 +171,7 @@ class MeasuredSize:
         measured = Throughput(self._rates, complete)
         self._left, self.now = [], measured.smallest_good_size(self._most)
         key = id(self._backend)
-        if key not in _measured:
-            weakref.finalize(self._backend, _measured.pop, key, None)
-        _measured[key] = measured
+        with suppress(TypeError):  # a backend without weak references is measured each time
+            if key not in _measured:
+                weakref.finalize(self._backend, _measured.pop, key, None)
+            _measured[key] = measured

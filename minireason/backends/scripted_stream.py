@@ -54,6 +54,11 @@ class ScriptedReply:
                     f"The {name} of a scripted reply is text or a list of texts, and not "
                     f"{shown(value)}."
                 )
+        if not isinstance(self.error, Exception | None):
+            raise UsageError(
+                f"The error of a scripted reply is an exception to raise, and not "
+                f"{shown(self.error)}."
+            )
 
 
 def pieces(text: str | Sequence[str]) -> list[str]:

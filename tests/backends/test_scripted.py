@@ -76,6 +76,8 @@ def test_what_is_no_text_of_a_reply_is_refused(text: Any) -> None:
         ScriptedReply(answer=text)
     with pytest.raises(UsageError, match="The thinking of a scripted reply is text"):
         ScriptedReply(thinking=text)
+    with pytest.raises(UsageError, match="The error of a scripted reply is an exception"):
+        ScriptedReply(error="broken")  # type: ignore[arg-type]
 
 
 def test_requests_are_recorded() -> None:
@@ -235,6 +237,21 @@ def test_a_backend_need_not_be_hashable() -> None:
     model = Reasoner(Plain(ScriptedReply(thinking="Well. " * 500, answer="\\boxed{7}")))
     for _ in range(2):
         assert model.solve("?", samples=16, stop="none").answer == "7"
+
+
+def test_a_backend_need_not_have_weak_references() -> None:
+    class Slotted:
+        __slots__ = ("_own",)
+
+        def __init__(self, own: ScriptedBackend) -> None:
+            self._own = own
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._own, name)
+
+    own = ScriptedBackend(ScriptedReply(thinking="Well. " * 500, answer="\\boxed{7}"))
+    model = Reasoner(Slotted(own))  # type: ignore[arg-type]
+    assert model.solve("?", samples=16, stop="none").answer == "7"
 
 
 def test_it_needs_no_llama_cpp() -> None:
