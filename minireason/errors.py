@@ -48,6 +48,11 @@ def shown(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
+def as_sentence(text: str) -> str:
+    """The text with a full stop, unless it ends as a question."""
+    return text if text.endswith("?") else f"{text}."
+
+
 class MinireasonError(Exception):
     """Root of all errors that minireason raises on purpose."""
 
@@ -77,7 +82,7 @@ class UsageError(MinireasonError):
 
 
 class UnknownModel(UsageError):
-    """A model name that is not in the catalogue; `nearest` are names like it.
+    """A model name that is not in the catalogue; `nearest` are names like it, `known` are all.
 
     `by_path` says that a path would do as well.
     """
@@ -90,7 +95,7 @@ class UnknownModel(UsageError):
         *,
         by_path: bool = True,
     ) -> None:
-        hint = f"known models: {', '.join(known)}."
+        hint = "minireason models lists those there are."
         if nearest:
             hint = f"did you mean {' or '.join(nearest)}?"
         path = " A path to a .gguf file works too." if by_path else ""
@@ -102,7 +107,7 @@ class BadSetting(UsageError):
     """A setting that does not exist, or a value that it cannot have; `problem` says why."""
 
     def __init__(self, name: str, value: object, problem: str) -> None:
-        super().__init__(f"{name}={shown(value)}: {problem}.")
+        super().__init__(as_sentence(f"{name}={shown(value)}: {problem}"))
         self.name, self.value, self.problem = name, value, problem
 
 
