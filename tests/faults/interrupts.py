@@ -69,7 +69,7 @@ SURE: list[tuple[str, dict[str, Any]]] = [
     )
 ]
 """What the model was made for, so that the last bits of the arithmetic never decide a token."""
-VOTE: dict[str, Any] = {"samples": 3, "parallel": 2, "stop": "none", "seed": 1, "max_tokens": 300}
+VOTE: dict[str, Any] = {"samples": 3, "parallel": 2, "stop": "none", "seed": 1, "max_tokens": 60}
 
 _T = TypeVar("_T")
 
