@@ -195,14 +195,27 @@ class ContextFull(EngineError):
     """The prompt does not fit the context; nothing was generated or lost.
 
     `estimated`: a prompt far too long is not counted to its end, and `prompt_tokens` is judged by
-    its beginning.
+    its beginning. `max_n_ctx`: the longest context of the model itself, None where it is not known.
     """
 
-    def __init__(self, prompt_tokens: int, n_ctx: int, *, estimated: bool = False) -> None:
+    def __init__(
+        self,
+        prompt_tokens: int,
+        n_ctx: int,
+        *,
+        estimated: bool = False,
+        max_n_ctx: int | None = None,
+    ) -> None:
         size = f"about {prompt_tokens}" if estimated else str(prompt_tokens)
         room = f"The prompt has {size} tokens and the context holds {n_ctx} with the reply"
-        super().__init__(f"{room}; shorten the prompt, or ask for a larger context.")
+        advice = "; shorten the prompt, or give a larger n_ctx."
+        if max_n_ctx is not None and n_ctx >= max_n_ctx:
+            advice = ", the most that this model was trained for; shorten the prompt."
+        elif max_n_ctx is not None:
+            advice = f"; shorten the prompt, or give a larger n_ctx, up to {max_n_ctx}."
+        super().__init__(f"{room}{advice}")
         self.prompt_tokens, self.n_ctx, self.estimated = prompt_tokens, n_ctx, estimated
+        self.max_n_ctx = max_n_ctx
 
 
 class DecodeFailed(EngineError):

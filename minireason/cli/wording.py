@@ -8,7 +8,14 @@ from typing import get_type_hints
 
 from typer.models import OptionInfo
 
-from minireason.errors import BadSetting, DoesNotFit, MinireasonError, as_sentence, shortened
+from minireason.errors import (
+    BadSetting,
+    ContextFull,
+    DoesNotFit,
+    MinireasonError,
+    as_sentence,
+    shortened,
+)
 
 _ASKING = ("ask", "solve")
 """The commands whose argument is a question."""
@@ -79,7 +86,8 @@ def as_typed(error: MinireasonError, names: Mapping[str, str]) -> str:
         if named is None:
             return str(error)
         return as_sentence(f"{named} {shortened(value)}: {_in_words(error.problem, names)}")
-    return _in_words(str(error), names) if isinstance(error, DoesNotFit) else str(error)
+    names_settings = isinstance(error, DoesNotFit | ContextFull)
+    return _in_words(str(error), names) if names_settings else str(error)
 
 
 def _in_words(text: str, names: Mapping[str, str]) -> str:
