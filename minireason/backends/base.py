@@ -119,7 +119,11 @@ class ReplyStream(Iterator[Event], Protocol):
         ...
 
     def close(self) -> None:
-        """End the reply if it has not ended ("cancelled"), and free its place at once."""
+        """End the reply if it has not ended ("cancelled"), and free its place at once.
+
+        It may be called where nothing can be ended, as a generator that is collected in the middle
+        of a step does: then it drops the stream, which has not `ended` before it is closed again.
+        """
         ...
 
     def drop(self) -> None:

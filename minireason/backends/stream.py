@@ -70,11 +70,11 @@ class Stream(Iterator[Event]):
     def _advance(self) -> None:
         controller = self._controller
         if controller.error:
-            self.close()
+            self._remove()
             self._builder.read_all()  # the error is the end
             raise controller.error
         if controller.cancelled:
-            self.close()
+            self._remove()
             return
         sequence = self._sequence
         sequence.note_read()
@@ -88,7 +88,7 @@ class Stream(Iterator[Event]):
 
     def _close_at_end(self) -> None:
         if self._builder.reply and not self._closed:
-            self.close()
+            self._remove()
 
     def _report_prefill(self) -> None:
         if self._on_prefill and 0 < self._sequence.decoded < self._sequence.prompt_tokens:
@@ -147,7 +147,19 @@ class Stream(Iterator[Event]):
         return self._controller.finish_thinking()
 
     def close(self) -> None:
-        """End the reply if it has not ended, and free its slot."""
+        """End the reply if it has not ended, and free its slot.
+
+        In the middle of a step of this thread, where a generator around it may be collected, it is
+        dropped and has not `ended` before it is closed again.
+        """
+        if self._scheduler.in_use_here:
+            self.cancel()
+            self.drop()
+        else:
+            self._remove()
+
+    def _remove(self) -> None:
+        """Raises UsageError in the middle of a step of this thread."""
         self._scheduler.remove(self._sequence)  # which has the controller end the reply
         self._closed = True
 
@@ -164,10 +176,7 @@ class Stream(Iterator[Event]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._scheduler.in_use_here:
-            self.drop()  # a generator around the block was collected in the middle of a step
-        else:
-            self.close()
+        self.close()
 
     def __del__(self) -> None:
         if hasattr(self, "_sequence"):

@@ -47,10 +47,12 @@ class Record:
         return self._file.path if self._file else None
 
     def end_dropped(self) -> None:
-        """Keep what there is of turns that were dropped."""
-        while self.dropped:
-            with suppress(MinireasonError):  # the model may be closed already
-                self.dropped.popleft().close()
+        """Keep what there is of turns that were dropped; in the middle of a step they stay so."""
+        for turn in list(self.dropped):
+            if turn in self.dropped:  # ending one has the others ended first
+                self.dropped.remove(turn)
+                with suppress(MinireasonError):  # the model may be closed already
+                    turn.close()
 
     def do(self, step: Step) -> None:
         """Do a step and write it."""

@@ -252,7 +252,8 @@ class Session:
 
         What comes later is not saved.
         """
-        self._settle()
+        self._end_turns()
+        self.wait_for_read_ahead(stop=True)
         self._record.close()
 
     def __enter__(self) -> Session:
@@ -272,12 +273,24 @@ class Session:
         return self._window.fit(self._record.history, question, backend, replaced=replaced)
 
     def _settle(self) -> None:
-        """End what is under way: a turn that has begun, and the reading ahead."""
+        """End what is under way: a turn that has begun, and the reading ahead.
+
+        Raises UsageError in the middle of a step, where a turn cannot be ended.
+        """
+        self._end_turns()
+        if self._record.dropped:
+            raise UsageError(
+                "The model is in the middle of a step in this thread, so the turn under way cannot "
+                "be ended; call cancel() there, or wait until the step is over."
+            )
+        self.wait_for_read_ahead(stop=True)
+
+    def _end_turns(self) -> None:
+        """End the turn that has begun, and those that were dropped."""
         self._record.end_dropped()
         turn = self._turn() if self._turn else None
         if turn and turn.begun:
             turn.close()
-        self.wait_for_read_ahead(stop=True)
 
     def _read_ahead(self) -> None:
         if self._ahead and self._record.history.turns:

@@ -9,6 +9,7 @@ from types import TracebackType
 from minireason.backends.base import ReplyStream
 from minireason.conversation.history import Turn
 from minireason.conversation.record import Record
+from minireason.errors import UsageError
 from minireason.events import AnswerDelta, Done, Event, Reply, ThinkingDelta
 
 SAVE_EVERY_S = 1.0
@@ -47,6 +48,10 @@ class TurnStream(Iterator[Event]):
         self._begin()
         try:
             event = next(self._stream)
+        except UsageError:
+            if self._stream.ended:  # else it was asked in the middle of a step, and can be again
+                self.close()
+            raise
         except BaseException:
             self.close()  # failed or interrupted: what there is is kept
             raise
@@ -91,10 +96,18 @@ class TurnStream(Iterator[Event]):
         return self._stream.finish_thinking()
 
     def close(self) -> None:
-        """End the reply here, if it has not ended; what there is of an answer is kept."""
-        if not self._ended:
-            self._stream.close()
+        """End the reply here, if it has not ended; what there is of an answer is kept.
+
+        Where the stream can only be dropped now, see `ReplyStream.close`, the record ends it later.
+        """
+        if self._ended:
+            return
+        self._stream.close()
+        if self._stream.ended:
             self._end(self._stream.reply)
+        elif self not in self._record.dropped:
+            self.save()
+            self._record.dropped.append(self)
 
     def __enter__(self) -> TurnStream:
         return self

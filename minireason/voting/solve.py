@@ -93,9 +93,17 @@ class SolveStream(Iterator[SolveEvent]):
         self._cancelled = True
 
     def close(self) -> None:
-        """Stop the chains that run and free their places; `solution` is then the vote so far."""
-        if self._solution is None:
-            self._closed = True
+        """Stop the chains that run and free their places; `solution` is then the vote so far.
+
+        Where they can only be dropped now, see `ReplyStream.close`, it is once it is closed again.
+        """
+        if self._solution is not None:
+            return
+        self._closed = True
+        running = [active.stream for active in self._pool.active]
+        for stream in running:
+            stream.close()
+        if all(stream.ended for stream in running):
             self._decide("cancelled")
 
     @property
