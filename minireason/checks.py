@@ -51,7 +51,7 @@ def check_names(changes: Mapping[str, object], known: Collection[str]) -> None:
         if name not in known:
             ours = _ELSEWHERE.get(str(name))
             near = [ours] if ours in known else difflib.get_close_matches(str(name), known, 1)
-            hint = f"did you mean {near[0]}" if near else f"known are {', '.join(known)}"
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
             raise BadSetting(str(name), value, f"there is no such setting; {hint}")
 
 

@@ -48,6 +48,11 @@ def shown(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
+def as_sentence(text: str) -> str:
+    """The text with a full stop, unless it ends as a question."""
+    return text if text.endswith("?") else f"{text}."
+
+
 class MinireasonError(Exception):
     """Root of all errors that minireason raises on purpose."""
 
@@ -77,7 +82,7 @@ class UsageError(MinireasonError):
 
 
 class UnknownModel(UsageError):
-    """A model name that is not in the catalogue; `nearest` are names like it.
+    """A model name that is not in the catalogue; `nearest` are names like it, `known` are all.
 
     `by_path` says that a path would do as well.
     """
@@ -90,7 +95,7 @@ class UnknownModel(UsageError):
         *,
         by_path: bool = True,
     ) -> None:
-        hint = f"known models: {', '.join(known)}."
+        hint = "minireason models lists those there are."
         if nearest:
             hint = f"did you mean {' or '.join(nearest)}?"
         path = " A path to a .gguf file works too." if by_path else ""
@@ -102,7 +107,7 @@ class BadSetting(UsageError):
     """A setting that does not exist, or a value that it cannot have; `problem` says why."""
 
     def __init__(self, name: str, value: object, problem: str) -> None:
-        super().__init__(f"{name}={shown(value)}: {problem}.")
+        super().__init__(as_sentence(f"{name}={shown(value)}: {problem}"))
         self.name, self.value, self.problem = name, value, problem
 
 
@@ -190,14 +195,27 @@ class ContextFull(EngineError):
     """The prompt does not fit the context; nothing was generated or lost.
 
     `estimated`: a prompt far too long is not counted to its end, and `prompt_tokens` is judged by
-    its beginning.
+    its beginning. `max_n_ctx`: the longest context of the model itself, None where it is not known.
     """
 
-    def __init__(self, prompt_tokens: int, n_ctx: int, *, estimated: bool = False) -> None:
+    def __init__(
+        self,
+        prompt_tokens: int,
+        n_ctx: int,
+        *,
+        estimated: bool = False,
+        max_n_ctx: int | None = None,
+    ) -> None:
         size = f"about {prompt_tokens}" if estimated else str(prompt_tokens)
         room = f"The prompt has {size} tokens and the context holds {n_ctx} with the reply"
-        super().__init__(f"{room}; shorten the prompt, or ask for a larger context.")
+        advice = "; shorten the prompt, or give a larger n_ctx."
+        if max_n_ctx is not None and n_ctx >= max_n_ctx:
+            advice = ", the most that this model was trained for; shorten the prompt."
+        elif max_n_ctx is not None:
+            advice = f"; shorten the prompt, or give a larger n_ctx, up to {max_n_ctx}."
+        super().__init__(f"{room}{advice}")
         self.prompt_tokens, self.n_ctx, self.estimated = prompt_tokens, n_ctx, estimated
+        self.max_n_ctx = max_n_ctx
 
 
 class DecodeFailed(EngineError):

@@ -234,7 +234,7 @@ def test_changes_that_are_none(changes: Any) -> None:
 
 
 def test_unknown_setting_names_the_nearest() -> None:
-    with pytest.raises(BadSetting, match="did you mean temperature"):
+    with pytest.raises(BadSetting, match=r"did you mean temperature\?$"):
         Settings().changed({"temprature": 1})  # type: ignore[typeddict-unknown-key]
 
 

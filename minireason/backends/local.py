@@ -8,8 +8,9 @@ import os
 import time
 import weakref
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from minireason.backends.base import StreamOptions
 from minireason.backends.planning import Planner
@@ -122,7 +123,8 @@ class LocalBackend:
             # So near the end there is no room for a thought, and an empty one is written.
             whole += len(self.encoder.closing())
         if whole >= self.n_ctx:
-            raise ContextFull(whole, self.n_ctx, estimated=beyond)
+            most = self.model.n_ctx_train
+            raise ContextFull(whole, self.n_ctx, estimated=beyond, max_n_ctx=most)
         self._planner.check(settings, prompt_tokens, self.n_ctx)
 
     def stream(
@@ -132,7 +134,8 @@ class LocalBackend:
         settings.check_context(self.plan.n_ctx)
         self.model.check_open()
         wanted = constraint(settings)
-        plan = self._planner.plan(messages, settings, self.n_ctx)
+        with self._knowing_maximum():
+            plan = self._planner.plan(messages, settings, self.n_ctx)
         settings = plan.settings
         follower = Follower(wanted, self._tokenizer) if wanted else None
         builder = ReplyBuilder(
@@ -165,7 +168,21 @@ class LocalBackend:
             mask=rules.mask(),
             unread_limit=UNREAD_TOKENS,
         )
-        return Stream(self.scheduler, sequence, controller, options.on_prefill)
+        with self._knowing_maximum():
+            return Stream(self.scheduler, sequence, controller, options.on_prefill)
+
+    @contextmanager
+    def _knowing_maximum(self) -> Iterator[None]:
+        """Tell with ContextFull what the model can hold, which those who raise it do not know."""
+        try:
+            yield
+        except ContextFull as error:
+            raise ContextFull(
+                error.prompt_tokens,
+                error.n_ctx,
+                estimated=error.estimated,
+                max_n_ctx=self.model.n_ctx_train,
+            ) from None
 
     @functools.cached_property
     def _tokenizer(self) -> Tokenizer:

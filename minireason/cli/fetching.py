@@ -27,10 +27,10 @@ def fetch(spec: ModelSpec, quant: Quant) -> Manifest | None:
 def offer() -> str:
     """The name of the best R1 distill that fits here, fetched if a person on a terminal says so.
 
-    Raises NotInstalled where there is nobody to say so, or nothing that fits.
+    Raises NotInstalled where there is nobody to say so, no network, or nothing that fits.
     """
     best = recommend.best(here.machine())
-    if best and here.interactive():
+    if best and here.interactive() and not paths.offline():
         size = f"{best[1].bytes / 1e9:.1f} GB"
         question = f"No model is installed. Fetch {store.label(*best)} ({size}), the best for"
         if notes.confirmed(f"{question} this machine?", default=True):
@@ -40,10 +40,13 @@ def offer() -> str:
 
 
 def _nothing_installed(best: tuple[ModelSpec, Quant] | None) -> str:
-    ways = [f"the best for this machine: minireason pull {store.label(*best)}"] if best else []
-    ways += [
-        "all there are: minireason models",
+    pull = [f"the best for this machine: minireason pull {store.label(*best)}"] if best else []
+    pull.append("all there are: minireason models")
+    others = [
         "a file of yours: --model PATH.gguf",
         "the built-in demonstration, to see how it works: --model tiny",
     ]
-    return f"No model is installed; {', '.join(ways)}."
+    if paths.offline():
+        online = f"with the network on, {pull[0]}"
+        return f"No model is installed, and {paths.SWITCHED_OFF}; {', '.join([*others, online])}."
+    return f"No model is installed; {', '.join(pull + others)}."

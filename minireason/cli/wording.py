@@ -8,7 +8,14 @@ from typing import get_type_hints
 
 from typer.models import OptionInfo
 
-from minireason.errors import BadSetting, DoesNotFit, MinireasonError, shortened
+from minireason.errors import (
+    BadSetting,
+    ContextFull,
+    DoesNotFit,
+    MinireasonError,
+    as_sentence,
+    shortened,
+)
 
 _ASKING = ("ask", "solve")
 """The commands whose argument is a question."""
@@ -52,9 +59,23 @@ def of_command_line(message: str, command: str) -> str:
     unknown = re.match(r"No such command '([^']*)'", message)
     if unknown and command == "minireason" and unknown[1] in _ELSEWHERE:
         return f"{unknown[0]}; {_ELSEWHERE[unknown[1]]}."
-    if message.startswith("Got unexpected extra argument") and command.split()[-1] in _ASKING:
+    extra = re.match(r"Got unexpected extra argument\S* \((.*)\)$", message, re.DOTALL)
+    if extra and command.split()[-1] in _ASKING:
         return f"{message}; put a question of several words in quotes."
-    return message if message.endswith("?") else f"{message}."
+    if extra and command == "minireason chat":
+        return (
+            f"{message}; chat takes no question: minireason ask {_quoted(extra[1])} answers one, "
+            "or type it after minireason chat."
+        )
+    if message.startswith("No such option: --thinking ") and command == "minireason solve":
+        return "No such option: --thinking; --show-chains writes the thinking of every chain."
+    return as_sentence(message)
+
+
+def _quoted(question: str) -> str:
+    """A question as a shell takes it in quotes; "..." stands for one that is long or has signs."""
+    plain = len(question) <= 60 and not set(question) & set('"$`\\!\n')
+    return f'"{question}"' if plain else '"..."'
 
 
 def as_typed(error: MinireasonError, names: Mapping[str, str]) -> str:
@@ -64,8 +85,9 @@ def as_typed(error: MinireasonError, names: Mapping[str, str]) -> str:
         named = names.get(error.name)
         if named is None:
             return str(error)
-        return f"{named} {shortened(value)}: {_in_words(error.problem, names)}."
-    return _in_words(str(error), names) if isinstance(error, DoesNotFit) else str(error)
+        return as_sentence(f"{named} {shortened(value)}: {_in_words(error.problem, names)}")
+    names_settings = isinstance(error, DoesNotFit | ContextFull)
+    return _in_words(str(error), names) if names_settings else str(error)
 
 
 def _in_words(text: str, names: Mapping[str, str]) -> str:

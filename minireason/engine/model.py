@@ -69,6 +69,11 @@ class Model:
         return self._handle.get()
 
     @property
+    def n_ctx_train(self) -> int:
+        """The longest context that it was trained for; raises EngineError after close()."""
+        return int(C.llama_model_n_ctx_train(self.owner.pointer))
+
+    @property
     def is_open(self) -> bool:
         """Whether it has not been closed."""
         return self._handle.is_open

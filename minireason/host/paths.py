@@ -9,6 +9,9 @@ import platformdirs
 
 OFFLINE_VARIABLES = ("MINIREASON_OFFLINE", "HF_HUB_OFFLINE")
 
+SWITCHED_OFF = f"the network is switched off (--offline, {' or '.join(OFFLINE_VARIABLES)})"
+"""What to say where `offline` is so."""
+
 
 def data_dir() -> Path:
     """The directory of models and what is known about them.

@@ -189,10 +189,7 @@ def translated(what: str) -> Iterator[None]:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
     if paths.offline():
-        raise Offline(
-            f"{what} is not on this machine, and the network is switched off "
-            "(--offline, MINIREASON_OFFLINE or HF_HUB_OFFLINE)."
-        )
+        raise Offline(f"{what} is not on this machine, and {paths.SWITCHED_OFF}.")
     try:
         yield
     except OfflineModeIsEnabled:

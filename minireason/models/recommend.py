@@ -122,10 +122,21 @@ def installed(hardware: Hardware) -> str | None:
 
 
 def instead(error: DoesNotFit, weight_bytes: int, hardware: Hardware) -> DoesNotFit:
-    """The same error, with the name of the strongest smaller model that fits where there is one."""
+    """The same error, with the smaller model to take here where there is one, and why that one."""
     smaller = best(hardware, below_bytes=weight_bytes)
     if smaller is None:
         return error
     spec, quant = smaller
-    advice = f"{spec.name}:{quant.name} fits."
+    plan = judge(spec, quant, hardware)
+    speed = plan.tokens_per_s if isinstance(plan, FitPlan) else None
+    advice = f"{spec.name}:{quant.name} fits, {_merit(speed)}."
     return DoesNotFit(error.model, error.needed_bytes, error.available_bytes, advice)
+
+
+def _merit(tokens_per_s: float | None) -> str:
+    """Why `best` takes a model of this speed, and no other that fits."""
+    if tokens_per_s is None:
+        return "the strongest R1 distill that does"
+    if tokens_per_s < USABLE_TOKENS_PER_S:
+        return f"the fastest R1 distill, and gives about {tokens_per_s:.1f} tokens/s here"
+    return f"the strongest R1 distill that gives at least {USABLE_TOKENS_PER_S:g} tokens/s here"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from minireason.errors import ChecksumMismatch, NotInstalled, UnknownModel, UsageError
 from minireason.host import files
-from minireason.host.paths import expanded, models_dir
+from minireason.host.paths import SWITCHED_OFF, expanded, models_dir, offline
 from minireason.models import catalog, download, gguf, other_tools
 from minireason.models.known_good import remember_opened as remember_opened
 from minireason.models.known_good import was_opened as was_opened
@@ -71,12 +71,19 @@ def find(model: str) -> ModelFile:
     chosen = quant or spec.quants[spec.default_quant]
     if other := other_tools.find(chosen):
         return ModelFile(other.path, label(spec, chosen))
-    folder = place(spec, chosen, chosen.files[0]).parent
-    message = (
-        f"{spec.name} is not installed; fetch it with: minireason pull {model} "
-        f"(or put {Path(chosen.files[0]).name} into {folder})."
+    raise NotInstalled(_how_to_install(model, spec, chosen), models_dir())
+
+
+def _how_to_install(model: str, spec: ModelSpec, quant: Quant) -> str:
+    """What to do about a model that is not installed; without a network there is no pull."""
+    file, folder = Path(quant.files[0]).name, place(spec, quant, quant.files[0]).parent
+    fetch = f"fetch it with: minireason pull {model}"
+    if not offline():
+        return f"{spec.name} is not installed; {fetch} (or put {file} into {folder})."
+    return (
+        f"{spec.name} is not installed, and {SWITCHED_OFF}; put {file} into {folder}, give the "
+        f"path of a .gguf file, or switch it on and {fetch}."
     )
-    raise NotInstalled(message, models_dir())
 
 
 def _at_path(path: Path) -> ModelFile:

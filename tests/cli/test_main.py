@@ -149,6 +149,13 @@ def test_errors_name_the_option_as_it_is_typed(
         ("ask --thinking-budgt 5 hi", "See minireason ask --help."),
         ("solve why not", "in quotes. See minireason solve --help."),
         ("ask What is 2 + 2?", "in quotes. See minireason ask --help."),
+        ("chat hi", '(hi); chat takes no question: minireason ask "hi" answers one, or type it'),
+        (
+            "chat what is $HOME",
+            'minireason ask "..." answers one, or type it after minireason chat.',
+        ),
+        ("solve --thinking show hi", "--thinking; --show-chains writes the thinking of every"),
+        ("solve --thinkin show hi", "--thinking-budget"),
         ("show r1-7b r1-8b", "(r1-8b). See minireason show --help."),
         ("run tiny", "chat --model NAME, for one question ask. See minireason --help."),
         ("serve", "no server in this version. See minireason --help."),

@@ -242,9 +242,18 @@ def test_a_full_context_leaves_room_for_an_answer() -> None:
         assert (reply.finish_reason, reply.thinking_end) == ("stop", "budget")
         assert reply.boxed
         assert reply.thinking.startswith("347 + 586")
-        with pytest.raises(ContextFull) as caught:
-            reasoner.ask("1 + " * 40)
-        assert caught.value.n_ctx == 96
+        for prompt in ("1 + " * 40, "1 + " * 4000):
+            with pytest.raises(ContextFull, match="a larger n_ctx, up to 4096") as caught:
+                reasoner.ask(prompt)
+            assert (caught.value.n_ctx, caught.value.max_n_ctx) == (96, 4096)
+        with pytest.raises(ContextFull, match="up to 4096"):
+            reasoner.solve("1 + " * 40)
+
+
+def test_a_context_as_long_as_the_model_was_trained_for_cannot_be_larger(tiny: Reasoner) -> None:
+    with pytest.raises(ContextFull, match=r"4096 with the reply, the most .* trained") as caught:
+        tiny.ask("1 + " * 1100)
+    assert "larger" not in str(caught.value)
 
 
 def test_a_full_context_keeps_what_was_written(smollm2_path: Path) -> None:

@@ -13,7 +13,7 @@ QUESTION = "What is 347 + 586?"
 
 
 def test_wrong_settings_are_refused_before_anything_runs(tiny: Reasoner) -> None:
-    with pytest.raises(BadSetting, match="did you mean temperature"):
+    with pytest.raises(BadSetting, match=r"did you mean temperature\?$"):
         tiny.stream(QUESTION, temprature=1)  # type: ignore[call-arg]
     with pytest.raises(BadSetting, match="n_ctx"):
         minireason.load("no-such-model", n_ctx=-5)

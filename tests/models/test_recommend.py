@@ -44,4 +44,23 @@ def test_what_does_not_fit_names_what_would() -> None:
     judged = recommend.judge(spec, quant, machine(24))
     assert isinstance(judged, DoesNotFit)
     assert judged.needed_bytes > 42e9
-    assert "r1-32b:Q4_K_M fits" in str(recommend.instead(judged, quant.bytes, machine(24)))
+    named = str(recommend.instead(judged, quant.bytes, machine(24)))
+    assert named.endswith("; r1-32b:Q4_K_M fits, the strongest R1 distill that does.")
+
+
+@pytest.mark.parametrize(
+    ("bandwidth", "why"),
+    [
+        (20e9, "fits, the strongest R1 distill that gives at least 4 tokens/s here."),
+        (1e9, "fits, the fastest R1 distill, and gives about 0."),
+    ],
+)
+def test_what_is_named_instead_says_why_a_stronger_one_that_fits_is_not(
+    bandwidth: float, why: str
+) -> None:
+    spec, _ = catalog.find("r1-70b")
+    here = machine(24, bandwidth)
+    judged = recommend.judge_unseen(spec, spec.quants["Q4_K_M"], here)
+    assert isinstance(judged, DoesNotFit)
+    assert why in str(judged)
+    assert "r1-1.5b" in str(judged)

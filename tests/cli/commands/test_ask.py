@@ -72,6 +72,15 @@ def test_without_any_model_nothing_is_answered_by_tiny() -> None:
     assert_one_sentence(result, 3, "--model tiny")
 
 
+def test_offline_a_model_that_is_missing_is_not_advised_to_be_pulled_at_once() -> None:
+    named = minireason("ask", "--offline", "--model", "r1-7b", "hi")
+    assert_one_sentence(named, 3, "is not installed, and the network is switched off (--offline")
+    assert "; put DeepSeek-R1-Distill-Qwen-7B-Q4_K_M.gguf into" in named.err
+    assert "give the path of a .gguf file, or switch it on and fetch it with" in named.err
+    unnamed = minireason("ask", "hi", env={"HF_HUB_OFFLINE": "1"})
+    assert_one_sentence(unnamed, 3, "HF_HUB_OFFLINE); a file of yours: --model PATH.gguf")
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "code", "part"),
     [
@@ -93,7 +102,8 @@ def test_without_any_model_nothing_is_answered_by_tiny() -> None:
             2,
             "cannot be written",
         ),
-        (("ask", "--model", "tiny"), b"1 + " * 1100, 1, "shorten the prompt"),
+        (("ask", "--model", "tiny"), b"1 + " * 1100, 1, "trained for; shorten the prompt."),
+        (("ask", "--model", "tiny", "--ctx", "64"), b"1 + " * 99, 1, "a larger --ctx, up to 4096."),
         (("ask", "--nonsense"), b"", 2, "--nonsense"),
         (("frobnicate",), b"", 2, "frobnicate"),
     ],
