@@ -30,7 +30,7 @@ def offer() -> str:
     Raises NotInstalled where there is nobody to say so, no network, or nothing that fits.
     """
     best = recommend.best(here.machine())
-    if best and here.interactive() and not paths.offline():
+    if best and notes.can_ask() and not paths.offline():
         size = f"{best[1].bytes / 1e9:.1f} GB"
         question = f"No model is installed. Fetch {store.label(*best)} ({size}), the best for"
         if notes.confirmed(f"{question} this machine?", default=True):

@@ -1,8 +1,9 @@
-"""Where a command runs: the machine, and whether there is a person to ask."""
+"""The machine that a command runs on.
+
+Commands that judge models ask here, and only they load llama.cpp for it.
+"""
 
 from __future__ import annotations
-
-import sys
 
 from minireason.host.hardware import Hardware
 
@@ -12,10 +13,3 @@ def machine() -> Hardware:
     from minireason.backends.loading import machine as probe
 
     return probe(measured=True)
-
-
-def interactive() -> bool:
-    """Whether there is a person to ask."""
-    return (
-        sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() and sys.stdout.isatty()
-    )

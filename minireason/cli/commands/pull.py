@@ -83,7 +83,7 @@ def approve(spec: ModelSpec, quant: Quant, yes: bool) -> None:
         notes.note(str(judged))
     elif judged:
         question = f"{judged} Fetch it all the same?"
-        if not (here.interactive() and notes.confirmed(question, default=False)):
+        if not (notes.can_ask() and notes.confirmed(question, default=False)):
             raise judged
 
 

@@ -70,6 +70,13 @@ def definitions(rows: list[tuple[str, str]]) -> None:
     console.print(grid)
 
 
+def can_ask() -> bool:
+    """Whether there is a person on a terminal to ask."""
+    return (
+        sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty() and sys.stdout.isatty()
+    )
+
+
 def confirmed(question: str, *, default: bool) -> bool:
     """What a person on a terminal says to a question; Enter alone means the default."""
     print_wrapped(f"{question} [{'Y/n' if default else 'y/N'}]", end=" ")

@@ -185,4 +185,4 @@ def test_one_model_is_recommended_everywhere(
     assert main(["ask", "hi"]) == 3
     assert f"the best for this machine: minireason pull {best}," in capsys.readouterr().err
     assert main(["pull", "r1-70b"]) == 4
-    assert f"{best} fits." in capsys.readouterr().err
+    assert f"{best} fits, the " in capsys.readouterr().err
