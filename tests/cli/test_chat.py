@@ -68,7 +68,7 @@ def saved() -> list[dict[str, Any]]:
     return [step["turn"] for step in steps if "turn" in step]
 
 
-@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("columns", [40, 80, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_turn_as_a_person_sees_it(columns: int) -> None:
     terminal = Terminal(*TINY, columns=columns)
     lines = terminal.enter("What is 5 + 8?").splitlines()
@@ -278,7 +278,9 @@ def test_a_long_thought_survives_resizes_and_is_ended_by_ctrl_c(slow_path: Path)
     assert "Ctrl-C: answer now" not in terminal.text
 
 
-@pytest.mark.parametrize("options", [(), ("--plain",), ("--thinking", "show")])
+@pytest.mark.parametrize(
+    "options", [(), pytest.param(("--plain",), marks=pytest.mark.slow), ("--thinking", "show")]
+)
 def test_a_model_cannot_steer_the_terminal(random_path: Path, options: tuple[str, ...]) -> None:
     terminal = Terminal(
         "chat",
@@ -322,7 +324,10 @@ def test_ctrl_c_in_an_answer_stops_and_keeps_it(smollm2_path: Path) -> None:
     assert not re.search(r"\x1b\[[0-9;]*[34][0-7][;m]", terminal.raw), "no colours"
 
 
-@pytest.mark.parametrize(("wraps_again", "widths"), [(True, (50, 100, 60)), (False, (50, 100))])
+@pytest.mark.parametrize(
+    ("wraps_again", "widths"),
+    [(True, (50, 100, 60)), pytest.param(False, (50, 100), marks=pytest.mark.slow)],
+)
 def test_an_answer_survives_resizes(
     smollm2_path: Path, wraps_again: bool, widths: tuple[int, ...]
 ) -> None:

@@ -11,7 +11,7 @@ from tests.docs.blocks import PAGES, ROOT, page, python_of
 
 RUN = {"python", "bash", "output"}
 SHOWN = {"json", "toml", "text", "mermaid", "yaml"}
-SLOW = {"docs/guide/evaluation.md", "docs/guide/chat.md", "docs/guide/votes.md"}
+SLOW = {f"docs/guide/{name}.md" for name in ("chat", "command-line", "evaluation", "votes")}
 _FENCE = re.compile(r"^ *(```+)(.*)$", re.MULTILINE)
 
 

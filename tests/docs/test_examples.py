@@ -55,6 +55,7 @@ def test_solve(tmp_path: Path) -> None:
     assert "17: 1 (2 chains open)" in votes
 
 
+@pytest.mark.slow
 def test_schema(tmp_path: Path) -> None:
     answer, _ = run("schema.py", folder=tmp_path)
     assert answer.startswith(("Person(name=", "cut off: {"))

@@ -125,7 +125,8 @@ def test_rewind_and_go_on_gives_the_same(engine: Engine) -> None:
     assert handler.taken == whole
 
 
-@pytest.mark.parametrize("kv_type", ["q8_0", pytest.param("q4_0", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kv_type", ["q8_0", "q4_0"])
 def test_a_quantized_cache_grows_forks_and_rewinds(
     smollm2_path: Path, kv_type: KvType, request: pytest.FixtureRequest
 ) -> None:

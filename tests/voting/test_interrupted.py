@@ -100,7 +100,13 @@ def test_at_any_line_with_all_chains(file: str) -> None:
     assert tried > 15
 
 
-@pytest.mark.parametrize("options", [{"stop": "lead"}, {"stop": "none", "budget_tokens": 40}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"stop": "lead"},
+        pytest.param({"stop": "none", "budget_tokens": 40}, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("file", FILES)
 def test_at_any_line_with_an_early_end(file: str, options: SolveChanges) -> None:
     """How far the stopped chains came may be otherwise, and which of them that is."""

@@ -28,6 +28,7 @@ def test_parallel_is_reduced_to_what_memory_holds() -> None:
     assert any("no room for 8" in note for note in solution.notes)
 
 
+@pytest.mark.slow
 def test_many_long_chains_share_a_cache_beyond_the_trained_context(tiny_path: Path) -> None:
     with minireason.load(str(tiny_path), n_threads=1) as reasoner:
         solution = reasoner.solve(
