@@ -60,6 +60,8 @@ class LiveThinking:
         self._stop.set()
         self._thread.join()
         self._thread = None
+        if self._landing:  # it was heard, however short the landing was
+            self._region.draw(self._drawn(_FRAMES[0]))
         if self._text and not self._hidden:
             self._region.leave(Text(self._folded(), style="dim"))
         else:
