@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Unpack
 
 from minireason.backends import loading
-from minireason.backends.base import Backend, ReplyStream, StreamOptions
+from minireason.backends.base import Backend, ReplyStream, StreamOptions, missing_of
 from minireason.backends.local import LocalBackend
 from minireason.checks import checked, function
 from minireason.closing import Closing
@@ -61,12 +61,10 @@ class Reasoner(Closing):
     """
 
     def __init__(self, backend: Backend) -> None:
-        if not isinstance(backend, Backend):
-            names = (name for name in dir(Backend) if not name.startswith("_"))
-            missing = ", ".join(name for name in names if not hasattr(backend, name))
+        if missing := missing_of(backend):
             raise UsageError(
-                f"A Reasoner stands on a backend, and {shown(backend)} has no {missing}; "
-                f"minireason.load() makes one of a model."
+                f"A Reasoner stands on a backend, and {shown(backend)} has no "
+                f"{', '.join(missing)}; minireason.load() makes one of a model."
             )
         self.backend = backend
 

@@ -6,9 +6,9 @@ import os
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, Unpack, runtime_checkable
+from typing import Protocol, Unpack
 
-from minireason.backends.base import Backend, StreamOptions
+from minireason.backends.base import Backend, StreamOptions, missing_of
 from minireason.checks import checked, function, text, yes_or_no
 from minireason.closing import Closing
 from minireason.conversation.history import History, Turn
@@ -22,7 +22,6 @@ from minireason.messages import Message, as_messages, as_question
 from minireason.settings import Changes, Settings, kept, layered
 
 
-@runtime_checkable
 class HasBackend(Protocol):
     """What a conversation needs of a `Reasoner`."""
 
@@ -287,7 +286,7 @@ class Session(Closing):
 
 
 def _with_backend(what: str, reasoner: HasBackend) -> HasBackend:
-    if isinstance(reasoner, HasBackend) and isinstance(reasoner.backend, Backend):
+    if hasattr(reasoner, "backend") and not missing_of(reasoner.backend):
         return reasoner
     raise UsageError(f"{what} takes what minireason.load() returns, and not {shown(reasoner)}.")
 
