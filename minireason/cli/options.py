@@ -79,6 +79,11 @@ def _off(said: bool | None) -> bool | None:
     return False if said else None
 
 
+def _on(said: bool | None) -> bool | None:
+    """What a flag --X makes of its setting X."""
+    return True if said else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loading:
     """The options of every command that loads a model; None where the user said nothing.
@@ -132,6 +137,15 @@ class Loading:
             "--repack/--no-repack",
             help="Rearrange the weights for the CPU. "
             "Default: yes, where that makes 4-bit weights faster.",
+        ),
+    ] = None
+
+    reproducible: Annotated[
+        bool | None,
+        _loading(
+            "--reproducible",
+            callback=_on,
+            help="The same seed gives the same text, whatever else this machine does.",
         ),
     ] = None
 
@@ -226,7 +240,8 @@ class Asked(Loading):
         ),
     ] = None
     seed: Annotated[
-        int | None, _sampling(help="Repeat a reply: the same seed gives the same text.")
+        int | None,
+        _sampling(help="Repeat a reply. To get the same text for sure, add --reproducible."),
     ] = None
     max_tokens: Annotated[
         int | None,
