@@ -55,9 +55,10 @@ class Reasoner(Closing):
     Streams may be open side by side and read from any threads; they share batches. `backend` is
     where replies come from: llama.cpp in this process (`LocalBackend`), or any other `Backend`.
 
-    With one stream alone, the same seed, settings and cached prefix give the same text on one build
-    of llama.cpp. Streams side by side may change the last bits of each other's arithmetic, and with
-    that, sooner or later, a sampled token.
+    Loaded with `reproducible=True` and one stream alone, the same seed, settings and cached prefix
+    give the same text on one build of llama.cpp. Streams side by side, drafted tokens, and threads
+    that follow what else the machine does may change the last bits of the arithmetic, and with
+    that, sooner or later, a token where two are about equally likely.
     """
 
     def __init__(self, backend: Backend) -> None:
