@@ -9,7 +9,7 @@ import minireason
 ROOT = Path(minireason.__file__).parent
 
 ROOMS = [
-    "version errors checks",
+    "version closing errors checks picture",
     "messages",
     "events",
     "settings",
