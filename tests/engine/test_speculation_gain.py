@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minireason.engine.speculation import ALLOWANCE, SpeculationGain, expected_tokens
+from minireason.engine.speculation_gain import ALLOWANCE, SpeculationGain, expected_tokens
 
 SURE = [0.98] * 15
 UNLIKELY = [0.3] * 15
