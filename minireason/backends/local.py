@@ -63,9 +63,8 @@ class LocalBackend:
             meanwhile.submit(lambda: vocabulary.eog)
             self.context = Context(
                 model,
-                n_ctx=plan.start_n_ctx,
+                slot_tokens=plan.start_n_ctx,
                 n_batch=plan.n_batch,
-                n_seq_max=plan.n_seq_max,
                 n_threads=plan.n_threads,
                 kv_type=plan.kv_type,
                 flash_attention=plan.flash_attention,
