@@ -125,13 +125,8 @@ class TokenHandler(Protocol):
         ...
 
 
-class SavedState(Protocol):
-    """What a slot of a KV cache held, in memory that the machine's own processor reaches."""
-
-    @property
-    def n_bytes(self) -> int:
-        """Its size."""
-        ...
+SavedState: TypeAlias = Any
+"""What a slot held, in the machine's own memory; only the runner that saved it looks inside."""
 
 
 class ModelRunner(Protocol):

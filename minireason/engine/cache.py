@@ -157,8 +157,8 @@ class KVCache:
 
     def _holds(self, tokens: list[int], but: Slot) -> bool:
         """Whether something else than a slot begins with these tokens."""
-        others = [slot for slot in self.slots if slot is not but]
-        return any(_begins(source.cached, tokens) for source in [*others, *self._parked])
+        sources: list[Source] = [*self.slots, *self._parked]
+        return any(_begins(source.cached, tokens) for source in sources if source is not but)
 
     def _make_parking_room(self, tokens: int) -> bool:
         """Forget what was parked first until so many tokens more may be parked; False if never."""

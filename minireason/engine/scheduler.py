@@ -240,8 +240,8 @@ class Scheduler:
                 broken.append((owner, error))
             else:
                 owner.read_again = False
-        for owner, error in broken:
-            self._begin_anew(owner, error)
+        for owner, problem in broken:
+            self._begin_anew(owner, problem)
 
     def _sample(self, slot: Slot, sequence: Sequence, row: int) -> None:
         """Draw the next token of a sequence and apply what its handler makes of it.

@@ -86,7 +86,7 @@ class FitPlan:
     """Interpreter, libraries and vocabulary."""
 
     spare_tokens: int
-    """Tokens that may be in memory beside the KV cache: saved prompts, and what moves as it grows."""
+    """Tokens in memory beside the KV cache: prompts that were saved, and what moves as it grows."""
 
     growth_bytes: int
     """The memory of these."""
