@@ -24,9 +24,7 @@ class Speculation:
     `clock` gives seconds.
     """
 
-    def __init__(
-        self, runner: ModelRunner, clock: Callable[[], float] = time.perf_counter
-    ) -> None:
+    def __init__(self, runner: ModelRunner, clock: Callable[[], float] = time.perf_counter) -> None:
         self._runner, self._clock = runner, clock
         self.gain = SpeculationGain()
         self._started: float | None = None

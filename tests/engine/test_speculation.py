@@ -1,0 +1,114 @@
+"""Drafts in the loop: the same tokens as without, whatever was drafted."""
+
+from __future__ import annotations
+
+from array import array
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minireason.engine.base import END, Mask, Step, all_but
+from minireason.engine.scheduler import Scheduler
+from minireason.engine.sequence import Sequence
+from tests.engine.fake import FakeRunner, ListHandler, room
+
+
+class GuessDrafter:
+    """Drafts what it is told, always."""
+
+    def __init__(self, guesses: list[list[int]]) -> None:
+        self.guesses, self.accepted = guesses, list[int]()
+        self.kept: list[int] = []
+
+    def chances(self, tokens: list[int], most: int) -> list[float]:
+        return [1.0] * most
+
+    def propose(self, tokens: list[int], count: int) -> list[int]:
+        """The next guess: how far each token is from the right one."""
+        guess = self.guesses.pop(0) if self.guesses else []
+        return [tokens[-1] + 1 + ahead + wrong for ahead, wrong in enumerate(guess)][:count]
+
+    def accept(self, count: int) -> None:
+        self.accepted.append(count)
+
+    def rewind(self, keep: int) -> None:
+        self.kept.append(keep)
+
+    def reset(self) -> None:
+        pass
+
+
+class Always:
+    """Drafts as much as there is room for."""
+
+    def best(self, chances: list[float], most: int) -> int:
+        return max(0, most)
+
+    def note(self, size: int, seconds: float, tokens: int) -> None:
+        pass
+
+
+class ScriptedHandler(ListHandler):
+    """What becomes of each draw is written down."""
+
+    def __init__(self, limit: int, steps: dict[int, tuple[str, int]]) -> None:
+        super().__init__(limit)
+        self.script = steps
+
+    def _decide(self, token: int) -> Step:
+        kind, extra = self.script.get(len(self.steps), ("", 0))
+        if len(self.steps) >= self.limit:
+            return END
+        if kind == "drop" and len(self.steps) > extra:
+            return Step([token + 5], drop=extra)
+        if kind == "force":
+            return Step([token, 500, 501])
+        if kind == "mask":
+            return Step([token], mask=all_but(3, 64))
+        if kind == "end":
+            return END
+        return Step([token])
+
+
+def generate(
+    steps: dict[int, tuple[str, int]], guesses: list[list[int]] | None, slot_tokens: int = 128
+) -> tuple[list[int], list[float], list[Mask | None], FakeRunner]:
+    runner = FakeRunner(n_batch=16, slot_tokens=slot_tokens)
+    scheduler = Scheduler(runner, room())
+    scheduler.speculation.gain = Always()
+    handler = ScriptedHandler(30, steps)
+    sequence = Sequence([7], None, handler, confidences=array("f"))
+    if guesses is not None:
+        sequence.drafter = GuessDrafter(guesses)
+    scheduler.add(sequence)
+    while scheduler.step():
+        claimed = sequence.slot.cached if sequence.slot else None
+        if claimed is not None:
+            assert runner.tokens[0] == claimed == sequence.tokens[: len(claimed)]
+    return (
+        sequence.tokens,
+        list(sequence.confidences or ()),
+        [m is None for m in runner.masks],
+        runner,
+    )
+
+
+STEPS = st.dictionaries(
+    st.integers(0, 29),
+    st.sampled_from([("drop", 1), ("drop", 2), ("force", 0), ("mask", 0), ("end", 0)]),
+    max_size=6,
+)
+GUESSES = st.lists(st.lists(st.sampled_from([0, 0, 0, 0, 1]), max_size=7), max_size=30)
+
+
+@settings(max_examples=300)
+@given(STEPS, GUESSES)
+def test_drafts_change_nothing(steps: dict[int, tuple[str, int]], guesses: list[list[int]]) -> None:
+    plain, drafted = generate(steps, None), generate(steps, guesses)
+    assert drafted[:3] == plain[:3]
+
+
+def test_right_drafts_save_decodes() -> None:
+    plain, drafted = generate({}, None)[3], generate({}, [[0] * 7] * 30)[3]
+    assert len(drafted.decodes) * 4 < len(plain.decodes)
+    assert max(rows for _, rows in drafted.decodes) == 8
