@@ -34,7 +34,7 @@ class Machine:
     """Whether the weights are rearranged for the CPU."""
 
     bandwidth_bytes_per_s: float | None = None
-    """How fast the cores together read memory; None while nobody has measured it."""
+    """How fast the cores together read memory, measured after all else; None before."""
 
 
 @dataclass(frozen=True, slots=True)

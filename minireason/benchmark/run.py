@@ -80,8 +80,11 @@ class Run:
         """Seconds until the end, about; None while nothing is known."""
         if not self.report.decode:
             return None
-        left = sum(self._costs_s(step) for step in self._steps)
-        return max(0.0, left - (time.perf_counter() - self._step_began))
+        left, read = self._step_began - time.perf_counter(), max(self._read_s)
+        for step in self._steps:
+            left += self._costs_s(step, read)
+            read = max(read, step.tokens)
+        return max(0.0, left)
 
     def run(self) -> Report:
         """Measure all of it; the report. Raises EngineError."""
@@ -97,26 +100,25 @@ class Run:
 
     def _affordable(self, step: Context | SideBySide) -> bool:
         """Whether there is time for a step; if not, that is noted."""
-        if isinstance(step, SideBySide) and step.tokens not in self._read_s:
-            return False
-        costs_s = self._costs_s(step)
+        costs_s = self._costs_s(step, max(self._read_s))
         if self.spent_s + costs_s <= self._allowed_s:
             return True
-        sentence = f"{step.title}: it would take about {costs_s:,.0f} s more."
+        sentence = f"{step.title}: it would take about {_in_words(costs_s)} more."
         self._keep(replace(self.report, left_out=(*self.report.left_out, sentence)))
         return False
 
-    def _costs_s(self, step: Context | SideBySide) -> float:
-        """About how long a step takes."""
+    def _costs_s(self, step: Context | SideBySide, read: int) -> float:
+        """About how long a step takes: what has to be read beyond `read` tokens, then itself."""
+        missing = max(0, step.tokens - read)
+        reading = _READING_SLOWS * missing / self._reading_tokens_per_s()
         if isinstance(step, SideBySide):
-            return CHAINS_LIMIT.seconds
-        missing = step.tokens - max(self._read_s)
-        reading = _READING_SLOWS * max(0, missing) / self._reading_tokens_per_s()
+            return reading + self._within(CHAINS_LIMIT).seconds
         if not step.decode:
             return reading
-        rows = self.report.decode
-        tokens_per_s = rows[-1].tokens_per_s if rows else 1.0
-        return reading + min(DECODE_LIMIT.seconds, DECODE_LIMIT.tokens / tokens_per_s)
+        limit, rows = self._within(DECODE_LIMIT), self.report.decode
+        if not rows:
+            return reading + limit.seconds
+        return reading + min(limit.seconds, limit.tokens / rows[-1].tokens_per_s)
 
     def _reading_tokens_per_s(self) -> float:
         """How fast prompts are read, by the longest so far; at first by that of the reply."""
@@ -204,3 +206,7 @@ class Run:
             thinking_tokens=reply.usage.thinking_tokens,
             first_answer_s=reply.timings.first_answer_s,
         )
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds:,.0f} s" if seconds >= 1 else "a second"

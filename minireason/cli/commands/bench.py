@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minireason import picture
-from minireason.cli import here, idle, outcome
+from minireason.cli import idle, outcome
 from minireason.cli.grouped import expand
 from minireason.cli.options import Loading
 from minireason.cli.terminal import notes, output
 from minireason.cli.terminal.progress import Progress
 from minireason.errors import BadSetting
+from minireason.host import hardware
 from minireason.models import gguf, known_good, shape, store
 from minireason.settings import LoadSettings
 from minireason.version import __version__
@@ -114,9 +115,8 @@ def run(asked: Loading, measuring: Measuring, *, quiet: bool) -> tuple[Report, b
             measured.run()
         except KeyboardInterrupt:
             whole = False
-    # After the model is closed: it takes memory that is none of the model's.
-    bandwidth = here.machine().bandwidth_bytes_per_s
-    return beside_bandwidth(measured.report, bandwidth), whole
+    # Now, with whatever else runs, and after the model, whose memory this would add to.
+    return beside_bandwidth(measured.report, hardware.measure_bandwidth()), whole
 
 
 def _loaded(asked: Loading, name: str, stack: ExitStack) -> tuple[LocalBackend, Report]:
