@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -98,7 +98,7 @@ def run(asked: Loading, measuring: Measuring, *, quiet: bool) -> tuple[Report, b
     from minireason.benchmark.run import ALLOWED_S, Run
     from minireason.cli.terminal.bench_report import Meter
 
-    whole = True
+    whole, bandwidth = True, None
     with ExitStack() as stack:
         name = asked.model_name()
         path = store.find(name).path
@@ -116,7 +116,10 @@ def run(asked: Loading, measuring: Measuring, *, quiet: bool) -> tuple[Report, b
         except KeyboardInterrupt:
             whole = False
     # Now, with whatever else runs, and after the model, whose memory this would add to.
-    return beside_bandwidth(measured.report, hardware.measure_bandwidth()), whole
+    with suppress(KeyboardInterrupt):
+        bandwidth = hardware.measure_bandwidth()
+    report = beside_bandwidth(measured.report, bandwidth)
+    return report, whole and bandwidth is not None
 
 
 def _loaded(asked: Loading, name: str, stack: ExitStack) -> tuple[LocalBackend, Report]:
