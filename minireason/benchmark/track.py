@@ -43,9 +43,13 @@ class Times:
 
 
 class Endless:
-    """The `engine.base.TokenHandler` of a sequence that nothing ends; `times` of its tokens."""
+    """The `engine.base.TokenHandler` of a sequence that nothing ends; `times` of its tokens.
 
-    def __init__(self) -> None:
+    `tokens` are expected of it, so that the cache does not grow while they are timed.
+    """
+
+    def __init__(self, tokens: int) -> None:
+        self._tokens = tokens
         self.times: list[float] = []
         self.cached_tokens: int | None = None
         self.ended: EngineError | None = None
@@ -61,8 +65,8 @@ class Endless:
         return Step((token,))
 
     def reserved_tokens(self, _n_ctx: int) -> int:
-        """See `engine.base.TokenHandler`."""
-        return 0
+        """Those that are still expected."""
+        return max(0, self._tokens - len(self.times)) + 1
 
     def on_context_limit(self, _n_ctx: int) -> None:
         """See `engine.base.TokenHandler`."""
@@ -100,13 +104,11 @@ class Track:
 
     def run(self, chains: int, context_tokens: int, limit: Limit) -> Times:
         """Let so many sequences with one prompt generate side by side; raises EngineError."""
-        handlers = [Endless() for _ in range(chains)]
+        handlers = [Endless(limit.tokens) for _ in range(chains)]
         prompt = self.prompt(max(1, context_tokens))
         sequences = [
             Sequence(prompt, self._sampler(seed), handler) for seed, handler in enumerate(handlers)
         ]
-        # so that the cache does not grow while the clock runs
-        self._scheduler.reserve(context_tokens + chains * (limit.tokens + 1))
         started = time.perf_counter()
         try:
             for sequence in sequences:
