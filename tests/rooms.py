@@ -9,7 +9,7 @@ import minireason
 ROOT = Path(minireason.__file__).parent
 
 ROOMS = [
-    "version errors checks picture",
+    "version closing errors checks picture",
     "messages",
     "events",
     "settings",

@@ -36,6 +36,13 @@ _answer = functools.partial(typer.Option, show_default=False, rich_help_panel="A
 _sampling = functools.partial(typer.Option, show_default=False, rich_help_panel="Sampling")
 _loading = functools.partial(typer.Option, show_default=False, rich_help_panel="Loading")
 
+Question = Annotated[
+    str | None,
+    typer.Argument(
+        help="The question; text on standard input is added after a blank line.",
+        show_default=False,
+    ),
+]
 
 Thinking = Annotated[
     str | None,
