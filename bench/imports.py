@@ -11,7 +11,7 @@ import sys
 import grimp
 
 WORDS = "words"
-WORD_FILES = ("version", "errors", "checks", "messages", "events", "settings")
+WORD_FILES = "version closing errors checks picture messages events settings".split()
 TOP = ("__init__", "__main__", "manage", "testing")
 """Files that only hand on what is below."""
 

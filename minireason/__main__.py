@@ -9,6 +9,6 @@ import sys
 if __name__ == "__main__" and not sys.flags.safe_path:
     del sys.path[0]
 
-from minireason.cli.main import run
+from minireason.cli.start import run
 
 run()

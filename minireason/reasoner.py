@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Unpack
 
 from minireason.backends import loading
-from minireason.backends.base import Backend, ReplyStream, StreamOptions
+from minireason.backends.base import Backend, ReplyStream, StreamOptions, missing_of
 from minireason.backends.local import LocalBackend
 from minireason.checks import checked, function
+from minireason.closing import Closing
 from minireason.conversation.session import Session
 from minireason.errors import UsageError, shown
 from minireason.events import Reply
@@ -49,24 +49,23 @@ def load(
     )
 
 
-class Reasoner:
+class Reasoner(Closing):
     """A model that answers, thinks, votes and converses; `load` makes one.
 
     Streams may be open side by side and read from any threads; they share batches. `backend` is
     where replies come from: llama.cpp in this process (`LocalBackend`), or any other `Backend`.
 
-    With one stream alone, the same seed, settings and cached prefix give the same text on one build
-    of llama.cpp. Streams side by side may change the last bits of each other's arithmetic, and with
-    that, sooner or later, a sampled token.
+    Loaded with `reproducible=True` and one stream alone, the same seed, settings and cached prefix
+    give the same text on one build of llama.cpp. Streams side by side, drafted tokens, and threads
+    that follow what else the machine does may change the last bits of the arithmetic, and with
+    that, sooner or later, a token where two are about equally likely.
     """
 
     def __init__(self, backend: Backend) -> None:
-        if not isinstance(backend, Backend):
-            names = (name for name in dir(Backend) if not name.startswith("_"))
-            missing = ", ".join(name for name in names if not hasattr(backend, name))
+        if missing := missing_of(backend):
             raise UsageError(
-                f"A Reasoner stands on a backend, and {shown(backend)} has no {missing}; "
-                f"minireason.load() makes one of a model."
+                f"A Reasoner stands on a backend, and {shown(backend)} has no "
+                f"{', '.join(missing)}; minireason.load() makes one of a model."
             )
         self.backend = backend
 
@@ -182,14 +181,3 @@ class Reasoner:
         In a process that was forked it does nothing, and everything else raises EngineError.
         """
         self.backend.close()
-
-    def __enter__(self) -> Reasoner:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -9,7 +9,7 @@ import minireason
 ROOT = Path(minireason.__file__).parent
 
 ROOMS = [
-    "version errors checks",
+    "version closing errors checks picture",
     "messages",
     "events",
     "settings",
@@ -33,6 +33,7 @@ ROOMS = [
     "cli.chat",
     "cli.commands",
     "cli.main",
+    "cli.start",
     "__main__",
 ]
 """A file imports from its own line and from lines above it, never from one below."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self
 
 from minireason.events import Event, Reply
 from minireason.messages import Message
@@ -142,7 +142,6 @@ class ReplyStream(Iterator[Event], Protocol):
         ...
 
 
-@runtime_checkable
 class Backend(Protocol):
     """Where replies come from. Its methods may be called from any thread."""
 
@@ -213,3 +212,9 @@ class Backend(Protocol):
     def close(self) -> None:
         """Free what it holds; open streams cannot go on, and everything else raises EngineError."""
         ...
+
+
+def missing_of(backend: object) -> list[str]:
+    """The names of `Backend` that an object lacks, in order; none: it may be used as one."""
+    names = (name for name in dir(Backend) if not name.startswith("_"))
+    return [name for name in names if not hasattr(backend, name)]

@@ -9,11 +9,11 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from minireason import answers
 from minireason.backends.base import StreamOptions
+from minireason.closing import Closing
 from minireason.errors import UsageError, shown
 from minireason.events import (
     AnswerDelta,
@@ -66,7 +66,7 @@ def pieces(text: str | Sequence[str]) -> list[str]:
     return re.findall(r"\s*\S+|\s+\Z", text) if isinstance(text, str) else list(text)
 
 
-class ScriptedStream(Iterator[Event]):
+class ScriptedStream(Iterator[Event], Closing):
     """One written reply, a token at a time; `room` is how many tokens may come."""
 
     def __init__(
@@ -169,17 +169,6 @@ class ScriptedStream(Iterator[Event]):
 
     def drop(self) -> None:
         """See `ReplyStream.drop`."""
-        self.close()
-
-    def __enter__(self) -> ScriptedStream:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
         self.close()
 
     def __del__(self) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
 
+from minireason.closing import Closing
 from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import EngineError, UsageError
@@ -12,7 +12,7 @@ from minireason.events import Event, Reply
 from minireason.reasoning.controller import Controller
 
 
-class Stream(Iterator[Event]):
+class Stream(Iterator[Event], Closing):
     """The events of one reply, to be iterated once: ThinkingDelta, then AnswerDelta, then one Done.
 
     Asking for the next event runs the model until there is one. Closing (also by leaving a `with`
@@ -166,17 +166,6 @@ class Stream(Iterator[Event]):
     def drop(self) -> None:
         """Free its slot before the model's next step, waiting for nothing: for finalizers."""
         self._scheduler.drop(self._sequence)
-
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if hasattr(self, "_sequence"):

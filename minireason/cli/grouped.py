@@ -12,6 +12,9 @@ from typing import Annotated, Any, get_args, get_origin
 import typer.core
 from typer.models import OptionInfo
 
+_LAST = ("Loading",)
+"""Headings that come after all others, wherever their options stand."""
+
 
 class Sectioned(typer.core.TyperCommand):
     """A command whose help puts options with a `rich_help_panel` under a heading of their own."""
@@ -25,6 +28,8 @@ class Sectioned(typer.core.TyperCommand):
                 or f"{parameter.param_type_name.title()}s"
             )
             sections.setdefault(heading, []).extend(filter(None, [parameter.get_help_record(ctx)]))
+        for heading in [heading for heading in sections if heading in _LAST]:
+            sections[heading] = sections.pop(heading)
         for heading, lines in sections.items():
             if lines:
                 with formatter.section(heading):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from minireason.cli import wording
-from minireason.cli.options import Asked
+from minireason.cli.options import Asked, Loading
 from minireason.cli.terminal import notes
 from minireason.models import gguf, store
 
@@ -19,7 +19,7 @@ _OF_THINKING = ("effort", "thinking_budget", "thinking_seconds", "loop_check")
 def say(asked: Asked, reasoner: Reasoner, model: str) -> None:
     """Say on standard error which options change nothing; `model` is what it was loaded by."""
     names = wording.option_names(Asked)
-    lines = [*of_thinking(asked.settings, reasoner, names), *_of_loading(asked, reasoner, model)]
+    lines = [*of_thinking(asked.settings, reasoner, names), *of_loading(asked, reasoner, model)]
     for line in lines:
         notes.error_line(line)
 
@@ -33,7 +33,8 @@ def of_thinking(
         yield f"{reasoner.name} does not think, so that {_changes(said)} nothing."
 
 
-def _of_loading(asked: Asked, reasoner: Reasoner, model: str) -> Iterable[str]:
+def of_loading(asked: Loading, reasoner: Reasoner, model: str) -> Iterable[str]:
+    """A sentence on each option of loading that changes nothing; `model` as in `say`."""
     if asked.n_gpu_layers and not reasoner.plan.n_gpu_layers:
         yield (
             "This llama.cpp finds no GPU that it was built for, so that --gpu-layers changes "

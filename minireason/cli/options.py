@@ -36,6 +36,13 @@ _answer = functools.partial(typer.Option, show_default=False, rich_help_panel="A
 _sampling = functools.partial(typer.Option, show_default=False, rich_help_panel="Sampling")
 _loading = functools.partial(typer.Option, show_default=False, rich_help_panel="Loading")
 
+Question = Annotated[
+    str | None,
+    typer.Argument(
+        help="The question; text on standard input is added after a blank line.",
+        show_default=False,
+    ),
+]
 
 Thinking = Annotated[
     str | None,
@@ -79,12 +86,17 @@ def _off(said: bool | None) -> bool | None:
     return False if said else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """The options of every command that runs a model; None where the user said nothing.
+def _on(said: bool | None) -> bool | None:
+    """What a flag --X makes of its setting X."""
+    return True if said else None
 
-    A field with the name of one in `Settings` or `LoadSettings` changes that one, so that a new
-    option takes a field here and nothing else. Raises BadSetting, before anything is loaded.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loading:
+    """The options of every command that loads a model; None where the user said nothing.
+
+    A field with the name of one in `LoadSettings` changes that one, so that a new option takes a
+    field here and nothing else. Raises BadSetting, before anything is loaded.
     """
 
     model: Annotated[
@@ -99,14 +111,6 @@ class Asked:
             show_default=False,
         ),
     ] = None
-    system: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="A system prompt. The R1 distills are meant to be used without one.",
-            show_default=False,
-        ),
-    ] = None
     offline: Annotated[
         bool,
         typer.Option(
@@ -115,6 +119,75 @@ class Asked:
             help=f"Use no network; the same as {paths.OFFLINE_VARIABLES[0]}=1.",
         ),
     ] = False
+
+    n_ctx: Annotated[
+        int | None,
+        _loading(
+            "--ctx",
+            metavar="TOKENS",
+            help="Context. Default: what the model and the memory allow.",
+        ),
+    ] = None
+    n_threads: Annotated[
+        int | None, _loading("--threads", help="CPU threads. Default: one per physical core.")
+    ] = None
+    n_gpu_layers: Annotated[
+        int | None,
+        _loading(
+            "--gpu-layers",
+            help="Layers on the GPU. Default: all, where llama.cpp was built for one.",
+        ),
+    ] = None
+    repack: Annotated[
+        bool | None,
+        _loading(
+            "--repack/--no-repack",
+            help="Rearrange the weights for the CPU. "
+            "Default: yes, where that makes 4-bit weights faster.",
+        ),
+    ] = None
+
+    reproducible: Annotated[
+        bool | None,
+        _loading(
+            "--reproducible",
+            callback=_on,
+            help="The same seed gives the same text, whatever else this machine does.",
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        LoadSettings(**self.load)
+
+    @property
+    def load(self) -> LoadChanges:
+        """What was asked for of loading."""
+        return cast("LoadChanges", given(self, LoadSettings))
+
+    def model_name(self) -> str:
+        """The model asked for, or the environment's, or the best one installed.
+
+        Raises NotInstalled.
+        """
+        return self.model or os.environ.get(MODEL_VARIABLE) or _best_model()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(Loading):
+    """The options of every command that asks a model something; None where the user said nothing.
+
+    A field with the name of one in `Settings` changes that one, as for `Loading`. Raises
+    BadSetting, before anything is loaded.
+    """
+
+    system: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="A system prompt. The R1 distills are meant to be used without one.",
+            show_default=False,
+        ),
+    ] = None
 
     effort: Annotated[
         str | None,
@@ -174,42 +247,16 @@ class Asked:
         ),
     ] = None
     seed: Annotated[
-        int | None, _sampling(help="Repeat a reply: the same seed gives the same text.")
+        int | None,
+        _sampling(help="Repeat a reply. To get the same text for sure, add --reproducible."),
     ] = None
     max_tokens: Annotated[
         int | None,
         _sampling(metavar="TOKENS", help="Most tokens of thinking and answer together."),
     ] = None
 
-    n_ctx: Annotated[
-        int | None,
-        _loading(
-            "--ctx",
-            metavar="TOKENS",
-            help="Context. Default: what the model and the memory allow.",
-        ),
-    ] = None
-    n_threads: Annotated[
-        int | None, _loading("--threads", help="CPU threads. Default: one per physical core.")
-    ] = None
-    n_gpu_layers: Annotated[
-        int | None,
-        _loading(
-            "--gpu-layers",
-            help="Layers on the GPU. Default: all, where llama.cpp was built for one.",
-        ),
-    ] = None
-    repack: Annotated[
-        bool | None,
-        _loading(
-            "--repack/--no-repack",
-            help="Rearrange the weights for the CPU. "
-            "Default: yes, where that makes 4-bit weights faster.",
-        ),
-    ] = None
-
     def __post_init__(self) -> None:
-        LoadSettings(**self.load)
+        Loading.__post_init__(self)
         settings = Settings(**self.settings)
         if self.n_ctx is not None:
             settings.check_context(self.n_ctx)
@@ -222,11 +269,6 @@ class Asked:
     def settings(self) -> ChainChanges:
         """What was asked for of the reply."""
         return cast("ChainChanges", given(self, Settings))
-
-    @property
-    def load(self) -> LoadChanges:
-        """What was asked for of loading."""
-        return cast("LoadChanges", given(self, LoadSettings))
 
     def messages(self, question: str) -> list[Message]:
         """The question after the system prompt, if there is one."""
@@ -244,7 +286,7 @@ class Asked:
         It is checked to hold the thinking asked for. Raises NotInstalled, ModelFileError or
         BadSetting.
         """
-        name = self.model or os.environ.get(MODEL_VARIABLE) or _best_model()
+        name = Loading.model_name(self)
         if self.thinking_budget is not None:
             self._check_trained_for(name)
         return name

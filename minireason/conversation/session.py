@@ -6,11 +6,11 @@ import os
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Unpack, runtime_checkable
+from typing import Protocol, Unpack
 
-from minireason.backends.base import Backend, StreamOptions
+from minireason.backends.base import Backend, StreamOptions, missing_of
 from minireason.checks import checked, function, text, yes_or_no
+from minireason.closing import Closing
 from minireason.conversation.history import History, Turn
 from minireason.conversation.read_ahead import ReadAhead
 from minireason.conversation.record import Record
@@ -22,7 +22,6 @@ from minireason.messages import Message, as_messages, as_question
 from minireason.settings import Changes, Settings, kept, layered
 
 
-@runtime_checkable
 class HasBackend(Protocol):
     """What a conversation needs of a `Reasoner`."""
 
@@ -32,7 +31,7 @@ class HasBackend(Protocol):
         ...
 
 
-class Session:
+class Session(Closing):
     """Messages so far and a model to go on with; answers stay in the prompt, thinking does not.
 
     After `save` or `load` every turn is also appended to that file, at once and with its thinking;
@@ -256,17 +255,6 @@ class Session:
         self.wait_for_read_ahead(stop=True)
         self._record.close()
 
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _fitting(self, question: str = "", *, replaced: bool = False) -> list[Message]:
         """The messages before a question that go into its prompt."""
         backend = self.reasoner.backend
@@ -298,7 +286,7 @@ class Session:
 
 
 def _with_backend(what: str, reasoner: HasBackend) -> HasBackend:
-    if isinstance(reasoner, HasBackend) and isinstance(reasoner.backend, Backend):
+    if hasattr(reasoner, "backend") and not missing_of(reasoner.backend):
         return reasoner
     raise UsageError(f"{what} takes what minireason.load() returns, and not {shown(reasoner)}.")
 

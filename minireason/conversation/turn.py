@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
 
 from minireason.backends.base import ReplyStream
+from minireason.closing import Closing
 from minireason.conversation.history import Turn
 from minireason.conversation.record import Record
 from minireason.errors import UsageError
@@ -16,7 +16,7 @@ SAVE_EVERY_S = 1.0
 """How often the part of a reply that is there is saved."""
 
 
-class TurnStream(Iterator[Event]):
+class TurnStream(Iterator[Event], Closing):
     """A stream that writes itself into its conversation: first into the file, then the history.
 
     It is iterated once, as every stream. Closing it (also by leaving a `with` block, or by
@@ -108,17 +108,6 @@ class TurnStream(Iterator[Event]):
         elif self not in self._record.dropped:
             self.save()
             self._record.dropped.append(self)
-
-    def __enter__(self) -> TurnStream:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         """It may be called in the middle of another stream's step: so it waits for nothing here."""

@@ -1,21 +1,16 @@
-"""Draw a report: accuracy against tokens for each stopping rule, and agreement against correctness.
-
-The only importer of matplotlib.
-"""
+"""Draw a report: accuracy against tokens for each stopping rule, agreement against correctness."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minireason import picture
 from minireason.errors import UsageError
 from minireason.evaluation.report import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-FORMATS = (".png", ".svg", ".pdf")
 
 
 def check(path: Path, samples: int | None) -> None:
@@ -28,35 +23,19 @@ def check(path: Path, samples: int | None) -> None:
             "A plot is of votes, and there is only one chain for each item; ask for more with "
             "--samples."
         )
-    if not find_spec("matplotlib"):
-        raise UsageError("Plots need matplotlib; install it with: pip install 'minireason[bench]'.")
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(
-            f"A plot cannot be written as {path.name}; let its name end in {', '.join(FORMATS)}."
-        )
-    if not path.parent.is_dir():
-        raise UsageError(
-            f"There is no directory {path.parent} for the plot; make it, or name another."
-        )
+    picture.check(path)
 
 
 def draw(report: Report, path: Path) -> None:
     """Write the picture; raises UsageError if it cannot be written."""
     check(path, report.samples)
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    figure = picture.figure(10, 4.5)
     costs, trust = figure.subplots(1, 2)
     _costs(costs, report)
     _trust(trust, report)
     sizes = f"{report.items} items, {report.samples} chains each"
     figure.suptitle(f"{report.run.model} on {report.run.set}: {sizes}")
-    try:
-        figure.savefig(path, dpi=150)
-    except OSError as error:
-        raise UsageError(
-            f"The plot cannot be written to {path} ({error.strerror}); name another file."
-        ) from None
+    picture.write(figure, path)
 
 
 def _costs(axes: Axes, report: Report) -> None:

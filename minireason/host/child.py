@@ -24,9 +24,9 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Literal
 
+from minireason.closing import Closing
 from minireason.host import search_path
 
 _IMPORT_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -104,7 +104,7 @@ def run(
         return child.finish(request)
 
 
-class Child:
+class Child(Closing):
     """A running child; the caller closes it, which kills it and its own children.
 
     The environment is the parent's without most of what Python reads from it; `bare` leaves out
@@ -216,17 +216,6 @@ class Child:
             if pipe:
                 with suppress(OSError):
                     pipe.close()
-
-    def __enter__(self) -> Child:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _until(self, ends_at: float) -> Iterator[bytes]:
         """What comes on standard output; raises TimeoutError."""

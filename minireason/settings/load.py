@@ -27,6 +27,7 @@ class LoadChanges(TypedDict, total=False):
     n_seq_max: int
     kv_type: KvType | None
     repack: bool | None
+    reproducible: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,14 @@ class LoadSettings:
     None does so where most weights are of a kind that gains by it. Defaults to None.
     """
 
+    reproducible: bool = False
+    """Whether nothing that is measured while the model is used may change its arithmetic.
+
+    True pins the threads, decides about flash attention by rule instead of by measurement, and
+    drafts no tokens, so that the same seed gives the same text for a stream that is alone. It may
+    be slower. Defaults to False.
+    """
+
     def __post_init__(self) -> None:
         check_fields(self, _RULES)
 
@@ -81,4 +90,5 @@ _RULES: dict[str, Rule] = {
     "n_seq_max": whole(1, 256),
     "kv_type": one_of(get_args(KvType)),
     "repack": yes_or_no,
+    "reproducible": yes_or_no,
 }

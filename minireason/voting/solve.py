@@ -17,10 +17,10 @@ import operator
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
 
 from minireason.backends.base import Backend, ReplyStream
 from minireason.backends.pool import Active
+from minireason.closing import Closing
 from minireason.errors import UsageError
 from minireason.events import Done
 from minireason.messages import Message
@@ -43,7 +43,7 @@ from minireason.voting.solution import (
 from minireason.voting.stopping import decided
 
 
-class SolveStream(Iterator[SolveEvent]):
+class SolveStream(Iterator[SolveEvent], Closing):
     """The events of one vote, to be iterated once; the last is `Solved`.
 
     Asking for the next event runs the model until there is one. Closing it ends all chains. Raises
@@ -112,17 +112,6 @@ class SolveStream(Iterator[SolveEvent]):
         if self._solution is None:
             raise UsageError("This vote has not ended; iterate it to the end or close it first.")
         return self._solution
-
-    def __enter__(self) -> SolveStream:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _round(self) -> None:
         """Count the chains that have ended; if more are needed, one step of the model for each."""

@@ -8,7 +8,7 @@ import pytest
 
 import minireason
 from minireason import EngineError, MinireasonError, Reasoner
-from minireason.backends.base import Backend, ReplyStream, StreamOptions
+from minireason.backends.base import Backend, ReplyStream, StreamOptions, missing_of
 from minireason.messages import as_messages
 from minireason.voting.chain import check_prompt
 from tests.local import local
@@ -56,7 +56,7 @@ def test_a_check_says_what_a_stream_would(
 
 def test_it_is_a_backend(tiny: Reasoner) -> None:
     backend: Backend = local(tiny)
-    assert isinstance(backend, Backend)
+    assert missing_of(backend) == []
     stream: ReplyStream = backend.stream(
         as_messages(QUESTION), tiny.defaults.changed({"max_tokens": 5}), StreamOptions()
     )

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 
 import pytest
 
 from minireason import __version__, errors
 from minireason.cli.main import EXIT_CODES, main
-from tests.cli.run import Result, assert_one_sentence, minireason, started
+from tests.cli.run import TIMEOUT_S, Result, assert_one_sentence, minireason, started
 
 
 def test_every_error_has_its_exit_code() -> None:
@@ -184,3 +186,38 @@ def test_no_description_of_a_command_is_cut_at_80_columns(
     listed = within(f"{group} --help", capsys).out.partition("Commands:\n")[2].splitlines()
     assert len(listed) > 1
     assert [line for line in listed if not line.endswith(".") or line.endswith("...")] == []
+
+
+INTERRUPTING = """
+import signal, sys
+
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == module:
+            signal.raise_signal(signal.SIGINT)
+
+_, module, *sys.argv = sys.argv
+sys.meta_path.insert(0, Interrupting())
+if sys.argv[0] == "ignoring":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+from minireason.cli.start import run
+run()
+"""
+"""Runs a command line that gets Ctrl-C when it comes to the import of a module."""
+
+
+def interrupted_at(module: str, *command: str) -> tuple[int, str, str]:
+    """The exit code and what is written."""
+    program = [sys.executable, "-c", INTERRUPTING, module, *command]
+    done = subprocess.run(program, capture_output=True, check=False, text=True, timeout=TIMEOUT_S)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("module", ["minireason.cli.commands.solve", "minireason.reasoner"])
+def test_ctrl_c_while_something_is_imported_ends_quietly(module: str) -> None:
+    assert interrupted_at(module, "minireason", "ask", "--model", "tiny", "hi") == (130, "", "")
+
+
+def test_a_ctrl_c_that_is_ignored_from_outside_stays_ignored() -> None:
+    code, out, _ = interrupted_at("minireason.cli.commands.solve", "ignoring", "--version")
+    assert (code, out) == (0, f"minireason {__version__}\n")

@@ -57,8 +57,8 @@ def test_an_option_that_is_not_given_leaves_the_default_of_its_setting(kind: typ
         assert options[field.name] is None
         [info] = hints[field.name].__metadata__
         if isinstance(field.default, bool):
-            assert info.default == f"--no-{field.name.replace('_', '-')}"
-            assert field.default
+            no = "--no-" if field.default else "--"
+            assert info.default == no + field.name.replace("_", "-")
         elif field.default is not None:
             assert f"Default: {field.default}" in info.help
 

@@ -51,10 +51,10 @@ class Hub:
                 pass
 
             def do_HEAD(self) -> None:
-                hub._answer(self)
+                hub.answer(self)
 
             def do_GET(self) -> None:
-                hub._answer(self)
+                hub.answer(self)
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -72,7 +72,7 @@ class Hub:
         self._server.server_close()
         self._thread.join()
 
-    def _answer(self, request: BaseHTTPRequestHandler) -> None:
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
         self.requests.append(f"{request.command} {request.path}")
         if request.path.startswith("/cdn/"):
             self._bytes(request, self.files[request.path.removeprefix("/cdn/")])

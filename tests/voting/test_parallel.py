@@ -10,10 +10,9 @@ import pytest
 import minireason
 from minireason import ChainDelta, ChainStarted, Reasoner
 from minireason.backends import concurrency
-from minireason.engine.base import Step
-from minireason.reasoning.controller import Controller
 from minireason.settings import SolveChanges
 from tests.local import local
+from tests.voting.sampled import sampled_tokens
 
 QUESTION = "What is 47 * 86?"
 
@@ -70,15 +69,7 @@ def test_parallel_auto_is_four_where_it_cannot_be_measured(
 
 
 def test_tokens_generated_while_auto_measures_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    sampled: list[int] = []
-    on_token = Controller.on_token
-
-    def counted(self: Controller, token: int, draw: int) -> Step:
-        step = on_token(self, token, draw)
-        sampled.extend(step.append)
-        return step
-
-    monkeypatch.setattr(Controller, "on_token", counted)
+    sampled = sampled_tokens(monkeypatch)
     with minireason.load("tiny", n_threads=1) as reasoner:
         stream = reasoner.solve_stream(QUESTION, samples=8, stop="none", seed=1)
         events = list(stream)

@@ -7,11 +7,11 @@ import functools
 import pytest
 
 from minireason import Done, Reasoner
-from minireason.engine.base import Mask, Step
+from minireason.engine.base import Mask
 from minireason.engine.sampler import SamplerChain
-from minireason.reasoning.controller import Controller
 from minireason.settings import StopRule
 from tests.local import local
+from tests.voting.sampled import sampled_tokens
 
 QUESTION = "What is 47 * 86?"
 
@@ -41,15 +41,7 @@ def test_every_token_is_charged_those_of_stopped_chains_too(
         return told[chain].pop(0) if told[chain] else sample(chain, row, draw, mask)
 
     monkeypatch.setattr(context, "sample", scripted)
-    sampled: list[int] = []
-    on_token = Controller.on_token
-
-    def counted(self: Controller, token: int, draw: int) -> Step:
-        step = on_token(self, token, draw)
-        sampled.extend(step.append)
-        return step
-
-    monkeypatch.setattr(Controller, "on_token", counted)
+    sampled = sampled_tokens(monkeypatch)
     solution = tiny.solve(QUESTION, seed=3, samples=16, parallel=16, stop=stop, loop_check=False)
     assert (solution.stopped_because, solution.candidates[0].votes) == (stop, votes)
     stopped = [chain.tokens for chain in solution.chains if chain.finish == "cancelled"]

@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 
 @expand
 def ask(
-    question: Annotated[
-        str | None,
-        typer.Argument(
-            help="The question; text on standard input is added after a blank line.",
-            show_default=False,
-        ),
-    ] = None,
+    question: options.Question = None,
     *,
     asked: Asked,
     thinking: options.Thinking = None,

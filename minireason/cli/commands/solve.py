@@ -102,13 +102,7 @@ class Vote(Batch):
 
 @expand
 def solve(
-    question: Annotated[
-        str | None,
-        typer.Argument(
-            help="The question; text on standard input is added after a blank line.",
-            show_default=False,
-        ),
-    ] = None,
+    question: options.Question = None,
     *,
     vote: Vote,
     asked: Asked,

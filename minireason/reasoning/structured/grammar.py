@@ -61,9 +61,8 @@ def constraint(settings: Settings) -> Constraint | None:
 
 
 def _by_schema(schema: Mapping[str, Any] | type[Any]) -> Constraint:
-    make = values.of_dict if isinstance(schema, Mapping) else values.of_type
     try:
-        json_schema, parse = make(schema)  # type: ignore[arg-type]
+        json_schema, parse = values.of(schema)
         if not ends(json_schema):
             raise BadSetting(
                 "schema", schema, "no value fits, since each would have to hold another of its kind"

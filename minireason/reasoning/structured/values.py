@@ -21,6 +21,11 @@ KEPT = 64
 """So many schemas and grammars are kept once they were checked."""
 
 
+def of(schema: Mapping[str, Any] | type[Any]) -> tuple[dict[str, Any], Parse]:
+    """A JSON schema, of itself or of a type, and what makes a value of JSON; raises BadSetting."""
+    return of_dict(schema) if isinstance(schema, Mapping) else of_type(schema)
+
+
 def of_dict(schema: Mapping[str, Any]) -> tuple[dict[str, Any], Parse]:
     """A JSON schema and its validator; raises BadSetting."""
     try:
