@@ -62,6 +62,9 @@ def parser() -> argparse.ArgumentParser:
         help="chains of so many tokens are measured by their last 256",
     )
     made.add_argument(
+        "--no-repack", action="store_true", help="our side with the weights as the file has them"
+    )
+    made.add_argument(
         "--install", action="store_true", help="install the other packages where they have a wheel"
     )
     return made
@@ -76,6 +79,7 @@ def wanted_of(arguments: argparse.Namespace) -> Wanted:
         ours=sides.Python(sys.executable, sides.environment_of("home")),
         before=sides.before_of(arguments.before) if arguments.before else None,
         libraries=sides.libraries_here(),
+        load={"repack": False} if arguments.no_repack else {},
     )
     small = Path(model).stat().st_size < 200 * 2**20
     return Wanted(model, small, arguments.threads, made, arguments.cells, arguments.deep_from)
