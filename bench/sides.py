@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,11 +158,16 @@ def child(python: Python, script: str, job: Job) -> Values:
     """Run a script with a job; what it prints in its last line. Raises ToolFailed."""
     command = [python.executable, str(HERE / script), json.dumps(job)]
     environment = {**os.environ, **python.environment}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    with tempfile.TemporaryFile("w+", errors="replace") as said:  # a pipe's reader wants a core too
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=said, text=True, env=environment, check=False
+        )
+        said.seek(0)
+        problem = said.read().strip()[-1000:]
     if done.returncode < 0:
         raise Crashed(f"{script} was ended by signal {-done.returncode}")
     if done.returncode:
-        raise tools.ToolFailed(f"{script}: {done.stderr.strip()[-1000:]}")
+        raise tools.ToolFailed(f"{script}: {problem}")
     result: Values = json.loads(done.stdout.splitlines()[-1])
     return result
 
