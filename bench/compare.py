@@ -93,8 +93,8 @@ TITLES = ("", "minireason", "other", "which", "ratio", "spread", "target", "")
 
 
 def number(value: float) -> str:
-    """Three figures and no exponent."""
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
+    """Three figures, or all of a large number."""
+    digits = sum(value < limit for limit in (100, 10, 1))
     return f"{value:,.{digits}f}"
 
 
