@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).with_name("ten_lines.py")
 
 
 def first_byte_s(command: list[str], *, errors: bool) -> float:
-    """Seconds until a command prints the first byte on standard output, or with its `errors` too."""
+    """Seconds until a command prints the first byte on standard output, or error too."""
     began = time.perf_counter()
     process = subprocess.Popen(
         command,
