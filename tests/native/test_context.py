@@ -256,32 +256,36 @@ def test_a_move_that_is_interrupted_at_any_line_is_finished(tiny_path: Path, fil
     model.close()
 
 
-def test_a_decode_that_is_interrupted_at_any_line_can_be_made_again(tiny_path: Path) -> None:
-    """In the thread that computes and in the one that waits for it."""
+@pytest.mark.parametrize(
+    ("file", "waits"),
+    [("engine/helper_call.py", True), ("engine/context.py", True), ("engine/context.py", False)],
+)
+def test_a_decode_that_is_interrupted_at_any_line_can_be_made_again(
+    tiny_path: Path, file: str, waits: bool
+) -> None:
+    """In the thread that computes, and in one that waits for it."""
     model = Model(tiny_path)
     tokens = tokens_of(model)[:8]
-    context = cache(model, 1)
+    count = len(tokens)
+    batch = tokens, list(range(count)), [0] * count, [False] * (count - 1) + [True]
 
     def scenario(through: Callable[[Act], object]) -> int:
-        context.clear()
+        context = cache(model, 1)
+        if not waits:  # once it is known how long a decode takes
+            assert context.decode(*batch)
 
         def decode() -> None:
             context.trim(0, 0)
-            outputs = [False] * (len(tokens) - 1) + [True]
-            while not context.decode(tokens, list(range(len(tokens))), [0] * len(tokens), outputs):
+            while not context.decode(*batch):
                 context.trim(0, 0)
 
         through(decode)
-        return context.sample(sampler.SamplerChain(GREEDY), len(tokens) - 1, 0)
+        token = context.sample(sampler.SamplerChain(GREEDY), count - 1, 0)
+        context.close()
+        return token
 
     wanted = scenario(lambda act: act())
-    for file in ("engine/helper_call.py", "engine/context.py"):
-        for _ in range(2):
-            fresh = cache(model, 1)  # which does not know yet how long a decode takes
-            context.close()
-            context = fresh
-            assert set(every_line(file, scenario)) == {wanted}
-    context.close()
+    assert set(every_line(file, scenario)) == {wanted}
     model.close()
 
 
@@ -324,7 +328,7 @@ def test_a_stop_from_another_thread_ends_a_decode_that_runs(
     assert results == [False]
     owner = context.owner
     held = C.llama_memory_seq_pos_max(C.llama_get_memory(owner.pointer), 0) + 1
-    assert 0 < held < count
+    assert held < count
     assert held % 64 == 0
     context.close()
     model.close()
