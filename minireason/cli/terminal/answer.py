@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import time
 
+from rich.console import RenderableType
 from rich.theme import Theme
 
 from minireason.cli.terminal import output
 from minireason.cli.terminal.markdown.blocks import Blocks
-from minireason.cli.terminal.markdown.document import Markdown
 from minireason.cli.terminal.output import harmless
 from minireason.cli.terminal.region import Region, can_redraw
 
@@ -66,7 +66,7 @@ class Answer:
         if self._region is None or not block.strip():
             return
         began = time.monotonic()
-        self._region.draw(Markdown(block), spaced=self._spaced)
+        self._region.draw(_markdown(block), spaced=self._spaced)
         now = time.monotonic()
         self._next_draw = now + max(
             _REFRESH_S, (now - began) / _MOST_OF_THE_TIME
@@ -76,5 +76,11 @@ class Answer:
         if not block.strip():
             region.clear()
             return
-        region.leave(Markdown(block), spaced=self._spaced)
+        region.leave(_markdown(block), spaced=self._spaced)
         self._spaced = True
+
+
+def _markdown(block: str) -> RenderableType:
+    from minireason.cli.terminal.markdown.document import Markdown  # not before the first of it
+
+    return Markdown(block)
