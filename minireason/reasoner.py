@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Unpack
 
 from minireason.backends import loading
 from minireason.backends.base import Backend, ReplyStream, StreamOptions, missing_of
-from minireason.backends.local import LocalBackend
 from minireason.checks import checked, function
 from minireason.closing import Closing
 from minireason.errors import UsageError, shown
@@ -74,6 +73,8 @@ class Reasoner(Closing):
     def __repr__(self) -> str:
         facts = ["thinks" if self.thinks else "does not think"]
         facts.append(f"{self.n_ctx:,} tokens of context")
+        from minireason.backends.local import LocalBackend
+
         if isinstance(self.backend, LocalBackend):
             facts.append(self.backend.state)
         return f"<Reasoner {self.name}: {', '.join(facts)}>"
@@ -101,6 +102,8 @@ class Reasoner(Closing):
     @property
     def plan(self) -> FitPlan:
         """How the model was loaded; raises UsageError where it does not run in this process."""
+        from minireason.backends.local import LocalBackend
+
         if not isinstance(self.backend, LocalBackend):
             raise UsageError(f"{self.name} was not loaded by minireason, so there is no plan.")
         return self.backend.plan
