@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import speed
 
+PROGRAM = str(Path(sys.executable).with_name("minireason"))
 QUESTION = "What is 347 + 586?"
 SCRIPT = """
 import sys
@@ -101,7 +102,7 @@ def start(command: list[str], *, own_stderr: bool = False) -> Start | None:
 
 def ours(arguments: argparse.Namespace) -> Start:
     options = ["--model", arguments.model, "--threads", str(arguments.threads)]
-    begun = start([sys.executable, "-m", "minireason", "ask", *options, QUESTION])
+    begun = start([PROGRAM, "ask", *options, QUESTION])
     assert begun, "minireason ended without a token"
     return begun
 
@@ -159,7 +160,7 @@ def spread(values: tuple[float, ...]) -> str:
 def cpu_s(arguments: list[str]) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
-        [sys.executable, "-m", "minireason", *arguments],
+        [PROGRAM, *arguments],
         capture_output=True,
         stdin=subprocess.DEVNULL,
         check=False,  # the first of them is cut off

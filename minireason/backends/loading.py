@@ -43,10 +43,10 @@ def open_model(
     """
     started = time.perf_counter()
     file = store.find(model)
-    settings = catalog.defaults(file.label).changed(defaults or {})
     with ThreadPoolExecutor(2) as meanwhile:
         backend = meanwhile.submit(_local_backend)
         identity = None if file.trusted else meanwhile.submit(known_good.identity, file.path)
+        settings = meanwhile.submit(catalog.defaults, file.label)
         header = gguf.check(file.path)
         template = header.chat_template or ""
         if problem := tags.problem(template):
@@ -60,7 +60,8 @@ def open_model(
             file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack, on_progress=on_progress
         )
         try:
-            return backend.result()(file.label, loaded, template, plan, settings, started)
+            known = settings.result().changed(defaults or {})
+            return backend.result()(file.label, loaded, template, plan, known, started)
         except BaseException:
             loaded.close()
             raise

@@ -198,8 +198,8 @@ class Interrupting:
 
 _, module, *sys.argv = sys.argv
 sys.meta_path.insert(0, Interrupting())
-if sys.argv[0] == "ignoring":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+ignoring = sys.argv[0] == "ignoring"
+signal.signal(signal.SIGINT, signal.SIG_IGN if ignoring else signal.default_int_handler)
 from minireason.cli.start import run
 run()
 """
