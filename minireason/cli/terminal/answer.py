@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-
-from rich.console import RenderableType
-from rich.theme import Theme
+from typing import TYPE_CHECKING
 
 from minireason.cli.terminal import output
+from minireason.cli.terminal.drawing import can_redraw
 from minireason.cli.terminal.markdown.blocks import Blocks
 from minireason.cli.terminal.output import harmless
-from minireason.cli.terminal.region import Region, can_redraw
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from minireason.cli.terminal.region import Region
 
 _REFRESH_S, _MOST_OF_THE_TIME = 0.1, 0.1
 _STYLES = {"markdown.code": "bold cyan"}
@@ -24,8 +27,7 @@ class Answer:
     """
 
     def __init__(self, *, plain: bool = False) -> None:
-        self._console = output.console(theme=Theme(_STYLES))
-        self._region = Region(self._console) if can_redraw() and not plain else None
+        self._region = _region() if can_redraw() and not plain else None
         self._blocks = Blocks()
         self._spaced = False
         self._held = ""
@@ -78,6 +80,14 @@ class Answer:
             return
         region.leave(_markdown(block), spaced=self._spaced)
         self._spaced = True
+
+
+def _region() -> Region:
+    from rich.theme import Theme
+
+    from minireason.cli.terminal.region import Region as Made
+
+    return Made(output.console(theme=Theme(_STYLES)))
 
 
 def _markdown(block: str) -> RenderableType:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from rich.status import Status
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from minireason.cli.terminal import output
 from minireason.cli.terminal.output import harmless
+
+if TYPE_CHECKING:
+    from rich.status import Status
 
 
 class Progress:
@@ -14,13 +16,15 @@ class Progress:
 
     def __init__(self) -> None:
         self._status: Status | None = None
-        self._console = output.console(errors=True)
+        self._is_shown = output.is_terminal(errors=True)
 
     def say(self, text: str) -> None:
-        if not self._console.is_terminal:
+        if not self._is_shown:
             return
+        from rich.text import Text
+
         if self._status is None:
-            self._status = self._console.status("")
+            self._status = output.console(errors=True).status("")
             self._status.start()
         self._status.update(Text(harmless(text), style="dim"))
 
