@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import speed
+import subject
 
 PROGRAM = str(Path(sys.executable).with_name("minireason"))
 QUESTION = "What is 347 + 586?"
@@ -43,7 +43,7 @@ from minireason.engine.devices import leave_out_amx
 leave_out_amx()
 print(time.perf_counter() - imported, file=__import__("sys").stderr, flush=True)
 """
-"""Goes before the script where that crashes, see bench/speed.py; its own time is taken off."""
+"""Goes before the script where that crashes, see bench/peers.py; its own time is taken off."""
 
 COMMANDS = {
     "minireason --help": ["--help"],
@@ -170,11 +170,11 @@ def cpu_s(arguments: list[str]) -> float:
 
 
 def main() -> None:
-    parser = speed.parser_of(__doc__)
+    parser = subject.parser_of(__doc__)
     parser.add_argument("--repeat", type=int, default=9)
     parser.add_argument("--skip-commands", action="store_true", help="the first tokens alone")
-    parser.add_argument("--no-amx", action="store_true", help="as in bench/speed.py")
-    arguments = speed.parse(parser)
+    parser.add_argument("--no-amx", action="store_true", help="as in bench/peers.py")
+    arguments = subject.parse(parser)
     starts = first_tokens(arguments)
     report(arguments, starts)
     medians = {}
