@@ -8,6 +8,7 @@ and `direct` for the few sequences that are written by hand.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -16,7 +17,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 if TYPE_CHECKING:  # rich is loaded where there is a terminal, or something to be laid out
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
     from rich.theme import Theme
 
 DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -105,10 +107,33 @@ def is_terminal(*, errors: bool = False) -> bool:
 
 def console(*, errors: bool = False, theme: Theme | None = None) -> Console:
     """Rich's console on standard output, or standard error for `errors`; text is made harmless."""
-    from minireason.cli.terminal.console import HarmlessConsole
-
     stream = direct(sys.stderr if errors else sys.stdout)
-    made = HarmlessConsole(file=stream, stderr=errors, theme=theme)
+    made = _harmless_console()(file=stream, stderr=errors, theme=theme)
     if not made.width:  # COLUMNS=0, which some say who do not know
         made.width = _USUAL_WIDTH
     return made
+
+
+@functools.cache
+def _harmless_console() -> type[Console]:
+    """Rich's console, whose pieces of text are made harmless one by one."""
+    from rich.console import Console
+
+    class HarmlessConsole(Console):
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else _harmless_segment(segment)
+
+    return HarmlessConsole
+
+
+def _harmless_segment(segment: Segment) -> Segment:
+    """A piece of text that steers nothing, and that no click follows elsewhere than it says."""
+    from rich.segment import Segment
+
+    style = segment.style
+    if style and style.link:
+        style = style.update_link(None)
+    return Segment(harmless(segment.text), style)
