@@ -20,10 +20,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from minireason.events import Event, Reply
 from minireason.messages import Message
+from minireason.models.tuned import StepCosts
 from minireason.settings import Settings
 
 
@@ -218,3 +219,25 @@ def missing_of(backend: object) -> list[str]:
     """The names of `Backend` that an object lacks, in order; none: it may be used as one."""
     names = (name for name in dir(Backend) if not name.startswith("_"))
     return [name for name in names if not hasattr(backend, name)]
+
+
+@runtime_checkable
+class KnowsStepCosts(Protocol):
+    """A `Backend` may know this as well."""
+
+    @property
+    def step_costs(self) -> StepCosts | None:
+        """What a step for several replies costs; None where it was not measured."""
+        ...
+
+
+@runtime_checkable
+class MeasuresItself(Protocol):
+    """A `Backend` may do this as well."""
+
+    def measure(self, stopped: Callable[[], bool]) -> None:
+        """Measure what is faster on this machine, for the next time, while nobody wants the model.
+
+        Steps aside as soon as `stopped` says so. Does nothing where there is nothing to find out.
+        """
+        ...

@@ -120,8 +120,11 @@ class Runner:
             pool.close()
 
     def _batch_size(self, jobs: int, requested: int | Literal["auto"]) -> concurrency.BatchSize:
-        fitting = concurrency.fitting(self._backend, self._prompt_tokens, self._settings.max_tokens)
-        return concurrency.batch_size(self._backend, requested, max(1, min(jobs, fitting)))
+        prompt_tokens, max_tokens = self._prompt_tokens, self._settings.max_tokens
+        fitting = concurrency.fitting(self._backend, prompt_tokens, max_tokens)
+        depth = concurrency.mean_depth(prompt_tokens, max_tokens)
+        most = max(1, min(jobs, fitting))
+        return concurrency.batch_size(self._backend, requested, most, depth=depth)
 
     def _messages(self, item: Item) -> list[Message]:
         return with_instruction(item.messages(self._run.system), self._run.instruction)

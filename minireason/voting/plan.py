@@ -71,7 +71,13 @@ class VotePlan:
         if requested == "auto":
             planned = worth_at_once(planned, self.vote)
         most = min(planned, self.fitting)
-        size = concurrency.batch_size(self.backend, requested, most, measure=self._may_measure())
+        size = concurrency.batch_size(
+            self.backend,
+            requested,
+            most,
+            measure=self._may_measure(),
+            depth=concurrency.mean_depth(self.prompt_tokens, self.settings.max_tokens),
+        )
         return Pool([self.job(index) for index in range(self.samples)], size)
 
     def _may_measure(self) -> bool:
