@@ -44,6 +44,7 @@ def doctor(
     The exit code is 1 if anything is wrong.
     """
     newly = [] if measure is None else measured_here.measure(measure)
+    known = measured_here.findings()  # before the rest mends a damaged file
     findings = [
         Finding(
             "minireason",
@@ -51,7 +52,7 @@ def doctor(
         ),
         *_engine(),
         *newly,
-        *measured_here.findings(),
+        *known,
         *_store(),
         *_network(),
     ]
