@@ -63,7 +63,10 @@ class FitPlan:
     """Sequences in one batch."""
 
     n_threads: int
-    """Threads on the CPU."""
+    """Threads on the CPU; the most where they are adapted."""
+
+    adapt_threads: bool
+    """Whether fewer threads compute while other programs keep cores busy."""
 
     n_gpu_layers: int
     """Layers on the GPU, of which the output counts as one; 0 on the CPU."""
@@ -289,6 +292,7 @@ class _Planner:
             n_ubatch=n_batch,
             n_seq_max=n_seq_max,
             n_threads=tuned.n_threads if tuned else requested.n_threads or self._hardware.cores,
+            adapt_threads=not (requested.reproducible or n_gpu_layers),
             n_gpu_layers=n_gpu_layers,
             kv_type=kv_type,
             flash_attention=flash,
