@@ -51,7 +51,17 @@ except (ImportError, OSError, RuntimeError) as error:
         f"pip install --force-reinstall llama-cpp-python."
     ) from error
 
-__all__ = ["C", "clear_log", "fill", "ggml", "init", "listen", "log_tail"]
+__all__ = [
+    "C",
+    "clear_log",
+    "commit",
+    "fill",
+    "ggml",
+    "init",
+    "listen",
+    "log_tail",
+    "name_of_tensor",
+]
 
 _log_lines: deque[str] = deque(maxlen=40)
 _listeners: list[Callable[[str], None]] = []
@@ -113,18 +123,36 @@ def ggml(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
 
     Its handle finds them all, except on Windows.
     """
+    return _function(f"ggml_backend_{name}", result, *arguments)
+
+
+def commit() -> str:
+    """The commit of ggml that the library was built of."""
+    return str(_function("ggml_commit", ctypes.c_char_p)().decode("utf-8", "replace"))
+
+
+def name_of_tensor(tensor: int) -> bytes:
+    """The name of a node of a graph, such as b"l_out-0"."""
+    return bytes(_get_name()(tensor))
+
+
+@functools.cache
+def _get_name() -> Callable[..., Any]:
+    return _function("ggml_get_name", ctypes.c_char_p, ctypes.c_void_p)
+
+
+def _function(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
     libllama = vars(C)["_lib"]  # llama_cpp has no public name for it
     for library in (libllama, *_ggml_libraries()):
         try:
-            function = library[f"ggml_backend_{name}"]
+            function = library[name]
         except AttributeError:
             continue
         return ctypes.CFUNCTYPE(result, *arguments)(
             ctypes.cast(function, ctypes.c_void_p).value or 0
         )
     raise BackendMissing(
-        f"This llama-cpp-python has no ggml_backend_{name}; "
-        f"install the version that minireason asks for."
+        f"This llama-cpp-python has no {name}; install the version that minireason asks for."
     )
 
 

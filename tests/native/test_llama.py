@@ -45,7 +45,7 @@ def test_every_function_in_use_exists() -> None:
         (
             C.llama_context_params,
             "n_ctx n_batch n_ubatch n_seq_max n_outputs_max n_threads n_threads_batch kv_unified"
-            " no_perf type_k type_v flash_attn_type",
+            " no_perf type_k type_v flash_attn_type cb_eval",
         ),
         (C.llama_batch, "n_tokens token pos n_seq_id seq_id logits"),
         (C.llama_sampler_chain_params, "no_perf"),
