@@ -99,6 +99,7 @@ def identity(name: str, item_set: ItemSet, how: Evaluation, asked: Asked) -> Run
 
     progress = Progress()
     file = store.find(name)
+    bare = catalog.bare_questions(file.label)
     progress.say(f"hashing {file.path.name} ...")
     try:
         return Run(
@@ -108,7 +109,7 @@ def identity(name: str, item_set: ItemSet, how: Evaluation, asked: Asked) -> Run
             set_sha256=item_set.sha256,
             seed=asked.seed,
             system=asked.system,
-            instruction=instruction_for(file.label, how.instruction, structured=asked.structured),
+            instruction=instruction_for(how.instruction, bare=bare, structured=asked.structured),
             settings=settings_of(asked.settings, catalog.defaults(file.label)),
         )
     finally:
