@@ -20,13 +20,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import speed
+import subject
 
 from minireason import Message, Reasoner, load
 from minireason.conversation.read_ahead import ReadAhead
 
 TURNS = 6
-WORDS = speed.STORY.split()
+WORDS = subject.STORY.split()
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ def first_token_s(
 ) -> float:
     """Seconds to the first token of a reply, which is then generated to its end."""
     began = time.perf_counter()
-    with reasoner.stream(messages, max_tokens=arguments.reply, seed=1, **speed.SAMPLING) as stream:
+    with reasoner.stream(
+        messages, max_tokens=arguments.reply, seed=1, **subject.SAMPLING
+    ) as stream:
         next(stream)
         seconds = time.perf_counter() - began
         for _ in stream:
@@ -101,7 +103,7 @@ def theirs(arguments: argparse.Namespace, talk: Talk) -> list[float]:
 
     from minireason.engine.devices import leave_out_amx
 
-    leave_out_amx()  # with it Llama crashes; see bench/speed.py
+    leave_out_amx()  # with it Llama crashes; see bench/others.py
     threads = {"n_threads": arguments.threads, "n_threads_batch": arguments.threads}
     model = Llama(arguments.model, n_ctx=arguments.ctx, verbose=False, **threads)
     times = []
@@ -110,7 +112,7 @@ def theirs(arguments: argparse.Namespace, talk: Talk) -> list[float]:
         "min_p": 0.0,
         "repeat_penalty": 1.0,
         "seed": 1,
-        **speed.SAMPLING,
+        **subject.SAMPLING,
     }
     for turn in range(TURNS):
         began = time.perf_counter()
@@ -124,7 +126,7 @@ def theirs(arguments: argparse.Namespace, talk: Talk) -> list[float]:
 
 
 def main() -> None:
-    parser = speed.parser_of(__doc__)
+    parser = subject.parser_of(__doc__)
     parser.add_argument("--question", type=int, default=35, help="tokens of each question")
     parser.add_argument(
         "--answer", type=int, default=150, help="tokens of each answer in the history"
@@ -138,7 +140,7 @@ def main() -> None:
     parser.add_argument(
         "--skip-again", action="store_true", help="leave out the run that reads everything again"
     )
-    arguments = speed.parse(parser)
+    arguments = subject.parse(parser)
     with load(arguments.model) as reasoner:
         talk = Talk(
             *(

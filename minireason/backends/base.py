@@ -218,6 +218,10 @@ class Backend(Protocol):
         """
         ...
 
+    def release(self) -> None:
+        """Give back memory that only many replies side by side needed; for after a vote."""
+        ...
+
     def close(self) -> None:
         """Free what it holds; open streams cannot go on, and everything else raises EngineError."""
         ...

@@ -20,6 +20,7 @@ from minireason.engine import sequence as engine
 from minireason.engine.context import Context
 from minireason.engine.model import Model
 from minireason.engine.prefill import Prefill
+from minireason.engine.room import CacheRoom
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import ContextFull
 from minireason.messages import Message
@@ -63,9 +64,9 @@ class LocalBackend:
             meanwhile.submit(lambda: vocabulary.eog)
             self.context = Context(
                 model,
-                n_ctx=plan.start_n_ctx,
+                n_slots=1,
+                slot_tokens=plan.start_n_ctx,
                 n_batch=plan.n_batch,
-                n_seq_max=plan.n_seq_max,
                 n_threads=plan.n_threads,
                 kv_type=plan.kv_type,
                 flash_attention=plan.flash_attention,
@@ -79,7 +80,7 @@ class LocalBackend:
             eos.decode("utf-8", "replace"),
             thinks=catalog.thinks(name),
         )
-        self.scheduler = Scheduler(self.context, plan.n_ctx, plan.cache_tokens)
+        self.scheduler = Scheduler(self.context, _cache_room(plan))
         self._planner = Planner(self.encoder, vocabulary.piece)
         self._load_s = time.perf_counter() - started
         _log.info("%s is loaded, in %.2f s", name, self._load_s)
@@ -206,6 +207,10 @@ class LocalBackend:
             return 0
         return Prefill(self.scheduler, tokens).run(stopped)
 
+    def release(self) -> None:
+        """See `Backend.release`."""
+        self.scheduler.release()
+
     def close(self) -> None:
         """Free the model's memory, after what other threads run in it.
 
@@ -213,6 +218,16 @@ class LocalBackend:
         """
         self.scheduler.close()
         self.model.close()
+
+
+def _cache_room(plan: FitPlan) -> CacheRoom:
+    return CacheRoom(
+        n_ctx=plan.n_ctx,
+        max_tokens=plan.cache_tokens,
+        start_tokens=plan.start_n_ctx,
+        spare_tokens=plan.spare_tokens,
+        max_slots=plan.n_seq_max,
+    )
 
 
 _loaded: weakref.WeakSet[LocalBackend] = weakref.WeakSet()

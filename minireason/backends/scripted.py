@@ -118,6 +118,9 @@ class ScriptedBackend:
         self.prefilled.append(tuple(messages))
         return sum(1 + len(pieces(message["content"])) for message in messages)
 
+    def release(self) -> None:
+        """See `Backend.release`: there is nothing to give back."""
+
     def close(self) -> None:
         """See `Backend.close`."""
         self._closed = True

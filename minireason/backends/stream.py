@@ -138,6 +138,7 @@ class Stream(Iterator[Event], Closing):
         Iterating on gives what is left, then Done.
         """
         self._controller.cancel()
+        self._scheduler.hasten(self._sequence)
 
     def finish_thinking(self) -> bool:
         """Ask from any thread or a signal handler that the thought land here and the answer come.

@@ -21,8 +21,6 @@ class Admission:
         self._cache = cache
         self.sequences: list[Sequence] = []
         self._promised_n_ctx = cache.n_ctx
-        self._crowded = False
-        """Whether one was preempted for the cache's room, so that nobody is admitted for now."""
 
     def recover(self) -> None:
         """Make the owners of slots follow from the sequences."""
@@ -39,7 +37,6 @@ class Admission:
         if sequence.slot and not sequence.cache_reply:
             self._cache.trim(sequence.slot, sequence.prompt_tokens)
         self._release_slot(sequence)
-        self._crowded = False
 
     def end_at_limit(self, sequence: Sequence) -> None:
         """End a sequence that has no room to go on; one that could not even begin is told why."""
@@ -54,25 +51,41 @@ class Admission:
 
         One that is paused goes on waiting.
         """
-        if self._crowded:
-            return
         for sequence in self._waiting():
-            if not self._cache.idle():
-                return
             if len(sequence.tokens) >= self._cache.n_ctx:
                 self.end_at_limit(sequence)
                 continue
-            best, kept = self._cache.match(sequence.tokens)
-            kept = self._cache.worth_reusing(sequence.tokens, kept)
+            kept = self._cache.worth_reusing(sequence.tokens, self._cache.match(sequence.tokens)[1])
             if self._prefix_in_prefill(sequence.tokens) > max(kept, WAIT_FOR_PREFIX_TOKENS):
                 return
-            slot = self._cache.place(best, kept)
+            if not self._make_room(sequence):
+                if self.owners():
+                    return
+                self.end_at_limit(sequence)
+                continue
+            slot = self._cache.place(self._cache.match(sequence.tokens)[0], kept)
             slot.prompt_tokens = sequence.prompt_tokens
             slot.last_used = clock
-            sequence.cached_tokens = min(sequence.cached_tokens, kept)
+            sequence.cached_tokens = min(sequence.cached_tokens, len(slot.cached))
             sequence.handler.on_admit(sequence.cached_tokens)
             sequence.slot = slot  # from here on it is admitted, see `recover`
             slot.owner = sequence
+
+    def _make_room(self, sequence: Sequence) -> bool:
+        """Have an idle slot with room for a sequence; if there is none, one for each that waits."""
+        tokens = len(sequence.tokens)
+        if self._cache.idle() and tokens <= self._cache.shape.slot_tokens:
+            return True
+        owners = self.owners()
+        tokens = max(len(each.tokens) for each in [*owners, sequence])
+        everybody = len(owners) + len(self._waiting())
+        return self._cache.make_room(everybody, tokens) or self._cache.make_room(
+            len(owners) + 1, tokens
+        )
+
+    def owners(self) -> list[Sequence]:
+        """The sequences that have a slot."""
+        return [sequence for sequence in self.sequences if sequence.slot]
 
     def _waiting(self) -> list[Sequence]:
         return [
@@ -107,13 +120,8 @@ class Admission:
 
     def preempt_unread(self) -> bool:
         """Where all with a slot are paused, preempt one for one that waits; False if none does."""
-        if all(sequence.prefill_only for sequence in self._waiting()):
-            return False
-        if self._crowded:
-            self._crowded = False  # the cache's room is found when it is needed
-            return True
         owned = [slot for slot in self._cache.slots if slot.owner]
-        if not owned:
+        if not owned or all(sequence.prefill_only for sequence in self._waiting()):
             return False
         longest_unread = min(owned, key=lambda slot: slot.last_used)
         if longest_unread.owner:
@@ -121,17 +129,15 @@ class Admission:
         return True
 
     def preempt_for_room(self) -> None:
-        """Preempt a sequence where the cache is full, or end the only one.
+        """Preempt a sequence where memory is short, or end the only one.
 
         Who is preempted is paused, and if all are read the shortest.
         """
-        owners = [slot.owner for slot in self._cache.slots if slot.owner]
+        owners = self.owners()
         if len(owners) == 1:
             self.end_at_limit(owners[0])
             return
         self._preempt(min(owners, key=lambda owner: (not owner.paused, owner.decoded)))
-        # The rest wait until another one ends, or they would preempt each other for ever.
-        self._crowded = True
 
     def _preempt(self, sequence: Sequence) -> None:
         """Take a sequence's slot, which stays cached; the sequence waits to be admitted again."""

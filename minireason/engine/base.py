@@ -125,22 +125,37 @@ class TokenHandler(Protocol):
         ...
 
 
+SavedState: TypeAlias = Any
+"""What a slot held, in the machine's own memory; only the runner that saved it looks inside."""
+
+
 class ModelRunner(Protocol):
     """What the scheduler needs of llama.cpp; see `engine.context.Context`.
 
-    `wide_tokens`: from so many tokens in a batch on, attention over a long prefix takes a faster
-    way; 0: it never does.
+    It has `n_slots` slots, each a KV cache of its own for `slot_tokens` tokens. A batch has at most
+    `n_batch` tokens and `n_outputs` rows of logits, which is at least a row a slot. From
+    `wide_tokens` tokens in a batch on, attention over a long prefix takes a faster way; 0: never.
     """
 
-    n_ctx: int
+    n_slots: int
+    slot_tokens: int
     n_batch: int
-    n_seq_max: int
+    n_outputs: int
     wide_tokens: int
 
     def decode(
         self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
     ) -> bool:
-        """Compute a batch, a value a token; False if the cache has no room (nothing changed)."""
+        """Compute a batch, a value a token; slots come in rising order.
+
+        False where `stop` ended it: slots may then hold some of these tokens, which nobody knows of
+        before they are trimmed.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Let the decode that runs end soon; called from any thread. Without one nothing happens,
+        or the next one ends early."""
         ...
 
     def sample(self, sampler: Any, row: int, draw: int, mask: Mask | None) -> int:
@@ -158,22 +173,30 @@ class ModelRunner(Protocol):
         """Forget a slot's positions from `keep` on."""
         ...
 
-    def copy(self, source: int, target: int, count: int) -> None:
-        """Fork: let an empty slot share the first `count` positions of another."""
+    def save(self, slot: int) -> SavedState:
+        """Copy what a slot holds out of the cache."""
         ...
 
-    def grow(self, n_ctx: int) -> bool:
-        """Move everything into a cache of `n_ctx` tokens; False if there is no memory for it."""
+    def restore(self, slot: int, state: SavedState) -> None:
+        """Let an empty slot hold what was saved, of whatever slot; raises EngineError."""
         ...
 
-    def close(self) -> None:
-        """Free the cache; nothing but `trim` works afterwards."""
+    def resize(self, n_slots: int, slot_tokens: int) -> bool:
+        """Move the content of the first `n_slots` slots into a cache of another shape.
+
+        The memory of all others is given back, and what slots held once and hold no more is wiped.
+        False if there is no memory for it; then the shape is as before.
+        """
+        ...
+
+    def finish_resize(self) -> bool:
+        """Finish a `resize` that was interrupted; False if what was in the cache is lost."""
         ...
 
     def clear(self) -> None:
         """Forget all slots, and wipe their cells."""
         ...
 
-    def finish_grow(self) -> bool:
-        """Finish a `grow` that was interrupted; False if what was in the cache is lost."""
+    def close(self) -> None:
+        """Free the cache; nothing but `trim` works afterwards."""
         ...

@@ -31,8 +31,7 @@ def plan_batch(
 ) -> list[Chunk]:
     """Plan single tokens first, then chunks of the prompts; `arrival` says who came first.
 
-    Of several prompts the shortest goes first, which is soonest done. But half of the batch is for
-    the one that came first, so that it does not starve under short ones that keep coming.
+    In the end all stand in the order of their slots.
     """
     room = n_batch
     plan: list[Chunk] = []
@@ -44,8 +43,20 @@ def plan_batch(
         elif room:
             plan.append(Chunk(slot, owner, 1, True))
             room -= 1
-    if not prefills:
-        return plan
+    if prefills:
+        plan += _plan_prefills(prefills, room, arrival)
+    return sorted(plan, key=lambda chunk: chunk.slot.index)
+
+
+def _plan_prefills(
+    prefills: list[tuple[int, Slot, Sequence]], room: int, arrival: Callable[[Sequence], int]
+) -> list[Chunk]:
+    """Plan chunks of prompts, each given with how many of its tokens are still to be read.
+
+    The shortest goes first, which is soonest done. But half of the batch is for the one that came
+    first, so that it does not starve under short ones that keep coming.
+    """
+    plan: list[Chunk] = []
     first = min(prefills, key=lambda item: arrival(item[2]))
     kept = min(first[0], room // 2)
     prefills.remove(first)

@@ -1,69 +1,96 @@
-"""The KV cache: which tokens each slot holds, prefix caching, growth and eviction.
+"""The KV cache: which tokens each slot holds, prefix caching, growth and parked prompts.
+
+Each slot is a cache of its own, so a sequence attends past its own tokens only. There are as many
+slots as sequences need, one for a chat, and all are of one size; when they have to be more or
+larger, everything moves into a cache of another shape. What no sequence uses any more stays in its
+slot for whoever starts the same. When the slot is needed, it is parked: saved in memory outside the
+cache, to be brought back.
 
 **A list never claims more than the runner holds.** It shrinks before the runner forgets, and grows
-after the runner has computed or copied. So whatever cuts an act off, an error or an interruption at
-any line, `resync` makes both the same again by having the runner forget what no list claims. What
-is lost that way is read again; it is never taken for something else. Growing moves everything into
-a larger cache. That is the runner's own affair: `finish_grow` ends it if it was cut off, and says
-whether what the lists claim is still there.
+after the runner has computed or restored. So whatever cuts an act off, an error or an interruption
+at any line, `resync` makes both the same again by having the runner forget what no list claims.
+What is lost that way is read again; it is never taken for something else. A move is the runner's
+own affair: `finish_resize` ends it if it was cut off, and says whether what the lists claim is
+still there.
 """
 
 from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from minireason.engine.base import ModelRunner
-from minireason.engine.sequence import Slot, common_prefix
+from minireason.engine.base import ModelRunner, SavedState
+from minireason.engine.room import CacheRoom, CacheShape
+from minireason.engine.sequence import Sequence, Slot, common_prefix
 from minireason.errors import EngineError
-from minireason.settings import LAST_GROWTH
 
 _log = logging.getLogger(__name__)
 
 WIDE_OVER_TOKENS = 256
 """Over fewer cached tokens it is not worth reading some again to have `wide_tokens` in a batch."""
 
-_GRANULE_TOKENS = 256
+PARK_TOKENS = 32
+"""Fewer tokens are read again as soon as they are brought back."""
+
+_LESS = 0.75
+"""Where there is no memory for a cache, so much of it is the most that is tried from then on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """What a slot held, outside the cache; see `Slot`."""
+
+    cached: list[int]
+    prompt_tokens: int
+    state: SavedState
+    owner = None
+
+
+Source: TypeAlias = Slot | Parked
+"""Where a prefix of a prompt may be."""
 
 
 class KVCache:
     """The slots of a runner's cache, and every change to what is in them.
 
-    `n_ctx` is the limit in tokens of one sequence, `max_tokens` that of all slots together. The
-    cache starts at the runner's size and grows; where there is no memory, both limits are lowered.
+    `room` says how large it may become; where there is less memory, its limits are lowered.
     """
 
-    def __init__(self, runner: ModelRunner, n_ctx: int, max_tokens: int) -> None:
-        self._runner, self._max_tokens = runner, max_tokens
-        self.n_ctx = min(n_ctx, max_tokens)
-        self.slots = [Slot(index) for index in range(runner.n_seq_max)]
+    def __init__(self, runner: ModelRunner, room: CacheRoom) -> None:
+        self._runner, self._room = runner, room
+        self.slots = [Slot(index) for index in range(runner.n_slots)]
+        self._parked: list[Parked] = []
 
     @property
-    def size(self) -> int:
-        """The tokens that fit now."""
-        return self._runner.n_ctx
+    def n_ctx(self) -> int:
+        """The limit in tokens of one sequence."""
+        return self._room.slot_limit(1)
 
     @property
-    def used(self) -> int:
-        """Tokens in all slots; what two of them share counts twice."""
-        return sum(len(slot.cached) for slot in self.slots)
+    def shape(self) -> CacheShape:
+        """The slots there are, and the tokens of each."""
+        return CacheShape(self._runner.n_slots, self._runner.slot_tokens)
 
     @property
-    def can_grow(self) -> bool:
-        """Whether it may become larger, as far as is known."""
-        return self.size < self._max_tokens
+    def parked_tokens(self) -> int:
+        """Tokens outside the cache."""
+        return sum(len(parked.cached) for parked in self._parked)
 
     def idle(self) -> list[Slot]:
         """The slots that no sequence uses."""
         return [slot for slot in self.slots if not slot.owner]
 
-    def match(self, tokens: list[int]) -> tuple[Slot, int]:
-        """Find the slot with the longest common prefix, and how many of its tokens to reuse.
+    def match(self, tokens: list[int]) -> tuple[Source, int]:
+        """Find the longest common prefix, and how many of its tokens to reuse.
 
         At least the last token is left to be decoded.
         """
+        sources: list[Source] = [*self.slots, *self._parked]
         shared = [
-            (min(common_prefix(slot.cached, tokens), len(tokens) - 1), slot) for slot in self.slots
+            (min(common_prefix(source.cached, tokens), len(tokens) - 1), source)
+            for source in sources
         ]
         kept, best = max(shared, key=lambda item: item[0])
         return best, kept
@@ -76,22 +103,69 @@ class KVCache:
             return kept - (wide - rest)
         return kept
 
-    def place(self, best: Slot, kept: int) -> Slot:
-        """Make an idle slot hold the first `kept` tokens of `best`.
+    def place(self, source: Source, kept: int) -> Slot:
+        """Make an idle slot hold the first `kept` tokens of a source.
 
-        That is another slot with a copy, or `best` itself where little of a prompt is lost.
+        What the source has beyond is kept where it is, unless little of a prompt is lost.
         """
-        idle = self.idle()
-        empty = [slot for slot in idle if not slot.cached]
-        if not best.owner and (kept * 2 >= best.prompt_tokens or not empty):
-            self.trim(best, kept)
-            return best
-        slot = empty[0] if empty else _oldest(idle)
-        self.trim(slot, 0)
-        if kept:
-            self._runner.copy(best.index, slot.index, kept)
-            slot.cached = best.cached[:kept]
+        slot = self.idle()[0]
+        moves = kept * 2 >= source.prompt_tokens and not source.owner
+        if source is slot:
+            if not moves:
+                self._park(slot)
+            self.trim(slot, kept)
+            return slot
+        if not kept or len(source.cached) > self.shape.slot_tokens:
+            self._park(slot)
+            self.trim(slot, 0)
+            return slot
+        state = source.state if isinstance(source, Parked) else self._runner.save(source.index)
+        self._park(slot)  # which may forget the source, but not its state
+        self._put(slot, source, state)
+        self.trim(slot, kept)
+        if moves:
+            self._forget(source)
         return slot
+
+    def _put(self, slot: Slot, source: Source, state: SavedState) -> None:
+        """Let an idle slot hold what was saved of a source."""
+        self.trim(slot, 0)
+        if source.cached:
+            self._runner.restore(slot.index, state)
+        slot.cached = source.cached.copy()
+        slot.prompt_tokens = source.prompt_tokens
+
+    def _forget(self, source: Source) -> None:
+        if isinstance(source, Slot):
+            self.trim(source, 0)
+        elif source in self._parked:
+            self._parked.remove(source)
+
+    def _park(self, slot: Slot) -> None:
+        """Save what an idle slot holds, unless that is short or the beginning of something else.
+
+        Where memory does not suffice, what was parked first makes room.
+        """
+        tokens = slot.cached
+        if len(tokens) < PARK_TOKENS or self._holds(tokens, slot):
+            return
+        if not self._make_parking_room(len(tokens)):
+            return
+        parked = Parked(tokens.copy(), slot.prompt_tokens, self._runner.save(slot.index))
+        others = [each for each in self._parked if not _begins(tokens, each.cached)]
+        self._parked = [*others, parked]
+
+    def _holds(self, tokens: list[int], but: Slot) -> bool:
+        """Whether something else than a slot begins with these tokens."""
+        sources: list[Source] = [*self.slots, *self._parked]
+        return any(_begins(source.cached, tokens) for source in sources if source is not but)
+
+    def _make_parking_room(self, tokens: int) -> bool:
+        """Forget what was parked first until so many tokens more may be parked; False if never."""
+        free = self._room.total_tokens - self.shape.tokens
+        while self._parked and self.parked_tokens + tokens > free:
+            del self._parked[0]
+        return tokens <= free
 
     def trim(self, slot: Slot, keep: int) -> None:
         """Forget a slot's tokens from index `keep` on."""
@@ -99,49 +173,128 @@ class KVCache:
             del slot.cached[keep:]
             self._runner.trim(slot.index, keep)
 
+    def make_room(self, sequences: int, tokens: int) -> bool:
+        """Let so many sequences have a slot for so many tokens; False without memory for that.
+
+        Where a system has less memory than was promised, the limits are lowered.
+        """
+        if sequences <= len(self.slots) and tokens <= self.shape.slot_tokens:
+            return True
+        shape = self._room.shape(sequences, tokens)
+        while shape and not self._resize(shape):
+            smaller = self._room.shape(sequences, tokens)
+            shape = smaller if smaller and smaller.tokens < shape.tokens else None
+        return shape is not None
+
+    def shrink(self) -> None:
+        """Give back the memory of all slots but one, where no sequence uses any."""
+        shape = self._room.shape(1, 0)
+        if shape and len(self.slots) > 1 and not any(slot.owner for slot in self.slots):
+            for slot in self.slots:
+                self._park(slot)
+                self.trim(slot, 0)
+            self._resize(shape)
+
+    def _resize(self, shape: CacheShape) -> bool:
+        self._pack(shape)
+        self._make_moving_room(shape)
+        moved = self._runner.resize(*shape)
+        if not moved:
+            less = max(self.shape.tokens, int(_LESS * shape.tokens))
+            self._room = replace(self._room, max_tokens=less)
+        self._sync_slots()
+        _log.debug("the KV cache has %d slots of %d tokens now, %s wanted", *self.shape, shape)
+        return moved
+
+    def _pack(self, shape: CacheShape) -> None:
+        """Leave in the slots that go along what sequences use, and what idle slots can hold."""
+        while self._close_gap(at_end=True):
+            pass
+        for slot in self.idle():
+            if slot.index >= shape.n_slots or len(slot.cached) > shape.slot_tokens:
+                self._park(slot)
+                self.trim(slot, 0)
+
+    def _make_moving_room(self, shape: CacheShape) -> None:
+        """Forget what does not fit into memory twice while it is moved."""
+        free = self._room.total_tokens - max(shape.tokens, self.shape.tokens)
+        while self._parked and self.parked_tokens + self._used > free:
+            del self._parked[0]
+        shortest_first = sorted(self.slots, key=lambda slot: (bool(slot.owner), len(slot.cached)))
+        for slot in shortest_first:
+            if self._used > free:
+                self.trim(slot, 0)
+
+    @property
+    def _used(self) -> int:
+        return sum(len(slot.cached) for slot in self.slots)
+
+    def close_gaps(self) -> None:
+        """Move sequences until those that have a slot are neighbours.
+
+        llama.cpp computes neighbours in one micro-batch, and others one after another.
+        """
+        while self._close_gap():
+            pass
+
+    def _close_gap(self, *, at_end: bool = False) -> bool:
+        """Move the last sequence into the first gap before it; False if there is none.
+
+        `at_end`: slots before the first sequence are a gap too.
+        """
+        owned = [slot.index for slot in self.slots if slot.owner]
+        first = 0 if at_end or not owned else owned[0]
+        gaps = sorted(set(range(first, len(self.slots))) - set(owned))
+        if not owned or not gaps or gaps[0] > owned[-1]:
+            return False
+        self._move(self.slots[owned[-1]], self.slots[gaps[0]])
+        return True
+
+    def _move(self, source: Slot, target: Slot) -> None:
+        """Let the sequence of one slot go on in an idle one."""
+        owner = source.owner
+        self._park(target)
+        self._put(target, source, self._runner.save(source.index))
+        target.last_used = source.last_used
+        if owner:
+            owner.slot = target  # from here on it is there, see `admission`
+        target.owner, source.owner = owner, None
+        self.trim(source, 0)
+
+    def wipe(self, slot: Slot) -> None:
+        """Forget a slot, and overwrite the cells that it had; all others keep theirs."""
+        self.trim(slot, 0)
+        self._resize(self.shape)
+
     def clear(self) -> None:
         """Forget all slots, and wipe their cells."""
         for slot in self.slots:
             slot.cached = []
         self._runner.clear()
 
-    def evict(self) -> bool:
-        """Empty the idle slot that was used longest ago; False if all are empty or in use."""
-        cached = [slot for slot in self.idle() if slot.cached]
-        if cached:
-            self.trim(_oldest(cached), 0)
-        return bool(cached)
-
-    def evict_idle(self, before: int) -> None:
-        """Empty the idle slots that were last used before this step."""
-        for slot in self.idle():
-            if slot.last_used < before:
-                self.trim(slot, 0)
-
-    def grow(self, wanted: int) -> None:
-        """Make room for so many tokens more, or lower the limits where there is no memory."""
-        total = self.used + wanted
-        size = max(2 * self.size, -(-total // _GRANULE_TOKENS) * _GRANULE_TOKENS)
-        if self.n_ctx // LAST_GROWTH < size <= self.n_ctx:
-            size = self.n_ctx
-        if not self._runner.grow(min(size, self._max_tokens)):
-            self._max_tokens = self.size
-            self.n_ctx = min(self.n_ctx, self._max_tokens)
-        _log.debug("the KV cache holds %d tokens now, %d wanted", self.size, size)
-
     def resync(self) -> None:
         """Make the runner hold what the lists say, but not what a sequence has yet to decode."""
-        self.n_ctx = min(self.n_ctx, self._max_tokens)
-        if not self._runner.finish_grow():
+        if not self._runner.finish_resize():
             with suppress(EngineError):  # a closed model has nothing to wipe
                 self.clear()
+        self._sync_slots()
         for slot in self.slots:
             if slot.owner:
-                tokens = slot.owner.tokens
-                keep = min(common_prefix(slot.cached, tokens), len(tokens) - 1)
-                del slot.cached[keep:]
+                del slot.cached[decoded_tokens(slot, slot.owner) :]
             self._runner.trim(slot.index, len(slot.cached))
 
+    def _sync_slots(self) -> None:
+        """Have as many slots as the runner has."""
+        count = self._runner.n_slots
+        del self.slots[count:]
+        self.slots += [Slot(index) for index in range(len(self.slots), count)]
 
-def _oldest(slots: list[Slot]) -> Slot:
-    return min(slots, key=lambda slot: slot.last_used)
+
+def _begins(tokens: list[int], prefix: list[int]) -> bool:
+    return common_prefix(tokens, prefix) == len(prefix)
+
+
+def decoded_tokens(slot: Slot, sequence: Sequence) -> int:
+    """How many of a sequence's tokens its slot holds; the last one is always still to decode."""
+    tokens = sequence.tokens
+    return min(common_prefix(slot.cached, tokens), len(tokens) - 1)

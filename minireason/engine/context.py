@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
+import threading
+import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from minireason.engine.base import Mask
 from minireason.engine.confidence import token_confidence
-from minireason.engine.handle import Handle, Owner, starts_threads
-from minireason.engine.library import C, clear_log, fill, log_tail
+from minireason.engine.context_params import ContextParams, ContextSize
+from minireason.engine.handle import Owner, starts_threads
+from minireason.engine.helper_call import HelperCall
+from minireason.engine.interruption import DeferredInterrupt
+from minireason.engine.library import C, log_tail
 from minireason.engine.logits import Logits, forbid, likeliest
 from minireason.engine.model import Model
 from minireason.engine.sampler import SamplerChain
+from minireason.engine.saved_state import SavedState
+from minireason.engine.stop_flag import StopFlag
+from minireason.engine.token_batch import TokenBatch
 from minireason.errors import DecodeFailed, EngineError, LogitsNotFinite
 from minireason.settings import KvType
 
@@ -25,82 +31,50 @@ _FLASH_WIDE_TOKENS = 64
 Over 1,000 cached tokens 48 took 0.61 s and 64 took 0.26 s (SmolLM2).
 """
 
+_ABORTED = 2
+"""llama_decode's status after the abort callback gave true."""
+
+_PATIENCE_S = 0.1
+"""A decode that takes longer is made where Ctrl-C can end it."""
+
 
 class Context:
-    """A KV cache of `n_ctx` tokens shared by `n_seq_max` slots, and the batch that fills it.
+    """A KV cache of `n_slots` slots of `slot_tokens` tokens, and the batch that fills them.
 
-    See `base.ModelRunner`. One unified cache: a fork shares cells, and the cache's state fits into
-    a larger one. `n_outputs_max` as small as it can be saves most of the compute buffer.
+    See `base.ModelRunner`. Each slot is a stream of its own: a token attends past those of its own
+    slot only. `n_outputs` as small as it can be saves most of the compute buffer; `n_ubatch` are
+    the tokens that the kernels take at once (None: `n_batch`).
     """
 
     def __init__(
         self,
         model: Model,
         *,
-        n_ctx: int,
+        n_slots: int = 1,
+        slot_tokens: int,
         n_batch: int,
-        n_seq_max: int,
         n_threads: int,
         kv_type: KvType = "f16",
         flash_attention: bool = False,
+        n_ubatch: int | None = None,
     ) -> None:
-        self.n_ctx, self.n_batch, self.n_seq_max = n_ctx, n_batch, n_seq_max
-        self._model, self._n_threads, self._kv_type = model, n_threads, kv_type
-        self._flash = flash_attention or kv_type != "f16"  # quantized values need it
-        self.wide_tokens = _FLASH_WIDE_TOKENS if self._flash else 0
+        self.n_batch, self._model = n_batch, model
+        flash = flash_attention or kv_type != "f16"  # quantized values need it
+        self.wide_tokens = _FLASH_WIDE_TOKENS if flash else 0
+        self._params = ContextParams(n_batch, n_ubatch or n_batch, n_threads, kv_type, flash)
+        self._stop = StopFlag()
+        self._token_s = float("inf")  # not known yet
         self._moving: _Move | None = None
-        self._lost = False
+        self._lost = self._closed = False
         if n_threads > 1:
             starts_threads()
-        self._handle = self._open(n_ctx)
-        self._token, self._pos = (C.llama_token * n_batch)(), (C.llama_pos * n_batch)()
-        self._seq, self._output = (C.llama_seq_id * n_batch)(), (ctypes.c_int8 * n_batch)()
-        self._n_seq = (ctypes.c_int32 * n_batch)(*[1] * n_batch)
-        step = ctypes.sizeof(C.llama_seq_id)
-        rows = (ctypes.POINTER(C.llama_seq_id) * n_batch)()
-        for row in range(n_batch):
-            rows[row] = ctypes.cast(
-                ctypes.addressof(self._seq) + row * step, ctypes.POINTER(C.llama_seq_id)
-            )
-        self._batch = fill(
-            C.llama_batch(),
-            token=self._token,
-            pos=self._pos,
-            n_seq_id=self._n_seq,
-            seq_id=rows,
-            logits=ctypes.cast(self._output, ctypes.POINTER(ctypes.c_int8)),
-        )
+        self._open(ContextSize(n_slots, slot_tokens))
+        self._batch = TokenBatch(n_batch)
 
-    def _open(self, n_ctx: int) -> Handle:
-        clear_log()
-        model = self._model.owner
-        kv_type = getattr(C, f"GGML_TYPE_{self._kv_type.upper()}")
-        params = fill(
-            C.llama_context_default_params(),
-            n_ctx=n_ctx,
-            n_batch=self.n_batch,
-            n_ubatch=self.n_batch,
-            n_seq_max=self.n_seq_max,
-            n_outputs_max=self.n_seq_max,
-            n_threads=self._n_threads,
-            n_threads_batch=self._n_threads,
-            type_k=kv_type,
-            type_v=kv_type,
-            flash_attn_type=C.LLAMA_FLASH_ATTN_TYPE_ENABLED
-            if self._flash
-            else C.LLAMA_FLASH_ATTN_TYPE_DISABLED,
-            kv_unified=True,
-            no_perf=True,
-        )
-        make = functools.partial(C.llama_init_from_model, model.pointer, params)
-        handle = Handle(make, C.llama_free, model)
-        if not handle.is_open:
-            raise EngineError(
-                f"llama.cpp could not make a context of {n_ctx} tokens "
-                f"({log_tail() or 'not enough memory?'}); ask for a smaller one."
-            )
-        self.n_ctx = int(C.llama_n_ctx(handle.get().pointer))
-        return handle
+    def _open(self, size: ContextSize) -> None:
+        self._handle = self._params.open(self._model, size, self._stop)
+        self._size, self.n_outputs = size, size.n_outputs
+        self.n_slots, self.slot_tokens = size
 
     @property
     def owner(self) -> Owner:
@@ -108,37 +82,68 @@ class Context:
         return self._handle.get()
 
     def close(self) -> None:
-        """Free the cache, after a call in another thread.
+        """Free the cache, after a call in another thread; a decode that runs ends soon.
 
         Every later call raises EngineError, but `trim` does nothing.
         """
+        self._closed = True
+        self.stop()
         self._moving = None
-        while self._handle.is_open:  # what waited for `grow` finds another one
+        while self._handle.is_open:  # what waited for `resize` finds another one
             self._handle.close()
 
     def decode(
         self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
     ) -> bool:
-        """Compute at most `n_batch` tokens; False if the cache has no room (nothing changed).
+        """Compute at most `n_batch` tokens; False if it was ended by `stop`.
 
-        Raises DecodeFailed.
+        Then the slots may hold some of them. Raises DecodeFailed. In the main thread a
+        KeyboardInterrupt ends it too.
         """
         count = len(tokens)
         if (
-            not 0 < count <= self.n_batch
-            or sum(outputs) > self.n_seq_max
-            or not all(0 <= slot < self.n_seq_max for slot in slots)
+            not 0 < count <= min(self.n_batch, self.n_slots * self.slot_tokens)
+            or sum(outputs) > self.n_outputs
+            or not all(0 <= slot < self.n_slots for slot in slots)
+            or not all(0 <= position < self.slot_tokens for position in positions)
         ):
             raise ValueError("a batch that would abort inside llama.cpp")
-        self._token[:count], self._pos[:count], self._seq[:count] = tokens, positions, slots
-        self._output[:count] = [int(output) for output in outputs]
-        self._batch.n_tokens = count
+        compute = functools.partial(self._compute, tokens, positions, slots, outputs)
+        if (
+            count * self._token_s > _PATIENCE_S
+            and threading.current_thread() is threading.main_thread()
+        ):
+            return HelperCall(compute, self._handle.lock, self.stop).run()
+        return compute()
+
+    def _compute(
+        self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
+    ) -> bool:
         with self._handle.lock:
             owner = self._handle.get()
-            status = C.llama_decode(owner.pointer, self._batch)
-        if status not in (0, 1):
+            self._batch.set(tokens, positions, slots, outputs)
+            started = time.perf_counter()
+            try:
+                status = _ABORTED
+                if not self._stop.is_set:
+                    status = C.llama_decode(owner.pointer, self._batch.struct)
+            finally:
+                self._stop.clear()
+        if status not in (0, _ABORTED):
             raise DecodeFailed(status, log_tail())
+        if status == 0:
+            self._token_s = (time.perf_counter() - started) / len(tokens)
         return bool(status == 0)
+
+    def stop(self) -> None:
+        """End a decode that runs soon, from any thread; it gives False.
+
+        On the CPU: after the operation of the graph that is computed, one matrix product at most. A
+        decode on a GPU runs to its end. Where none runs, the next one ends before it computes
+        anything. So a stop that comes just before the decode that it is meant for is not lost, and
+        whoever gets False looks again at what is wanted.
+        """
+        self._stop.set()
 
     def sample(self, sampler: SamplerChain, row: int, draw: int, mask: Mask | None = None) -> int:
         """One token from the logits of a row of the last batch that had `outputs` set.
@@ -180,8 +185,8 @@ class Context:
     def trim(self, slot: int, keep: int) -> None:
         """Forget a slot's positions from `keep` on."""
         with self._handle.lock:
-            if not self._handle.is_open:
-                return  # a stream may be closed after its model
+            if not self._handle.is_open or slot >= self.n_slots:
+                return  # a stream may be closed after its model, and after its slot
             owner = self._handle.get()
             memory = C.llama_get_memory(owner.pointer)
             done = C.llama_memory_seq_rm(memory, slot, keep, -1)
@@ -198,31 +203,58 @@ class Context:
             C.llama_memory_clear(C.llama_get_memory(owner.pointer), True)
         self._lost = False
 
-    def copy(self, source: int, target: int, count: int) -> None:
-        """Let an empty slot share the first `count` positions of another."""
-        with self._handle.lock:
+    def save(self, slot: int) -> SavedState:
+        """What a slot holds, in RAM; raises EngineError, and MemoryError where that has no room."""
+        self._check_slot(slot)
+        with DeferredInterrupt(), self._handle.lock:
             owner = self._handle.get()
-            memory = C.llama_get_memory(owner.pointer)
-            C.llama_memory_seq_cp(memory, source, target, 0, count)
+            return SavedState(owner.pointer, slot, self.n_slots)
 
-    def grow(self, n_ctx: int) -> bool:
-        """Move everything into a cache of `n_ctx` tokens; False without memory (nothing changed).
+    def restore(self, slot: int, state: SavedState) -> None:
+        """Fill an empty slot with what another one held, here or in another context of this model.
 
-        Raises EngineError if then there is none for the old one either; `finish_grow` tries again.
+        Raises EngineError if it does not go in.
         """
+        self._check_slot(slot)
+        with DeferredInterrupt(), self._handle.lock:
+            owner = self._handle.get()
+            state.restore(owner.pointer, slot, self.n_slots)
+
+    def _check_slot(self, slot: int) -> None:
+        if not 0 <= slot < self.n_slots:
+            raise ValueError("a slot that would abort inside llama.cpp")
+
+    def resize(self, n_slots: int, slot_tokens: int) -> bool:
+        """Move what the first `n_slots` slots hold into a cache of this size.
+
+        False if there is no memory for it; all is as before then. Raises EngineError if there is
+        none for the old one either, `finish_resize` tries again; and ValueError if a slot holds
+        more than `slot_tokens`.
+        """
+        wanted = ContextSize(n_slots, slot_tokens)
         with self._handle.lock:
-            before = self.n_ctx
-            state, written = self._saved_state()
-            self._moving = _Move(state, written, before, n_ctx)
-            moved = self.finish_grow()
+            held = {slot: self._held(slot) for slot in range(min(n_slots, self.n_slots))}
+            if max(held.values()) > slot_tokens:
+                raise ValueError("a slot holds more than it would have room for")
+            try:
+                states = {slot: self.save(slot) for slot, count in held.items() if count}
+            except MemoryError:
+                return False
+            self._moving = _Move(states, self._size, wanted)
+            moved = self.finish_resize()
         if not moved:
             raise EngineError(
-                f"llama.cpp could not move its state into a context of {n_ctx} tokens; "
+                f"llama.cpp could not move its state into {n_slots} slots of {slot_tokens} tokens; "
                 f"it is read again."
             )
-        return self.n_ctx > before
+        return self._size == wanted
 
-    def finish_grow(self) -> bool:
+    def _held(self, slot: int) -> int:
+        """How many tokens a slot holds."""
+        memory = C.llama_get_memory(self._handle.get().pointer)
+        return int(C.llama_memory_seq_pos_max(memory, slot)) + 1
+
+    def finish_resize(self) -> bool:
         """Finish a move that was cut off; False if what was in the cache is lost.
 
         Raises EngineError.
@@ -232,33 +264,28 @@ class Context:
             return self._handle.is_open and not self._lost
         self._handle.close()  # before the new one is made, so that there are never two
         try:
-            self._handle = self._open(moving.n_ctx)
+            self._open(moving.wanted)
         except EngineError:
-            self._handle = self._open(moving.before)
-        moved = self._restore(moving)
-        self._lost = not moved  # until `clear`, which comes when nobody counts on it any more
+            self._open(moving.before)
+        self._lost = not self._restored(moving)  # until `clear`, when nobody counts on it any more
         self._moving = None
-        return moved
+        if self._closed:
+            self.close()
+        return not self._lost
 
-    def _saved_state(self) -> tuple[Any, int]:
-        """What all slots hold, and its size in bytes."""
-        owner = self._handle.get()
-        size = C.llama_state_get_size(owner.pointer)
-        state = (ctypes.c_uint8 * size)()
-        return state, int(C.llama_state_get_data(owner.pointer, state, size))
-
-    def _restore(self, moving: _Move) -> bool:
-        with self._handle.lock:
-            owner = self._handle.get()
-            taken = C.llama_state_set_data(owner.pointer, moving.state, moving.written)
-        return bool(taken == moving.written)
+    def _restored(self, moving: _Move) -> bool:
+        try:
+            for slot, state in moving.states.items():
+                self.restore(slot, state)
+        except EngineError:
+            return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)
 class _Move:
     """What goes from one context into another, which is not done before this is gone."""
 
-    state: Any
-    written: int
-    before: int
-    n_ctx: int
+    states: dict[int, SavedState]
+    before: ContextSize
+    wanted: ContextSize

@@ -10,6 +10,7 @@ from typing import Any
 
 from minireason.engine import devices, mapping
 from minireason.engine.handle import Handle, Owner, is_leaving
+from minireason.engine.interruption import DeferredInterrupt
 from minireason.engine.library import C, clear_log, fill, init, log_tail
 from minireason.engine.vocabulary import ModelVocabulary
 from minireason.errors import ModelFileError
@@ -38,7 +39,8 @@ class Model:
         if repack:
             devices.leave_out_amx()
         self.path = path
-        progress = _Progress(path, on_progress, repack=repack)
+        interrupt = DeferredInterrupt()
+        progress = _Progress(path, on_progress, interrupt, repack=repack)
         callback = C.llama_progress_callback(progress)
         clear_log()
         params = fill(
@@ -49,7 +51,8 @@ class Model:
             progress_callback=callback,
         )
         make = functools.partial(C.llama_model_load_from_file, os.fsencode(path), params)
-        self._handle = Handle(make, C.llama_model_free)
+        with interrupt:
+            self._handle = Handle(make, C.llama_model_free)
         progress.raise_again()
         if is_leaving():
             self.check_open()
@@ -92,15 +95,22 @@ class _Progress:
     """llama.cpp's progress callback while a file is loaded, which gives mapped pages back too."""
 
     def __init__(
-        self, path: Path, on_progress: Callable[[float], None] | None, *, repack: bool
+        self,
+        path: Path,
+        on_progress: Callable[[float], None] | None,
+        interrupt: DeferredInterrupt,
+        *,
+        repack: bool,
     ) -> None:
         self._path, self._on_progress, self._repack = path, on_progress, repack
+        self._interrupt = interrupt
         self._released = -1.0
         self._raised: BaseException | None = None
 
     def __call__(self, share: float, _data: Any) -> bool:
         """Go on loading, unless something was raised or Python ends."""
         try:
+            self._interrupt.deliver()
             if self._repack and share - self._released > _RELEASE_SHARE:
                 mapping.release(self._path)
                 self._released = share

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from minireason.engine.base import END, Step
 from minireason.engine.scheduler import Scheduler
-from minireason.engine.sequence import Sequence
+from minireason.engine.sequence import PromptOnly
 from minireason.errors import EngineError
 
 CHUNK_TOKENS = 128
@@ -41,7 +41,7 @@ class Prefill:
             if read == before and not self._others_run():
                 return read
         if not stopped():
-            self._scheduler.reserve(AHEAD_TOKENS)
+            self._scheduler.reserve(len(self._tokens) + AHEAD_TOKENS)
         return read
 
     def _others_run(self) -> bool:
@@ -59,7 +59,7 @@ class Prefill:
         end = read + -(-rest // -(-rest // CHUNK_TOKENS))  # chunks of one size, as in a batch
         # The last token of a sequence that is only read is not read, so any will do.
         tokens = [*self._tokens[:end], self._tokens[end - 1]]
-        sequence = Sequence(tokens, None, self, prefill_only=True)
+        sequence = PromptOnly(tokens, self)
         before = scheduler.sequences
         scheduler.add(sequence)
         try:

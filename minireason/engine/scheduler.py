@@ -35,15 +35,9 @@ from minireason.engine.base import ModelRunner
 from minireason.engine.batch import Chunk, batch_of, plan_batch
 from minireason.engine.cache import KVCache
 from minireason.engine.lock import FairLock
-from minireason.engine.quarantine import Quarantine
+from minireason.engine.room import CacheRoom
 from minireason.engine.sequence import Draw, Sequence, Slot
 from minireason.errors import ContextFull, LogitsNotFinite
-
-EVICT_IDLE_STEPS = 2048
-"""So many steps after its last use an idle slot is evicted. Every step attends past its tokens too,
-and after about so many that has cost what reading them again would (1.5B shape on two AVX-512
-cores: 6 microseconds a token and step against 10 ms): who evicts then pays little more than twice
-what foresight would have (ski rental)."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -64,19 +58,20 @@ def _exclusive(
 class Scheduler:
     """Runs all sequences over one runner; every method may be called from any thread.
 
-    None of them may be called by a token handler, which gets UsageError; `drop` and `close` may be
-    called at any time. `n_ctx` is the limit in tokens of one sequence, `cache_tokens` (None: the
-    same) that of the cache for all of them, which starts at the runner's size and grows.
+    None of them may be called by a token handler, which gets UsageError; `drop`, `hasten` and
+    `close` may be called at any time. `room` says how large the cache may become, which starts at
+    the runner's size.
     """
 
-    def __init__(self, runner: ModelRunner, n_ctx: int, cache_tokens: int | None = None) -> None:
+    def __init__(self, runner: ModelRunner, room: CacheRoom) -> None:
         self._runner = runner
-        self.cache = KVCache(runner, n_ctx, cache_tokens or n_ctx)
+        self.cache = KVCache(runner, room)
         self.clock = 0
         """Steps so far."""
         self._admission = Admission(self.cache)
         self._dropped: deque[Sequence] = deque()
-        self._quarantine = Quarantine()
+        self._reading: list[Sequence] = []
+        """Whose prompts the batch that runs reads."""
         self._consistent = True
         self._lock = FairLock()
 
@@ -105,9 +100,18 @@ class Scheduler:
         self._consistent = True
         return result
 
-    @_exclusive
     def add(self, sequence: Sequence) -> None:
-        """Queue a sequence; raises ContextFull if its tokens leave no room for another one."""
+        """Queue a sequence; raises ContextFull if its tokens leave no room for another one.
+
+        A prompt that is read ahead of time makes way at once.
+        """
+        reading = self._reading
+        if reading and all(each.prefill_only for each in reading):
+            self._runner.stop()
+        self._add(sequence)
+
+    @_exclusive
+    def _add(self, sequence: Sequence) -> None:
         if len(sequence.tokens) >= self.n_ctx:
             self._consistent = True  # nothing was changed
             raise ContextFull(len(sequence.tokens), self.n_ctx)
@@ -126,6 +130,14 @@ class Scheduler:
         For finalizers, which may come in the middle of a step, in the same thread.
         """
         self._dropped.append(sequence)
+
+    def hasten(self, sequence: Sequence) -> None:
+        """End the batch that runs if it reads this sequence's prompt, which nobody waits for now.
+
+        For any thread and for signal handlers; what is lost of the batch is read again.
+        """
+        if sequence in self._reading:
+            self._runner.stop()
 
     @property
     def in_use_here(self) -> bool:
@@ -150,10 +162,16 @@ class Scheduler:
         return self.cache.match(tokens)[1]
 
     @_exclusive
-    def reserve(self, wanted: int) -> None:
-        """Grow the cache ahead of time if so many more tokens would not fit."""
-        if self.cache.can_grow and self.cache.used + wanted > self.cache.size:
-            self._grow(wanted)
+    def reserve(self, tokens: int) -> None:
+        """Have room for a sequence of so many tokens ahead of time, if nothing else runs."""
+        if not self._admission.owners():
+            self._make_room(1, min(tokens, self.n_ctx))
+
+    @_exclusive
+    def release(self) -> None:
+        """Give back memory that only sequences side by side needed, if none is there."""
+        if not self._admission.sequences:
+            self.cache.shrink()
 
     @_exclusive
     def step(self, reader: Sequence | None = None, seen: int = 0) -> bool:
@@ -176,30 +194,34 @@ class Scheduler:
 
     def _recover(self) -> None:
         """Make everything follow from the truth after an interruption."""
+        self._reading = []
         self._admission.recover()
         self.cache.resync()
         self._admission.announce_limit()
 
     def _schedule(self) -> list[Chunk]:
-        """Admit, evict and preempt, and plan the next batch; it is empty if nothing can go on."""
+        """Admit, preempt and make room, and plan the next batch; empty if nothing can go on."""
         self._admission.admit(self.clock)
-        self.cache.evict_idle(self.clock - EVICT_IDLE_STEPS)
         live = self._admission.runnable()
         while not live and self._admission.preempt_unread():
             self._admission.admit(self.clock)
             live = self._admission.runnable()
-        live = self._quarantine.runnable(live)
+        live = self._with_room(live)
         self._grow_ahead(live)
+        self.cache.close_gaps()
+        live = self._admission.runnable()
         return plan_batch(live, self._runner.n_batch, self._admission.sequences.index)
 
     def _run(self, plan: list[Chunk]) -> bool:
-        """Decode the batch of a plan; False if there was none, or no room for it."""
+        """Decode the batch of a plan; False if there was none, or it was stopped."""
         if not plan:
             return False
-        tokens, positions, slots, outputs = batch_of(plan)
-        decoded = self._runner.decode(tokens, positions, slots, outputs)
+        self._reading = [chunk.owner for chunk in plan if not chunk.output]
+        decoded = self._runner.decode(*batch_of(plan))
+        self._reading = []
         if not decoded:
-            self._evict_or_preempt(len(tokens))
+            for chunk in plan:
+                self._runner.trim(chunk.slot.index, len(chunk.slot.cached))
         return decoded
 
     def _postprocess(self, plan: list[Chunk]) -> None:
@@ -217,9 +239,9 @@ class Scheduler:
             except LogitsNotFinite as error:
                 broken.append((owner, error))
             else:
-                self._quarantine.release(owner)
-        if broken:
-            self._isolate(*broken[0])
+                owner.read_again = False
+        for owner, problem in broken:
+            self._begin_anew(owner, problem)
 
     def _sample(self, slot: Slot, sequence: Sequence, row: int) -> None:
         """Draw the next token of a sequence and apply what its handler makes of it.
@@ -244,45 +266,46 @@ class Scheduler:
         elif len(sequence.tokens) >= self.cache.n_ctx:
             self._admission.end_at_limit(sequence)
 
-    def _evict_or_preempt(self, wanted: int) -> None:
-        """After a decode found no room: grow, evict an idle slot, or preempt a sequence."""
-        if self.cache.can_grow:
-            self._grow(wanted)
-        elif not self.cache.evict():
-            self._admission.preempt_for_room()
+    def _begin_anew(self, sequence: Sequence, error: LogitsNotFinite) -> None:
+        """Read a sequence again in cells that were wiped, or end it if that was of no use.
 
-    def _isolate(self, sequence: Sequence, error: LogitsNotFinite) -> None:
-        """Fail a sequence without finite logits if it was alone, else read all again, one by one.
-
-        See `quarantine`.
+        What a damaged weight makes of a token, a NaN for one, stays in its cell. Without flash
+        attention all that is computed in the same slot then is NaN too, also after it was trimmed.
         """
-        others = [slot for slot in self.cache.slots if slot.owner is not sequence]
-        alone = self._quarantine.holds(sequence) or not any(slot.cached for slot in others)
-        owners = [slot.owner for slot in self.cache.slots if slot.owner]
-        self.cache.clear()
-        if alone:
+        slot = sequence.slot
+        if slot:
+            self.cache.wipe(slot)
+        if sequence.read_again or not slot:
             sequence.handler.on_error(error)
-            self._quarantine.release(sequence)
             self._admission.remove(sequence)
-            return
-        self._quarantine.begin(owner for owner in owners if not owner.prefill_only)
-        for owner in owners:
-            if owner.prefill_only:
-                self._admission.remove(owner)  # it would give no token to know it by
+        sequence.read_again = True
+
+    def _with_room(self, live: list[tuple[Slot, Sequence]]) -> list[tuple[Slot, Sequence]]:
+        """Grow, preempt or end sequences until all that can go on have room for what they hold."""
+        while live:
+            tokens = max(len(owner.tokens) for _, owner in live)
+            if self._make_room(len(self._admission.owners()), tokens):
+                break
+            if tokens < self.n_ctx:
+                self._admission.preempt_for_room()
+            live = self._admission.runnable()
+        return live
 
     def _grow_ahead(self, live: Iterable[tuple[Slot, Sequence]]) -> None:
-        """Grow before a sequence would have to come to its end, had it the cache to itself.
+        """Grow before a sequence would have to come to its end.
 
         Without memory for that it still can.
         """
-        for slot, owner in live:
-            if not self.cache.can_grow:
-                return
-            size = self.cache.size
-            wanted = len(owner.tokens) + owner.handler.reserved_tokens(size)
-            if wanted > size:
-                self._grow(wanted - len(slot.cached))
+        size = self.cache.shape.slot_tokens
+        if size >= self.n_ctx:
+            return
+        wanted = [len(owner.tokens) + owner.handler.reserved_tokens(size) for _, owner in live]
+        most = min(max(wanted, default=0), self.n_ctx)
+        if most > size:
+            self._make_room(len(self._admission.owners()), most)
 
-    def _grow(self, wanted: int) -> None:
-        self.cache.grow(wanted)
+    def _make_room(self, sequences: int, tokens: int) -> bool:
+        """See `KVCache.make_room`."""
+        made = self.cache.make_room(sequences, tokens)
         self._admission.announce_limit()
+        return made

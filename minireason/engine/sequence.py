@@ -23,7 +23,6 @@ class Draw(NamedTuple):
 class Sequence:
     """Tokens that grow. Whatever is not cached yet is pending, be it prompt, forced or sampled.
 
-    `prefill_only`: generate nothing, and end when all tokens but the last are in the cache.
     `cache_reply`: keep the reply in the cache when the sequence has ended; False keeps the prompt
     alone, since nobody will go on from the reply and all others would attend past its tokens.
     `confidences` gets one value for each sampled token, see `engine.confidence`; None: not wanted.
@@ -31,13 +30,14 @@ class Sequence:
     `unread_limit`: sit out after so many tokens that nobody has read; None: nobody needs to.
     """
 
+    prefill_only = False
+
     def __init__(
         self,
         prompt: list[int],
         sampler: Any,
         handler: TokenHandler,
         *,
-        prefill_only: bool = False,
         cache_reply: bool = True,
         confidences: array[float] | None = None,
         mask: Mask | None = None,
@@ -49,7 +49,7 @@ class Sequence:
         self.prompt_tokens = len(prompt)
         self.cached_tokens = 0
         """How many of the prompt were in the cache before the sequence came, and were used."""
-        self.prefill_only, self.cache_reply = prefill_only, cache_reply
+        self.cache_reply = cache_reply
         self.sampler, self.handler = sampler, handler
         self.slot: Slot | None = None
         self.confidences = confidences
@@ -59,6 +59,8 @@ class Sequence:
         self.draws = 0
         """How many tokens were sampled and taken."""
         self.drawn = Draw(-1, 0, 0, 0.0)
+        self.read_again = False
+        """Whether it was read anew since its last token, because its logits were not finite."""
 
     @property
     def decoded(self) -> int:
@@ -87,6 +89,15 @@ class Sequence:
             self.tokens[drawn.tokens - step.drop :] = step.append
             self.mask = step.mask
             self.draws = drawn.number + 1
+
+
+class PromptOnly(Sequence):
+    """A sequence that generates nothing, and ends when all its tokens but the last are cached."""
+
+    prefill_only = True
+
+    def __init__(self, prompt: list[int], handler: TokenHandler) -> None:
+        super().__init__(prompt, None, handler)
 
 
 class Slot:

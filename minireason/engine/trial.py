@@ -147,9 +147,7 @@ def _use(path: Path, model: Model, template: str) -> None:
     if not prompt:
         raise ModelFileError(path, "its vocabulary has no tokens for ordinary text")
     for flash in (True, False):
-        context = Context(
-            model, n_ctx=256, n_batch=32, n_seq_max=1, n_threads=1, flash_attention=flash
-        )
+        context = Context(model, slot_tokens=256, n_batch=32, n_threads=1, flash_attention=flash)
         with closing(context):
             _generate(path, context, prompt, 1 if flash else _NEW_TOKENS)
 

@@ -120,6 +120,7 @@ class Runner:
         finally:
             self._ended_tokens += pool.tokens
             pool.close()
+            self._backend.release()
 
     def _batch_size(self, jobs: int, requested: int | Literal["auto"]) -> concurrency.BatchSize:
         fitting = concurrency.fitting(self._backend, self._prompt_tokens, self._settings.max_tokens)

@@ -85,8 +85,11 @@ class FitPlan:
     runtime_bytes: int
     """Interpreter, libraries and vocabulary."""
 
+    spare_tokens: int
+    """Tokens in memory beside the KV cache: prompts that were saved, and what moves as it grows."""
+
     growth_bytes: int
-    """What is in memory twice during the last step of growing the KV cache."""
+    """The memory of these."""
 
     needed_bytes: int
     """The sum of the five."""
@@ -185,7 +188,9 @@ class _Planner:
         per_token += 4 * chosen.n_batch * (self._shape.heads + 1)
         step = cost.KV_STEP_TOKENS
         widest = chosen.n_ctx + spare // per_token // step * step
-        return replace(chosen, cache_tokens=min(chosen.n_ctx * chosen.n_seq_max, widest))
+        cache_tokens = min(chosen.n_ctx * chosen.n_seq_max, widest)
+        spare_tokens = chosen.spare_tokens + cache_tokens - chosen.n_ctx
+        return replace(chosen, cache_tokens=cache_tokens, spare_tokens=spare_tokens)
 
     def refusal(self, name: str, kv_type: KvType) -> DoesNotFit:
         """Why nothing fits, in numbers, and what would."""
@@ -247,7 +252,8 @@ class _Planner:
         compute = buffer * (1 + gpus) + n_seq_max * shape.vocab * 4
         runtime = cost.RUNTIME_BYTES + shape.vocab * cost.TOKEN_BYTES
         runtime += gpus * cost.GPU_RUNTIME_BYTES
-        growth = self._growth_bytes(start, n_ctx, kv_type)
+        spare = max(start, n_ctx // LAST_GROWTH)
+        growth = spare * cost.kv_bytes_per_token(shape, kv_type)
         kv_on_gpu = kv * max(0, n_gpu_layers - 1) // shape.layers
         return FitPlan(
             n_ctx=n_ctx,
@@ -264,6 +270,7 @@ class _Planner:
             kv_bytes=kv,
             compute_bytes=compute,
             runtime_bytes=runtime,
+            spare_tokens=spare,
             growth_bytes=growth,
             needed_bytes=weights + kv + compute + runtime + growth,
             vram_bytes=weights_on_gpu + kv_on_gpu + gpus * (buffer + cost.GPU_RUNTIME_BYTES),
@@ -288,11 +295,6 @@ class _Planner:
         requested = self._requested.repack
         repack = self._shape.repackable if requested is None else requested
         return repack and not self._hardware.gpus
-
-    def _growth_bytes(self, start: int, n_ctx: int, kv_type: KvType) -> int:
-        if start >= n_ctx:
-            return 0
-        return max(start, n_ctx // LAST_GROWTH) * cost.kv_bytes_per_token(self._shape, kv_type)
 
     def _tokens_per_s(self, repack: bool) -> float | None:
         bandwidth = self._hardware.bandwidth_bytes_per_s

@@ -200,6 +200,7 @@ class SolveStream(Iterator[SolveEvent], Closing):
                 self._pool.remove(active)
             else:
                 self._count(active)
+        self._plan.backend.release()
         self._solution = self._solve(self._because)
 
     def _last_events(self, solution: Solution) -> list[SolveEvent]:

@@ -225,7 +225,7 @@ def test_what_a_backend_lacks_is_said() -> None:
     class Half:
         name, thinks, bare_questions, defaults = "half", False, False, Settings()
         n_ctx, max_parallel = 4096, 1
-        stream = check = room_for = close = ScriptedBackend.stream
+        stream = check = room_for = release = close = ScriptedBackend.stream
 
     with pytest.raises(UsageError, match="has no count_tokens, prefill; "):
         Reasoner(Half())  # type: ignore[arg-type]

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
-from minireason.engine.base import END, Mask, Step
+from minireason.engine.base import END, Mask, SavedState, Step
+from minireason.engine.room import GRANULE_TOKENS, CacheRoom
 from minireason.errors import EngineError, LogitsNotFinite
 
 
-class FakeRunner:
-    """Its "model" says token + 1; cells of its cache that were copied count once."""
+class FakeState(tuple[int, ...]):
+    """The tokens of a slot that was saved."""
 
-    def __init__(self, *, n_ctx: int = 64, n_batch: int = 8, n_seq_max: int = 4) -> None:
-        self.n_ctx, self.n_batch, self.n_seq_max = n_ctx, n_batch, n_seq_max
+    __slots__ = ()
+
+    @property
+    def n_bytes(self) -> int:
+        return 8 * len(self)
+
+
+class FakeRunner:
+    """Its "model" says token + 1. A runner of one slot that becomes more and larger ones.
+
+    `most` is the memory that there is, in tokens of all slots.
+    """
+
+    def __init__(self, *, n_slots: int = 1, slot_tokens: int = 64, n_batch: int = 8) -> None:
+        self.n_slots, self.slot_tokens, self.n_batch = n_slots, slot_tokens, n_batch
         self.wide_tokens = 0
         self.closed = False
-        self.cells: list[list[object]] = [[] for _ in range(n_seq_max)]
-        self.tokens: list[list[int]] = [[] for _ in range(n_seq_max)]
+        self.tokens: list[list[int]] = [[] for _ in range(n_slots)]
         self.decodes: list[tuple[int, int]] = []
+        self.batches: list[list[int]] = []
+        """The slots of each batch, every one once."""
         self.rows: list[int | None] = []
         self.masks: list[Mask | None] = []
         """What each draw was asked with."""
@@ -25,38 +42,59 @@ class FakeRunner:
         self.fail_sample: BaseException | None = None
         self.most = 1_000_000
         self.damaged: set[int] = set()
-        """Tokens whose cells make the logits of all sequences not finite, until the cache is
-        cleared."""
-        self.poisoned = False
+        """Tokens whose cells make all logits of their slot not finite, until it is wiped."""
+        self.poisoned: set[int] = set()
+        self.moves: list[tuple[int, int]] = []
+        self.was_stopped = threading.Event()
+        self.stop_next = False
+        self.before_decode: Callable[[], None] | None = None
+        self._slots: list[int] = []
 
-    def used(self) -> int:
-        return len({id(cell) for row in self.cells for cell in row})
+    @property
+    def n_outputs(self) -> int:
+        return max(self.n_slots, 8)
+
+    @property
+    def computed(self) -> int:
+        """Tokens of all batches."""
+        return sum(tokens for tokens, _ in self.decodes)
 
     def decode(
         self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
     ) -> bool:
+        if self.before_decode:
+            before, self.before_decode = self.before_decode, None
+            before()
         assert 0 < len(tokens) <= self.n_batch
         assert len(tokens) == len(positions) == len(slots) == len(outputs)
-        assert sum(outputs) <= self.n_seq_max
-        if self.used() + len(tokens) > self.n_ctx:
-            return False
+        assert sum(outputs) <= self.n_outputs
+        assert slots == sorted(slots), "out of order"
         for token, position, slot in zip(tokens, positions, slots, strict=True):
             assert position == len(self.tokens[slot]), "a gap or an overlap"
-            self.poisoned |= token in self.damaged
             self.tokens[slot].append(token)
-            self.cells[slot].append(object())
+            assert len(self.tokens[slot]) <= self.slot_tokens, "no room"
+            if token in self.damaged:
+                self.poisoned.add(slot)
             if self.fail_next:
                 error, self.fail_next = self.fail_next, None
                 raise error
+            if self.stop_next:
+                self.stop_next = False
+                return False
         self.decodes.append((len(tokens), sum(outputs)))
+        self.batches.append(sorted(set(slots)))
         self.rows = [
             token if output else None for token, output in zip(tokens, outputs, strict=True)
         ]
+        self._slots = slots
         return True
+
+    def stop(self) -> None:
+        self.was_stopped.set()
 
     def sample(self, sampler: Any, row: int, draw: int, mask: Mask | None = None) -> int:
         self.masks.append(mask)
-        if self.poisoned:
+        if self._slots[row] in self.poisoned:
             raise LogitsNotFinite("not finite")
         if self.fail_sample:
             error, self.fail_sample = self.fail_sample, None
@@ -71,30 +109,50 @@ class FakeRunner:
         return float(token)
 
     def trim(self, slot: int, keep: int) -> None:
-        del self.tokens[slot][keep:], self.cells[slot][keep:]
+        del self.tokens[slot][keep:]
 
-    def copy(self, source: int, target: int, count: int) -> None:
-        assert not self.tokens[target], "a copy into a slot that is not empty"
-        self.tokens[target] = self.tokens[source][:count]
-        self.cells[target] = self.cells[source][:count]
+    def save(self, slot: int) -> FakeState:
+        return FakeState(self.tokens[slot])
+
+    def restore(self, slot: int, state: SavedState) -> None:
+        assert isinstance(state, FakeState)
+        assert not self.tokens[slot], "into a slot that is not empty"
+        assert len(state) <= self.slot_tokens, "no room"
+        self.tokens[slot] = list(state)
+
+    def resize(self, n_slots: int, slot_tokens: int) -> bool:
+        assert not any(self.tokens[n_slots:]), "what is not moved is lost"
+        assert all(len(tokens) <= slot_tokens for tokens in self.tokens[:n_slots]), "no room"
+        self.moves.append((n_slots, slot_tokens))
+        fits = n_slots * slot_tokens <= self.most
+        if fits:
+            missing = n_slots - len(self.tokens)
+            self.tokens = [*self.tokens[:n_slots], *([] for _ in range(missing))]
+            self.n_slots, self.slot_tokens = n_slots, slot_tokens
+        self.poisoned = {slot for slot in range(self.n_slots) if self._is_damaged(slot)}
+        return fits
+
+    def _is_damaged(self, slot: int) -> bool:
+        return not self.damaged.isdisjoint(self.tokens[slot])
+
+    def finish_resize(self) -> bool:
+        return True
+
+    def clear(self) -> None:
+        self.poisoned.clear()
+        for slot in range(self.n_slots):
+            self.trim(slot, 0)
 
     def close(self) -> None:
         self.closed = True
 
-    def clear(self) -> None:
-        self.poisoned = False
-        for slot in range(self.n_seq_max):
-            self.trim(slot, 0)
 
-    def grow(self, n_ctx: int) -> bool:
-        assert n_ctx > self.n_ctx
-        if n_ctx > self.most:
-            return False
-        self.n_ctx = n_ctx
-        return True
-
-    def finish_grow(self) -> bool:
-        return True
+def room(
+    n_ctx: int = 64, max_tokens: int = 0, *, slots: int = 4, start: int = 64, spare: int = 1_000
+) -> CacheRoom:
+    """Room for so many full slots, as far as not said otherwise."""
+    each = -(-n_ctx // GRANULE_TOKENS) * GRANULE_TOKENS
+    return CacheRoom(n_ctx, max_tokens or each * slots, min(n_ctx, start), spare, slots)
 
 
 class ListHandler:

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from minireason import ContextFull, EngineError, LogitsNotFinite, UsageError
 from minireason.engine.base import Step, all_but
 from minireason.engine.prefill import Prefill
-from minireason.engine.scheduler import EVICT_IDLE_STEPS, Scheduler
-from minireason.engine.sequence import Sequence, common_prefix
-from tests.engine.fake import FakeRunner, ListHandler
+from minireason.engine.scheduler import Scheduler
+from minireason.engine.sequence import PromptOnly, Sequence, common_prefix
+from tests.engine.fake import FakeRunner, ListHandler, room
 
 
 def start(
@@ -36,7 +36,7 @@ def run(scheduler: Scheduler) -> int:
 
 def test_prefill_in_slices_and_the_last_token_alone() -> None:
     runner = FakeRunner(n_batch=8)
-    scheduler = Scheduler(runner, 64)
+    scheduler = Scheduler(runner, room())
     sequence, handler = start(scheduler, list(range(100, 121)), 3)
     run(scheduler)
     assert runner.decodes == [(7, 0), (7, 0), (6, 0), (1, 1), (1, 1), (1, 1), (1, 1)]
@@ -46,7 +46,7 @@ def test_prefill_in_slices_and_the_last_token_alone() -> None:
 
 def test_sequences_share_batches() -> None:
     runner = FakeRunner()
-    scheduler = Scheduler(runner, 64)
+    scheduler = Scheduler(runner, room())
     handlers = [start(scheduler, [10 * index], 5)[1] for index in range(1, 4)]
     run(scheduler)
     assert [handler.taken for handler in handlers] == [
@@ -59,7 +59,7 @@ def test_sequences_share_batches() -> None:
 
 def test_decoding_goes_on_while_another_prompt_is_read() -> None:
     runner = FakeRunner(n_batch=4)
-    scheduler = Scheduler(runner, 64)
+    scheduler = Scheduler(runner, room())
     _, short = start(scheduler, [1], 4)
     _, long = start(scheduler, list(range(50, 60)), 1)
     run(scheduler)
@@ -69,7 +69,7 @@ def test_decoding_goes_on_while_another_prompt_is_read() -> None:
 
 def test_forced_tokens_are_decoded_like_any() -> None:
     runner = FakeRunner()
-    scheduler = Scheduler(runner, 64)
+    scheduler = Scheduler(runner, room())
     sequence, handler = start(scheduler, [1], 5, {2: [70, 80]})
     run(scheduler)
     assert handler.taken == [2, 3, 70, 80, 81]
@@ -77,7 +77,7 @@ def test_forced_tokens_are_decoded_like_any() -> None:
 
 
 def test_a_paused_sequence_sits_out_and_others_go_on() -> None:
-    scheduler = Scheduler(FakeRunner(), 64)
+    scheduler = Scheduler(FakeRunner(), room())
     unread, idle = start(scheduler, [1], 9, unread_limit=4)
     _, busy = start(scheduler, [50], 8)
     run(scheduler)
@@ -92,7 +92,7 @@ def test_a_paused_sequence_sits_out_and_others_go_on() -> None:
 
 def test_a_step_for_a_reader_is_left_out_once_another_brought_its_token() -> None:
     runner = FakeRunner()
-    scheduler = Scheduler(runner, 64)
+    scheduler = Scheduler(runner, room())
     reader, _ = start(scheduler, [1], 3)
     assert scheduler.step(reader, seen=0)
     assert scheduler.step(reader, seen=0), "it is there already"
@@ -102,8 +102,8 @@ def test_a_step_for_a_reader_is_left_out_once_another_brought_its_token() -> Non
 
 
 def test_longest_prefix_is_kept() -> None:
-    runner = FakeRunner(n_ctx=256)
-    scheduler = Scheduler(runner, 256)
+    runner = FakeRunner(slot_tokens=256)
+    scheduler = Scheduler(runner, room(256))
     start(scheduler, [1, 2, 3, 4, 5, 6], 2)
     run(scheduler)
     runner.decodes.clear()
@@ -112,28 +112,26 @@ def test_longest_prefix_is_kept() -> None:
     run(scheduler)
     assert again.cached_tokens == handler.cached_tokens == 5
     assert runner.decodes == [(1, 1)] * 3
-    assert [row for row in runner.tokens if row] == [[1, 2, 3, 4, 5, 6, 7, 8]], (
-        "in its place, not in another slot"
-    )
+    assert runner.tokens == [[1, 2, 3, 4, 5, 6, 7, 8]], "in its place, not in another slot"
 
 
 def test_a_live_prefix_is_shared_not_computed() -> None:
-    runner = FakeRunner(n_ctx=256)
-    scheduler = Scheduler(runner, 256)
+    runner = FakeRunner(slot_tokens=256)
+    scheduler = Scheduler(runner, room(256))
     start(scheduler, [1, 2, 3, 4, 5, 6], 20)
     for _ in range(4):
         scheduler.step()
-    used = runner.used()
+    computed = runner.computed
     forked, handler = start(scheduler, [1, 2, 3, 4, 5, 6], 2)
     scheduler.step()
     assert forked.cached_tokens == 5
-    assert runner.used() == used + 2
+    assert runner.computed == computed + 2
     run(scheduler)
     assert handler.taken == [7, 8]
 
 
 def test_removal_frees_the_slot_at_once() -> None:
-    scheduler = Scheduler(FakeRunner(n_seq_max=1), 64)
+    scheduler = Scheduler(FakeRunner(), room(slots=1))
     first, _ = start(scheduler, [1], 50)
     _, second = start(scheduler, [9], 2)
     scheduler.step()
@@ -145,7 +143,7 @@ def test_removal_frees_the_slot_at_once() -> None:
 
 def test_rewind_goes_on_from_there() -> None:
     runner = FakeRunner()
-    scheduler = Scheduler(runner, 64)
+    scheduler = Scheduler(runner, room())
     sequence, handler = start(scheduler, [1, 2], 100)
     for _ in range(8):
         scheduler.step()
@@ -159,7 +157,7 @@ def test_rewind_goes_on_from_there() -> None:
 
 def test_the_mask_of_a_step_is_that_of_the_next_draw_alone() -> None:
     runner = FakeRunner()
-    scheduler = Scheduler(runner, 64)
+    scheduler = Scheduler(runner, room())
     first, later = all_but(3, 64), all_but(5, 64)
     handler = ListHandler(4)
     scheduler.add(Sequence([1], None, handler, mask=first))
@@ -170,28 +168,18 @@ def test_the_mask_of_a_step_is_that_of_the_next_draw_alone() -> None:
 
 
 def test_context_grows_up_to_the_limit_then_the_reply_ends() -> None:
-    runner = FakeRunner(n_ctx=4)
-    scheduler = Scheduler(runner, 32)
+    runner = FakeRunner(slot_tokens=4)
+    scheduler = Scheduler(runner, room(32, start=4))
     sequence, handler = start(scheduler, [1, 2, 3], 1000)
     run(scheduler)
-    assert runner.n_ctx == 32
+    assert runner.moves == [(1, 8), (1, 16), (1, 32)]
     assert handler.context_full
     assert len(sequence.tokens) == 32
     assert handler.taken == [*range(4, 33)]
 
 
-def test_idle_slots_make_room() -> None:
-    runner = FakeRunner(n_ctx=16)
-    scheduler = Scheduler(runner, 16)
-    start(scheduler, [1, 2, 3, 4], 4)
-    run(scheduler)
-    _, handler = start(scheduler, [50, 51, 52, 53], 8)
-    run(scheduler)
-    assert len(handler.taken) == 8
-
-
 def test_too_long_a_prompt_is_refused_with_numbers() -> None:
-    scheduler = Scheduler(FakeRunner(), 16)
+    scheduler = Scheduler(FakeRunner(), room(16))
     with pytest.raises(ContextFull) as caught:
         start(scheduler, list(range(16)), 1)
     assert (caught.value.prompt_tokens, caught.value.n_ctx) == (16, 16)
@@ -200,7 +188,7 @@ def test_too_long_a_prompt_is_refused_with_numbers() -> None:
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("decode")])
 def test_an_interrupted_decode_leaves_the_cache_as_the_lists_say(error: BaseException) -> None:
     runner = FakeRunner()
-    scheduler = Scheduler(runner, 64)
+    scheduler = Scheduler(runner, room())
     sequence, handler = start(scheduler, [1, 2, 3], 6)
     scheduler.step()
     runner.fail_next = error
@@ -213,7 +201,7 @@ def test_an_interrupted_decode_leaves_the_cache_as_the_lists_say(error: BaseExce
 
 def test_an_interruption_between_decode_and_sample_loses_nothing() -> None:
     runner = FakeRunner()
-    scheduler = Scheduler(runner, 64)
+    scheduler = Scheduler(runner, room())
     handlers = [start(scheduler, [10 * index], 4)[1] for index in range(1, 4)]
     scheduler.step()
     runner.fail_sample = KeyboardInterrupt()
@@ -228,8 +216,8 @@ def test_an_interruption_between_decode_and_sample_loses_nothing() -> None:
 
 
 def test_one_prompt_asked_many_times_is_read_once() -> None:
-    runner = FakeRunner(n_ctx=512, n_batch=16)
-    scheduler = Scheduler(runner, 512)
+    runner = FakeRunner(slot_tokens=512, n_batch=16)
+    scheduler = Scheduler(runner, room(512))
     prompt = list(range(100))
     handlers = [start(scheduler, prompt, 3)[1] for _ in range(4)]
     run(scheduler)
@@ -240,25 +228,25 @@ def test_one_prompt_asked_many_times_is_read_once() -> None:
 
 
 def test_without_memory_to_grow_the_reply_ends_and_is_kept() -> None:
-    runner = FakeRunner(n_ctx=8)
+    runner = FakeRunner(slot_tokens=8)
     runner.most = 16
-    scheduler = Scheduler(runner, 64)
+    scheduler = Scheduler(runner, room(start=8))
     _, handler = start(scheduler, [1], 100)
     run(scheduler)
     assert handler.context_full
     assert handler.taken == [*range(2, 2 + len(handler.taken))]
-    assert len(handler.taken) == 8
+    assert len(handler.taken) == 16
 
 
 @pytest.mark.parametrize("most", [16, 1_000])
 def test_the_cache_grows_while_what_a_sequence_keeps_is_still_free(most: int) -> None:
-    runner = FakeRunner(n_ctx=16, n_seq_max=1)
+    runner = FakeRunner(slot_tokens=16)
     runner.most = most
-    scheduler = Scheduler(runner, 64)
+    scheduler = Scheduler(runner, room(slots=1, start=16))
     sequence, handler = start(scheduler, [1, 2], 30)
     _, waiting = start(scheduler, [1, 2], 30)
     handler.kept = 6
-    while runner.n_ctx == 16 and handler.told_limit is None:
+    while runner.slot_tokens == 16 and handler.told_limit is None:
         assert len(sequence.tokens) + handler.kept <= 17
         scheduler.step()
     told = 16 if most == 16 else None
@@ -266,7 +254,7 @@ def test_the_cache_grows_while_what_a_sequence_keeps_is_still_free(most: int) ->
 
 
 def test_what_a_finalizer_drops_is_gone_before_the_next_step() -> None:
-    scheduler = Scheduler(FakeRunner(n_seq_max=1), 64)
+    scheduler = Scheduler(FakeRunner(), room(slots=1))
     dropped, _ = start(scheduler, [1], 50)
     _, second = start(scheduler, [9], 1)
     scheduler.step()
@@ -280,14 +268,17 @@ def test_what_a_finalizer_drops_is_gone_before_the_next_step() -> None:
         st.tuples(st.integers(1, 5), st.integers(1, 20), st.integers(1, 25)), min_size=1, max_size=9
     ),
     n_batch=st.integers(4, 12),
-    n_ctx=st.integers(8, 64),
+    start_tokens=st.integers(8, 64),
+    most=st.integers(64, 300),
+    spare=st.integers(0, 100),
 )
 def test_any_mix_comes_out_as_if_alone(
-    prompts: list[tuple[int, int, int]], n_batch: int, n_ctx: int
+    prompts: list[tuple[int, int, int]], n_batch: int, start_tokens: int, most: int, spare: int
 ) -> None:
-    """However short cache, batches and slots are: each gets its own tokens, up to the limit."""
-    runner = FakeRunner(n_ctx=n_ctx, n_batch=n_batch)
-    scheduler = Scheduler(runner, 64)
+    """However short memory, batches and slots are: each gets its own tokens, up to the limit."""
+    runner = FakeRunner(slot_tokens=start_tokens, n_batch=n_batch)
+    runner.most = most
+    scheduler = Scheduler(runner, room(start=start_tokens, spare=spare))
     started = [
         (
             base * 1000,
@@ -313,10 +304,9 @@ def test_common_prefix(first: list[int], second: list[int]) -> None:
 
 def test_a_prefill_only_sequence_ends_before_its_last_token() -> None:
     runner = FakeRunner()
-    scheduler = Scheduler(runner, 64)
+    scheduler = Scheduler(runner, room())
     handler = ListHandler(5)
-    sequence = Sequence(list(range(20)), None, handler, prefill_only=True)
-    scheduler.add(sequence)
+    scheduler.add(PromptOnly(list(range(20)), handler))
     while scheduler.step():
         pass
     assert (handler.taken, scheduler.sequences, runner.tokens[0]) == ([], [], list(range(19)))
@@ -326,9 +316,9 @@ def test_a_prefill_only_sequence_ends_before_its_last_token() -> None:
 def test_a_short_rest_over_a_long_prefix_is_read_with_some_of_it_where_that_is_quicker(
     wide: int, read_for_40: int
 ) -> None:
-    runner = FakeRunner(n_ctx=1024, n_batch=128)
+    runner = FakeRunner(slot_tokens=1024, n_batch=128)
     runner.wide_tokens = wide
-    scheduler = Scheduler(runner, 1024)
+    scheduler = Scheduler(runner, room(1024))
     start(scheduler, list(range(400)), 1)
     run(scheduler)
     for rest, read in ((40, read_for_40), (10, 10), (100, 100)):
@@ -338,23 +328,9 @@ def test_a_short_rest_over_a_long_prefix_is_read_with_some_of_it_where_that_is_q
         assert runner.decodes[0] == (read, 0)
 
 
-def test_room_is_made_ahead_of_time_as_far_as_there_may_be_any() -> None:
-    runner = FakeRunner(n_ctx=32)
-    scheduler = Scheduler(runner, 128)
-    start(scheduler, list(range(20)), 1)
-    run(scheduler)
-    scheduler.reserve(8)
-    assert runner.n_ctx == 32, "there is room"
-    scheduler.reserve(20)
-    assert runner.n_ctx == 128, "twice as much, and what is left is not worth another step"
-    scheduler.reserve(1000)
-    assert runner.n_ctx == 128
-    assert runner.tokens[0] == list(range(21)), "nothing is forgotten for it"
-
-
 def test_without_cache_reply_only_the_prompt_stays_in_the_cache() -> None:
     runner = FakeRunner()
-    scheduler = Scheduler(runner, 64)
+    scheduler = Scheduler(runner, room())
     prompt = list(range(10, 20))
     handler = ListHandler(20)
     scheduler.add(Sequence(prompt, None, handler, cache_reply=False))
@@ -366,26 +342,9 @@ def test_without_cache_reply_only_the_prompt_stays_in_the_cache() -> None:
     assert again.cached_tokens == len(prompt) - 1
 
 
-def test_an_idle_slot_is_forgotten_once_others_have_attended_past_it_for_long() -> None:
-    runner = FakeRunner(n_ctx=3 * EVICT_IDLE_STEPS)
-    scheduler = Scheduler(runner, 3 * EVICT_IDLE_STEPS)
-    start(scheduler, list(range(9000, 9100)), 5)
-    run(scheduler)
-    start(scheduler, [1], EVICT_IDLE_STEPS - 10)
-    run(scheduler)
-    kept, _ = start(scheduler, list(range(9000, 9101)), 1)
-    run(scheduler)
-    assert kept.cached_tokens == 100
-    start(scheduler, [7], EVICT_IDLE_STEPS + 10)
-    run(scheduler)
-    again, _ = start(scheduler, list(range(9000, 9101)), 1)
-    run(scheduler)
-    assert again.cached_tokens == 0
-
-
 def test_reading_ahead_reads_nothing_that_is_there_already() -> None:
-    runner = FakeRunner(n_ctx=2048, n_batch=128)
-    scheduler = Scheduler(runner, 2048)
+    runner = FakeRunner(slot_tokens=2048, n_batch=128)
+    scheduler = Scheduler(runner, room(2048))
     start(scheduler, list(range(10_000, 10_900)), 20)
     run(scheduler)
     before = sum(count for count, _ in runner.decodes)
@@ -396,9 +355,9 @@ def test_reading_ahead_reads_nothing_that_is_there_already() -> None:
 
 
 def test_whose_logits_are_not_finite_fails_alone() -> None:
-    runner = FakeRunner(n_ctx=256)
+    runner = FakeRunner(slot_tokens=256)
     runner.damaged = {77}
-    scheduler = Scheduler(runner, 256)
+    scheduler = Scheduler(runner, room(256))
     handlers = [start(scheduler, [10 * index, 10 * index + 1], 30)[1] for index in range(1, 4)]
     for _ in range(5):
         scheduler.step()
@@ -416,9 +375,9 @@ def test_whose_logits_are_not_finite_fails_alone() -> None:
 
 
 def test_what_was_prefill_only_breaks_nobody() -> None:
-    runner = FakeRunner(n_ctx=256)
+    runner = FakeRunner(slot_tokens=256)
     runner.damaged = {77}
-    scheduler = Scheduler(runner, 256)
+    scheduler = Scheduler(runner, room(256))
     Prefill(scheduler, [70, 77, 71]).run(lambda: False)
     _, handler = start(scheduler, [10, 11], 3)
     run(scheduler)
@@ -426,27 +385,9 @@ def test_what_was_prefill_only_breaks_nobody() -> None:
     assert handler.error is None
 
 
-def test_a_suspect_that_nobody_reads_does_not_hold_up_the_others() -> None:
-    runner = FakeRunner(n_ctx=256)
-    runner.damaged = {77}
-    scheduler = Scheduler(runner, 256)
-    (unread, idle), (_, busy) = (start(scheduler, [10 * index], 5) for index in (1, 2))
-    scheduler.step()
-    _, broken = start(scheduler, [77], 5)
-    scheduler.step()
-    scheduler.step()
-    unread.unread_limit = 0
-    run(scheduler)
-    assert broken.error
-    assert busy.taken == [21, 22, 23, 24, 25]
-    unread.unread_limit = None
-    run(scheduler)
-    assert idle.taken == [11, 12, 13, 14, 15]
-
-
 def test_a_long_prompt_is_read_while_short_ones_keep_coming() -> None:
-    runner = FakeRunner(n_ctx=4096, n_batch=16)
-    scheduler = Scheduler(runner, 4096)
+    runner = FakeRunner(slot_tokens=4096, n_batch=16)
+    scheduler = Scheduler(runner, room(4096))
     _, long = start(scheduler, list(range(10_000, 10_400)), 1)
     steps = 0
     while not long.taken:
@@ -457,26 +398,10 @@ def test_a_long_prompt_is_read_while_short_ones_keep_coming() -> None:
         assert scheduler.clock < 80, "half of each batch is enough in 50 steps"
 
 
-def test_the_cache_is_taken_from_the_one_that_nobody_reads() -> None:
-    runner = FakeRunner(n_ctx=32)
-    scheduler = Scheduler(runner, 32)
-    unread, idle = start(scheduler, list(range(100, 112)), 30)
-    _, short = start(scheduler, [1], 25)
-    while len(idle.taken) < 4:
-        scheduler.step()
-    unread.unread_limit = 0
-    run(scheduler)
-    assert short.taken == list(range(2, 27)), "it was not sent back, though it was the shorter one"
-    assert unread in scheduler.sequences
-    unread.unread_limit = None
-    run(scheduler)
-    assert idle.taken == [*range(112, 132)], "and the other one goes on where it was, to the limit"
-
-
 @pytest.mark.parametrize("limit", [8, 40])
 def test_one_that_is_read_goes_on_in_the_place_of_one_that_is_not(limit: int) -> None:
     """Whether all places are taken or, with so many tokens, all of the cache."""
-    scheduler = Scheduler(FakeRunner(n_ctx=64, n_seq_max=2), 64)
+    scheduler = Scheduler(FakeRunner(), room(slots=2))
     started = [start(scheduler, [1000 * index], limit) for index in range(1, 4)]
     handlers = [handler for _, handler in started]
     for _ in range(3):
@@ -493,9 +418,9 @@ def test_one_that_is_read_goes_on_in_the_place_of_one_that_is_not(limit: int) ->
 
 
 def test_a_prompt_for_which_there_is_no_memory_fails_and_says_so() -> None:
-    runner = FakeRunner(n_ctx=16)
+    runner = FakeRunner(slot_tokens=16)
     runner.most = 16
-    scheduler = Scheduler(runner, 64)
+    scheduler = Scheduler(runner, room(start=16))
     _, handler = start(scheduler, list(range(30)), 5)
     _, short = start(scheduler, [900], 5)
     run(scheduler)
@@ -506,7 +431,7 @@ def test_a_prompt_for_which_there_is_no_memory_fails_and_says_so() -> None:
 
 
 def test_cached_is_what_was_there_before_the_sequence_came() -> None:
-    scheduler = Scheduler(FakeRunner(n_ctx=512, n_batch=16), 512)
+    scheduler = Scheduler(FakeRunner(slot_tokens=512, n_batch=16), room(512))
     prompt = list(range(100))
     first, waited = (start(scheduler, prompt, 3)[0] for _ in range(2))
     run(scheduler)
@@ -516,8 +441,8 @@ def test_cached_is_what_was_there_before_the_sequence_came() -> None:
 
 
 def test_reading_ahead_ends_beside_streams_that_nobody_reads_and_after_dropped_ones() -> None:
-    runner = FakeRunner(n_ctx=512, n_seq_max=2)
-    scheduler = Scheduler(runner, 512)
+    runner = FakeRunner(slot_tokens=512)
+    scheduler = Scheduler(runner, room(512, slots=2))
     dropped, _ = start(scheduler, [1], 50)
     held, _ = start(scheduler, [9], 5)
     scheduler.step()
@@ -530,13 +455,13 @@ def test_reading_ahead_ends_beside_streams_that_nobody_reads_and_after_dropped_o
     assert Prefill(scheduler, list(range(300, 330))).run(lambda: False) <= 30, "it ends"
 
 
-@pytest.mark.parametrize("at", ["trim", "copy", "finish_grow"])
+@pytest.mark.parametrize("at", ["trim", "save", "restore", "resize", "finish_resize"])
 def test_an_act_on_the_cache_that_was_cut_off_is_mended_before_the_next(
     at: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Interrupted after the runner's part, twice in a row; `finish_grow` begins the mending."""
-    runner = FakeRunner(n_ctx=24)
-    scheduler = Scheduler(runner, 24)
+    """Interrupted after the runner's part, twice in a row; `finish_resize` begins the mending."""
+    runner = FakeRunner(slot_tokens=8)
+    scheduler = Scheduler(runner, room(24, start=8))
     handlers = [start(scheduler, [*range(6), 100 * index], 6)[1] for index in range(1, 6)]
     act, left = getattr(runner, at), [2]
     handlers[0].rewind = Step([0], drop=4)
@@ -549,7 +474,7 @@ def test_an_act_on_the_cache_that_was_cut_off_is_mended_before_the_next(
         return done
 
     monkeypatch.setattr(runner, at, cut_off)
-    runner.fail_next = KeyboardInterrupt() if at == "finish_grow" else None
+    runner.fail_next = KeyboardInterrupt() if at == "finish_resize" else None
     while True:
         try:
             if not scheduler.step():
@@ -563,7 +488,7 @@ def test_an_act_on_the_cache_that_was_cut_off_is_mended_before_the_next(
 
 
 def test_a_handler_that_calls_the_scheduler_back_fails_loudly() -> None:
-    scheduler = Scheduler(FakeRunner(), 64)
+    scheduler = Scheduler(FakeRunner(), room())
 
     class Calling(ListHandler):
         def on_token(self, token: int, draw: int) -> Step:
@@ -586,7 +511,7 @@ def test_a_handler_that_calls_the_scheduler_back_fails_loudly() -> None:
 def test_closing_inside_a_step_closes_at_once() -> None:
     """As a signal handler may do it, which runs in the thread that steps."""
     runner = FakeRunner()
-    scheduler = Scheduler(runner, 64)
+    scheduler = Scheduler(runner, room())
 
     class Closing(ListHandler):
         def on_token(self, token: int, draw: int) -> Step:
@@ -599,7 +524,7 @@ def test_closing_inside_a_step_closes_at_once() -> None:
 
 
 def test_who_is_removed_is_told() -> None:
-    scheduler = Scheduler(FakeRunner(), 64)
+    scheduler = Scheduler(FakeRunner(), room())
     sequence, handler = start(scheduler, [1], 9)
     scheduler.step()
     scheduler.remove(sequence)

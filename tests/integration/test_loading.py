@@ -95,7 +95,7 @@ def test_a_cache_that_grows_is_told_at_debug(caplog: pytest.LogCaptureFixture) -
     caplog.set_level(logging.DEBUG, "minireason")
     with minireason.load("tiny", n_threads=1) as reasoner:
         reasoner.ask("7" * 1500, max_tokens=5)
-    grown = [record for record in caplog.records if "KV cache holds" in record.message]
+    grown = [record for record in caplog.records if "KV cache has" in record.message]
     assert {record.levelno for record in grown} == {logging.DEBUG}
     assert all(record.name.startswith("minireason.") for record in caplog.records)
 

@@ -123,9 +123,9 @@ def test_without_a_budget_there_is_still_room_for_an_answer(anything: Reasoner) 
 def test_thoughts_land_in_the_memory_there_is(
     random_path: Path, monkeypatch: pytest.MonkeyPatch, streams: int
 ) -> None:
-    """The cache begins with 1,024 tokens for all, and here there is no memory for more."""
+    """The cache begins with one slot of 1,024 tokens, and here there is no memory for more."""
     with minireason.load(random_path, n_threads=1) as reasoner:
-        monkeypatch.setattr(local(reasoner).context, "grow", lambda _n_ctx: False)
+        monkeypatch.setattr(local(reasoner).context, "resize", lambda *_shape: False)
         opened = [
             reasoner.stream(QUESTION, temperature=1.0, seed=seed, loop_check=False)
             for seed in range(streams)

@@ -18,6 +18,7 @@ from minireason.engine.base import Step
 from minireason.engine.context import Context
 from minireason.engine.library import C
 from minireason.engine.model import Model
+from minireason.engine.room import CacheRoom
 from minireason.engine.scheduler import Scheduler
 from minireason.engine.sequence import Sequence
 from minireason.settings import KvType
@@ -32,7 +33,7 @@ class Engine:
     def __init__(
         self,
         path: Path,
-        n_ctx: int = 256,
+        slot_tokens: int = 256,
         limit: int = 2048,
         kv_type: KvType = "f16",
         *,
@@ -41,14 +42,14 @@ class Engine:
         self.model = Model(path)
         self.context = Context(
             self.model,
-            n_ctx=n_ctx,
+            slot_tokens=slot_tokens,
             n_batch=32,
-            n_seq_max=8,
             n_threads=1,
             kv_type=kv_type,
             flash_attention=flash_attention,
         )
-        self.scheduler = Scheduler(self.context, limit)
+        room = CacheRoom(limit, 8 * max(256, limit), min(slot_tokens, limit), limit, max_slots=8)
+        self.scheduler = Scheduler(self.context, room)
 
     def start(
         self, prompt: list[int], limit: int, temperature: float = 0, seed: int = 1
@@ -107,11 +108,11 @@ def test_growing_changes_nothing(engine: Engine, request: pytest.FixtureRequest)
     ids = prompt(engine)
     ids = (ids * 256)[:240]
     grown = engine.alone(ids, 60)
-    assert engine.context.n_ctx > 256
-    roomy = Engine(engine.model.path, n_ctx=1024)
+    assert engine.context.slot_tokens > 256
+    roomy = Engine(engine.model.path, slot_tokens=1024)
     request.addfinalizer(roomy.close)
     assert roomy.alone(ids, 60) == grown
-    assert roomy.context.n_ctx == 1024
+    assert roomy.context.slot_tokens == 1024
 
 
 def test_rewind_and_go_on_gives_the_same(engine: Engine) -> None:
@@ -132,7 +133,7 @@ def test_a_quantized_cache_grows_forks_and_rewinds(
 ) -> None:
     engine, roomy = (
         Engine(smollm2_path, kv_type=kv_type),
-        Engine(smollm2_path, n_ctx=1024, kv_type=kv_type),
+        Engine(smollm2_path, slot_tokens=1024, kv_type=kv_type),
     )
     request.addfinalizer(engine.close)
     request.addfinalizer(roomy.close)
@@ -148,10 +149,10 @@ def test_a_quantized_cache_grows_forks_and_rewinds(
     forked, its_handler = engine.start(list(sequence.tokens), 50)
     engine.run()
     assert forked.cached_tokens >= len(ids) + 8
-    assert engine.context.n_ctx > 256, "the two together outgrew the first cache"
+    assert engine.context.slot_tokens > 256, "they outgrew the first cache"
     assert handler.taken[10:] == its_handler.taken
     assert handler.taken == roomy.alone(ids, 60)
-    assert roomy.context.n_ctx == 1024
+    assert roomy.context.slot_tokens == 1024
 
 
 def test_the_context_ends_a_reply_and_keeps_it(tiny_path: Path) -> None:
@@ -203,7 +204,7 @@ def test_growth_goes_on_after_an_interruption(
     tiny_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     """The old context is closed and the new one not made yet; then while that is mended."""
-    engine, fresh = Engine(tiny_path), Engine(tiny_path, n_ctx=1024)
+    engine, fresh = Engine(tiny_path), Engine(tiny_path, slot_tokens=1024)
     ids = (prompt(engine) * 256)[:240]
     params, left = C.llama_context_default_params, [times]
 
@@ -228,7 +229,7 @@ def test_growth_goes_on_after_an_interruption(
 
     monkeypatch.setattr(engine.context, "decode", counted)
     engine.run()
-    assert engine.context.n_ctx > 256
+    assert engine.context.slot_tokens > 256
     assert handler.taken == fresh.alone(ids, 60)
     assert decoded < len(sequence.tokens) - 200, "what was cached is still there"
     engine.close()
@@ -243,10 +244,10 @@ def test_a_state_that_does_not_go_into_a_larger_cache_is_read_again(
     with minireason.load("tiny", n_threads=1) as reasoner:
         wanted = reasoner.ask(question, temperature=0, max_tokens=400)
     with minireason.load("tiny", n_threads=1) as reasoner:
-        restore, failures = C.llama_state_set_data, [0]
+        restore, failures = C.llama_state_seq_set_data, [0]
         monkeypatch.setattr(
             C,
-            "llama_state_set_data",
+            "llama_state_seq_set_data",
             lambda *state: failures.pop() if failures else restore(*state),
         )
         stream = reasoner.stream(question, temperature=0, max_tokens=400)

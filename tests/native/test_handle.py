@@ -39,7 +39,7 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_call_after_close_is_an_error(tiny_path: Path) -> None:
     model = Model(tiny_path)
-    context = Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
+    context = Context(model, n_slots=2, slot_tokens=256, n_batch=8, n_threads=1)
     chain = sampler.SamplerChain(sampler.links(1.0, 0.9, 40, 1))
     context.decode([1, 2], [0, 1], [0, 0], [False, True])
     assert context.sample(chain, 1, 0) >= 0
@@ -55,14 +55,14 @@ def test_every_call_after_close_is_an_error(tiny_path: Path) -> None:
         lambda: context.decode([3], [2], [0], [True]),
         lambda: context.sample(chain, 0, 1),
         lambda: context.confidence(0),
-        lambda: context.copy(0, 1, 1),
-        lambda: context.grow(512),
+        lambda: context.save(0),
+        lambda: context.resize(2, 512),
         context.clear,
         lambda: model.vocabulary.tokenize("x", parse_special=True),
         lambda: model.vocabulary.piece(5),
         lambda: model.vocabulary.special,
         lambda: model.vocabulary.eog,
-        lambda: Context(model, n_ctx=256, n_batch=8, n_seq_max=1, n_threads=1),
+        lambda: Context(model, slot_tokens=256, n_batch=8, n_threads=1),
     ]
     for call in calls:
         with pytest.raises(EngineError, match="closed; load it again"):
@@ -74,7 +74,7 @@ def test_every_call_after_close_is_an_error(tiny_path: Path) -> None:
 
 def test_a_model_closed_first_waits_for_its_context(tiny_path: Path) -> None:
     model = Model(tiny_path)
-    context = Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
+    context = Context(model, n_slots=2, slot_tokens=256, n_batch=8, n_threads=1)
     model.close()
     assert context.decode([1, 2], [0, 1], [0, 0], [False, True])
     context.close()
@@ -83,7 +83,7 @@ def test_a_model_closed_first_waits_for_its_context(tiny_path: Path) -> None:
 def test_a_close_in_the_middle_of_a_call_frees_after_it(tiny_path: Path) -> None:
     """As a signal handler does it, which runs in the thread that holds the lock."""
     model = Model(tiny_path)
-    context = Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
+    context = Context(model, n_slots=2, slot_tokens=256, n_batch=8, n_threads=1)
     only_0 = np.zeros(-(-model.vocabulary.n_vocab // 32), np.int32)
     only_0[0] = 1
 

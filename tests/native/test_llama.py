@@ -45,7 +45,7 @@ def test_every_function_in_use_exists() -> None:
         (
             C.llama_context_params,
             "n_ctx n_batch n_ubatch n_seq_max n_outputs_max n_threads n_threads_batch kv_unified"
-            " no_perf type_k type_v flash_attn_type cb_eval",
+            " no_perf type_k type_v flash_attn_type abort_callback abort_callback_data cb_eval",
         ),
         (C.llama_batch, "n_tokens token pos n_seq_id seq_id logits"),
         (C.llama_sampler_chain_params, "no_perf"),
@@ -86,7 +86,7 @@ def test_pieces_longer_than_the_buffer(smollm2_path: Path) -> None:
 
 def test_an_impossible_batch_never_reaches_the_library(tiny_path: Path) -> None:
     model = Model(tiny_path)
-    context = Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
+    context = Context(model, n_slots=2, slot_tokens=256, n_batch=8, n_threads=1)
     for batch in (
         ([1] * 9, list(range(9)), [0] * 9, [False] * 9),
         ([1], [0], [5], [True]),
@@ -108,7 +108,7 @@ def test_a_token_is_the_one_that_llama_cpp_itself_draws(
     smollm2_path: Path, temperature: float, top_k: int
 ) -> None:
     model = Model(smollm2_path)
-    context = Context(model, n_ctx=256, n_batch=8, n_seq_max=1, n_threads=2)
+    context = Context(model, slot_tokens=256, n_batch=8, n_threads=2)
     context.decode([1, 9000], [0, 1], [0, 0], [False, True])
     for seed in range(20):
         ours, theirs = (
@@ -124,7 +124,7 @@ def test_a_token_is_the_one_that_llama_cpp_itself_draws(
 def test_a_token_is_drawn_once(smollm2_path: Path) -> None:
     """Asked again for the same one it gives that, and the random numbers do not go on."""
     model = Model(smollm2_path)
-    context = Context(model, n_ctx=256, n_batch=8, n_seq_max=1, n_threads=2)
+    context = Context(model, slot_tokens=256, n_batch=8, n_threads=2)
     context.decode([1, 9000], [0, 1], [0, 0], [False, True])
     once, twice = (sampler.SamplerChain(sampler.links(1.5, 0.99, 256, 7)) for _ in range(2))
     drawn = [context.sample(once, 1, draw) for draw in range(8)]
@@ -158,7 +158,7 @@ def test_repacked_weights_compute_the_same(random_path: Path) -> None:
     logits = []
     for repack in (False, True):
         model = Model(random_path, repack=repack)
-        context = Context(model, n_ctx=256, n_batch=8, n_seq_max=2, n_threads=1)
+        context = Context(model, n_slots=2, slot_tokens=256, n_batch=8, n_threads=1)
         context.decode([3, 1, 4, 1, 5], list(range(5)), [0] * 5, [False] * 4 + [True])
         row = C.llama_get_logits_ith(context.owner.pointer, 4)
         logits.append(np.ctypeslib.as_array(row, (model.vocabulary.n_vocab,)).copy())
