@@ -25,6 +25,7 @@ ROOMS = [
     "voting",
     "conversation",
     "evaluation",
+    "benchmark",
     "reasoner",
     "manage testing",
     "__init__",

@@ -114,13 +114,13 @@ def test_nothing_reaches_into_private_names(path: Path) -> None:
             {
                 f"cli/terminal/{name}.py"
                 for name in (
-                    "answer evaluation_report live notes output progress region table vote_board"
-                    " wrapping markdown/code markdown/document markdown/inline markdown/tables"
-                    " latex/formula latex/matrix"
+                    "answer bench_report evaluation_report live notes output progress region table"
+                    " vote_board wrapping markdown/code markdown/document markdown/inline"
+                    " markdown/tables latex/formula latex/matrix"
                 ).split()
             },
         ),
-        ("matplotlib", {"picture.py", "evaluation/plot.py"}),
+        ("matplotlib", {"picture.py", "benchmark/plot.py", "evaluation/plot.py"}),
         ("prompt_toolkit", {"cli/chat/editor.py"}),
         ("pylatexenc", {"cli/terminal/latex/symbols.py"}),
     ],

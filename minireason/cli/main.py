@@ -14,6 +14,7 @@ from minireason import errors
 from minireason.cli import wording
 from minireason.cli.commands import sessions
 from minireason.cli.commands.ask import ask
+from minireason.cli.commands.bench import Measuring, bench
 from minireason.cli.commands.chat import chat
 from minireason.cli.commands.doctor import doctor
 from minireason.cli.commands.eval import evaluate
@@ -64,6 +65,7 @@ app.add_typer(sessions.app, name="sessions")
 app.command("import")(import_models)
 app.command(cls=Sectioned)(solve)
 app.command("eval", cls=Sectioned)(evaluate)
+app.command(cls=Sectioned)(bench)
 
 
 _BadCommandLine = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
@@ -134,7 +136,7 @@ def _run(arguments: list[str]) -> int:
         notes.error_line(f"{message} See {command} --help.")
         return 2
     except errors.MinireasonError as error:
-        names = wording.option_names(Asked, Vote, Evaluation)
+        names = wording.option_names(Asked, Vote, Evaluation, Measuring)
         notes.error_line(wording.as_typed(error, names))
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
 

@@ -59,7 +59,10 @@ class FitPlan:
     """Sequences in one batch."""
 
     n_threads: int
-    """Threads on the CPU."""
+    """Threads on the CPU; the most where they are adapted."""
+
+    adapt_threads: bool
+    """Whether fewer threads compute while other programs keep cores busy."""
 
     n_gpu_layers: int
     """Layers on the GPU, of which the output counts as one; 0 on the CPU."""
@@ -262,6 +265,7 @@ class _Planner:
             n_batch=n_batch,
             n_seq_max=n_seq_max,
             n_threads=requested.n_threads or self._hardware.cores,
+            adapt_threads=not (requested.reproducible or n_gpu_layers),
             n_gpu_layers=n_gpu_layers,
             kv_type=kv_type,
             flash_attention=flash,

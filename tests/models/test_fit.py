@@ -120,6 +120,13 @@ def test_a_model_larger_than_either_memory_uses_both() -> None:
     assert chosen.needed_bytes - chosen.vram_bytes <= 30 * GIB
 
 
+def test_threads_follow_the_load_on_the_cpu_unless_they_are_pinned() -> None:
+    assert plan(QWEN_1_5B, machine(20)).adapt_threads
+    assert plan(QWEN_1_5B, machine(20), LoadSettings(n_threads=3)).adapt_threads
+    assert not plan(QWEN_1_5B, machine(20), LoadSettings(reproducible=True)).adapt_threads
+    assert not plan(QWEN_1_5B, machine(20, vram=12)).adapt_threads
+
+
 def test_unified_memory_counts_once() -> None:
     with pytest.raises(DoesNotFit) as caught:
         plan(LLAMA_70B, machine(30, vram=24, unified=True))
