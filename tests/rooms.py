@@ -39,6 +39,9 @@ ROOMS = [
 ]
 """A file imports from its own line and from lines above it, never from one below."""
 
+APART = {"voting": "host models engine reasoning", "conversation": "models engine"}
+"""What a room does not import, though it lies below: of a model these know `Backend` alone."""
+
 
 def module(path: Path) -> str:
     """The dotted name of a file of ours, without "minireason."."""

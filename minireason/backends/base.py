@@ -4,7 +4,8 @@
 To write a new backend, write one class for each in one file, and hand it to `Reasoner`:
 
     class EchoBackend:
-        name, thinks, n_ctx, max_parallel, defaults = "echo", False, 4096, 8, Settings()
+        name, thinks, bare_questions, defaults = "echo", False, True, Settings()
+        n_ctx, max_parallel = 4096, 8
         def stream(self, messages, settings, options): return EchoStream(messages, settings)
         ...
     reasoner = Reasoner(EchoBackend())
@@ -154,6 +155,14 @@ class Backend(Protocol):
     @property
     def thinks(self) -> bool:
         """Whether this is a thinking model; others only answer."""
+        ...
+
+    @property
+    def bare_questions(self) -> bool:
+        """Whether a vote asks its questions as they are, without an instruction of its own.
+
+        Else it adds the R1 model card's, to put the final answer within \\boxed{}.
+        """
         ...
 
     @property

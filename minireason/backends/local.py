@@ -97,6 +97,11 @@ class LocalBackend:
         return self.encoder.thinks
 
     @property
+    def bare_questions(self) -> bool:
+        """See `Backend.bare_questions`: what the catalogue says of the model."""
+        return catalog.bare_questions(self.name)
+
+    @property
     def n_ctx(self) -> int:
         """See `Backend.n_ctx`; less than planned once there was no memory for a larger cache."""
         return self.scheduler.n_ctx

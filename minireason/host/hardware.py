@@ -186,8 +186,8 @@ def _windows_memory() -> tuple[int, int]:
         )
 
     status = Status(length=ctypes.sizeof(Status))
-    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
-    kernel.GlobalMemoryStatusEx(ctypes.byref(status))
+    if sys.platform == "win32":  # the type checker knows `windll` there only
+        ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
     return int(status.b), int(status.a)
 
 

@@ -111,7 +111,9 @@ def plan_vote(
     """Plan a vote over a question; raises BadSetting, UsageError or ContextFull."""
     vote, own = VoteSettings.split(changes)
     settings = backend.defaults.changed(own)
-    instruction = instruction_for(backend.name, vote.instruction, structured=settings.structured)
+    instruction = instruction_for(
+        vote.instruction, bare=backend.bare_questions, structured=settings.structured
+    )
     messages = with_instruction(question, instruction)
     return VotePlan(
         backend=backend,
