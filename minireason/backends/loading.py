@@ -13,17 +13,28 @@ from typing import TYPE_CHECKING
 from minireason.engine import devices, trial
 from minireason.engine.model import Model
 from minireason.errors import DoesNotFit, ModelFileError
-from minireason.host import hardware, paths
+from minireason.host import hardware, machine_file
 from minireason.host.hardware import Gpu, Hardware
-from minireason.models import catalog, fit, gguf, known_good, recommend, shape, store
+from minireason.models import (
+    catalog,
+    fit,
+    gguf,
+    known_good,
+    recommend,
+    shape,
+    store,
+    tuned,
+)
 from minireason.models.fit import FitPlan
 from minireason.models.gguf import Header
 from minireason.models.known_good import Identity
+from minireason.models.tuned import Place
 from minireason.reasoning import tags
 from minireason.settings import Changes, LoadSettings
 
 if TYPE_CHECKING:
     from minireason.backends.local import LocalBackend
+    from minireason.backends.tuning import Tuner
 
 _log = logging.getLogger(__name__)
 
@@ -61,10 +72,12 @@ def open_model(
         )
         try:
             known = settings.result().changed(defaults or {})
-            return backend.result()(file.label, loaded, template, plan, known, started)
+            opened = backend.result()(file.label, loaded, template, plan, known, started)
         except BaseException:
             loaded.close()
             raise
+    opened.tuner = _tuner(file.label, header, plan, requested)
+    return opened
 
 
 def _local_backend() -> type[LocalBackend]:
@@ -74,11 +87,27 @@ def _local_backend() -> type[LocalBackend]:
     return Imported
 
 
+def _tuner(name: str, header: Header, plan: FitPlan, requested: LoadSettings) -> Tuner:
+    """What measures what is faster here; of its own accord only where nothing was requested."""
+    from minireason.backends.tuning import Tuner as Imported
+
+    free = requested.n_threads is None and requested.repack is None and not requested.reproducible
+    wanted = free and plan.step_costs is None
+    return Imported(name, place(hardware.probe()), shape.of(header), plan, wanted=wanted)
+
+
+def place(here: Hardware) -> Place:
+    """What a measurement here holds for."""
+    return Place(devices.build(), here.cpu, here.cores)
+
+
 def _plan(file: store.ModelFile, header: Header, requested: LoadSettings) -> FitPlan:
     """How to load the file here; where it does not fit, the error says what would."""
     here = machine()
     try:
-        plan = fit.plan(file.label, shape.of(header), here, requested)
+        dimensions = shape.of(header)
+        measured = tuned.known(place(here), dimensions)
+        plan = fit.plan(file.label, dimensions, here, requested, measured)
     except DoesNotFit as error:
         if requested.n_ctx is not None:
             raise
@@ -86,13 +115,14 @@ def _plan(file: store.ModelFile, header: Header, requested: LoadSettings) -> Fit
     _log.info("model %s, file %s", file.label, file.path)
     _log.info(
         "plan: context %d tokens (the cache starts with %d and may hold %d), KV cache %s, "
-        "%d threads, flash attention %s, repack %s, %d layers on the GPU, %.2f GiB in all",
+        "%d threads, flash attention %s (%s), repack %s, %d layers on the GPU, %.2f GiB in all",
         plan.n_ctx,
         plan.start_n_ctx,
         plan.cache_tokens,
         plan.kv_type,
         plan.n_threads,
         "on" if plan.flash_attention else "off",
+        "by rule" if plan.step_costs is None else "measured",
         "on" if plan.repack else "off",
         plan.n_gpu_layers,
         plan.needed_bytes / 2**30,
@@ -138,7 +168,7 @@ def machine(*, measured: bool = False) -> Hardware:
     here = replace(hardware.probe(_gpus), built_for=devices.built_for())
     if not measured:
         return here
-    bandwidth = hardware.bandwidth(paths.data_dir() / "machine.json")
+    bandwidth = hardware.bandwidth(machine_file.path())
     return replace(here, bandwidth_bytes_per_s=bandwidth)
 
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "import": _Command("pull", "import_models"),
     "solve": _Command("solve", "solve", sectioned=True),
     "eval": _Command("eval", "evaluate", sectioned=True),
+    "bench": _Command("bench", "bench", sectioned=True),
     "sessions": _Command("sessions", "app"),
 }
 """In the order of the help."""

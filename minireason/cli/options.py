@@ -128,7 +128,8 @@ class Loading:
         ),
     ] = None
     n_threads: Annotated[
-        int | None, _loading("--threads", help="CPU threads. Default: one per physical core.")
+        int | None,
+        _loading("--threads", help="CPU threads at most. Default: one per physical core."),
     ] = None
     n_gpu_layers: Annotated[
         int | None,
