@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from speed import shape_file, smollm2_file
+from subject import shape_file, smollm2_file
 
 MIB = 2**20
 RUNS = (

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 import loops
 import structured
-from speed import shape_file
+from subject import shape_file
 from tiny.evaluate import SETS, STREAMS, Item, messages, right, run
 
 import minireason

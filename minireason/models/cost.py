@@ -75,15 +75,22 @@ def weights_bytes(shape: Shape, n_gpu_layers: int) -> tuple[int, int]:
 
 
 def tokens_per_s(shape: Shape, bandwidth: float | None, *, repacked: bool) -> float | None:
-    """Decoding speed of one sequence on the CPU; None without a bandwidth, and for mixtures.
-
-    Each token reads all weights once, but of an embedding that is not the output one row only.
-    """
-    if bandwidth is None or shape.arch.endswith("moe"):
+    """Decoding speed of one sequence on the CPU; None without a bandwidth, and for mixtures."""
+    read = read_bytes(shape)
+    if bandwidth is None or read is None:
         return None
     efficiency = REPACKED_EFFICIENCY if repacked and shape.repackable else EFFICIENCY
-    unread = 0 if shape.tied else _embedding_bytes(shape)
-    return efficiency * bandwidth / (shape.weight_bytes - unread)
+    return efficiency * bandwidth / read
+
+
+def read_bytes(shape: Shape) -> int | None:
+    """Bytes of weights that each token reads; None for a mixture of experts, which reads some.
+
+    All weights once, but of an embedding that is not the output one row only.
+    """
+    if shape.arch.endswith("moe"):
+        return None
+    return shape.weight_bytes - (0 if shape.tied else _embedding_bytes(shape))
 
 
 def parameters(shape: Shape) -> int:
