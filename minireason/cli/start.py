@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -16,8 +17,10 @@ def run() -> None:
         is_usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if is_usual:  # else a shell has it ignored, and so do we
             signal.signal(signal.SIGINT, _leave)
+        gc.disable()  # imports make a hundred thousand objects and no garbage
         from minireason.cli import main
 
+        gc.enable()
         if is_usual:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         main.run()

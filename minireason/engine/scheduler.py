@@ -209,8 +209,8 @@ class Scheduler:
         live = self._with_room(live)
         self._grow_ahead(live)
         self.cache.close_gaps()
-        live = self._admission.runnable()
-        return plan_batch(live, self._runner.n_batch, self._admission.sequences.index)
+        owners = [owner for _, owner in live]
+        return plan_batch(owners, self._runner.n_batch, self._admission.sequences.index)
 
     def _run(self, plan: list[Chunk]) -> bool:
         """Decode the batch of a plan; False if there was none, or it was stopped."""
