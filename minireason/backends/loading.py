@@ -55,7 +55,6 @@ def open_model(
     started = time.perf_counter()
     file = store.find(model)
     with ThreadPoolExecutor(2) as meanwhile:
-        backend = meanwhile.submit(_local_backend)
         identity = None if file.trusted else meanwhile.submit(known_good.identity, file.path)
         settings = meanwhile.submit(catalog.defaults, file.label)
         header = gguf.check(file.path)
@@ -63,6 +62,7 @@ def open_model(
         if problem := tags.problem(template):
             raise ModelFileError(file.path, problem)
         plan = _plan(file, header, requested)
+        backend = meanwhile.submit(_local_backend)
         if identity:
             _try_once(header, identity.result(), repack=plan.repack)
         else:
