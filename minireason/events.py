@@ -11,6 +11,10 @@ FinishReason: TypeAlias = Literal["stop", "length", "cancelled"]
 ThinkingEnd: TypeAlias = Literal["natural", "budget", "loop", "user", "skipped", "unclosed"]
 
 
+BOX = "\\boxed"
+"""TeX's command around a final answer, by which R1 distills mark theirs."""
+
+
 @dataclass(frozen=True, slots=True)
 class ThinkingDelta:
     """The next piece of the thinking, at least one whole character."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rooms import ROOT, floor, module
+from tests.rooms import APART, ROOT, floor, module
 
 FILES = sorted(ROOT.rglob("*.py"))
 
@@ -44,6 +44,14 @@ def test_imports_only_go_down(path: Path) -> None:
     own = floor(module(path))
     for name in ours(path):
         assert floor(name) <= own, f"{module(path)} imports {name}"
+
+
+@pytest.mark.parametrize("room", APART)
+def test_of_a_model_these_rooms_know_the_backend_alone(room: str) -> None:
+    others = set(APART[room].split())
+    for path in (ROOT / room).rglob("*.py"):
+        for name in ours(path):
+            assert name.split(".")[0] not in others, f"{module(path)} imports {name}"
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
@@ -106,9 +114,9 @@ def test_nothing_reaches_into_private_names(path: Path) -> None:
             {
                 f"cli/terminal/{name}.py"
                 for name in (
-                    "answer bench_report evaluation_report live notes output progress region table"
-                    " vote_board wrapping markdown/code markdown/document markdown/inline"
-                    " markdown/tables latex/formula latex/matrix"
+                    "answer bench_report evaluation_report live notes output progress region"
+                    " table thinking transfer vote_board wrapping markdown/code markdown/document"
+                    " markdown/inline markdown/tables latex/formula latex/matrix"
                 ).split()
             },
         ),

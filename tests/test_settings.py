@@ -265,7 +265,8 @@ def test_unknown_setting_of_a_vote_names_its_own_first_and_in_order() -> None:
 
 
 def test_changes_leave_the_rest() -> None:
-    changed = Settings().changed({"temperature": 0, "stop": ["END"]})  # type: ignore[typeddict-item]
+    said: Changes = {"temperature": 0, "stop": ["END"]}  # type: ignore[typeddict-item]
+    changed = Settings().changed(said)
     assert (changed.temperature, changed.stop, changed.top_p) == (0, ("END",), 0.95)
 
 

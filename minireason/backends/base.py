@@ -4,7 +4,8 @@
 To write a new backend, write one class for each in one file, and hand it to `Reasoner`:
 
     class EchoBackend:
-        name, thinks, n_ctx, max_parallel, defaults = "echo", False, 4096, 8, Settings()
+        name, thinks, bare_questions, defaults = "echo", False, True, Settings()
+        n_ctx, max_parallel = 4096, 8
         def stream(self, messages, settings, options): return EchoStream(messages, settings)
         ...
     reasoner = Reasoner(EchoBackend())
@@ -20,10 +21,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from minireason.events import Event, Reply
 from minireason.messages import Message
+from minireason.models.tuned import StepCosts
 from minireason.settings import Settings
 
 
@@ -156,6 +158,14 @@ class Backend(Protocol):
         ...
 
     @property
+    def bare_questions(self) -> bool:
+        """Whether a vote asks its questions as they are, without an instruction of its own.
+
+        Else it adds the R1 model card's, to put the final answer within \\boxed{}.
+        """
+        ...
+
+    @property
     def n_ctx(self) -> int:
         """The most tokens that a prompt and its reply may have together."""
         ...
@@ -222,3 +232,25 @@ def missing_of(backend: object) -> list[str]:
     """The names of `Backend` that an object lacks, in order; none: it may be used as one."""
     names = (name for name in dir(Backend) if not name.startswith("_"))
     return [name for name in names if not hasattr(backend, name)]
+
+
+@runtime_checkable
+class KnowsStepCosts(Protocol):
+    """A `Backend` may know this as well."""
+
+    @property
+    def step_costs(self) -> StepCosts | None:
+        """What a step for several replies costs; None where it was not measured."""
+        ...
+
+
+@runtime_checkable
+class MeasuresItself(Protocol):
+    """A `Backend` may do this as well."""
+
+    def measure(self, stopped: Callable[[], bool]) -> None:
+        """Measure what is faster on this machine, for the next time, while nobody wants the model.
+
+        Steps aside as soon as `stopped` says so. Does nothing where there is nothing to find out.
+        """
+        ...

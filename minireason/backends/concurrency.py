@@ -2,8 +2,10 @@
 
 One step of a model costs almost the same for one sequence as for a few, so that throughput grows
 with the batch, up to where the arithmetic and no longer the memory is what it waits for. Where that
-is differs between machines and is measured: on the replies that are to run anyway, beginning with
-one at a time and doubling, so that no token is generated only to measure.
+is differs between machines and is measured: while the machine was idle (`backends.tuning`), or else
+on the replies that are to run anyway, beginning with one at a time and doubling, so that no token
+is generated only to measure. The longer the replies, the sooner more of them gain nothing, since
+each attends to its own tokens.
 """
 
 from __future__ import annotations
@@ -14,10 +16,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from minireason.backends.base import Backend, ReplyStream
+from minireason.backends.base import Backend, KnowsStepCosts, ReplyStream
+from minireason.models.tuned import StepCosts
 
 EXPECTED_REPLY_TOKENS = 8_192
 """What a reply is given room for. Where many become longer, the shortest wait for the others."""
+
+USUAL_REPLY_TOKENS = 4_096
+"""How long replies become of which nobody says it."""
 
 THROUGHPUT_TARGET = 0.9
 """The fewest replies at a time that reach this share of the best throughput are chosen.
@@ -66,12 +72,22 @@ def throughput(backend: Backend) -> Throughput:
     return _measured.get(id(backend), Throughput())
 
 
+def expected(costs: StepCosts, depth: int) -> Throughput:
+    """What step costs let expect of replies at a mean depth, in single steps instead of seconds."""
+    return Throughput({size: size / costs.of(size, depth) for size in costs.sizes}, complete=True)
+
+
 def fitting(backend: Backend, prompt_tokens: int, max_tokens: int | None) -> int:
     """How many replies at a time have room, at least 1."""
     expected = EXPECTED_REPLY_TOKENS
     if max_tokens is not None:
         expected = min(max_tokens, expected)
     return backend.room_for(prompt_tokens + expected)
+
+
+def mean_depth(prompt_tokens: int, max_tokens: int | None) -> int:
+    """How many tokens a step of such a reply attends to, on average."""
+    return prompt_tokens + min(max_tokens or USUAL_REPLY_TOKENS, USUAL_REPLY_TOKENS) // 2
 
 
 class BatchSize(Protocol):
@@ -85,19 +101,28 @@ class BatchSize(Protocol):
 
 
 def batch_size(
-    backend: Backend, requested: int | Literal["auto"], most: int, *, measure: bool = True
+    backend: Backend,
+    requested: int | Literal["auto"],
+    most: int,
+    *,
+    measure: bool = True,
+    depth: int = USUAL_REPLY_TOKENS // 2,
 ) -> BatchSize:
     """As many as requested and at most `most`; "auto": as many as are worth it.
 
-    What is worth it is measured once for each backend. Where that was not done yet and `measure` is
-    False, it is UNMEASURED: to begin with one at a time would be a bad start for what has little
-    time or few tokens.
+    What is worth it follows from the step costs at a `mean_depth`, where the backend knows them,
+    and else is measured once for each backend. Where that was not done yet and `measure` is False,
+    it is UNMEASURED: to begin with one at a time would be a bad start for what has little time or
+    few tokens.
     """
     if requested != "auto":
         return FixedSize(min(requested, most))
     known = throughput(backend)
     if not known.missing(most):
         return FixedSize(known.smallest_good_size(most))
+    costs = backend.step_costs if isinstance(backend, KnowsStepCosts) else None
+    if costs:
+        return FixedSize(expected(costs, depth).smallest_good_size(most))
     return MeasuredSize(backend, most) if measure else FixedSize(min(most, UNMEASURED))
 
 

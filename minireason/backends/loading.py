@@ -5,22 +5,47 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+<<<<<<< HEAD
 from minireason.backends.draft import DraftModel, same_vocabulary
 from minireason.backends.local import LocalBackend
+=======
+>>>>>>> main
 from minireason.engine import devices, trial
 from minireason.engine.drafting import LookupDrafter
 from minireason.engine.model import Model
+<<<<<<< HEAD
 from minireason.errors import BadSetting, DoesNotFit, ModelFileError
 from minireason.host import hardware, paths
+=======
+from minireason.errors import DoesNotFit, ModelFileError
+from minireason.host import hardware, machine_file
+>>>>>>> main
 from minireason.host.hardware import Gpu, Hardware
-from minireason.models import catalog, fit, gguf, known_good, recommend, shape, store
+from minireason.models import (
+    catalog,
+    fit,
+    gguf,
+    known_good,
+    recommend,
+    shape,
+    store,
+    tuned,
+)
 from minireason.models.fit import FitPlan
 from minireason.models.gguf import Header
+from minireason.models.known_good import Identity
+from minireason.models.tuned import Place
 from minireason.reasoning import tags
 from minireason.settings import Changes, LoadSettings
+
+if TYPE_CHECKING:
+    from minireason.backends.local import LocalBackend
+    from minireason.backends.tuning import Tuner
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +65,7 @@ def open_model(
     """
     started = time.perf_counter()
     file = store.find(model)
+<<<<<<< HEAD
     settings = catalog.defaults(file.label).changed(defaults or {})
     header = gguf.check(file.path)
     template = header.chat_template or ""
@@ -107,6 +133,53 @@ def _open_weights(
     return Model(
         file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack, on_progress=on_progress
     )
+=======
+    with ThreadPoolExecutor(2) as meanwhile:
+        identity = None if file.trusted else meanwhile.submit(known_good.identity, file.path)
+        settings = meanwhile.submit(catalog.defaults, file.label)
+        header = gguf.check(file.path)
+        template = header.chat_template or ""
+        if problem := tags.problem(template):
+            raise ModelFileError(file.path, problem)
+        plan = _plan(file, header, requested)
+        backend = meanwhile.submit(_local_backend)
+        if identity:
+            _try_once(header, identity.result(), repack=plan.repack)
+        else:
+            _log.info("no trial run: the file came with minireason")
+        loaded = Model(
+            file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack, on_progress=on_progress
+        )
+        try:
+            known = settings.result().changed(defaults or {})
+            opened = backend.result()(file.label, loaded, template, plan, known, started)
+        except BaseException:
+            loaded.close()
+            raise
+    opened.tuner = _tuner(file.label, header, plan, requested)
+    return opened
+
+
+def _local_backend() -> type[LocalBackend]:
+    """Import what runs a model, numpy above all, while another thread loads the weights."""
+    from minireason.backends.local import LocalBackend as Imported
+
+    return Imported
+
+
+def _tuner(name: str, header: Header, plan: FitPlan, requested: LoadSettings) -> Tuner:
+    """What measures what is faster here; of its own accord only where nothing was requested."""
+    from minireason.backends.tuning import Tuner as Imported
+
+    free = requested.n_threads is None and requested.repack is None and not requested.reproducible
+    wanted = free and plan.step_costs is None
+    return Imported(name, place(hardware.probe()), shape.of(header), plan, wanted=wanted)
+
+
+def place(here: Hardware) -> Place:
+    """What a measurement here holds for."""
+    return Place(devices.build(), here.cpu, here.cores)
+>>>>>>> main
 
 
 def _plan(
@@ -119,7 +192,9 @@ def _plan(
     here = machine()
     here = replace(here, free_bytes=max(0, here.free_bytes - taken_bytes))
     try:
-        plan = fit.plan(file.label, shape.of(header), here, requested)
+        dimensions = shape.of(header)
+        measured = tuned.known(place(here), dimensions)
+        plan = fit.plan(file.label, dimensions, here, requested, measured)
     except DoesNotFit as error:
         if requested.n_ctx is not None:
             raise
@@ -127,13 +202,14 @@ def _plan(
     _log.info("model %s, file %s", file.label, file.path)
     _log.info(
         "plan: context %d tokens (the cache starts with %d and may hold %d), KV cache %s, "
-        "%d threads, flash attention %s, repack %s, %d layers on the GPU, %.2f GiB in all",
+        "%d threads, flash attention %s (%s), repack %s, %d layers on the GPU, %.2f GiB in all",
         plan.n_ctx,
         plan.start_n_ctx,
         plan.cache_tokens,
         plan.kv_type,
         plan.n_threads,
         "on" if plan.flash_attention else "off",
+        "by rule" if plan.step_costs is None else "measured",
         "on" if plan.repack else "off",
         plan.n_gpu_layers,
         plan.needed_bytes / 2**30,
@@ -153,13 +229,17 @@ def open_once(path: Path, *, repack: bool | None = None) -> None:
             repack = fit.plan(path.name, shape.of(header), machine(), LoadSettings()).repack
         except DoesNotFit:
             repack = False
-    identity = known_good.identity(path)  # of what is tried, should it be replaced meanwhile
+    _try_once(header, known_good.identity(path), repack=repack)
+
+
+def _try_once(header: Header, identity: Identity, *, repack: bool) -> None:
+    """See `open_once`; `identity` was taken before, should the file be replaced meanwhile."""
     if known_good.knows(identity, repack=repack):
         _log.info("no trial run: the file was used before")
         return
     _log.info("trial run: the file is used in a process of its own first")
     trial.run(
-        path,
+        header.path,
         repack=repack,
         weight_bytes=header.tensor_bytes,
         template=header.chat_template or "",
@@ -175,7 +255,7 @@ def machine(*, measured: bool = False) -> Hardware:
     here = replace(hardware.probe(_gpus), built_for=devices.built_for())
     if not measured:
         return here
-    bandwidth = hardware.bandwidth(paths.data_dir() / "machine.json")
+    bandwidth = hardware.bandwidth(machine_file.path())
     return replace(here, bandwidth_bytes_per_s=bandwidth)
 
 

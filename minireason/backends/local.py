@@ -16,6 +16,7 @@ from minireason.backends.base import StreamOptions
 from minireason.backends.draft import DraftModel
 from minireason.backends.planning import Planner
 from minireason.backends.stream import Stream
+from minireason.backends.tuning import Tuner
 from minireason.engine import sampler
 from minireason.engine import sequence as engine
 from minireason.engine.base import Drafter
@@ -29,6 +30,7 @@ from minireason.errors import ContextFull
 from minireason.messages import Message
 from minireason.models import catalog
 from minireason.models.fit import FitPlan
+from minireason.models.tuned import StepCosts
 from minireason.reasoning.controller import Controller
 from minireason.reasoning.prompt import PromptEncoder
 from minireason.reasoning.reply import ReplyBuilder
@@ -47,7 +49,8 @@ class LocalBackend:
     """A `Backend` over a loaded model, by continuous batching: all open streams share its steps.
 
     Streams may be open side by side and read from any threads. `model`, `context`, `scheduler` and
-    `encoder` are its parts; tests and measurements look at them, and nothing else needs to.
+    `encoder` are its parts; tests and measurements look at them, and nothing else needs to. `tuner`
+    measures what is faster here, None for nothing.
     `started` is when loading began, by time.perf_counter.
     """
 
@@ -61,6 +64,8 @@ class LocalBackend:
         started: float,
     ) -> None:
         self.name, self.plan, self.defaults, self.model = name, plan, defaults, model
+        self.tuner: Tuner | None = None
+        self._was_asked = False
         vocabulary = model.vocabulary
         with ThreadPoolExecutor(1) as meanwhile:
             # It goes through the whole vocabulary, 45 ms for 152k tokens.
@@ -96,6 +101,11 @@ class LocalBackend:
     def thinks(self) -> bool:
         """See `Backend.thinks`."""
         return self.encoder.thinks
+
+    @property
+    def bare_questions(self) -> bool:
+        """See `Backend.bare_questions`: what the catalogue says of the model."""
+        return catalog.bare_questions(self.name)
 
     @property
     def n_ctx(self) -> int:
@@ -140,6 +150,7 @@ class LocalBackend:
         """See `Backend.stream`."""
         settings.check_context(self.plan.n_ctx)
         self.model.check_open()
+        self._was_asked = True
         wanted = constraint(settings)
         with self._knowing_maximum():
             plan = self._planner.plan(messages, settings, self.n_ctx)
@@ -212,6 +223,18 @@ class LocalBackend:
         if not 0 < len(tokens) < self.n_ctx - 1:
             return 0
         return Prefill(self.scheduler, tokens).run(stopped)
+
+    @property
+    def step_costs(self) -> StepCosts | None:
+        """See `KnowsStepCosts.step_costs`."""
+        return self.plan.step_costs
+
+    def measure(self, stopped: Callable[[], bool]) -> None:
+        """See `MeasuresItself.measure`; once, and not before the first reply."""
+        if self.tuner is None or not self.tuner.wanted or not self._was_asked:
+            return
+        before = self.scheduler.clock
+        self.tuner.run(self.model, lambda: stopped() or self.scheduler.clock != before)
 
     def release(self) -> None:
         """See `Backend.release`."""

@@ -56,12 +56,13 @@ class ScriptedBackend:
         *,
         name: str = "scripted",
         thinks: bool = True,
+        bare_questions: bool = False,
         n_ctx: int = 4096,
         max_parallel: int = 16,
         defaults: Settings | None = None,
     ) -> None:
         self.name, self.thinks, self.n_ctx, self.max_parallel = name, thinks, n_ctx, max_parallel
-        self.defaults = defaults or Settings()
+        self.bare_questions, self.defaults = bare_questions, defaults or Settings()
         self.requests: list[ScriptedRequest] = []
         self.prefilled: list[tuple[Message, ...]] = []
         """The messages that `prefill` was called with."""

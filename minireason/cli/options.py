@@ -11,7 +11,6 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from minireason.cli import fetching
 from minireason.cli.completion import complete_model
 from minireason.errors import UsageError
 from minireason.host import files, paths
@@ -129,7 +128,8 @@ class Loading:
         ),
     ] = None
     n_threads: Annotated[
-        int | None, _loading("--threads", help="CPU threads. Default: one per physical core.")
+        int | None,
+        _loading("--threads", help="CPU threads at most. Default: one per physical core."),
     ] = None
     n_gpu_layers: Annotated[
         int | None,
@@ -312,6 +312,7 @@ class Asked(Loading):
 def _best_model() -> str:
     """The best model installed, or one that is offered and fetched; raises NotInstalled."""
     from minireason.backends.loading import default_model
+    from minireason.cli import fetching
 
     return default_model() or fetching.offer()
 

@@ -1,4 +1,4 @@
-"""Read the beginning of the next prompt into the cache while nobody wants the model."""
+"""What is done while nobody wants the model: above all, the next prompt's beginning is read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
-from minireason.backends.base import Backend
+from minireason.backends.base import Backend, MeasuresItself
 from minireason.errors import EngineError, UsageError
 from minireason.messages import Message
 
@@ -20,7 +20,10 @@ class ReadAhead:
         self._thread: threading.Thread | None = None
 
     def start(self, backend: Backend, messages: Sequence[Message]) -> None:
-        """Read what any next question after these messages will be preceded by; return at once."""
+        """Read what any next question after these messages will be preceded by; return at once.
+
+        Afterwards the backend may measure what is faster here, if it can.
+        """
         self.stop()
         self._stop = stop = threading.Event()
 
@@ -28,18 +31,20 @@ class ReadAhead:
             # The question that comes will meet the error again and tell.
             with suppress(EngineError, UsageError):
                 backend.prefill(messages, stop.is_set)
+                if isinstance(backend, MeasuresItself) and not stop.is_set():
+                    backend.measure(stop.is_set)
 
         self._thread = threading.Thread(target=work, name="minireason-read-ahead", daemon=True)
         atexit.register(self.stop)  # before the C library is torn down
         self._thread.start()
 
     def wait(self) -> None:
-        """Wait until it has read all."""
+        """Wait until it has read and measured all."""
         if self._thread:
             self._thread.join()
 
     def stop(self) -> None:
-        """Stop reading, at the next slice."""
+        """Stop reading, at the next slice, or measuring."""
         thread, self._thread = self._thread, None
         if thread:
             self._stop.set()

@@ -56,7 +56,7 @@ class Session(Closing):
         read_ahead: bool = False,
         **changes: Unpack[Changes],
     ) -> None:
-        self.reasoner = _with_backend("A Session", reasoner)
+        self._backend = _backend_of("A Session", reasoner)
         self._changes = kept(changes)
         _ = self.settings  # what does not go with the model's defaults is told now
         self._record = Record(History(system=_system(system)))
@@ -68,12 +68,17 @@ class Session(Closing):
         count = len(self._record.history.turns)
         turns = f"{count} turn{'' if count == 1 else 's'}"
         file = f", saved to {self.path}" if self.path else ""
-        return f"<Session with {self.reasoner.backend.name}: {turns}{file}>"
+        return f"<Session with {self.backend.name}: {turns}{file}>"
+
+    @property
+    def backend(self) -> Backend:
+        """Where its replies come from; `use` gives it another one."""
+        return self._backend
 
     @property
     def settings(self) -> Settings:
         """How a turn is generated that says nothing of it: the model's defaults as changed here."""
-        return self.reasoner.backend.defaults.changed(self._changes)
+        return self.backend.defaults.changed(self._changes)
 
     @property
     def system(self) -> str | None:
@@ -135,7 +140,7 @@ class Session(Closing):
         `Reasoner.stream`, but that the conversation's own come first.
         """
         asked = as_messages(as_question(question))
-        backend = self.reasoner.backend
+        backend = self.backend
         settings = backend.defaults.changed(layered(self._changes, changes))
         if on_prefill is not None:
             checked("on_prefill", on_prefill, function)
@@ -226,9 +231,9 @@ class Session(Closing):
 
     def use(self, reasoner: HasBackend) -> None:
         """Go on with another model, which reads the conversation afresh."""
-        reasoner = _with_backend("use()", reasoner)
+        backend = _backend_of("use()", reasoner)
         self._settle()
-        self.reasoner, self._window.left_out = reasoner, 0
+        self._backend, self._window.left_out = backend, 0
         self._read_ahead()
 
     def prefill(self) -> int:
@@ -237,7 +242,7 @@ class Session(Closing):
         The number of tokens read.
         """
         self._settle()
-        return self.reasoner.backend.prefill(self._fitting(), lambda: False)
+        return self.backend.prefill(self._fitting(), lambda: False)
 
     def wait_for_read_ahead(self, *, stop: bool = False) -> None:
         """Wait until the history is read ahead; with `stop` let it end at the next slice."""
@@ -257,8 +262,8 @@ class Session(Closing):
 
     def _fitting(self, question: str = "", *, replaced: bool = False) -> list[Message]:
         """The messages before a question that go into its prompt."""
-        backend = self.reasoner.backend
-        return self._window.fit(self._record.history, question, backend, replaced=replaced)
+        history, window = self._record.history, self._window
+        return window.fit(history, question, self.backend, replaced=replaced)
 
     def _settle(self) -> None:
         """End what is under way: a turn that has begun, and the reading ahead.
@@ -282,12 +287,12 @@ class Session(Closing):
 
     def _read_ahead(self) -> None:
         if self._ahead and self._record.history.turns:
-            self._ahead.start(self.reasoner.backend, self._fitting())
+            self._ahead.start(self.backend, self._fitting())
 
 
-def _with_backend(what: str, reasoner: HasBackend) -> HasBackend:
+def _backend_of(what: str, reasoner: HasBackend) -> Backend:
     if hasattr(reasoner, "backend") and not missing_of(reasoner.backend):
-        return reasoner
+        return reasoner.backend
     raise UsageError(f"{what} takes what minireason.load() returns, and not {shown(reasoner)}.")
 
 

@@ -36,7 +36,7 @@ class Batch(NamedTuple):
 
 
 def plan_batch(
-    live: Iterable[tuple[Slot, Sequence]], n_batch: int, arrival: Callable[[Sequence], int]
+    live: Iterable[Sequence], n_batch: int, arrival: Callable[[Sequence], int]
 ) -> list[Chunk]:
     """Plan single tokens first, then chunks of the prompts; `arrival` says who came first.
 
@@ -45,7 +45,10 @@ def plan_batch(
     room = n_batch
     plan: list[Chunk] = []
     prefills: list[tuple[int, Slot, Sequence]] = []
-    for slot, owner in live:
+    for owner in live:
+        slot = owner.slot
+        if slot is None:
+            continue
         count = len(owner.tokens) - len(slot.cached)
         if count > 1:
             prefills.append((count - 1, slot, owner))

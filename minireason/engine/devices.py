@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import NamedTuple
 
-from minireason.engine.library import C, ggml, init
+from minireason.engine.library import C, commit, ggml, init
 
 _KINDS = {0: "cpu", 1: "gpu", 2: "igpu", 3: "accel"}  # enum ggml_backend_dev_type
 
@@ -58,6 +58,11 @@ def built_for() -> frozenset[str]:
     return frozenset(
         entry[0].strip() for entry in entries if len(entry) == 2 and entry[1].strip() == "1"
     )
+
+
+def build() -> str:
+    """What tells this build of llama.cpp from others: its commit, and what it was built for."""
+    return " ".join([commit(), *sorted(built_for())])
 
 
 def system_info() -> str:

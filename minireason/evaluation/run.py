@@ -25,6 +25,8 @@ from minireason.voting.chain import (
 from minireason.voting.solution import Chain
 
 Missing = Sequence[tuple[Item, int, bool]]
+Refusal = UsageError | ContextFull
+"""What is wrong with an item that cannot be asked."""
 
 
 def settings_of(changes: ChainChanges, defaults: Settings) -> dict[str, object]:
@@ -76,13 +78,13 @@ class Runner:
         """Ask from any thread or a signal handler that the run end here."""
         self._cancelled = True
 
-    def refused(self, items: Sequence[Item], *, others: bool = False) -> dict[int, str]:
+    def refused(self, items: Sequence[Item], *, others: bool = False) -> dict[int, Refusal]:
         """What is wrong with the items that cannot be asked, by their lines.
 
         Raises what is wrong with the first if none can be, unless there are `others`, which have
         been asked already.
         """
-        problems: dict[int, UsageError | ContextFull] = {}
+        problems: dict[int, Refusal] = {}
         for item in items:
             try:
                 tokens = check_prompt(self._backend, self._messages(item), self._settings)
@@ -94,7 +96,7 @@ class Runner:
                 self._prompt_tokens = max(self._prompt_tokens, tokens)
         if problems and len(problems) == len(items) and not others:
             raise next(iter(problems.values()))
-        return {number: str(error) for number, error in problems.items()}
+        return problems
 
     def chains(
         self, missing: Missing, requested: int | Literal["auto"] = "auto"
@@ -121,8 +123,11 @@ class Runner:
             self._backend.release()
 
     def _batch_size(self, jobs: int, requested: int | Literal["auto"]) -> concurrency.BatchSize:
-        fitting = concurrency.fitting(self._backend, self._prompt_tokens, self._settings.max_tokens)
-        return concurrency.batch_size(self._backend, requested, max(1, min(jobs, fitting)))
+        prompt_tokens, max_tokens = self._prompt_tokens, self._settings.max_tokens
+        fitting = concurrency.fitting(self._backend, prompt_tokens, max_tokens)
+        depth = concurrency.mean_depth(prompt_tokens, max_tokens)
+        most = max(1, min(jobs, fitting))
+        return concurrency.batch_size(self._backend, requested, most, depth=depth)
 
     def _messages(self, item: Item) -> list[Message]:
         return with_instruction(item.messages(self._run.system), self._run.instruction)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from minireason.host import cgroups, files, state, system
+from minireason.host import cgroups, machine_file, state, system
 
 _SIMD = "avx avx2 avx_vnni avx512f avx512_vnni avx512_bf16 amx_int8 fma f16c asimd asimddp i8mm sve"
 _MAX_CORES = 2**31
 _MEASURED_S = 0.3
 _MEASURED_BYTES = 2**28
+_CPUINFO = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,9 @@ class Hardware:
     simd: tuple[str, ...] = ()
     """The CPU's vector instructions, named as in /proc/cpuinfo."""
 
+    cpu: str = ""
+    """The maker's name of the CPU."""
+
     built_for: frozenset[str] = frozenset()
     """Those that the installed llama.cpp uses, in its own names ("AVX2", "AVX512").
 
@@ -77,12 +79,23 @@ def probe(list_devices: Callable[[], Sequence[Gpu]] | None = None) -> Hardware:
     """
     free, total = _memory()
     gpus = tuple(list_devices()) if list_devices else ()
-    return Hardware(_cores(), free, total, _simd(), gpus=gpus)
+    return Hardware(_cores(), free, total, _simd(), cpu_name(), gpus=gpus)
 
 
 def free_bytes() -> int:
     """Memory that is free now, within what the system and the cgroup allow."""
     return _memory()[0]
+
+
+def idle_cores() -> int | None:
+    """CPUs for which nothing in the whole machine is ready to run just now; None if unknown.
+
+    The caller counts as running. It may be below zero, where programs wait for a CPU.
+    """
+    running = system.read(Path("/proc/loadavg")).split("/")[0].split()[-1:]
+    if not running or not running[0].isdigit():
+        return None
+    return (os.cpu_count() or 1) - int(running[0])
 
 
 def bandwidth(cache: Path) -> float:
@@ -95,10 +108,7 @@ def bandwidth(cache: Path) -> float:
     if known and known["cores"] == cores and known["bytes_per_s"] > 0:
         return float(known["bytes_per_s"])
     measured = measure_bandwidth()
-    noted = json.dumps({"cores": cores, "bytes_per_s": round(measured)})
-    with suppress(OSError):  # it is measured again the next time
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        files.write_whole(cache, noted.encode())
+    machine_file.change(cache, {"cores": cores, "bytes_per_s": round(measured)})
     return measured
 
 
@@ -122,6 +132,16 @@ def measure_bandwidth() -> float:
             thread.join()
         best = max(best, _MEASURED_BYTES / (time.perf_counter() - started))
     return best
+
+
+def cpu_name() -> str:
+    """The maker's name of the CPU, or of its kind where that is not known."""
+    if sys.platform == "darwin":
+        name = system.output("/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string")
+    else:
+        lines = _cpuinfo().splitlines()
+        name = next((line for line in lines if line.startswith("model name")), "").partition(":")[2]
+    return " ".join(name.split()) or platform.processor() or platform.machine()
 
 
 def _cores() -> int:
@@ -166,8 +186,8 @@ def _windows_memory() -> tuple[int, int]:
         )
 
     status = Status(length=ctypes.sizeof(Status))
-    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
-    kernel.GlobalMemoryStatusEx(ctypes.byref(status))
+    if sys.platform == "win32":  # the type checker knows `windll` there only
+        ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
     return int(status.b), int(status.a)
 
 
@@ -175,9 +195,14 @@ def _simd() -> tuple[str, ...]:
     """Names as in /proc/cpuinfo, where the first core comes first and is enough."""
     if sys.platform != "linux":
         return ("asimd",) if platform.machine().lower() == "arm64" else ()
+    flags = set(_cpuinfo().lower().replace("\n", " ").split())
+    return tuple(name for name in _SIMD.split() if name in flags)
+
+
+def _cpuinfo() -> str:
+    """The beginning of /proc/cpuinfo; "" where there is none."""
     try:
         with Path("/proc/cpuinfo").open() as file:
-            flags = set(file.read(8192).lower().replace("\n", " ").split())
+            return file.read(_CPUINFO)
     except OSError:
-        return ()
-    return tuple(name for name in _SIMD.split() if name in flags)
+        return ""

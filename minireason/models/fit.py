@@ -6,13 +6,14 @@ one that fits wins.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from minireason.errors import BadSetting, DoesNotFit
 from minireason.host.hardware import Hardware
 from minireason.models import cost
 from minireason.models.shape import Shape
+from minireason.models.tuned import StepCosts, Tuned
 from minireason.settings import LAST_GROWTH, KvType, LoadSettings
 
 START_N_CTX = 1024
@@ -55,11 +56,17 @@ class FitPlan:
     n_batch: int
     """Tokens per decode call."""
 
+    n_ubatch: int
+    """Tokens that are computed at once (micro-batch)."""
+
     n_seq_max: int
     """Sequences in one batch."""
 
     n_threads: int
-    """Threads on the CPU."""
+    """Threads on the CPU; the most where they are adapted."""
+
+    adapt_threads: bool
+    """Whether fewer threads compute while other programs keep cores busy."""
 
     n_gpu_layers: int
     """Layers on the GPU, of which the output counts as one; 0 on the CPU."""
@@ -103,17 +110,31 @@ class FitPlan:
     None without a measured bandwidth, on a GPU and for mixtures of experts.
     """
 
+    step_costs: StepCosts | None = None
+    """What steps for several tokens cost; None where it was not measured here."""
 
-def plan(name: str, shape: Shape, hardware: Hardware, requested: LoadSettings) -> FitPlan:
+
+NOTHING_MEASURED: Mapping[KvType, Tuned] = {}
+
+
+def plan(
+    name: str,
+    shape: Shape,
+    hardware: Hardware,
+    requested: LoadSettings,
+    measured: Mapping[KvType, Tuned] = NOTHING_MEASURED,
+) -> FitPlan:
     """How to load a model on this machine: with the context requested, or the longest one.
 
     The longest comfortable one, that is, that the model was trained for. If nothing else is
     requested, the KV cache is float16, or q8_0 where float16 leaves no roomy context, and as many
-    layers as fit go to the GPU. `name` is for the message. Raises DoesNotFit, or BadSetting for
-    what the model cannot do.
+    layers as fit go to the GPU. What was `measured` to be faster on this CPU, for each kind of KV
+    cache, goes before the rules here, unless something reproducible or another number of threads is
+    requested. `name` is for the message. Raises DoesNotFit, or BadSetting for what the model cannot
+    do.
     """
     _check(shape, requested)
-    planner = _Planner(shape, hardware, requested)
+    planner = _Planner(shape, hardware, requested, measured)
     roomy = requested.n_ctx or min(ROOMY_N_CTX, shape.context)
     quantizable = requested.kv_type is None and shape.head_dim % 32 == 0
     kv_types: tuple[KvType, ...] = (requested.kv_type or "f16",)
@@ -145,8 +166,15 @@ def _check(shape: Shape, requested: LoadSettings) -> None:
 class _Planner:
     """A search for the best plan for one model, machine and request."""
 
-    def __init__(self, shape: Shape, hardware: Hardware, requested: LoadSettings) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        hardware: Hardware,
+        requested: LoadSettings,
+        measured: Mapping[KvType, Tuned],
+    ) -> None:
         self._shape, self._hardware, self._requested = shape, hardware, requested
+        self._measured = measured
         most = shape.layers + 1
         if not hardware.gpus:
             self._layers: Sequence[int] = (0,)
@@ -244,7 +272,8 @@ class _Planner:
         shape, requested = self._shape, self._requested
         start = min(START_N_CTX, n_ctx)
         n_batch, n_seq_max = max(N_BATCH, requested.n_seq_max), requested.n_seq_max
-        flash, repack = self._flash_attention(n_gpu_layers, kv_type), self._repack()
+        tuned = self._tuned(n_gpu_layers, kv_type)
+        flash, repack = self._flash_attention(n_gpu_layers, kv_type, tuned), self._repack(tuned)
         gpus = len(self._hardware.gpus) if n_gpu_layers else 0
         buffer = cost.compute_bytes(shape, n_ctx, n_batch, n_seq_max, flash=flash)
         weights, weights_on_gpu = cost.weights_bytes(shape, n_gpu_layers)
@@ -260,8 +289,10 @@ class _Planner:
             cache_tokens=n_ctx,
             start_n_ctx=start,
             n_batch=n_batch,
+            n_ubatch=n_batch,
             n_seq_max=n_seq_max,
-            n_threads=requested.n_threads or self._hardware.cores,
+            n_threads=tuned.n_threads if tuned else requested.n_threads or self._hardware.cores,
+            adapt_threads=not (requested.reproducible or n_gpu_layers),
             n_gpu_layers=n_gpu_layers,
             kv_type=kv_type,
             flash_attention=flash,
@@ -275,24 +306,41 @@ class _Planner:
             needed_bytes=weights + kv + compute + runtime + growth,
             vram_bytes=weights_on_gpu + kv_on_gpu + gpus * (buffer + cost.GPU_RUNTIME_BYTES),
             tokens_per_s=None if n_gpu_layers else self._tokens_per_s(repack),
+            step_costs=tuned.step_costs if tuned else None,
         )
 
-    def _flash_attention(self, n_gpu_layers: int, kv_type: KvType) -> bool:
-        """Whether flash attention is used: on GPUs, for quantized values, and with small heads.
+    def _tuned(self, n_gpu_layers: int, kv_type: KvType) -> Tuned | None:
+        """What was measured of such a plan; None where nothing was, or it is not to count."""
+        requested, tuned = self._requested, self._measured.get(kv_type)
+        if tuned is None or requested.reproducible or n_gpu_layers or self._hardware.gpus:
+            return None
+        as_requested = requested.n_threads in (None, tuned.n_threads)
+        return tuned if as_requested and requested.repack in (None, tuned.repack) else None
 
-        On a CPU it is slower (the 1.5B shape: 5 to 25% in prefill, -3 to +5% in decode), but with
-        small heads 7 to 12% faster, unless llama.cpp was built for AVX-512: there it doubles the
-        time of SmolLM2 at 1,100 tokens. Quantized values need it.
+    def _flash_attention(self, n_gpu_layers: int, kv_type: KvType, tuned: Tuned | None) -> bool:
+        """Whether flash attention is used: as measured, on GPUs, and for quantized values.
+
+        Not measured, on a CPU: what llama.cpp's kernels for it gain differs between makers. On an
+        AMD EPYC with AVX-512 it was 4 to 9% faster in decode and 10 to 20% in prefill. On
+        Xeons with AVX-512 it more than doubles the time of SmolLM2 at 1,100 tokens. Elsewhere it is
+        7 to 12% faster with small heads, and with others slower in prefill.
         """
-        small_heads = self._shape.head_dim < 128 and "AVX512" not in self._hardware.built_for
-        return bool(n_gpu_layers) or kv_type != "f16" or small_heads
+        if tuned and kv_type == "f16":
+            return tuned.flash_attention
+        if n_gpu_layers or kv_type != "f16":
+            return True
+        if "AVX512" in self._hardware.built_for:
+            return "AMD" in self._hardware.cpu
+        return self._shape.head_dim < 128
 
-    def _repack(self) -> bool:
+    def _repack(self, tuned: Tuned | None) -> bool:
         """Whether weights are rearranged for the CPU: 1.4 to 1.5 times faster with AVX2, AVX-512.
 
         With a GPU llama.cpp does not do it.
         """
         requested = self._requested.repack
+        if tuned and requested is None:
+            return tuned.repack
         repack = self._shape.repackable if requested is None else requested
         return repack and not self._hardware.gpus
 

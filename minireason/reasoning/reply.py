@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+<<<<<<< HEAD
 from minireason import answers
 from minireason.engine.drafting import DraftCount
+=======
+>>>>>>> main
 from minireason.errors import UsageError
 from minireason.events import (
     AnswerDelta,
@@ -150,12 +153,14 @@ class ReplyBuilder:
 
     def make(self, reason: FinishReason, thinking_end: ThinkingEnd | None) -> Reply:
         """The reply as it is now."""
+        from minireason.answers import boxed  # where a reply ends, and not before it begins
+
         text = self.answer
         return Reply(
             model=self._model,
             thinking=self._text(ThinkingDelta),
             answer=text,
-            boxed=answers.boxed(text),
+            boxed=boxed(text),
             finish_reason=reason,
             thinking_end=thinking_end,
             seed=self._seed,

@@ -47,7 +47,11 @@ class LoadSettings:
     """
 
     n_threads: int | None = None
-    """Threads for llama.cpp on the CPU. None takes one for each physical core. Defaults to None."""
+    """The most threads for llama.cpp on the CPU.
+
+    Fewer compute while other programs keep cores busy, unless `reproducible` is set or layers are
+    on a GPU. None takes one for each physical core. Defaults to None.
+    """
 
     n_gpu_layers: int | None = None
     """Layers of the model on the GPU; -1 puts all there, 0 none.

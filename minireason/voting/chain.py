@@ -12,7 +12,6 @@ from minireason.backends.base import Backend, ReplyStream, StreamOptions
 from minireason.errors import UsageError
 from minireason.events import Reply
 from minireason.messages import Message, as_messages
-from minireason.models import catalog
 from minireason.settings import MAX_SEED, Settings
 from minireason.voting.ballot import canonical, tail_confidence
 from minireason.voting.solution import Chain
@@ -24,15 +23,15 @@ RETRY_TEMPERATURE_STEP = 0.1
 """Added to the temperature of the chain that replaces one that went round in circles."""
 
 
-def instruction_for(model: str, requested: str | None, *, structured: bool = False) -> str:
+def instruction_for(requested: str | None, *, bare: bool, structured: bool = False) -> str:
     """The instruction to add to a question: the requested one, or else the model card's.
 
-    None is added where the catalogue says that the model takes none, or where the answer is
+    None is added to `bare` questions (see `Backend.bare_questions`), or where the answer is
     structured and has no room for a \\boxed{}.
     """
     if requested is not None:
         return requested
-    return "" if structured or catalog.bare_questions(model) else INSTRUCTION
+    return "" if structured or bare else INSTRUCTION
 
 
 def with_instruction(question: str | Sequence[Message], instruction: str) -> list[Message]:

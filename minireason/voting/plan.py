@@ -71,7 +71,13 @@ class VotePlan:
         if requested == "auto":
             planned = worth_at_once(planned, self.vote)
         most = min(planned, self.fitting)
-        size = concurrency.batch_size(self.backend, requested, most, measure=self._may_measure())
+        size = concurrency.batch_size(
+            self.backend,
+            requested,
+            most,
+            measure=self._may_measure(),
+            depth=concurrency.mean_depth(self.prompt_tokens, self.settings.max_tokens),
+        )
         return Pool([self.job(index) for index in range(self.samples)], size)
 
     def _may_measure(self) -> bool:
@@ -105,7 +111,9 @@ def plan_vote(
     """Plan a vote over a question; raises BadSetting, UsageError or ContextFull."""
     vote, own = VoteSettings.split(changes)
     settings = backend.defaults.changed(own)
-    instruction = instruction_for(backend.name, vote.instruction, structured=settings.structured)
+    instruction = instruction_for(
+        vote.instruction, bare=backend.bare_questions, structured=settings.structured
+    )
     messages = with_instruction(question, instruction)
     return VotePlan(
         backend=backend,

@@ -11,6 +11,7 @@ from minireason.backends.concurrency import BatchSize, Throughput, batch_size
 from minireason.backends.scripted import ScriptedBackend, ScriptedReply
 from minireason.backends.scripted_stream import ScriptedStream
 from minireason.messages import as_messages
+from minireason.models.tuned import StepCosts
 
 STEP_S = 0.04
 
@@ -105,3 +106,26 @@ def test_as_many_fit_as_the_backend_has_room_for() -> None:
     assert concurrency.fitting(Small("Yes."), 100, 900) == 20
     assert concurrency.fitting(Small("Yes."), 100, None) == 2
     assert concurrency.fitting(Small("Yes."), 50_000, None) == 1
+
+
+@pytest.mark.parametrize(
+    ("depth", "most", "chosen"), [(0, 16, 16), (0, 8, 8), (2_000, 16, 8), (40_000, 16, 1)]
+)
+def test_step_costs_say_what_is_worth_it_and_less_where_replies_are_long(
+    depth: int, most: int, chosen: int
+) -> None:
+    class Knowing(ScriptedBackend):
+        step_costs = StepCosts((1, 2, 4, 8, 16), (1.0, 1.1, 1.6, 2.8, 4.8), 0.2)
+
+    model = Knowing(ScriptedReply(answer=["a "]), n_ctx=100_000)
+    size = batch_size(model, "auto", most, depth=depth)
+    assert size.now == chosen
+    size.observe([], 10, 1.0)
+    assert size.now == chosen
+
+
+def test_the_mean_depth_of_a_reply() -> None:
+    usual = concurrency.USUAL_REPLY_TOKENS
+    assert concurrency.mean_depth(100, None) == 100 + usual // 2
+    assert concurrency.mean_depth(100, 10 * usual) == 100 + usual // 2
+    assert concurrency.mean_depth(100, 200) == 200

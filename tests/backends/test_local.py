@@ -57,6 +57,7 @@ def test_a_check_says_what_a_stream_would(
 def test_it_is_a_backend(tiny: Reasoner) -> None:
     backend: Backend = local(tiny)
     assert missing_of(backend) == []
+    assert backend.bare_questions, "as the catalogue says of tiny"
     stream: ReplyStream = backend.stream(
         as_messages(QUESTION), tiny.defaults.changed({"max_tokens": 5}), StreamOptions()
     )

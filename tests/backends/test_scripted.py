@@ -223,7 +223,8 @@ def test_it_is_a_backend() -> None:
 
 def test_what_a_backend_lacks_is_said() -> None:
     class Half:
-        name, thinks, n_ctx, max_parallel, defaults = "half", False, 4096, 1, Settings()
+        name, thinks, bare_questions, defaults = "half", False, False, Settings()
+        n_ctx, max_parallel = 4096, 1
         stream = check = room_for = release = close = ScriptedBackend.stream
 
     with pytest.raises(UsageError, match="has no count_tokens, prefill; "):

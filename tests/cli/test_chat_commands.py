@@ -13,9 +13,9 @@ from minireason import Reasoner
 from minireason.cli.chat import commands
 from minireason.cli.chat.loop import Chat
 from minireason.conversation import transcript
+from tests.cli.chatting import TINY
 from tests.cli.pseudo_terminal import Terminal
 from tests.cli.run import minireason as run
-from tests.cli.test_chat import TINY
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from minireason.conversation import transcript
+from tests.cli.chatting import STORY, TINY, writing
 from tests.cli.pseudo_terminal import CTRL_T, PATIENCE_S, Terminal
 from tests.cli.run import assert_one_sentence, minireason
-from tests.cli.test_chat import STORY, TINY, writing
 
 resource, termios = pytest.importorskip("resource"), pytest.importorskip("termios")
 

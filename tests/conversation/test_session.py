@@ -56,6 +56,14 @@ def test_a_conversation_needs_a_reasoner(other: Any) -> None:
         Reasoner(ScriptedBackend("17")).chat().use(other)
 
 
+def test_its_backend_is_that_of_the_model_in_use() -> None:
+    first, second = Reasoner(ScriptedBackend("17")), Reasoner(ScriptedBackend("17"))
+    chat = first.chat()
+    assert chat.backend is first.backend
+    chat.use(second)
+    assert chat.backend is second.backend
+
+
 def test_retry_edit_and_undo(tiny: Reasoner) -> None:
     chat = tiny.chat()
     with pytest.raises(SessionError, match="Nothing was asked"):

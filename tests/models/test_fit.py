@@ -14,6 +14,7 @@ from minireason.models import cost, fit
 from minireason.models.fit import FitPlan
 from minireason.models.shape import Shape
 from minireason.settings import KvType
+from tests.models.measured import TUNED
 
 GIB = 2**30
 QWEN_1_5B = Shape("qwen2", 28, 12, 2, 128, 1536, 8960, 151_936, 131_072, 1_894_532_128)
@@ -118,6 +119,13 @@ def test_a_model_larger_than_either_memory_uses_both() -> None:
     chosen = plan(LLAMA_70B, machine(30, vram=24))
     assert chosen.vram_bytes > 20 * GIB
     assert chosen.needed_bytes - chosen.vram_bytes <= 30 * GIB
+
+
+def test_threads_follow_the_load_on_the_cpu_unless_they_are_pinned() -> None:
+    assert plan(QWEN_1_5B, machine(20)).adapt_threads
+    assert plan(QWEN_1_5B, machine(20), LoadSettings(n_threads=3)).adapt_threads
+    assert not plan(QWEN_1_5B, machine(20), LoadSettings(reproducible=True)).adapt_threads
+    assert not plan(QWEN_1_5B, machine(20, vram=12)).adapt_threads
 
 
 def test_unified_memory_counts_once() -> None:
@@ -282,3 +290,38 @@ def test_more_memory_never_gives_less_context(
     if small:
         assert large
         assert large.n_ctx >= small.n_ctx
+
+
+def test_what_was_measured_goes_before_the_rules() -> None:
+    requests: list[tuple[LoadSettings, bool]] = [
+        (LoadSettings(), True),
+        (LoadSettings(n_threads=TUNED.n_threads), True),
+        (LoadSettings(n_threads=1), False),
+        (LoadSettings(reproducible=True), False),
+        (LoadSettings(repack=not TUNED.repack), False),
+        (LoadSettings(kv_type="q8_0"), False),
+    ]
+    other = replace(TUNED, flash_attention=not plan(QWEN_7B, machine(24)).flash_attention)
+    for requested, counts in requests:
+        without = plan(QWEN_7B, machine(24), requested)
+        with_it = fit.plan("model", QWEN_7B, machine(24), requested, {"f16": other})
+        assert (with_it.step_costs == TUNED.step_costs) is counts
+        assert (with_it.flash_attention != without.flash_attention) is counts
+        assert counts or with_it == without
+    on_gpu = fit.plan("model", QWEN_7B, machine(24, vram=24), LoadSettings(), {"f16": other})
+    assert on_gpu == plan(QWEN_7B, machine(24, vram=24))
+
+
+@pytest.mark.parametrize(
+    ("cpu", "built_for", "head_dim", "flash"),
+    [
+        ("AMD EPYC 9V74", "AVX512", 128, True),
+        ("AMD EPYC 9V74", "AVX512", 64, True),
+        ("Intel(R) Xeon(R)", "AVX512", 64, False),
+        ("Intel(R) Xeon(R)", "AVX2", 64, True),
+        ("Intel(R) Xeon(R)", "AVX2", 128, False),
+    ],
+)
+def test_the_rule_for_flash_attention(cpu: str, built_for: str, head_dim: int, flash: bool) -> None:
+    here = replace(machine(24), cpu=cpu, built_for=frozenset({built_for}))
+    assert plan(replace(QWEN_7B, head_dim=head_dim), here).flash_attention is flash

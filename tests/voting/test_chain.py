@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from minireason import Message
+from minireason import Message, Reasoner
+from minireason.testing import ScriptedBackend
 from minireason.voting.ballot import canonical
 from minireason.voting.chain import INSTRUCTION, chain_seed, instruction_for, with_instruction
 
@@ -22,13 +23,21 @@ def test_json_in_one_form(first: str, second: str, same: bool) -> None:
 
 
 def test_instruction() -> None:
-    assert instruction_for("tiny", None) == "", "tiny knows bare questions only"
-    assert instruction_for("r1-7b:Q4_K_M", None) == INSTRUCTION
-    assert instruction_for("r1-7b:Q4_K_M", None, structured=True) == ""
-    assert instruction_for("tiny", "Be brief.", structured=True) == "Be brief."
+    assert instruction_for(None, bare=True) == ""
+    assert instruction_for(None, bare=False) == INSTRUCTION
+    assert instruction_for(None, bare=False, structured=True) == ""
+    assert instruction_for("Be brief.", bare=True, structured=True) == "Be brief."
     messages = [Message(role="system", content="s"), Message(role="user", content="q")]
     assert with_instruction(messages, INSTRUCTION)[-1]["content"] == f"q\n{INSTRUCTION}"
     assert messages[-1]["content"] == "q"
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_backend_says_whether_its_questions_stay_bare(bare: bool) -> None:
+    backend = ScriptedBackend("\\boxed{4}", bare_questions=bare)
+    Reasoner(backend).solve("What is 2 + 2?", samples=1)
+    asked = backend.requests[0].messages[-1]["content"]
+    assert asked == ("What is 2 + 2?" if bare else f"What is 2 + 2?\n{INSTRUCTION}")
 
 
 def test_a_seed_is_the_same_on_every_machine() -> None:

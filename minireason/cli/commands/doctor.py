@@ -6,12 +6,14 @@ import json
 import os
 import platform
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from minireason.cli import here
+from minireason.cli.commands import measured_here
+from minireason.cli.finding import Finding
 from minireason.cli.terminal import output
 from minireason.cli.terminal.wrapping import wrapped
 from minireason.errors import MinireasonError
@@ -28,26 +30,29 @@ _WIDE = 80
 """Columns from which a finding stands beside its term."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report; `mend` is what to do where something is wrong."""
-
-    what: str
-    found: str
-    mend: str = ""
-
-
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
+def doctor(
+    measure: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="Measure anew what is faster here for this model; takes seconds."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
     """Say what was found, what is wrong, and how to mend it.
 
     The exit code is 1 if anything is wrong.
     """
+    newly = [] if measure is None else measured_here.measure(measure)
+    known = measured_here.findings()  # before the rest mends a damaged file
     findings = [
         Finding(
             "minireason",
             f"{__version__}, Python {platform.python_version()} on {platform.platform()}",
         ),
         *_engine(),
+        *newly,
+        *known,
         *_store(),
         *_network(),
     ]

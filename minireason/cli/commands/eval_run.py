@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minireason.cli import idle
+from minireason.cli import idle, wording
 from minireason.cli.commands.eval_options import Evaluation
 from minireason.cli.commands.solve import room_for
 from minireason.cli.options import Asked
@@ -99,6 +99,7 @@ def identity(name: str, item_set: ItemSet, how: Evaluation, asked: Asked) -> Run
 
     progress = Progress()
     file = store.find(name)
+    bare = catalog.bare_questions(file.label)
     progress.say(f"hashing {file.path.name} ...")
     try:
         return Run(
@@ -108,7 +109,7 @@ def identity(name: str, item_set: ItemSet, how: Evaluation, asked: Asked) -> Run
             set_sha256=item_set.sha256,
             seed=asked.seed,
             system=asked.system,
-            instruction=instruction_for(file.label, how.instruction, structured=asked.structured),
+            instruction=instruction_for(how.instruction, bare=bare, structured=asked.structured),
             settings=settings_of(asked.settings, catalog.defaults(file.label)),
         )
     finally:
@@ -136,8 +137,7 @@ def generate(
         idle.say(asked, reasoner, task.model)
         vote = (how.samples or 1) > 1
         runner = Runner(reasoner.backend, task.traces.run, asked.settings, vote=vote)
-        items = list({item.number: item for item, _, _ in task.missing}.values())
-        refused = runner.refused(items, others=task.others)
+        refused = _refused(runner, task)
         missing = [entry for entry in task.missing if entry[0].number not in refused]
         progress.clear()
         ended = _write_chains(runner, replace(task, missing=missing), how, quiet=quiet)
@@ -146,6 +146,14 @@ def generate(
             f"There is no room for {parallel} chains at a time, so {runner.parallel} ran at a time."
         )
     return refused, ended == len(missing)
+
+
+def _refused(runner: Runner, task: Task) -> dict[int, str]:
+    """What is wrong with items that cannot be asked, by line, in the command line's words."""
+    items = list({item.number: item for item, _, _ in task.missing}.values())
+    names = wording.option_names(Asked, Evaluation)
+    refused = runner.refused(items, others=task.others)
+    return {number: wording.as_typed(error, names) for number, error in refused.items()}
 
 
 def _write_chains(runner: Runner, task: Task, how: Evaluation, *, quiet: bool) -> int:

@@ -15,7 +15,8 @@ OURS = re.compile(r"\x1b\[[0-9;]*m")
 
 HOSTILE = {
     "sequences": "a\x1b[2J\x1b[Hb \x1b]0;title\x07c \x9b31md \x1b[8mhidden\x1b[0m e",
-    "links": "\x1b]8;;http://evil.example\x1b\\click me\x1b]8;;\x1b\\ [safe](http://evil.example/x)",
+    "links": "\x1b]8;;http://evil.example\x1b\\click me\x1b]8;;\x1b\\ "
+    "[safe](http://evil.example/x)",
     "overwriting": "password\rharmless\x08\x08\x08\x08 \x7f end",
     "directions": "abc \u202edcba\u202c fed \u2066isolated\u2069 \u200fmark",
     "invisible": "a\u200bb\u200cc\ufeffd\u2060e soft\u00adhyphen",
