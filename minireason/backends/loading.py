@@ -10,21 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-<<<<<<< HEAD
-from minireason.backends.draft import DraftModel, same_vocabulary
-from minireason.backends.local import LocalBackend
-=======
->>>>>>> main
 from minireason.engine import devices, trial
 from minireason.engine.drafting import LookupDrafter
 from minireason.engine.model import Model
-<<<<<<< HEAD
 from minireason.errors import BadSetting, DoesNotFit, ModelFileError
-from minireason.host import hardware, paths
-=======
-from minireason.errors import DoesNotFit, ModelFileError
 from minireason.host import hardware, machine_file
->>>>>>> main
 from minireason.host.hardware import Gpu, Hardware
 from minireason.models import (
     catalog,
@@ -65,75 +55,6 @@ def open_model(
     """
     started = time.perf_counter()
     file = store.find(model)
-<<<<<<< HEAD
-    settings = catalog.defaults(file.label).changed(defaults or {})
-    header = gguf.check(file.path)
-    template = header.chat_template or ""
-    if problem := tags.problem(template):
-        raise ModelFileError(file.path, problem)
-    draft = _plan_draft(requested)
-    taken_bytes = draft[1].needed_bytes if draft else 0
-    plan = _plan(file, header, requested, taken_bytes)
-    loaded = _open_weights(file, plan, on_progress)
-    try:
-        backend = LocalBackend(file.label, loaded, template, plan, settings, started)
-    except BaseException:
-        loaded.close()
-        raise
-    try:
-        if draft:
-            _add_draft_model(backend, *draft)
-        elif _drafts(requested):
-            backend.new_drafter = LookupDrafter
-    except BaseException:
-        backend.close()
-        raise
-    return backend
-
-
-def _drafts(requested: LoadSettings) -> bool:
-    return requested.speculation == "auto" and not requested.reproducible
-
-
-def _plan_draft(requested: LoadSettings) -> tuple[store.ModelFile, FitPlan] | None:
-    """The draft model that was asked for, if one is, and how to load it."""
-    if requested.draft_model is None or not _drafts(requested):
-        return None
-    file = store.find(requested.draft_model)
-    model_shape = shape.of(gguf.check(file.path))
-    longest = min(model_shape.context, requested.n_ctx or fit.ROOMY_N_CTX)
-    settings = replace(requested, n_ctx=longest, n_seq_max=1, draft_model=None)
-    return file, fit.plan(file.label, model_shape, machine(), settings)
-
-
-def _add_draft_model(backend: LocalBackend, file: store.ModelFile, plan: FitPlan) -> None:
-    """Let another model draft; raises BadSetting if its vocabulary is not the same."""
-    loaded = _open_weights(file, plan)
-    try:
-        if not same_vocabulary(backend.model.vocabulary, loaded.vocabulary):
-            problem = f"its vocabulary is not that of {backend.name}; take a model of one family"
-            raise BadSetting("draft_model", file.label, problem)
-        draft_model = DraftModel(loaded, plan)
-    except BaseException:
-        loaded.close()
-        raise
-    backend.draft_model = draft_model
-    backend.new_drafter = lambda _prompt_tokens: draft_model.drafter
-    _log.info("draft model %s, %.2f GiB", file.label, plan.needed_bytes / 2**30)
-
-
-def _open_weights(
-    file: store.ModelFile, plan: FitPlan, on_progress: Callable[[float], None] | None = None
-) -> Model:
-    """Load a file, after a trial run if it was never used."""
-    if file.trusted:
-        _log.info("no trial run: the file came with minireason")
-    else:
-        open_once(file.path, repack=plan.repack)
-    return Model(
-        file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack, on_progress=on_progress
-    )
-=======
     with ThreadPoolExecutor(2) as meanwhile:
         identity = None if file.trusted else meanwhile.submit(known_good.identity, file.path)
         settings = meanwhile.submit(catalog.defaults, file.label)
@@ -141,7 +62,8 @@ def _open_weights(
         template = header.chat_template or ""
         if problem := tags.problem(template):
             raise ModelFileError(file.path, problem)
-        plan = _plan(file, header, requested)
+        draft = _plan_draft(requested)
+        plan = _plan(file, header, requested, draft[1].needed_bytes if draft else 0)
         backend = meanwhile.submit(_local_backend)
         if identity:
             _try_once(header, identity.result(), repack=plan.repack)
@@ -157,6 +79,7 @@ def _open_weights(
             loaded.close()
             raise
     opened.tuner = _tuner(file.label, header, plan, requested)
+    _let_draft(opened, requested, draft)
     return opened
 
 
@@ -179,7 +102,57 @@ def _tuner(name: str, header: Header, plan: FitPlan, requested: LoadSettings) ->
 def place(here: Hardware) -> Place:
     """What a measurement here holds for."""
     return Place(devices.build(), here.cpu, here.cores)
->>>>>>> main
+
+
+def _drafts(requested: LoadSettings) -> bool:
+    return requested.speculation == "auto" and not requested.reproducible
+
+
+def _plan_draft(requested: LoadSettings) -> tuple[store.ModelFile, FitPlan] | None:
+    """The draft model that was asked for, if one is, and how to load it."""
+    if requested.draft_model is None or not _drafts(requested):
+        return None
+    file = store.find(requested.draft_model)
+    model_shape = shape.of(gguf.check(file.path))
+    longest = min(model_shape.context, requested.n_ctx or fit.ROOMY_N_CTX)
+    settings = replace(requested, n_ctx=longest, n_seq_max=1, draft_model=None)
+    return file, fit.plan(file.label, model_shape, machine(), settings)
+
+
+def _let_draft(
+    backend: LocalBackend,
+    requested: LoadSettings,
+    draft: tuple[store.ModelFile, FitPlan] | None,
+) -> None:
+    """Let what came before, or a draft model, draft; closes the backend if that fails."""
+    try:
+        if draft:
+            _add_draft_model(backend, *draft)
+        elif _drafts(requested):
+            backend.new_drafter = LookupDrafter
+    except BaseException:
+        backend.close()
+        raise
+
+
+def _add_draft_model(backend: LocalBackend, file: store.ModelFile, plan: FitPlan) -> None:
+    """Let another model draft; raises BadSetting if its vocabulary is not the same."""
+    from minireason.backends.draft import DraftModel, same_vocabulary
+
+    if not file.trusted:
+        open_once(file.path, repack=plan.repack)
+    loaded = Model(file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack)
+    try:
+        if not same_vocabulary(backend.model.vocabulary, loaded.vocabulary):
+            problem = f"its vocabulary is not that of {backend.name}; take a model of one family"
+            raise BadSetting("draft_model", file.label, problem)
+        draft_model = DraftModel(loaded, plan)
+    except BaseException:
+        loaded.close()
+        raise
+    backend.draft_model = draft_model
+    backend.new_drafter = lambda _prompt_tokens: draft_model.drafter
+    _log.info("draft model %s, %.2f GiB", file.label, plan.needed_bytes / 2**30)
 
 
 def _plan(

@@ -213,14 +213,9 @@ class Scheduler:
         live = self._with_room(live)
         self._grow_ahead(live)
         self.cache.close_gaps()
-<<<<<<< HEAD
-        live = self._admission.runnable()
-        plan = plan_batch(live, self._runner.n_batch, self._admission.sequences.index)
-        return self.speculation.draft(plan)
-=======
         owners = [owner for _, owner in live]
-        return plan_batch(owners, self._runner.n_batch, self._admission.sequences.index)
->>>>>>> main
+        plan = plan_batch(owners, self._runner.n_batch, self._admission.sequences.index)
+        return self.speculation.draft(plan)
 
     def _run(self, plan: list[Chunk]) -> bool:
         """Decode the batch of a plan; False if there was none, or it was stopped."""

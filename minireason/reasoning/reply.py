@@ -9,11 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-<<<<<<< HEAD
-from minireason import answers
 from minireason.engine.drafting import DraftCount
-=======
->>>>>>> main
 from minireason.errors import UsageError
 from minireason.events import (
     AnswerDelta,
