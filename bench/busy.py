@@ -29,12 +29,14 @@ ANSWER_S = 2.0
 PHASES = ("quiet", "busy", "quiet again")
 PARTS_S = 0.25
 N_CTX = 512
+PROGRAM = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+"""Keeps a core busy as long as this one runs."""
 
 
 @contextmanager
 def load(busy: int) -> Iterator[None]:
     """Programs that each keep a core busy meanwhile."""
-    programs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
+    programs = [subprocess.Popen([sys.executable, "-c", PROGRAM]) for _ in range(busy)]
     try:
         yield
     finally:
