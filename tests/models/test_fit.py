@@ -325,3 +325,14 @@ def test_what_was_measured_goes_before_the_rules() -> None:
 def test_the_rule_for_flash_attention(cpu: str, built_for: str, head_dim: int, flash: bool) -> None:
     here = replace(machine(24), cpu=cpu, built_for=frozenset({built_for}))
     assert plan(replace(QWEN_7B, head_dim=head_dim), here).flash_attention is flash
+
+
+def test_a_larger_micro_batch_where_it_was_faster_and_takes_little_more() -> None:
+    sizes = [
+        (
+            fit.plan("model", QWEN_7B, machine(gib), LoadSettings(n_ctx=n_ctx), {"f16": tuned})
+        ).n_ubatch
+        for gib, n_ctx in ((64, 4096), (64, 65_536), (8, 4096))
+        for tuned in (replace(TUNED, flash_attention=False), replace(TUNED, n_ubatch=64))
+    ]
+    assert sizes == [512, 128, 128, 128, 128, 128]
