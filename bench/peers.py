@@ -129,18 +129,24 @@ def machine() -> str:
 def warm_up(wanted: Wanted) -> None:
     """Read the file into the page cache, and try it as a new file is tried, on each of our sides.
 
-    What is faster here is measured, as a chat would do, and said. Raises ToolFailed.
+    What is faster here is measured, as a chat does, where it is not known. Raises ToolFailed.
     """
     wanted.sides.reply(100, 8)(0)
-    ours = wanted.sides.ours
-    command = [ours.executable, "-m", "minireason", "doctor", "--measure", wanted.model]
-    environment = {**os.environ, **ours.environment}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    for text in done.stdout.splitlines():
-        if "measur" in text and (Path(wanted.model).stem in text or "nothing" in text):
-            print(text.strip())
+    said = doctor(wanted)
+    if not any(Path(wanted.model).stem in text for text in said):
+        said = doctor(wanted, "--measure", wanted.model)
+    print("\n".join(said))
     if wanted.sides.before:
         wanted.sides.reply(100, 8, before=True)(0)
+
+
+def doctor(wanted: Wanted, *options: str) -> list[str]:
+    """What our side says of what was measured here."""
+    ours = wanted.sides.ours
+    command = [ours.executable, "-m", "minireason", "doctor", *options]
+    environment = {**os.environ, **ours.environment}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    return [text.strip() for text in done.stdout.splitlines() if "measur" in text]
 
 
 def main() -> None:

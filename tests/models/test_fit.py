@@ -128,6 +128,12 @@ def test_threads_follow_the_load_on_the_cpu_unless_they_are_pinned() -> None:
     assert not plan(QWEN_1_5B, machine(20, vram=12)).adapt_threads
 
 
+def test_batches_are_larger_where_all_layers_are_on_a_gpu() -> None:
+    assert plan(QWEN_7B, machine(12, vram=12)).n_batch == fit.GPU_N_BATCH
+    partly = plan(QWEN_7B, machine(12, vram=4))
+    assert partly.n_batch == plan(QWEN_7B, machine(12)).n_batch == fit.N_BATCH
+
+
 def test_unified_memory_counts_once() -> None:
     with pytest.raises(DoesNotFit) as caught:
         plan(LLAMA_70B, machine(30, vram=24, unified=True))
