@@ -17,6 +17,9 @@ N_BATCH = 128
 A chunk on a CPU takes seconds beyond this, and cancelling waits for a chunk.
 """
 
+GPU_N_BATCH = 512
+"""The same where all layers are on a GPU, for which it is milliseconds of work."""
+
 LITTLE = 0.02
 """The share of free memory that a larger micro-batch may take beyond the usual one."""
 
@@ -63,7 +66,7 @@ class Rules:
         tuned = self._tuned(kv_type, n_gpu_layers)
         if tuned is None:
             return Computation(
-                n_ubatch=N_BATCH,
+                n_ubatch=GPU_N_BATCH if n_gpu_layers > self._shape.layers else N_BATCH,
                 n_threads=self._requested.n_threads or self._hardware.cores,
                 flash_attention=self._flash_attention(kv_type, n_gpu_layers),
                 repack=self._repack(),

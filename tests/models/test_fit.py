@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from minireason import BadSetting, DoesNotFit, LoadSettings
 from minireason.host.hardware import Gpu, Hardware
-from minireason.models import cost, fit
+from minireason.models import computation, cost, fit
 from minireason.models.fit import FitPlan
 from minireason.models.shape import Shape
 from minireason.settings import KvType
@@ -126,6 +126,12 @@ def test_threads_follow_the_load_on_the_cpu_unless_they_are_pinned() -> None:
     assert plan(QWEN_1_5B, machine(20), LoadSettings(n_threads=3)).adapt_threads
     assert not plan(QWEN_1_5B, machine(20), LoadSettings(reproducible=True)).adapt_threads
     assert not plan(QWEN_1_5B, machine(20, vram=12)).adapt_threads
+
+
+def test_batches_are_larger_where_all_layers_are_on_a_gpu() -> None:
+    assert plan(QWEN_7B, machine(12, vram=12)).n_batch == computation.GPU_N_BATCH
+    partly = plan(QWEN_7B, machine(12, vram=4))
+    assert partly.n_batch == plan(QWEN_7B, machine(12)).n_batch == computation.N_BATCH
 
 
 def test_unified_memory_counts_once() -> None:
