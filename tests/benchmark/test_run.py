@@ -18,7 +18,7 @@ from minireason.errors import EngineError, UsageError
 from minireason.models import cost, gguf, shape, store
 
 SHAPE = shape.of(gguf.check(store.find("tiny").path))
-MACHINE = Machine("", "", 1, 1, 0, "f16", flash_attention=False, repack=False)
+MACHINE = Machine("", "", 1, 1, 0, "f16", flash_attention=False, repack=False, n_ubatch=128)
 
 
 def run_on(
