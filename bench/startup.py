@@ -45,6 +45,11 @@ print(time.perf_counter() - imported, file=__import__("sys").stderr, flush=True)
 """
 """Goes before the script where that crashes, see bench/peers.py; its own time is taken off."""
 
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+}
+"""With it a checkout is compiled anew at each start, and what pip has installed is not."""
+
 COMMANDS = {
     "minireason --help": ["--help"],
     "minireason ask --model tiny, to the first token": [
@@ -73,9 +78,8 @@ def start(command: list[str], *, own_stderr: bool = False) -> Start | None:
     With `own_stderr` what it writes to standard error is the seconds that do not count.
     """
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, env=ENVIRONMENT, **pipes)
     assert process.stdout
     assert process.stderr
     with selectors.DefaultSelector() as selector:
@@ -161,6 +165,7 @@ def cpu_s(arguments: list[str]) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
         [PROGRAM, *arguments],
+        env=ENVIRONMENT,
         capture_output=True,
         stdin=subprocess.DEVNULL,
         check=False,  # the first of them is cut off

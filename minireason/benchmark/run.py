@@ -28,8 +28,10 @@ from minireason.benchmark.steps import (
     in_order,
 )
 from minireason.benchmark.track import Limit, Times, Track
+from minireason.errors import EngineError
 from minireason.events import AnswerDelta
 from minireason.host import system
+from minireason.host.load import OtherLoad
 from minireason.messages import Message
 from minireason.models import cost
 from minireason.models.shape import Shape
@@ -65,6 +67,7 @@ class Run:
         self._backend, self._shape, self._allowed_s = backend, shape, allowed_s
         self._on_step = functools.partial(on_step, self)
         self._track = Track(backend, self._on_step)
+        self._others = OtherLoad()
         self._began = self._step_began = time.perf_counter()
         self._read_s: dict[int, float] = {0: 0.0}
         chain_tokens = min(backend.n_ctx, CHAINS_CONTEXT + CHAINS_LIMIT.tokens + 1)
@@ -87,14 +90,14 @@ class Run:
         return max(0.0, left)
 
     def run(self) -> Report:
-        """Measure all of it; the report. Raises EngineError."""
+        """Measure all of it; the report. Raises EngineError if the model does not go on at all."""
         self._keep(replace(self.report, reply=self._first_reply()))
         while self._steps:
             step = self._steps[0]
             self.doing, self._step_began = step.title, time.perf_counter()
             self._on_step()
             if self._affordable(step):
-                self._measure(step)
+                self._try(step)
             self._steps.pop(0)
         return self.report
 
@@ -103,9 +106,21 @@ class Run:
         costs_s = self._costs_s(step, max(self._read_s))
         if self.spent_s + costs_s <= self._allowed_s:
             return True
-        sentence = f"{step.title}: it would take about {_in_words(costs_s)} more."
-        self._keep(replace(self.report, left_out=(*self.report.left_out, sentence)))
+        self._leave_out(step, f"it would take about {_in_words(costs_s)} more.")
         return False
+
+    def _try(self, step: Context | SideBySide) -> None:
+        """Measure a step; what keeps one from going on costs none of the others."""
+        try:
+            self._measure(step)
+        except EngineError as error:
+            if not self.report.decode:
+                raise
+            self._leave_out(step, str(error))
+
+    def _leave_out(self, step: Context | SideBySide, why: str) -> None:
+        sentence = f"{step.title}: {why}"
+        self._keep(replace(self.report, left_out=(*self.report.left_out, sentence)))
 
     def _costs_s(self, step: Context | SideBySide, read: int) -> float:
         """About how long a step takes: what has to be read beyond `read` tokens, then itself."""
@@ -181,10 +196,15 @@ class Run:
         self._keep(replace(self.report, chains=(*self.report.chains, row)))
 
     def _keep(self, report: Report) -> None:
-        """Let this be the report, with the memory and the time that it took so far."""
-        plan, weights = self._backend.plan, self._shape.weight_bytes
-        memory = Memory(system.peak_bytes(), plan.needed_bytes, plan.n_ctx, weights)
-        self.report = replace(report, memory=memory, seconds=self.spent_s)
+        """Let this be the report, with the memory, the time and the other load so far."""
+        plan, weights, peak = self._backend.plan, self._shape.weight_bytes, system.peak_bytes()
+        alone = peak
+        if self.report.memory and any(row.chains > 1 for row in report.chains):
+            alone = self.report.memory.peak_alone_bytes
+        memory = Memory(alone, peak, plan.needed_bytes, plan.n_ctx, weights)
+        self.report = replace(
+            report, memory=memory, seconds=self.spent_s, other_cpus=self._others.cpus()
+        )
 
     def _first_reply(self) -> FirstReply:
         """Ask a short question, until the answer begins."""

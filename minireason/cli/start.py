@@ -10,6 +10,9 @@ from types import FrameType
 
 from minireason.cli.outcome import INTERRUPTED
 
+_GC_OBJECTS = 50_000
+"""Python looks for garbage after so many new objects; after 700 it is a twentieth of a start."""
+
 
 def run() -> None:
     """Import the command line and run it; the process ends here."""
@@ -17,10 +20,9 @@ def run() -> None:
         is_usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if is_usual:  # else a shell has it ignored, and so do we
             signal.signal(signal.SIGINT, _leave)
-        gc.disable()  # imports make a hundred thousand objects and no garbage
+        gc.set_threshold(_GC_OBJECTS)
         from minireason.cli import main
 
-        gc.enable()
         if is_usual:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         main.run()

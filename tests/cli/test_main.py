@@ -72,6 +72,7 @@ def test_version_and_help() -> None:
         ("chat --model tiny --seed 1 --threads 1", 0),
         ("solve --model tiny --seed 1 --threads 1 -n 1", 0),
         ("eval no.jsonl --model tiny", 2),
+        ("bench --model nothing", 2),
         ("models", 0),
         ("show tiny", 0),
         ("pull nothing", 2),

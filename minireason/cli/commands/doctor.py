@@ -195,5 +195,5 @@ def _network() -> list[Finding]:
     from huggingface_hub import constants, get_token
 
     token = "with" if get_token() else "without"
-    where = f"models come from {constants.ENDPOINT}, {token} a token (not tried now)"
+    where = f"models come from {constants.ENDPOINT}, {token} a token; not tried just now"
     return [Finding("network", where)]
