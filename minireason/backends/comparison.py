@@ -26,7 +26,7 @@ from minireason.models.tuned import StepCosts, Tuned
 MOST_S = 2.0
 """What all questions together may take; the last is left out where it would take longer.
 
-On two idle cores of a Xeon they take 1 to 1.6 s. Where they take longer, nothing is kept.
+Where the others take longer, nothing is kept.
 """
 
 GAIN = 1.05
