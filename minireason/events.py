@@ -51,6 +51,12 @@ class Usage:
     They count nowhere else.
     """
 
+    drafted_tokens: int = 0
+    """Tokens proposed by speculative decoding."""
+
+    accepted_tokens: int = 0
+    """Those of them that the model took; they are part of the thinking or the answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timings:

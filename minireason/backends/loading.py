@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minireason.engine import devices, trial
+from minireason.engine.drafting import LookupDrafter
 from minireason.engine.model import Model
-from minireason.errors import DoesNotFit, ModelFileError
+from minireason.engine.speculation_gain import SIZES, SpeculationGain
+from minireason.errors import BadSetting, DoesNotFit, ModelFileError
 from minireason.host import hardware, machine_file
 from minireason.host.hardware import Gpu, Hardware
 from minireason.models import (
@@ -61,7 +63,8 @@ def open_model(
         template = header.chat_template or ""
         if problem := tags.problem(template):
             raise ModelFileError(file.path, problem)
-        plan = _plan(file, header, requested)
+        draft = _plan_draft(requested)
+        plan = _plan(file, header, requested, draft[1].needed_bytes if draft else 0)
         backend = meanwhile.submit(_local_backend)
         if identity:
             _try_once(header, identity.result(), repack=plan.repack)
@@ -77,6 +80,7 @@ def open_model(
             loaded.close()
             raise
     opened.tuner = _tuner(file.label, header, plan, requested)
+    _let_draft(opened, requested, draft)
     return opened
 
 
@@ -101,9 +105,69 @@ def place(here: Hardware) -> Place:
     return Place(devices.build(), here.cpu, here.cores)
 
 
-def _plan(file: store.ModelFile, header: Header, requested: LoadSettings) -> FitPlan:
-    """How to load the file here; where it does not fit, the error says what would."""
+def _drafts(requested: LoadSettings) -> bool:
+    return requested.speculation == "auto" and not requested.reproducible
+
+
+def _plan_draft(requested: LoadSettings) -> tuple[store.ModelFile, FitPlan] | None:
+    """The draft model that was asked for, if one is, and how to load it."""
+    if requested.draft_model is None or not _drafts(requested):
+        return None
+    file = store.find(requested.draft_model)
+    model_shape = shape.of(gguf.check(file.path))
+    longest = min(model_shape.context, requested.n_ctx or fit.ROOMY_N_CTX)
+    settings = replace(requested, n_ctx=longest, n_seq_max=1, draft_model=None)
+    return file, fit.plan(file.label, model_shape, machine(), settings)
+
+
+def _let_draft(
+    backend: LocalBackend,
+    requested: LoadSettings,
+    draft: tuple[store.ModelFile, FitPlan] | None,
+) -> None:
+    """Let what came before, or a draft model, draft; closes the backend if that fails."""
+    try:
+        if draft:
+            _add_draft_model(backend, *draft)
+        elif _drafts(requested):
+            backend.new_drafter = LookupDrafter
+        if costs := backend.plan.step_costs:
+            measured = {size: costs.of(size) / costs.of(1) for size in SIZES}
+            backend.scheduler.speculation.gain = SpeculationGain(measured)
+    except BaseException:
+        backend.close()
+        raise
+
+
+def _add_draft_model(backend: LocalBackend, file: store.ModelFile, plan: FitPlan) -> None:
+    """Let another model draft; raises BadSetting if its vocabulary is not the same."""
+    from minireason.backends.draft import DraftModel, same_vocabulary
+
+    if not file.trusted:
+        open_once(file.path, repack=plan.repack)
+    loaded = Model(file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack)
+    try:
+        if not same_vocabulary(backend.model.vocabulary, loaded.vocabulary):
+            problem = f"its vocabulary is not that of {backend.name}; take a model of one family"
+            raise BadSetting("draft_model", file.label, problem)
+        draft_model = DraftModel(loaded, plan)
+    except BaseException:
+        loaded.close()
+        raise
+    backend.draft_model = draft_model
+    backend.new_drafter = lambda _prompt_tokens: draft_model.drafter
+    _log.info("draft model %s, %.2f GiB", file.label, plan.needed_bytes / 2**30)
+
+
+def _plan(
+    file: store.ModelFile, header: Header, requested: LoadSettings, taken_bytes: int
+) -> FitPlan:
+    """How to load the file here, where something else takes `taken_bytes`.
+
+    Where it does not fit, the error says what would.
+    """
     here = machine()
+    here = replace(here, free_bytes=max(0, here.free_bytes - taken_bytes))
     try:
         dimensions = shape.of(header)
         measured = tuned.known(place(here), dimensions)

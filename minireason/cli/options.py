@@ -146,7 +146,15 @@ class Loading:
             "Default: yes, where that makes 4-bit weights faster.",
         ),
     ] = None
-
+    draft_model: Annotated[
+        str | None,
+        _loading(
+            metavar="NAME",
+            autocompletion=complete_model,
+            help="A smaller model with the same vocabulary, which drafts tokens. "
+            "Default: what came before in the text.",
+        ),
+    ] = None
     reproducible: Annotated[
         bool | None,
         _loading(

@@ -173,6 +173,10 @@ class KVCache:
             del slot.cached[keep:]
             self._runner.trim(slot.index, keep)
 
+    def drop_unclaimed(self, slot: Slot) -> None:
+        """Forget what a slot holds beyond its list, which is what was drafted in vain."""
+        self._runner.trim(slot.index, len(slot.cached))
+
     def make_room(self, sequences: int, tokens: int) -> bool:
         """Let so many sequences have a slot for so many tokens; False without memory for that.
 

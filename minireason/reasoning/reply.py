@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from minireason.engine.drafting import DraftCount
 from minireason.errors import UsageError
 from minireason.events import (
     AnswerDelta,
@@ -32,6 +33,7 @@ class ReplyBuilder:
 
     Events that were added are not seen until they are published: see `Controller`, which decides
     when. `parse` makes the typed value of a structured answer, and is None for a free one.
+    `drafts` counts what the engine drafts.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class ReplyBuilder:
         *,
         load_s: float = 0.0,
         parse: Callable[[], Any] | None = None,
+        drafts: DraftCount | None = None,
     ) -> None:
+        self.drafts = drafts or DraftCount()
         self.reply: Reply | None = None
         self.cached_tokens = 0
         """How many of the prompt's tokens were in the cache and were used."""
@@ -162,6 +166,8 @@ class ReplyBuilder:
                 thinking_tokens=self.thinking_tokens,
                 answer_tokens=self.answer_tokens,
                 forced_tokens=self.forced_tokens,
+                drafted_tokens=self.drafts.drafted,
+                accepted_tokens=self.drafts.accepted,
             ),
             timings=self._timings(),
         )

@@ -15,6 +15,7 @@ from minireason.host import hardware, system
 def test_this_machine() -> None:
     machine = loading.machine()
     assert machine.cores >= 1
+    assert machine.cpu
     assert 2**20 < machine.free_bytes <= machine.total_bytes
     assert len(machine.gpus) == sum(device.kind in ("gpu", "igpu") for device in devices.devices())
 
