@@ -122,8 +122,9 @@ def _how(model: str, machine: Machine) -> str:
     if machine.n_gpu_layers:
         parts.append(f"{machine.n_gpu_layers} layers on the GPU")
     parts.append(f"flash attention {'on' if machine.flash_attention else 'off'}")
+    parts.append(f"micro-batch {machine.n_ubatch}")
     if machine.tuned:
-        parts[-1] += " by measurement"
+        parts[-1] += " (both measured here)"
     parts.append(f"KV cache {machine.kv_type}")
     if machine.repack:
         parts.append("weights rearranged")
@@ -213,7 +214,9 @@ def _rate(tokens_per_s: float) -> str:
 def _seconds(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds:.2f} s"
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:,.0f} s"
+    if seconds >= 120:
+        return f"{seconds / 60:,.1f} min"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def _size(size: int) -> str:
