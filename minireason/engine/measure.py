@@ -11,9 +11,9 @@ import ctypes
 import functools
 import time
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any
 
+from minireason.closing import Closing
 from minireason.engine.handle import Handle, starts_threads
 from minireason.engine.library import C, clear_log, fill, log_tail, name_of_tensor
 from minireason.engine.model import Model
@@ -47,7 +47,7 @@ class Computation:
     """How the KV cache is stored."""
 
 
-class Probe:
+class Probe(Closing):
     """A KV cache over the first `layers` layers of a model; None: over all and the output.
 
     It has `n_slots` slots of `slot_tokens` tokens, each a stream of its own, and closes as a
@@ -108,17 +108,6 @@ class Probe:
     def close(self) -> None:
         """Free the cache."""
         self._handle.close()
-
-    def __enter__(self) -> Probe:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def deepen(self, depth: int) -> None:
         """Have every slot hold `depth` tokens from now on, without computing them."""
