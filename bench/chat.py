@@ -5,18 +5,24 @@ several times over: questions and answers in the history have a fixed number of 
 model said. A reply runs to `--reply` tokens and is then replaced by the fixed answer, as the
 template replaces thought and answer by the answer alone; how long it was does not matter to
 anybody's cache, since none can keep it. minireason reads the history ahead in the background; then
-it is loaded anew for each turn, so that nothing is cached; and llama-cpp-python's Llama keeps the
-longest prefix that its last call left in the cache.
+it is loaded anew for each turn, so that nothing is cached; llama-cpp-python's Llama keeps the
+longest prefix that its last call left in the cache; and so does llama-server with `cache_prompt`,
+where there is one on the PATH.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
+import shutil
+import socket
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +33,8 @@ from minireason.conversation.read_ahead import ReadAhead
 
 TURNS = 6
 WORDS = subject.STORY.split()
+SERVER = shutil.which("llama-server") or ""
+JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,72 @@ def theirs(arguments: argparse.Namespace, talk: Talk) -> list[float]:
     return times
 
 
+@contextmanager
+def server(arguments: argparse.Namespace) -> Iterator[http.client.HTTPConnection]:
+    """A llama-server with the model loaded, and a connection to it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [SERVER, "-m", arguments.model, "-c", str(arguments.ctx), "-np", "1"]
+    threads = str(arguments.threads)
+    command += ["-t", threads, "-tb", threads, "--host", "127.0.0.1", "--port", str(port)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, **quiet) as process:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            while process.poll() is None and not is_ready(connection):
+                time.sleep(0.1)
+            yield connection
+        finally:
+            process.kill()
+
+
+def is_ready(connection: http.client.HTTPConnection) -> bool:
+    try:
+        connection.request("GET", "/health")
+        response = connection.getresponse()
+        response.read()
+    except (OSError, http.client.HTTPException):
+        connection.close()
+        return False
+    return response.status == 200
+
+
+def served(arguments: argparse.Namespace, talk: Talk) -> list[float]:
+    """Seconds to the first token of each turn, by llama-server."""
+    wanted = {
+        "max_tokens": arguments.reply,
+        "cache_prompt": True,
+        "stream": True,
+        "min_p": 0.0,
+        "seed": 1,
+        **subject.SAMPLING,
+    }
+    times = []
+    with server(arguments) as connection:
+        for turn in range(TURNS):
+            body = json.dumps({"messages": talk.until(turn), **wanted})
+            began = time.perf_counter()
+            connection.request("POST", "/v1/chat/completions", body, JSON)
+            response = connection.getresponse()
+            assert response.status == 200, response.read()
+            first = None
+            while line := response.readline():
+                if first is None and has_text(line):
+                    first = time.perf_counter() - began
+            times.append(first or time.perf_counter() - began)
+    return times
+
+
+def has_text(line: bytes) -> bool:
+    """Whether a line of a stream brings something of the reply."""
+    if not line.startswith(b"data: {"):
+        return False
+    choices = json.loads(line[6:]).get("choices") or [{}]
+    delta = choices[0].get("delta", {})
+    return bool(delta.get("content") or delta.get("reasoning_content"))
+
+
 def main() -> None:
     parser = subject.parser_of(__doc__)
     parser.add_argument("--question", type=int, default=35, help="tokens of each question")
@@ -152,8 +226,11 @@ def main() -> None:
         f"minireason, {arguments.pause:g} s pause": lambda: ours(arguments, talk, arguments.pause),
         "minireason, no pause": lambda: ours(arguments, talk, 0.0),
         "llama-cpp-python": lambda: theirs(arguments, talk),
+        "llama-server": lambda: served(arguments, talk),
         "everything read again": lambda: read_again(arguments, talk),
     }
+    if not SERVER:
+        del runs["llama-server"]
     if arguments.skip_again:
         del runs["everything read again"]
     times: dict[str, list[list[float]]] = {name: [] for name in runs}
@@ -170,21 +247,22 @@ def report(arguments: argparse.Namespace, times: dict[str, list[list[float]]]) -
     lengths = f"questions of {arguments.question} tokens, answers of {arguments.answer}"
     print(f"{Path(arguments.model).name}, {arguments.threads} threads, {lengths};")
     print(f"first token of turns 2 to {TURNS}, s, medians of {arguments.repeat} runs\n")
-    print(
-        f"| {'':24} | median | each turn | / llama-cpp-python |\n"
-        f"|{'-' * 26}|{'-' * 7}:|{'-' * 11}|{'-' * 19}:|"
-    )
     each = {
         name: [statistics.median(turn) for turn in zip(*runs, strict=True)]
         for name, runs in times.items()
     }
+    peers = [name for name in ("llama-cpp-python", "llama-server") if name in each]
+    heads = "".join(f" / {name} |" for name in peers)
+    print(f"| {'':24} | median | each turn |{heads}\n|-|-:|-|{'-:|' * len(peers)}")
     for name, turns in each.items():
-        ratio = statistics.median(
-            mine / other for mine, other in zip(turns, each["llama-cpp-python"], strict=True)
-        )
         each_turn = " ".join(f"{value:.3f}" for value in turns)
-        print(f"| {name:24} | {statistics.median(turns):6.3f} | {each_turn} | {ratio:18.2f} |")
+        ratios = "".join(f" {ratio(turns, each[peer]):.2f} |" for peer in peers)
+        print(f"| {name:24} | {statistics.median(turns):6.3f} | {each_turn} |{ratios}")
     print(json.dumps({**vars(arguments), "first_token_s": times}))
+
+
+def ratio(turns: list[float], others: list[float]) -> float:
+    return statistics.median(mine / other for mine, other in zip(turns, others, strict=True))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from minireason.engine.measure import Computation, Probe, decode_s, prefill_s
+from minireason.engine.context_params import ContextParams
+from minireason.engine.measure import Probe, decode_s, prefill_s
 from minireason.engine.model import Model
 from minireason.host import hardware
 from minireason.host.load import OtherLoad
@@ -48,7 +49,7 @@ def probes(
     model: Model, threads: int, ubatch: int, slots: int, depth: int
 ) -> Iterator[tuple[Probe, Probe]]:
     """One without and one with flash attention."""
-    off = Computation(n_threads=threads, flash_attention=False, n_ubatch=ubatch)
+    off = ContextParams(PREFILL, ubatch, threads, "f16", flash_attention=False)
     on = replace(off, flash_attention=True)
     with (
         Probe(model, off, n_slots=slots, slot_tokens=depth + 256) as first,

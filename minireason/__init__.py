@@ -55,26 +55,12 @@ from minireason.settings import (
     LoadSettings,
     Settings,
     SolveChanges,
+    SpeculationMode,
     StopRule,
     VoteChanges,
     VoteSettings,
 )
 from minireason.version import __version__ as __version__
-from minireason.voting.solution import (
-    Candidate,
-    Chain,
-    ChainAnswered,
-    ChainCancelled,
-    ChainDelta,
-    ChainStarted,
-    Decided,
-    Solution,
-    Solved,
-    SolveEvent,
-    SolveTokens,
-    StoppedBecause,
-    VoteChanged,
-)
 
 if TYPE_CHECKING:
     from minireason.backends.base import ReplyStream
@@ -84,6 +70,21 @@ if TYPE_CHECKING:
     from minireason.conversation.turn import TurnStream
     from minireason.manage import ModelInfo, PullProgress, list_models, pull
     from minireason.reasoner import Reasoner, load
+    from minireason.voting.solution import (
+        Candidate,
+        Chain,
+        ChainAnswered,
+        ChainCancelled,
+        ChainDelta,
+        ChainStarted,
+        Decided,
+        Solution,
+        Solved,
+        SolveEvent,
+        SolveTokens,
+        StoppedBecause,
+        VoteChanged,
+    )
     from minireason.voting.solve import SolveStream
 
 __all__ = [
@@ -134,6 +135,7 @@ __all__ = [
     "SolveStream",
     "SolveTokens",
     "Solved",
+    "SpeculationMode",
     "StopRule",
     "StoppedBecause",
     "StoreError",
@@ -168,12 +170,17 @@ _LATE = {
     "Turn": "conversation.history",
     "TurnStream": "conversation.turn",
 }
+_LATE |= dict.fromkeys(
+    "Candidate Chain ChainAnswered ChainCancelled ChainDelta ChainStarted"
+    " Decided Solution Solved SolveEvent SolveTokens StoppedBecause VoteChanged".split(),
+    "voting.solution",
+)
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless a program listens
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs llama.cpp only when asked for, so that `import minireason` is quick."""
+    """Import what needs llama.cpp or is for votes only when asked for: `import` shall be quick."""
     if name not in _LATE:
         raise AttributeError(f"module 'minireason' has no attribute {name!r}")
     from importlib import import_module

@@ -11,6 +11,10 @@ FinishReason: TypeAlias = Literal["stop", "length", "cancelled"]
 ThinkingEnd: TypeAlias = Literal["natural", "budget", "loop", "user", "skipped", "unclosed"]
 
 
+BOX = "\\boxed"
+"""TeX's command around a final answer, by which R1 distills mark theirs."""
+
+
 @dataclass(frozen=True, slots=True)
 class ThinkingDelta:
     """The next piece of the thinking, at least one whole character."""
@@ -46,6 +50,12 @@ class Usage:
 
     They count nowhere else.
     """
+
+    drafted_tokens: int = 0
+    """Tokens proposed by speculative decoding."""
+
+    accepted_tokens: int = 0
+    """Those of them that the model took; they are part of the thinking or the answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from minireason.backends import loading
 from minireason.backends.base import Backend, ReplyStream, StreamOptions, missing_of
-from minireason.backends.local import LocalBackend
 from minireason.checks import checked, function
 from minireason.closing import Closing
-from minireason.conversation.session import Session
 from minireason.errors import UsageError, shown
 from minireason.events import Reply
 from minireason.messages import Message, as_messages
 from minireason.models.fit import FitPlan
 from minireason.settings import Changes, LoadChanges, LoadSettings, Settings, SolveChanges, kept
-from minireason.voting.solution import Solution
-from minireason.voting.solve import SolveStream
+
+if TYPE_CHECKING:  # what one question does not need
+    from minireason.conversation.session import Session
+    from minireason.voting.solution import Solution
+    from minireason.voting.solve import SolveStream
 
 
 def load(
@@ -72,6 +73,8 @@ class Reasoner(Closing):
     def __repr__(self) -> str:
         facts = ["thinks" if self.thinks else "does not think"]
         facts.append(f"{self.n_ctx:,} tokens of context")
+        from minireason.backends.local import LocalBackend
+
         if isinstance(self.backend, LocalBackend):
             facts.append(self.backend.state)
         return f"<Reasoner {self.name}: {', '.join(facts)}>"
@@ -99,6 +102,8 @@ class Reasoner(Closing):
     @property
     def plan(self) -> FitPlan:
         """How the model was loaded; raises UsageError where it does not run in this process."""
+        from minireason.backends.local import LocalBackend
+
         if not isinstance(self.backend, LocalBackend):
             raise UsageError(f"{self.name} was not loaded by minireason, so there is no plan.")
         return self.backend.plan
@@ -137,6 +142,8 @@ class Reasoner(Closing):
         The keywords are the fields of `VoteSettings` and, for each chain, of `Settings`. Raises
         BadSetting, UsageError or ContextFull.
         """
+        from minireason.voting.solve import SolveStream
+
         return SolveStream(self.backend, question, changes)
 
     def solve(self, question: str | Sequence[Message], **changes: Unpack[SolveChanges]) -> Solution:
@@ -173,6 +180,8 @@ class Reasoner(Closing):
         The other keywords are the settings of all its turns; what a turn says goes before them.
         Raises BadSetting.
         """
+        from minireason.conversation.session import Session
+
         return Session(self, system=system, read_ahead=read_ahead, **changes)
 
     def close(self) -> None:

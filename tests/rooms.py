@@ -33,7 +33,7 @@ ROOMS = [
     "cli",
     "cli.chat",
     "cli.commands",
-    "cli.main",
+    "cli.app cli.main",
     "cli.start",
     "__main__",
 ]

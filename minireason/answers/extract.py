@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 
 from minireason.answers.compare import key
+from minireason.events import BOX
 
-BOX = "\\boxed"
 MAX_CHARS = 4_000
 """What is longer is no answer that can be compared."""
 

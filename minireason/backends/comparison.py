@@ -14,7 +14,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import date
 
-from minireason.engine.measure import Computation, Probe, decode_s, prefill_s
+from minireason.engine.context_params import ContextParams
+from minireason.engine.measure import Probe, decode_s, prefill_s
 from minireason.engine.model import Model
 from minireason.host import hardware
 from minireason.models import cost
@@ -62,7 +63,8 @@ class Comparison:
     ) -> None:
         self._model, self._shape, self._plan, self._stopped = model, shape, plan, stopped
         self._ends = time.perf_counter() + most_s
-        self._how = Computation(
+        self._how = ContextParams(
+            n_batch=_LONG_PREFILL,
             n_threads=plan.n_threads,
             flash_attention=plan.flash_attention,
             n_ubatch=plan.n_ubatch,
@@ -162,14 +164,14 @@ class Comparison:
         """For prompts, of which 128 tokens take as long as thirty or forty steps."""
         return max(1, self._measured_layers // 6)
 
-    def _decodes(self, model: Model, ways: Sequence[Computation], depth: int = 0) -> list[float]:
+    def _decodes(self, model: Model, ways: Sequence[ContextParams], depth: int = 0) -> list[float]:
         """Seconds of a step for one token, in each of these ways."""
         with self._probes(model, ways, depth) as probes:
             for probe in probes:
                 probe.deepen(depth)
             return self._in_turn([functools.partial(decode_s, probe) for probe in probes], 3)
 
-    def _reads(self, ways: Sequence[Computation]) -> list[float]:
+    def _reads(self, ways: Sequence[ContextParams]) -> list[float]:
         """Seconds to read a token at `_depth`, in each of these ways."""
         share = self._measured_layers / self._few_layers / _PREFILL
         with self._probes(self._model, ways, self._depth, layers=self._few_layers) as probes:
@@ -182,7 +184,7 @@ class Comparison:
     def _probes(
         self,
         model: Model,
-        ways: Sequence[Computation],
+        ways: Sequence[ContextParams],
         depth: int,
         *,
         n_slots: int = 1,
@@ -197,7 +199,7 @@ class Comparison:
                     model,
                     way,
                     n_slots=n_slots,
-                    slot_tokens=-(-depth // _SLOT_TOKENS) * _SLOT_TOKENS + _SLOT_TOKENS,
+                    slot_tokens=depth + _SLOT_TOKENS,
                     layers=layers or self._layers,
                 )
                 probes.append(stack.enter_context(probe))

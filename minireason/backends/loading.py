@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from minireason.backends.local import LocalBackend
-from minireason.backends.tuning import Tuner
 from minireason.engine import devices, trial
+from minireason.engine.drafting import LookupDrafter
 from minireason.engine.model import Model
-from minireason.errors import DoesNotFit, ModelFileError
+from minireason.errors import BadSetting, DoesNotFit, ModelFileError
 from minireason.host import hardware, machine_file
 from minireason.host.hardware import Gpu, Hardware
 from minireason.models import (
@@ -27,9 +28,14 @@ from minireason.models import (
 )
 from minireason.models.fit import FitPlan
 from minireason.models.gguf import Header
+from minireason.models.known_good import Identity
 from minireason.models.tuned import Place
 from minireason.reasoning import tags
 from minireason.settings import Changes, LoadSettings
+
+if TYPE_CHECKING:
+    from minireason.backends.local import LocalBackend
+    from minireason.backends.tuning import Tuner
 
 _log = logging.getLogger(__name__)
 
@@ -49,33 +55,48 @@ def open_model(
     """
     started = time.perf_counter()
     file = store.find(model)
-    settings = catalog.defaults(file.label).changed(defaults or {})
-    header = gguf.check(file.path)
-    template = header.chat_template or ""
-    if problem := tags.problem(template):
-        raise ModelFileError(file.path, problem)
-    plan = _plan(file, header, requested)
-    if file.trusted:
-        _log.info("no trial run: the file came with minireason")
-    else:
-        open_once(file.path, repack=plan.repack)
-    loaded = Model(
-        file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack, on_progress=on_progress
-    )
-    try:
-        backend = LocalBackend(file.label, loaded, template, plan, settings, started)
-    except BaseException:
-        loaded.close()
-        raise
-    backend.tuner = _tuner(file.label, header, plan, requested)
-    return backend
+    with ThreadPoolExecutor(2) as meanwhile:
+        identity = None if file.trusted else meanwhile.submit(known_good.identity, file.path)
+        settings = meanwhile.submit(catalog.defaults, file.label)
+        header = gguf.check(file.path)
+        template = header.chat_template or ""
+        if problem := tags.problem(template):
+            raise ModelFileError(file.path, problem)
+        draft = _plan_draft(requested)
+        plan = _plan(file, header, requested, draft[1].needed_bytes if draft else 0)
+        backend = meanwhile.submit(_local_backend)
+        if identity:
+            _try_once(header, identity.result(), repack=plan.repack)
+        else:
+            _log.info("no trial run: the file came with minireason")
+        loaded = Model(
+            file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack, on_progress=on_progress
+        )
+        try:
+            known = settings.result().changed(defaults or {})
+            opened = backend.result()(file.label, loaded, template, plan, known, started)
+        except BaseException:
+            loaded.close()
+            raise
+    opened.tuner = _tuner(file.label, header, plan, requested)
+    _let_draft(opened, requested, draft)
+    return opened
+
+
+def _local_backend() -> type[LocalBackend]:
+    """Import what runs a model, numpy above all, while another thread loads the weights."""
+    from minireason.backends.local import LocalBackend as Imported
+
+    return Imported
 
 
 def _tuner(name: str, header: Header, plan: FitPlan, requested: LoadSettings) -> Tuner:
     """What measures what is faster here; of its own accord only where nothing was requested."""
+    from minireason.backends.tuning import Tuner as Imported
+
     free = requested.n_threads is None and requested.repack is None and not requested.reproducible
     wanted = free and plan.step_costs is None
-    return Tuner(name, place(hardware.probe()), shape.of(header), plan, wanted=wanted)
+    return Imported(name, place(hardware.probe()), shape.of(header), plan, wanted=wanted)
 
 
 def place(here: Hardware) -> Place:
@@ -83,9 +104,66 @@ def place(here: Hardware) -> Place:
     return Place(devices.build(), here.cpu, here.cores)
 
 
-def _plan(file: store.ModelFile, header: Header, requested: LoadSettings) -> FitPlan:
-    """How to load the file here; where it does not fit, the error says what would."""
+def _drafts(requested: LoadSettings) -> bool:
+    return requested.speculation == "auto" and not requested.reproducible
+
+
+def _plan_draft(requested: LoadSettings) -> tuple[store.ModelFile, FitPlan] | None:
+    """The draft model that was asked for, if one is, and how to load it."""
+    if requested.draft_model is None or not _drafts(requested):
+        return None
+    file = store.find(requested.draft_model)
+    model_shape = shape.of(gguf.check(file.path))
+    longest = min(model_shape.context, requested.n_ctx or fit.ROOMY_N_CTX)
+    settings = replace(requested, n_ctx=longest, n_seq_max=1, draft_model=None)
+    return file, fit.plan(file.label, model_shape, machine(), settings)
+
+
+def _let_draft(
+    backend: LocalBackend,
+    requested: LoadSettings,
+    draft: tuple[store.ModelFile, FitPlan] | None,
+) -> None:
+    """Let what came before, or a draft model, draft; closes the backend if that fails."""
+    try:
+        if draft:
+            _add_draft_model(backend, *draft)
+        elif _drafts(requested):
+            backend.new_drafter = LookupDrafter
+    except BaseException:
+        backend.close()
+        raise
+
+
+def _add_draft_model(backend: LocalBackend, file: store.ModelFile, plan: FitPlan) -> None:
+    """Let another model draft; raises BadSetting if its vocabulary is not the same."""
+    from minireason.backends.draft import DraftModel, same_vocabulary
+
+    if not file.trusted:
+        open_once(file.path, repack=plan.repack)
+    loaded = Model(file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack)
+    try:
+        if not same_vocabulary(backend.model.vocabulary, loaded.vocabulary):
+            problem = f"its vocabulary is not that of {backend.name}; take a model of one family"
+            raise BadSetting("draft_model", file.label, problem)
+        draft_model = DraftModel(loaded, plan)
+    except BaseException:
+        loaded.close()
+        raise
+    backend.draft_model = draft_model
+    backend.new_drafter = lambda _prompt_tokens: draft_model.drafter
+    _log.info("draft model %s, %.2f GiB", file.label, plan.needed_bytes / 2**30)
+
+
+def _plan(
+    file: store.ModelFile, header: Header, requested: LoadSettings, taken_bytes: int
+) -> FitPlan:
+    """How to load the file here, where something else takes `taken_bytes`.
+
+    Where it does not fit, the error says what would.
+    """
     here = machine()
+    here = replace(here, free_bytes=max(0, here.free_bytes - taken_bytes))
     try:
         dimensions = shape.of(header)
         measured = tuned.known(place(here), dimensions)
@@ -124,13 +202,17 @@ def open_once(path: Path, *, repack: bool | None = None) -> None:
             repack = fit.plan(path.name, shape.of(header), machine(), LoadSettings()).repack
         except DoesNotFit:
             repack = False
-    identity = known_good.identity(path)  # of what is tried, should it be replaced meanwhile
+    _try_once(header, known_good.identity(path), repack=repack)
+
+
+def _try_once(header: Header, identity: Identity, *, repack: bool) -> None:
+    """See `open_once`; `identity` was taken before, should the file be replaced meanwhile."""
     if known_good.knows(identity, repack=repack):
         _log.info("no trial run: the file was used before")
         return
     _log.info("trial run: the file is used in a process of its own first")
     trial.run(
-        path,
+        header.path,
         repack=repack,
         weight_bytes=header.tensor_bytes,
         template=header.chat_template or "",

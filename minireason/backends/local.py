@@ -13,12 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from minireason.backends.base import StreamOptions
+from minireason.backends.draft import DraftModel
 from minireason.backends.planning import Planner
 from minireason.backends.stream import Stream
 from minireason.backends.tuning import Tuner
 from minireason.engine import sampler
 from minireason.engine import sequence as engine
+from minireason.engine.base import Drafter
 from minireason.engine.context import Context
+from minireason.engine.drafting import DraftCount
 from minireason.engine.model import Model
 from minireason.engine.prefill import Prefill
 from minireason.engine.room import CacheRoom
@@ -87,6 +90,9 @@ class LocalBackend:
         )
         self.scheduler = Scheduler(self.context, _cache_room(plan))
         self._planner = Planner(self.encoder, vocabulary.piece)
+        self.new_drafter: Callable[[int], Drafter] | None = None
+        """Makes what drafts for a sequence whose prompt has so many tokens; None: nothing does."""
+        self.draft_model: DraftModel | None = None
         self._load_s = time.perf_counter() - started
         _log.info("%s is loaded, in %.2f s", name, self._load_s)
         _loaded.add(self)
@@ -150,12 +156,14 @@ class LocalBackend:
             plan = self._planner.plan(messages, settings, self.n_ctx)
         settings = plan.settings
         follower = Follower(wanted, self._tokenizer) if wanted else None
+        drafts = DraftCount()
         builder = ReplyBuilder(
             self.name,
             plan.prompt,
             settings,
             load_s=self._load_s,
             parse=follower.parsed if follower else None,
+            drafts=drafts,
         )
         rules = Rules(
             self.model.vocabulary,
@@ -180,6 +188,9 @@ class LocalBackend:
             mask=rules.mask(),
             unread_limit=UNREAD_TOKENS,
         )
+        sequence.drafts = drafts
+        if self.new_drafter:
+            sequence.drafter = self.new_drafter(len(plan.prompt.ids))
         with self._knowing_maximum():
             return Stream(self.scheduler, sequence, controller, options.on_prefill)
 
@@ -235,6 +246,8 @@ class LocalBackend:
         In a process that was forked it does nothing, and everything else raises EngineError.
         """
         self.scheduler.close()
+        if self.draft_model:
+            self.draft_model.close()
         self.model.close()
 
 

@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from minireason.answers import BOX
 from minireason.errors import BadSetting
+from minireason.events import BOX
 from minireason.messages import Message
 from minireason.reasoning.budget import Budget, Limits
 from minireason.reasoning.landing import Landing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from minireason.closing import Closing
@@ -10,6 +11,8 @@ from minireason.engine.scheduler import Scheduler
 from minireason.errors import EngineError, UsageError
 from minireason.events import Event, Reply
 from minireason.reasoning.controller import Controller
+
+_log = logging.getLogger(__name__)
 
 
 class Stream(Iterator[Event], Closing):
@@ -162,6 +165,9 @@ class Stream(Iterator[Event], Closing):
     def _remove(self) -> None:
         """Raises UsageError in the middle of a step of this thread."""
         self._scheduler.remove(self._sequence)  # which has the controller end the reply
+        drafts = self._builder.drafts
+        if drafts.drafted and not self._closed:
+            _log.info("%d of %d drafted tokens accepted", drafts.accepted, drafts.drafted)
         self._closed = True
 
     def drop(self) -> None:

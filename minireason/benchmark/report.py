@@ -33,6 +33,9 @@ class Machine:
     repack: bool
     """Whether the weights are rearranged for the CPU."""
 
+    tuned: bool = False
+    """Whether these were chosen by what was measured here, and not by rule."""
+
     bandwidth_bytes_per_s: float | None = None
     """How fast the cores together read memory, measured after all else; None before."""
 
@@ -115,11 +118,14 @@ class Chains:
 class Memory:
     """What the process took, beside what was planned."""
 
+    peak_alone_bytes: int | None
+    """The most that the process had before chains ran side by side; None if nobody can say."""
+
     peak_bytes: int | None
-    """The most memory that this process ever had; None where the system does not say."""
+    """The most that it had in all."""
 
     planned_bytes: int
-    """What the plan counts with the whole context in use."""
+    """What the plan counts for one chain with the whole context in use."""
 
     planned_context_tokens: int
     """That context."""
@@ -178,6 +184,9 @@ class Report:
 
     seconds: float = 0.0
     """How long the measurements took in all, loading left out."""
+
+    other_cpus: float | None = None
+    """How many CPUs other programs kept busy meanwhile; None where that is not known."""
 
 
 def beside_bandwidth(report: Report, bytes_per_s: float | None) -> Report:

@@ -30,6 +30,7 @@ from minireason.benchmark.steps import (
 from minireason.benchmark.track import Limit, Times, Track
 from minireason.events import AnswerDelta
 from minireason.host import system
+from minireason.host.load import OtherLoad
 from minireason.messages import Message
 from minireason.models import cost
 from minireason.models.shape import Shape
@@ -65,6 +66,7 @@ class Run:
         self._backend, self._shape, self._allowed_s = backend, shape, allowed_s
         self._on_step = functools.partial(on_step, self)
         self._track = Track(backend, self._on_step)
+        self._others = OtherLoad()
         self._began = self._step_began = time.perf_counter()
         self._read_s: dict[int, float] = {0: 0.0}
         chain_tokens = min(backend.n_ctx, CHAINS_CONTEXT + CHAINS_LIMIT.tokens + 1)
@@ -181,10 +183,15 @@ class Run:
         self._keep(replace(self.report, chains=(*self.report.chains, row)))
 
     def _keep(self, report: Report) -> None:
-        """Let this be the report, with the memory and the time that it took so far."""
-        plan, weights = self._backend.plan, self._shape.weight_bytes
-        memory = Memory(system.peak_bytes(), plan.needed_bytes, plan.n_ctx, weights)
-        self.report = replace(report, memory=memory, seconds=self.spent_s)
+        """Let this be the report, with the memory, the time and the other load so far."""
+        plan, weights, peak = self._backend.plan, self._shape.weight_bytes, system.peak_bytes()
+        alone = peak
+        if self.report.memory and any(row.chains > 1 for row in report.chains):
+            alone = self.report.memory.peak_alone_bytes
+        memory = Memory(alone, peak, plan.needed_bytes, plan.n_ctx, weights)
+        self.report = replace(
+            report, memory=memory, seconds=self.spent_s, other_cpus=self._others.cpus()
+        )
 
     def _first_reply(self) -> FirstReply:
         """Ask a short question, until the answer begins."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minireason.cli import here
 from minireason.cli.terminal import notes
-from minireason.cli.terminal.progress import Transfer
+from minireason.cli.terminal.transfer import Transfer
 from minireason.errors import NotInstalled
 from minireason.host import paths
 from minireason.models import recommend, store

@@ -1,4 +1,4 @@
-"""The command line: commands, and the one table from errors to exit codes."""
+"""The command line, and the one table from errors to exit codes."""
 
 from __future__ import annotations
 
@@ -6,27 +6,15 @@ import errno
 import os
 import sys
 from contextlib import suppress
-from typing import Annotated, cast
+from typing import cast
 
 import typer
 
 from minireason import errors
 from minireason.cli import wording
-from minireason.cli.commands import sessions
-from minireason.cli.commands.ask import ask
-from minireason.cli.commands.bench import Measuring, bench
-from minireason.cli.commands.chat import chat
-from minireason.cli.commands.doctor import doctor
-from minireason.cli.commands.eval import evaluate
-from minireason.cli.commands.eval_options import Evaluation
-from minireason.cli.commands.models import models, show
-from minireason.cli.commands.pull import import_models, pull, rm, verify
-from minireason.cli.commands.solve import Vote, solve
-from minireason.cli.grouped import Sectioned
-from minireason.cli.options import Asked
+from minireason.cli.app import app_for
 from minireason.cli.outcome import INTERRUPTED
 from minireason.cli.terminal import output
-from minireason.version import __version__
 
 PROGRAM = "minireason"
 
@@ -52,40 +40,8 @@ _OUTPUT_FAILED = {
     errno.EROFS,
 }
 
-app = typer.Typer(
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for command in (ask, chat):
-    app.command(cls=Sectioned)(command)
-for command in (models, show, pull, rm, verify, doctor):
-    app.command()(command)
-app.add_typer(sessions.app, name="sessions")
-app.command("import")(import_models)
-app.command(cls=Sectioned)(solve)
-app.command("eval", cls=Sectioned)(evaluate)
-app.command(cls=Sectioned)(bench)
-
-
 _BadCommandLine = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 """What typer raises for any of them; its own copy of click has no public name for it."""
-
-
-@app.callback(
-    invoke_without_command=True,
-    help="Run distilled DeepSeek-R1 models on your own machine, with their thinking streamed.",
-)
-def _main(
-    context: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, help="Print the version and leave.")
-    ] = False,
-) -> None:
-    if version:
-        print(f"minireason {__version__}")
-    elif context.invoked_subcommand is None:
-        print(context.get_help())
 
 
 def run() -> None:
@@ -127,6 +83,7 @@ def _run(arguments: list[str]) -> int:
     from minireason.cli.terminal import notes
 
     try:
+        app = app_for(arguments)
         return int(app(arguments, prog_name=PROGRAM, standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
@@ -136,9 +93,17 @@ def _run(arguments: list[str]) -> int:
         notes.error_line(f"{message} See {command} --help.")
         return 2
     except errors.MinireasonError as error:
-        names = wording.option_names(Asked, Vote, Evaluation, Measuring)
-        notes.error_line(wording.as_typed(error, names))
+        notes.error_line(wording.as_typed(error, _option_names()))
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+
+
+def _option_names() -> dict[str, str]:
+    from minireason.cli.commands.bench import Measuring
+    from minireason.cli.commands.eval_options import Evaluation
+    from minireason.cli.commands.solve import Vote
+    from minireason.cli.options import Asked
+
+    return wording.option_names(Asked, Vote, Evaluation, Measuring)
 
 
 def _cannot(error: OSError) -> str:

@@ -11,7 +11,6 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from minireason.cli import fetching
 from minireason.cli.completion import complete_model
 from minireason.errors import UsageError
 from minireason.host import files, paths
@@ -147,7 +146,15 @@ class Loading:
             "Default: yes, where that makes 4-bit weights faster.",
         ),
     ] = None
-
+    draft_model: Annotated[
+        str | None,
+        _loading(
+            metavar="NAME",
+            autocompletion=complete_model,
+            help="A smaller model with the same vocabulary, which drafts tokens. "
+            "Default: what came before in the text.",
+        ),
+    ] = None
     reproducible: Annotated[
         bool | None,
         _loading(
@@ -305,6 +312,7 @@ class Asked(Loading):
 def _best_model() -> str:
     """The best model installed, or one that is offered and fetched; raises NotInstalled."""
     from minireason.backends.loading import default_model
+    from minireason.cli import fetching
 
     return default_model() or fetching.offer()
 

@@ -5,8 +5,12 @@ What is missing is a line on standard error and exit code 7; after Ctrl-C it is 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from minireason.events import Reply
-from minireason.voting.solution import Solution
+
+if TYPE_CHECKING:
+    from minireason.voting.solution import Solution
 
 NOT_SAVED, PARTLY_DONE, INTERRUPTED = 6, 7, 130
 

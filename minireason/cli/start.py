@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 from types import FrameType
 
 from minireason.cli.outcome import INTERRUPTED
+
+_GC_OBJECTS = 50_000
+"""Python looks for garbage after so many new objects; after 700 it is a twentieth of a start."""
 
 
 def run() -> None:
@@ -16,6 +20,7 @@ def run() -> None:
         is_usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if is_usual:  # else a shell has it ignored, and so do we
             signal.signal(signal.SIGINT, _leave)
+        gc.set_threshold(_GC_OBJECTS)
         from minireason.cli import main
 
         if is_usual:

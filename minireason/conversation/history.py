@@ -48,6 +48,8 @@ class Turn:
     cached_tokens: int = 0
     thinking_tokens: int = 0
     answer_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
     thought_s: float = 0.0
     total_s: float = 0.0
 
@@ -68,6 +70,8 @@ class Turn:
             cached_tokens=usage.cached_tokens,
             thinking_tokens=usage.thinking_tokens,
             answer_tokens=usage.answer_tokens,
+            drafted_tokens=usage.drafted_tokens,
+            accepted_tokens=usage.accepted_tokens,
             thought_s=round(reply.thought_s, 3),
             total_s=round(reply.timings.total_s, 3),
         )

@@ -129,6 +129,36 @@ SavedState: TypeAlias = Any
 """What a slot held, in the machine's own memory; only the runner that saved it looks inside."""
 
 
+class Drafter(Protocol):
+    """Guesses the next tokens of a sequence, to be checked; see `engine.drafting`.
+
+    A wrong guess costs time and changes no text. `tokens` is always the whole sequence.
+    """
+
+    def chances(self, tokens: list[int], most: int) -> list[float]:
+        """Tell of each of at most `most` tokens how likely it is right if those before it are.
+
+        Empty where nothing can be drafted.
+        """
+        ...
+
+    def propose(self, tokens: list[int], count: int) -> list[int]:
+        """Draft at most so many tokens that may follow."""
+        ...
+
+    def accept(self, count: int) -> None:
+        """Note how many of the last draft were right."""
+        ...
+
+    def rewind(self, keep: int) -> None:
+        """Note that the sequence is cut to its first `keep` tokens; twice is as good as once."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the sequence."""
+        ...
+
+
 class ModelRunner(Protocol):
     """What the scheduler needs of llama.cpp; see `engine.context.Context`.
 

@@ -9,12 +9,21 @@ from minireason.engine.sequence import Sequence, Slot
 
 
 class Chunk(NamedTuple):
-    """So many pending tokens of a sequence, and whether the next one is sampled after them."""
+    """So many pending tokens of a sequence, and whether the next one is sampled after them.
+
+    `draft` comes after them, and a token is sampled after each of it.
+    """
 
     slot: Slot
     owner: Sequence
     size: int
     output: bool
+    draft: tuple[int, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Its tokens in the batch."""
+        return self.size + len(self.draft)
 
 
 class Batch(NamedTuple):
@@ -27,7 +36,7 @@ class Batch(NamedTuple):
 
 
 def plan_batch(
-    live: Iterable[tuple[Slot, Sequence]], n_batch: int, arrival: Callable[[Sequence], int]
+    live: Iterable[Sequence], n_batch: int, arrival: Callable[[Sequence], int]
 ) -> list[Chunk]:
     """Plan single tokens first, then chunks of the prompts; `arrival` says who came first.
 
@@ -36,7 +45,10 @@ def plan_batch(
     room = n_batch
     plan: list[Chunk] = []
     prefills: list[tuple[int, Slot, Sequence]] = []
-    for slot, owner in live:
+    for owner in live:
+        slot = owner.slot
+        if slot is None:
+            continue
         count = len(owner.tokens) - len(slot.cached)
         if count > 1:
             prefills.append((count - 1, slot, owner))
@@ -81,10 +93,10 @@ def _chunk_size(count: int, room: int) -> int:
 def batch_of(plan: Iterable[Chunk]) -> Batch:
     """Make the batch of a plan."""
     tokens, positions, slots, outputs = Batch([], [], [], [])
-    for slot, owner, count, output in plan:
-        start = len(slot.cached)
-        tokens += owner.tokens[start : start + count]
-        positions += range(start, start + count)
-        slots += [slot.index] * count
-        outputs += [output] * count
+    for chunk in plan:
+        start, rows = len(chunk.slot.cached), chunk.rows
+        tokens += [*chunk.owner.tokens[start : start + chunk.size], *chunk.draft]
+        positions += range(start, start + rows)
+        slots += [chunk.slot.index] * rows
+        outputs += [chunk.output] * rows
     return Batch(tokens, positions, slots, outputs)

@@ -173,6 +173,10 @@ class KVCache:
             del slot.cached[keep:]
             self._runner.trim(slot.index, keep)
 
+    def drop_unclaimed(self, slot: Slot) -> None:
+        """Forget what a slot holds beyond its list, which is what was drafted in vain."""
+        self._runner.trim(slot.index, len(slot.cached))
+
     def make_room(self, sequences: int, tokens: int) -> bool:
         """Let so many sequences have a slot for so many tokens; False without memory for that.
 
@@ -206,15 +210,6 @@ class KVCache:
         _log.debug("the KV cache has %d slots of %d tokens now, %s wanted", *self.shape, shape)
         return moved
 
-    def _pack(self, shape: CacheShape) -> None:
-        """Leave in the slots that go along what sequences use, and what idle slots can hold."""
-        while self._close_gap(at_end=True):
-            pass
-        for slot in self.idle():
-            if slot.index >= shape.n_slots or len(slot.cached) > shape.slot_tokens:
-                self._park(slot)
-                self.trim(slot, 0)
-
     def _make_moving_room(self, shape: CacheShape) -> None:
         """Forget what does not fit into memory twice while it is moved."""
         free = self._room.total_tokens - max(shape.tokens, self.shape.tokens)
@@ -234,21 +229,30 @@ class KVCache:
 
         llama.cpp computes neighbours in one micro-batch, and others one after another.
         """
-        while self._close_gap():
-            pass
+        owned = self._owned()
+        while owned and owned[-1] - owned[0] >= len(owned):
+            self._move_last_into(owned, range(owned[0], owned[-1]))
+            owned = self._owned()
 
-    def _close_gap(self, *, at_end: bool = False) -> bool:
-        """Move the last sequence into the first gap before it; False if there is none.
+    def _pack(self, shape: CacheShape) -> None:
+        """Leave in the slots that go along what sequences use, and what idle slots can hold."""
+        owned = self._owned()
+        while owned and owned[-1] >= len(owned):
+            self._move_last_into(owned, range(owned[-1]))
+            owned = self._owned()
+        for slot in self.idle():
+            if slot.index >= shape.n_slots or len(slot.cached) > shape.slot_tokens:
+                self._park(slot)
+                self.trim(slot, 0)
 
-        `at_end`: slots before the first sequence are a gap too.
-        """
-        owned = [slot.index for slot in self.slots if slot.owner]
-        first = 0 if at_end or not owned else owned[0]
-        gaps = sorted(set(range(first, len(self.slots))) - set(owned))
-        if not owned or not gaps or gaps[0] > owned[-1]:
-            return False
-        self._move(self.slots[owned[-1]], self.slots[gaps[0]])
-        return True
+    def _owned(self) -> list[int]:
+        """The indices of the slots that sequences use."""
+        return [slot.index for slot in self.slots if slot.owner]
+
+    def _move_last_into(self, owned: list[int], places: range) -> None:
+        """Let the last sequence go on in the first of these places that is free."""
+        gap = next(index for index in places if index not in owned)
+        self._move(self.slots[owned[-1]], self.slots[gap])
 
     def _move(self, source: Slot, target: Slot) -> None:
         """Let the sequence of one slot go on in an idle one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minireason.engine.handle import Handle
 from minireason.engine.interruption import DeferredInterrupt
@@ -57,8 +57,11 @@ class ContextParams:
     flash_attention: bool
     """Whether attention is computed in blocks."""
 
-    def open(self, model: Model, size: ContextSize, stop: StopFlag) -> Handle:
-        """Make a context, each slot a stream of its own; raises EngineError without memory."""
+    def open(self, model: Model, size: ContextSize, stop: StopFlag, on_node: Any = None) -> Handle:
+        """Make a context, each slot a stream of its own; raises EngineError without memory.
+
+        `on_node` is llama.cpp's callback for each node of a graph.
+        """
         clear_log()
         owner = model.owner
         kv_type = getattr(C, f"GGML_TYPE_{self.kv_type.upper()}")
@@ -80,6 +83,8 @@ class ContextParams:
             kv_unified=False,
             no_perf=True,
         )
+        if on_node:
+            fill(params, cb_eval=on_node)
         make = functools.partial(C.llama_init_from_model, owner.pointer, params)
         with DeferredInterrupt():
             handle = Handle(make, C.llama_free, owner)

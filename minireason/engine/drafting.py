@@ -7,6 +7,8 @@ what stands in the prompt or what it said before.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from minireason.engine.acceptance import Acceptance
 
 MIN_MATCH_TOKENS = 3
@@ -20,6 +22,14 @@ CANDIDATES = 16
 
 CATCH_UP_TOKENS = 512
 """So many tokens of a prompt are indexed at a time (0.5 ms), so that no step is held up."""
+
+
+@dataclass(slots=True)
+class DraftCount:
+    """How many tokens were drafted for a sequence, and how many of them were right."""
+
+    drafted: int = 0
+    accepted: int = 0
 
 
 class LookupDrafter:

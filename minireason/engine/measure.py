@@ -8,43 +8,24 @@ take half a minute, and of a large model its first layers stand for all.
 from __future__ import annotations
 
 import ctypes
-import functools
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from minireason.closing import Closing
-from minireason.engine.handle import Handle, starts_threads
-from minireason.engine.library import C, clear_log, fill, log_tail, name_of_tensor
+from minireason.engine.context_params import ContextParams, ContextSize
+from minireason.engine.handle import starts_threads
+from minireason.engine.library import C, log_tail, name_of_tensor
 from minireason.engine.model import Model
+from minireason.engine.stop_flag import StopFlag
+from minireason.engine.token_batch import TokenBatch
 from minireason.errors import DecodeFailed, EngineError
-from minireason.settings import KvType
 
 _TOKEN = 1
 """Any token will do."""
 
-_SLICE, _PADDING = 512, 256
-"""Tokens that are put into a slot at a time, and of which a slot has a multiple."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Computation:
-    """How a context computes."""
-
-    n_threads: int
-    """Threads on the CPU."""
-
-    flash_attention: bool
-    """Whether attention is computed in blocks, without its scores in memory."""
-
-    n_batch: int = 512
-    """Tokens of a decode at most."""
-
-    n_ubatch: int = 128
-    """Tokens that are computed at once (micro-batch)."""
-
-    kv_type: KvType = "f16"
-    """How the KV cache is stored."""
+_SLICE = 512
+"""Tokens that are put into a slot at a time."""
 
 
 class Probe(Closing):
@@ -57,53 +38,22 @@ class Probe(Closing):
     def __init__(
         self,
         model: Model,
-        computation: Computation,
+        params: ContextParams,
         *,
         n_slots: int = 1,
         slot_tokens: int = 512,
         layers: int | None = None,
     ) -> None:
-        self.n_slots, self.slot_tokens, self.computation = n_slots, slot_tokens, computation
+        self.n_slots, self.params, self.depth = n_slots, params, 0
         self._model = model
-        self._stop = None if layers is None else _StopAfter(layers)
-        self.depth = 0
-        if computation.n_threads > 1:
+        self._stop = StopFlag()  # never set; llama.cpp looks at it
+        self._ends_after = None if layers is None else _EndAfter(layers)
+        if params.n_threads > 1:
             starts_threads()
-        self._handle = self._open()
-        self._rows = _Rows(max(n_slots, computation.n_batch))
-
-    def _open(self) -> Handle:
-        clear_log()
-        owner, computation = self._model.owner, self.computation
-        kv_type = getattr(C, f"GGML_TYPE_{computation.kv_type.upper()}")
-        flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        if computation.flash_attention:
-            flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_ENABLED
-        params = fill(
-            C.llama_context_default_params(),
-            n_ctx=self.n_slots * self.slot_tokens,
-            n_batch=max(self.n_slots, computation.n_batch),
-            n_ubatch=max(self.n_slots, computation.n_ubatch),
-            n_seq_max=self.n_slots,
-            n_outputs_max=self.n_slots,
-            n_threads=computation.n_threads,
-            n_threads_batch=computation.n_threads,
-            type_k=kv_type,
-            type_v=kv_type,
-            flash_attn_type=flash_attn_type,
-            kv_unified=False,
-            no_perf=True,
-        )
-        if self._stop:
-            fill(params, cb_eval=self._stop.callback)
-        make = functools.partial(C.llama_init_from_model, owner.pointer, params)
-        handle = Handle(make, C.llama_free, owner)
-        if not handle.is_open:
-            raise EngineError(
-                f"llama.cpp could not make a context to measure with "
-                f"({log_tail() or 'not enough memory?'})."
-            )
-        return handle
+        on_node = self._ends_after and self._ends_after.callback
+        self._size = ContextSize(n_slots, slot_tokens)
+        self._handle = params.open(model, self._size, self._stop, on_node)
+        self._batch = TokenBatch(params.n_batch)
 
     def close(self) -> None:
         """Free the cache."""
@@ -127,9 +77,8 @@ class Probe(Closing):
 
         It is of a context with as many streams, since llama.cpp takes no other.
         """
-        like, padded = self.computation, -(-depth // _PADDING) * _PADDING
-        like = replace(like, n_batch=_SLICE, n_ubatch=_SLICE)
-        with Probe(self._model, like, n_slots=self.n_slots, slot_tokens=padded, layers=0) as blank:
+        like = replace(self.params, n_batch=_SLICE, n_ubatch=_SLICE)
+        with Probe(self._model, like, n_slots=self.n_slots, slot_tokens=depth, layers=0) as blank:
             for start in range(0, depth, _SLICE):
                 blank.read(min(_SLICE, depth - start))
                 blank.depth = min(depth, start + _SLICE)
@@ -146,11 +95,11 @@ class Probe(Closing):
     def read(self, tokens: int) -> None:
         """Read so many tokens into the first slot, at most `n_batch`, behind those it holds."""
         positions = range(self.depth, self.depth + tokens)
-        self._decode(list(positions), [0] * tokens, [*[0] * (tokens - 1), 1])
+        self._decode(list(positions), [0] * tokens, [*[False] * (tokens - 1), True])
 
     def step(self, batch: int) -> None:
         """Decode a token of each of the first `batch` slots."""
-        self._decode([self.depth] * batch, list(range(batch)), [1] * batch)
+        self._decode([self.depth] * batch, list(range(batch)), [True] * batch)
 
     def forget(self) -> None:
         """Forget what was read behind the `depth` tokens of each slot."""
@@ -163,54 +112,27 @@ class Probe(Closing):
             for slot in range(self.n_slots):
                 C.llama_memory_seq_rm(memory, slot, keep, -1)
 
-    def _decode(self, positions: list[int], slots: list[int], outputs: list[int]) -> None:
+    def _decode(self, positions: list[int], slots: list[int], outputs: list[bool]) -> None:
         """Compute a batch to its end; raises DecodeFailed."""
-        if sum(outputs) > self.n_slots or max(slots, default=0) >= self.n_slots:
+        count = len(positions)
+        if (
+            not 0 < count <= self.params.n_batch
+            or max(slots) >= self.n_slots
+            or max(positions) >= self._size.stream_tokens
+        ):
             raise ValueError("a batch that would abort inside llama.cpp")
-        batch = self._rows.filled(positions, slots, outputs)
         with self._handle.lock:
             owner = self._handle.get()
-            status = C.llama_decode(owner.pointer, batch)
+            self._batch.set([_TOKEN] * count, positions, slots, outputs)
+            status = C.llama_decode(owner.pointer, self._batch.struct)
             C.llama_synchronize(owner.pointer)
-        if self._stop:
-            self._stop.raise_again()
+        if self._ends_after:
+            self._ends_after.raise_again()
         if status:
             raise DecodeFailed(status, log_tail())
 
 
-class _Rows:
-    """A batch of llama.cpp with room for so many tokens."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._token, self._pos = (C.llama_token * size)(*[_TOKEN] * size), (C.llama_pos * size)()
-        self._seq = (C.llama_seq_id * size)()
-        self._output: Any = (ctypes.c_int8 * size)()
-        self._n_seq = (ctypes.c_int32 * size)(*[1] * size)
-        width, kind = ctypes.sizeof(C.llama_seq_id), ctypes.POINTER(C.llama_seq_id)
-        start = ctypes.addressof(self._seq)
-        self._seqs = (kind * size)(*(ctypes.cast(start + row * width, kind) for row in range(size)))
-        self._batch = fill(
-            C.llama_batch(),
-            token=self._token,
-            pos=self._pos,
-            n_seq_id=self._n_seq,
-            seq_id=self._seqs,
-            logits=ctypes.cast(self._output, ctypes.POINTER(ctypes.c_int8)),
-        )
-
-    def filled(self, positions: list[int], slots: list[int], outputs: list[int]) -> Any:
-        """The batch with these rows; raises ValueError for more than there is room for."""
-        count = len(positions)
-        if not 0 < count <= self._size:
-            raise ValueError("a batch that would abort inside llama.cpp")
-        self._pos[:count], self._seq[:count] = positions, slots
-        self._output[:count] = outputs
-        self._batch.n_tokens = count
-        return self._batch
-
-
-class _StopAfter:
+class _EndAfter:
     """llama.cpp's callback for each node of a graph: it ends the graph after so many layers.
 
     What the graph was to give is not computed, and nothing says so: the tokens are in the cache.
@@ -248,7 +170,7 @@ def decode_s(probe: Probe, batch: int = 1) -> float:
 def prefill_s(probe: Probe, tokens: int) -> float:
     """Seconds to read so many tokens behind those that the first slot holds, in slices of
     `n_batch`."""
-    depth, n_batch = probe.depth, probe.computation.n_batch
+    depth, n_batch = probe.depth, probe.params.n_batch
     started = time.perf_counter()
     for start in range(0, tokens, n_batch):
         probe.read(min(n_batch, tokens - start))

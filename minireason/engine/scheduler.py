@@ -1,7 +1,7 @@
 """THE loop: continuous batching of all sequences over one KV cache.
 
 Each step has three parts: `_schedule` admits sequences to slots and plans a batch, `_run` decodes
-it, `_postprocess` hands the sampled tokens to their handlers.
+it, `Postprocess` hands the sampled tokens to their handlers.
 
 A prompt, a forced token and a sampled token are the same thing here: pending until decoded. In each
 step a sequence either gives one token and samples after it, or gives a chunk of its pending tokens
@@ -35,9 +35,11 @@ from minireason.engine.base import ModelRunner
 from minireason.engine.batch import Chunk, batch_of, plan_batch
 from minireason.engine.cache import KVCache
 from minireason.engine.lock import FairLock
+from minireason.engine.postprocess import Postprocess
 from minireason.engine.room import CacheRoom
-from minireason.engine.sequence import Draw, Sequence, Slot
-from minireason.errors import ContextFull, LogitsNotFinite
+from minireason.engine.sequence import Sequence, Slot
+from minireason.engine.speculation import Speculation
+from minireason.errors import ContextFull
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -69,6 +71,8 @@ class Scheduler:
         self.clock = 0
         """Steps so far."""
         self._admission = Admission(self.cache)
+        self.speculation = Speculation(runner)
+        self._postprocess = Postprocess(runner, self.cache, self._admission, self.speculation)
         self._dropped: deque[Sequence] = deque()
         self._reading: list[Sequence] = []
         """Whose prompts the batch that runs reads."""
@@ -189,7 +193,7 @@ class Scheduler:
         self.clock += 1
         plan = self._schedule()
         if self._run(plan):
-            self._postprocess(plan)
+            self._postprocess(plan, self.clock)
         return bool(plan)
 
     def _recover(self) -> None:
@@ -209,8 +213,9 @@ class Scheduler:
         live = self._with_room(live)
         self._grow_ahead(live)
         self.cache.close_gaps()
-        live = self._admission.runnable()
-        return plan_batch(live, self._runner.n_batch, self._admission.sequences.index)
+        owners = [owner for _, owner in live]
+        plan = plan_batch(owners, self._runner.n_batch, self._admission.sequences.index)
+        return self.speculation.draft(plan)
 
     def _run(self, plan: list[Chunk]) -> bool:
         """Decode the batch of a plan; False if there was none, or it was stopped."""
@@ -223,62 +228,6 @@ class Scheduler:
             for chunk in plan:
                 self._runner.trim(chunk.slot.index, len(chunk.slot.cached))
         return decoded
-
-    def _postprocess(self, plan: list[Chunk]) -> None:
-        """Note what is cached now, and sample a token for each sequence that is through."""
-        row, broken = -1, []
-        for slot, owner, count, output in plan:
-            row += count
-            start = len(slot.cached)
-            slot.cached += owner.tokens[start : start + count]
-            slot.last_used = self.clock
-            if not output:
-                continue
-            try:
-                self._sample(slot, owner, row)
-            except LogitsNotFinite as error:
-                broken.append((owner, error))
-            else:
-                owner.read_again = False
-        for owner, problem in broken:
-            self._begin_anew(owner, problem)
-
-    def _sample(self, slot: Slot, sequence: Sequence, row: int) -> None:
-        """Draw the next token of a sequence and apply what its handler makes of it.
-
-        Made again after an interruption, it comes to the same.
-        """
-        if sequence.drawn.number != sequence.draws:
-            noted = sequence.confidences
-            sequence.drawn = Draw(
-                sequence.draws,
-                len(sequence.tokens),
-                0 if noted is None else len(noted),
-                0.0 if noted is None else self._runner.confidence(row),
-            )
-        token = self._runner.sample(sequence.sampler, row, sequence.draws, sequence.mask)
-        step = sequence.handler.on_token(token, sequence.draws)
-        if not step.done:
-            self.cache.trim(slot, sequence.drawn.tokens - step.drop)
-        sequence.apply(step)
-        if step.done:
-            self._admission.remove(sequence)
-        elif len(sequence.tokens) >= self.cache.n_ctx:
-            self._admission.end_at_limit(sequence)
-
-    def _begin_anew(self, sequence: Sequence, error: LogitsNotFinite) -> None:
-        """Read a sequence again in cells that were wiped, or end it if that was of no use.
-
-        What a damaged weight makes of a token, a NaN for one, stays in its cell. Without flash
-        attention all that is computed in the same slot then is NaN too, also after it was trimmed.
-        """
-        slot = sequence.slot
-        if slot:
-            self.cache.wipe(slot)
-        if sequence.read_again or not slot:
-            sequence.handler.on_error(error)
-            self._admission.remove(sequence)
-        sequence.read_again = True
 
     def _with_room(self, live: list[tuple[Slot, Sequence]]) -> list[tuple[Slot, Sequence]]:
         """Grow, preempt or end sequences until all that can go on have room for what they hold."""

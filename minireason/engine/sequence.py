@@ -5,7 +5,8 @@ from __future__ import annotations
 from array import array
 from typing import Any, NamedTuple
 
-from minireason.engine.base import Mask, Step, TokenHandler
+from minireason.engine.base import Drafter, Mask, Step, TokenHandler
+from minireason.engine.drafting import DraftCount
 
 
 class Draw(NamedTuple):
@@ -59,6 +60,9 @@ class Sequence:
         self.draws = 0
         """How many tokens were sampled and taken."""
         self.drawn = Draw(-1, 0, 0, 0.0)
+        self.drafter: Drafter | None = None
+        """What drafts its next tokens while it runs alone."""
+        self.drafts = DraftCount()
         self.read_again = False
         """Whether it was read anew since its last token, because its logits were not finite."""
 
@@ -85,6 +89,8 @@ class Sequence:
                 del noted[drawn.confidences + 1 - step.drop :]
             else:
                 noted[drawn.confidences :] = array("f", [drawn.confidence])
+        if step.drop and self.drafter:
+            self.drafter.rewind(drawn.tokens - step.drop)
         if not step.done:
             self.tokens[drawn.tokens - step.drop :] = step.append
             self.mask = step.mask

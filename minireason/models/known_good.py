@@ -85,7 +85,7 @@ def remember_opened(path: Path, *, repack: bool = False) -> None:
 def _sampled(path: Path, header_bytes: int) -> bytes:
     """A digest of a file's size, time of change, beginning and samples."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with files.open_regular(path) as file:
         status = os.fstat(file.fileno())
         digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
         digest.update(file.read(header_bytes))

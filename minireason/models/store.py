@@ -17,7 +17,7 @@ from pathlib import Path
 from minireason.errors import ChecksumMismatch, NotInstalled, UnknownModel, UsageError
 from minireason.host import files
 from minireason.host.paths import SWITCHED_OFF, expanded, models_dir, offline
-from minireason.models import catalog, download, gguf, other_tools
+from minireason.models import catalog, gguf, other_tools
 from minireason.models.known_good import remember_opened as remember_opened
 from minireason.models.known_good import was_opened as was_opened
 from minireason.models.manifests import Manifest as Manifest
@@ -248,6 +248,8 @@ def remove(model: str) -> tuple[str, int]:
 
 def verify(manifest: Manifest, on_bytes: Callable[[int], None] = lambda have: None) -> None:
     """Hash an installed model's files again; raises ChecksumMismatch or NotInstalled."""
+    from minireason.models import download  # what fetches too, for who hashes only
+
     before = 0
     for stored in manifest.files:
         path = Path(stored.path)
@@ -266,6 +268,8 @@ def fingerprint(file: ModelFile) -> str:
 
     Of a split model that of its parts' hashes. Raises ModelFileError for what is no model.
     """
+    from minireason.models import download
+
     gguf.check(file.path)
     manifest = next((entry for entry in manifests() if entry.path == file.path), None)
     hashes = [stored.sha256 for stored in manifest.files] if manifest else []

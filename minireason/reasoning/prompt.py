@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,8 +17,8 @@ from minireason.engine.base import Vocabulary
 from minireason.errors import ContextFull, UsageError
 from minireason.messages import Message, as_messages
 from minireason.reasoning.encoding import encode_text
+from minireason.reasoning.frames import Frame, Roles, frames
 from minireason.reasoning.length import PIECE_CHARS, surely_over
-from minireason.reasoning.template import TemplateError, render_all
 from minireason.reasoning.think import CLOSE, OPEN, State, Tags
 
 # sha256 of the template texts: as first published, and with the opened thought (Hugging Face, 10
@@ -29,7 +28,6 @@ R1_TEMPLATES = (
     "56a1447ad31926fdc21fb07e56e5642bd9c850c4f52d8c8af7bbe5f079a84f5f",
 )
 _USER, _ASSISTANT, _END = "<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>"
-_TURNS_AHEAD = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +87,12 @@ class PromptEncoder:
         self._vocabulary, self._template = vocabulary, template
         self._variables = {"bos_token": bos_text, "eos_token": eos_text}
         self._content = lru_cache(maxsize=1024)(lambda text: tuple(encode_text(vocabulary, text)))
-        self._frames: dict[tuple[str, ...], list[list[int]]] = {}
+        self._frames: dict[Roles, Frame] = {}
         special = vocabulary.special
         self.tags = Tags(special.get(OPEN), special.get(CLOSE))
         known = hashlib.sha256(template.encode()).hexdigest() in R1_TEMPLATES
         self._is_r1 = known and all(literal in special for literal in (_USER, _ASSISTANT, _END))
+        self._frame = lru_cache(maxsize=64)(self._r1_frame if self._is_r1 else self._template_frame)
         self.thinks = thinks or self._is_r1 or CLOSE in template
 
     def encode(
@@ -185,7 +184,7 @@ class PromptEncoder:
             system = [message for message in messages if message["role"] == "system"][-1:]
             messages = system + [message for message in messages if message["role"] != "system"]
         roles = tuple(message["role"] for message in messages)
-        frame = self._r1_frame(roles) if self._is_r1 else self._template_frame(roles)
+        frame = self._frame(roles)
         parts: list[Sequence[int]] = []
         for before, message in zip(frame, messages, strict=False):
             parts += [before, self._content(_content_of(message))]
@@ -193,7 +192,7 @@ class PromptEncoder:
         bos = self._vocabulary.bos
         return parts if bos is None or parts[0][:1] == [bos] else [[bos], *parts]
 
-    def _r1_frame(self, roles: tuple[str, ...]) -> list[list[int]]:
+    def _r1_frame(self, roles: Roles) -> list[list[int]]:
         """System text, <User> question and <Assistant> answer <end> in turn, and <Assistant>."""
         special = self._vocabulary.special
         before = {"system": [], "user": [special[_USER]], "assistant": [special[_ASSISTANT]]}
@@ -203,38 +202,8 @@ class PromptEncoder:
         ]
         return [*frame, [special[_ASSISTANT]]]
 
-    def _template_frame(self, roles: tuple[str, ...]) -> list[list[int]]:
-        """What the model file's template puts before, between and after the contents.
-
-        A few turns ahead are rendered as well.
-        """
+    def _template_frame(self, roles: Roles) -> list[list[int]]:
+        """What the model file's template puts before, between and after the contents."""
         if roles not in self._frames:
-            nonce = secrets.token_hex(8)
-            ahead = [roles + ("assistant", "user") * turns for turns in range(_TURNS_AHEAD + 1)]
-            marks = [f"MARK{nonce}N{index}END" for index in range(len(ahead[-1]))]
-            wanted = [
-                [{"role": role, "content": mark} for role, mark in zip(some, marks, strict=False)]
-                for some in ahead
-            ]
-            try:
-                rendered = render_all(self._template, wanted, self._variables)
-            except TemplateError as error:
-                raise UsageError(f"This model cannot take the conversation: {error}.") from None
-            for some, text in zip(ahead, rendered, strict=False):
-                if frame := self._split(text, marks[: len(some)]):
-                    self._frames[some] = frame
-        if roles not in self._frames:
-            raise UsageError(
-                "This model's chat template drops, repeats or changes messages, so it is not safe "
-                "to use; try without a system prompt."
-            )
-        return self._frames[roles]
-
-    def _split(self, rendered: str, marks: list[str]) -> list[list[int]] | None:
-        frame = []
-        for mark in marks:
-            before, separator, rendered = rendered.partition(mark)
-            if not separator or mark in rendered:
-                return None
-            frame.append(self._tokens(before))
-        return [*frame, self._tokens(rendered)]
+            self._frames |= frames(self._template, roles, self._variables)
+        return [self._tokens(text) for text in self._frames[roles]]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from minireason import answers
+from minireason.engine.drafting import DraftCount
 from minireason.errors import UsageError
 from minireason.events import (
     AnswerDelta,
@@ -33,6 +33,7 @@ class ReplyBuilder:
 
     Events that were added are not seen until they are published: see `Controller`, which decides
     when. `parse` makes the typed value of a structured answer, and is None for a free one.
+    `drafts` counts what the engine drafts.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class ReplyBuilder:
         *,
         load_s: float = 0.0,
         parse: Callable[[], Any] | None = None,
+        drafts: DraftCount | None = None,
     ) -> None:
+        self.drafts = drafts or DraftCount()
         self.reply: Reply | None = None
         self.cached_tokens = 0
         """How many of the prompt's tokens were in the cache and were used."""
@@ -146,12 +149,14 @@ class ReplyBuilder:
 
     def make(self, reason: FinishReason, thinking_end: ThinkingEnd | None) -> Reply:
         """The reply as it is now."""
+        from minireason.answers import boxed  # where a reply ends, and not before it begins
+
         text = self.answer
         return Reply(
             model=self._model,
             thinking=self._text(ThinkingDelta),
             answer=text,
-            boxed=answers.boxed(text),
+            boxed=boxed(text),
             finish_reason=reason,
             thinking_end=thinking_end,
             seed=self._seed,
@@ -161,6 +166,8 @@ class ReplyBuilder:
                 thinking_tokens=self.thinking_tokens,
                 answer_tokens=self.answer_tokens,
                 forced_tokens=self.forced_tokens,
+                drafted_tokens=self.drafts.drafted,
+                accepted_tokens=self.drafts.accepted,
             ),
             timings=self._timings(),
         )

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from minireason import answers
 from minireason.engine.base import END, Mask, Step, Vocabulary, all_but
 from minireason.events import FinishReason, ThinkingEnd
 from minireason.reasoning.budget import Budget, Cut
@@ -270,8 +269,10 @@ class Rules:
         return self._force(opening) if self._room() > 2 * len(opening) else []
 
     def _misses_box(self, text: str) -> bool:
+        from minireason.answers import outright_answer  # as in reply.py
+
         wanted = self._landed is not None and self._budget.landing.box
-        return wanted and answers.outright_answer(text) is None
+        return wanted and outright_answer(text) is None
 
     def _again(self, token: int, back: int = 0) -> Step:
         """Have a token drawn once more, the next one or one of the last, but not as this one.

@@ -9,6 +9,7 @@ from minireason.settings.load import LAST_GROWTH as LAST_GROWTH
 from minireason.settings.load import KvType as KvType
 from minireason.settings.load import LoadChanges as LoadChanges
 from minireason.settings.load import LoadSettings as LoadSettings
+from minireason.settings.load import SpeculationMode as SpeculationMode
 from minireason.settings.reply import EFFORT_TOKENS as EFFORT_TOKENS
 from minireason.settings.reply import LANDING as LANDING
 from minireason.settings.reply import MAX_SEED as MAX_SEED

@@ -59,12 +59,12 @@ def test_what_is_faster_is_chosen(
     tuner: Tuner, backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def decode(probe: Probe, batch: int) -> float:
-        how = probe.computation
+        how = probe.params
         slow = 1 + probe.depth / 1000 * (1 if how.flash_attention else 0.5)
         return slow * 1e-3 * (1 + batch) / 2 * (1 if how.n_threads == 1 else 2)
 
     def prefill(probe: Probe, tokens: int) -> float:
-        return tokens * 1e-5 * (1 if probe.computation.n_ubatch == 512 else 2)
+        return tokens * 1e-5 * (1 if probe.params.n_ubatch == 512 else 2)
 
     take(monkeypatch, decode, prefill)
     result = kept(tuner, backend)
@@ -82,7 +82,7 @@ def test_what_gains_little_stays_as_planned(
     plan = backend.plan
 
     def planned(probe: Probe) -> bool:
-        how = probe.computation
+        how = probe.params
         return (how.n_threads, how.flash_attention) == (plan.n_threads, plan.flash_attention)
 
     take(

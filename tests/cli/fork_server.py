@@ -30,8 +30,11 @@ import minireason  # noqa: E402
 
 del sys.path[0]
 
+import minireason.cli.app  # noqa: E402
 import minireason.cli.main  # noqa: E402
 import minireason.reasoner  # noqa: E402
+
+minireason.cli.app.app_for([])  # imports every command
 
 STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 

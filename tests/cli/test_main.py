@@ -72,6 +72,7 @@ def test_version_and_help() -> None:
         ("chat --model tiny --seed 1 --threads 1", 0),
         ("solve --model tiny --seed 1 --threads 1 -n 1", 0),
         ("eval no.jsonl --model tiny", 2),
+        ("bench --model nothing", 2),
         ("models", 0),
         ("show tiny", 0),
         ("pull nothing", 2),
@@ -193,13 +194,13 @@ import signal, sys
 
 class Interrupting:
     def find_spec(self, name, *_):
-        if name == module:
+        if name == f"minireason.{module}":
             signal.raise_signal(signal.SIGINT)
 
 _, module, *sys.argv = sys.argv
 sys.meta_path.insert(0, Interrupting())
-if sys.argv[0] == "ignoring":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+ignoring = sys.argv[0] == "ignoring"
+signal.signal(signal.SIGINT, signal.SIG_IGN if ignoring else signal.default_int_handler)
 from minireason.cli.start import run
 run()
 """
@@ -213,11 +214,11 @@ def interrupted_at(module: str, *command: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("module", ["minireason.cli.commands.solve", "minireason.reasoner"])
+@pytest.mark.parametrize("module", ["cli.app", "cli.commands.ask", "reasoner"])
 def test_ctrl_c_while_something_is_imported_ends_quietly(module: str) -> None:
     assert interrupted_at(module, "minireason", "ask", "--model", "tiny", "hi") == (130, "", "")
 
 
 def test_a_ctrl_c_that_is_ignored_from_outside_stays_ignored() -> None:
-    code, out, _ = interrupted_at("minireason.cli.commands.solve", "ignoring", "--version")
+    code, out, _ = interrupted_at("cli.app", "ignoring", "--version")
     assert (code, out) == (0, f"minireason {__version__}\n")

@@ -31,6 +31,7 @@ NOT_ON_THE_COMMAND_LINE = {
     (Settings, "stop"): "for programs that read the answer; solve has another --stop",
     (LoadSettings, "n_seq_max"): "--parallel of solve and eval sees to it",
     (LoadSettings, "kv_type"): "the plan chooses it by the memory that there is",
+    (LoadSettings, "speculation"): "it switches itself off; --reproducible keeps it off",
     (VoteSettings, "stop_threshold"): "its error was measured for the default alone",
 }
 """Settings without an option, and why."""

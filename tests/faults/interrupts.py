@@ -40,7 +40,6 @@ from minireason import (
 from minireason.backends import local
 from minireason.backends.loading import machine
 from minireason.backends.local import LocalBackend
-from minireason.engine import scheduler
 from minireason.engine.model import Model
 from minireason.models import fit, gguf, shape
 from minireason.settings import LoadSettings, Settings
@@ -142,12 +141,13 @@ def _ours(code: CodeType) -> bool:
 
 
 def small_reasoner() -> Reasoner:
-    """The built-in model with four slots that are soon evicted, and a cache that has to grow."""
+    """The built-in model with a cache that has to grow, and little room for parked prompts."""
     path = OURS / "tiny" / "tiny.gguf"
     header = gguf.check(path)
     plan = fit.plan("tiny", shape.of(header), machine(), LoadSettings(n_threads=1))
-    plan = replace(plan, n_ctx=512, start_n_ctx=256, cache_tokens=512, n_seq_max=4, n_batch=32)
-    scheduler.EVICT_IDLE_STEPS, local.UNREAD_TOKENS = 25, 12
+    plan = replace(plan, n_ctx=512, start_n_ctx=256, cache_tokens=512, spare_tokens=300)
+    plan = replace(plan, n_seq_max=4, n_batch=32)
+    local.UNREAD_TOKENS = 12
     began = time.perf_counter()
     template = header.chat_template or ""
     return Reasoner(LocalBackend("tiny", Model(path), template, plan, Settings(), began))

@@ -11,6 +11,7 @@ import pytest
 from minireason.host import hardware, paths
 from minireason.models import catalog, catalog_file, other_tools, store
 from minireason.models.catalog_file import Catalog
+from minireason.reasoning.frames import frames
 from tests.cli.run import minireason
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -59,6 +60,7 @@ def test_no_content_of_a_state_file_raises(
     manifest = write(home / "manifests" / "a.json", data)
     write(home / "opened.json", data)
     write(home / "machine.json", data)
+    write(home / "templates.json", data)
     write(catalog.own_path(), data)
     write(tmp_path / "manifests" / "r" / "model" / "latest", data)
     monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
@@ -72,6 +74,7 @@ def test_no_content_of_a_state_file_raises(
     assert len(catalog.load()) > 10
     store.remember_opened(manifest)
     assert store.was_opened(manifest)
+    assert frames("{{ messages[0].content }}!", ("user",), {})["user",] == ["", "!"]
 
 
 @pytest.mark.parametrize("data", bad_manifests())
@@ -174,7 +177,7 @@ def test_commands_go_on_beside_damaged_files(tiny_path: Path) -> None:
     assert minireason("import", str(tiny_path), "--name", "mine").code == 0
     home = paths.data_dir()
     write(home / "manifests" / "bad.json", DEEP)
-    for name in ("opened.json", "machine.json", "models.toml"):
+    for name in ("opened.json", "machine.json", "templates.json", "models.toml"):
         write(home / name, DEEP)
     for command in (
         ["ask", "--model", "mine", "--seed", "1", "What is 1 + 2?"],

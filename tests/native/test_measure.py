@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minireason import EngineError
-from minireason.engine.measure import Computation, Probe, decode_s, prefill_s
+from minireason.engine.context_params import ContextParams
+from minireason.engine.measure import Probe, decode_s, prefill_s
 from minireason.engine.model import Model
 
-ONE_THREAD = Computation(n_threads=1, flash_attention=False, n_batch=64, n_ubatch=32)
+ONE_THREAD = ContextParams(64, 32, 1, "f16", flash_attention=False)
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +40,8 @@ def test_only_the_first_layers_are_computed(model: Model) -> None:
 
 @pytest.mark.parametrize("flash_attention", [False, True])
 def test_tokens_that_were_never_read_are_attended_to(model: Model, flash_attention: bool) -> None:
-    computation = Computation(n_threads=1, flash_attention=flash_attention)
-    with Probe(model, computation, n_slots=3, slot_tokens=1024) as probe:
+    params = replace(ONE_THREAD, flash_attention=flash_attention)
+    with Probe(model, params, n_slots=3, slot_tokens=1024) as probe:
         probe.deepen(700)
         empty = len(probe.state())
         assert decode_s(probe, 3) > 0

@@ -159,7 +159,7 @@ def test_a_prefix_begins_every_prompt_that_goes_on(vocabulary: Bytes, template: 
 def test_a_template_runs_once_for_many_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = PromptEncoder(ChatMl(), CHATML)
     encoder.encode(conversation(("user", "q")))
-    monkeypatch.setattr("minireason.reasoning.prompt.render_all", None)
+    monkeypatch.setattr("minireason.reasoning.frames.render_all", None)
     later = encoder.encode(conversation(("user", "q"), ("assistant", "a"), ("user", "r")))
     assert later.ids == [
         256,

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 from minireason.cli.terminal import output
-from minireason.cli.terminal.region import can_redraw
+from minireason.cli.terminal.drawing import can_redraw
 from minireason.errors import UsageError
 
 _PROGRAMS = (

@@ -14,9 +14,9 @@ from minireason.cli.chat.reading import Reader
 from minireason.cli.options import Asked
 from minireason.cli.terminal import facts, notes, show
 from minireason.cli.terminal.answer import Answer
+from minireason.cli.terminal.drawing import can_redraw
 from minireason.cli.terminal.live import LiveThinking
 from minireason.cli.terminal.progress import Progress
-from minireason.cli.terminal.region import can_redraw
 from minireason.cli.terminal.thinking import THINKING, Thinking
 from minireason.conversation.session import Session
 from minireason.conversation.turn import TurnStream

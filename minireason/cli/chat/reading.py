@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from minireason.cli.terminal import notes
-from minireason.cli.terminal.region import can_redraw
+from minireason.cli.terminal.drawing import can_redraw
 
 
 class Reader(Protocol):

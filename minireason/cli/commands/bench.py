@@ -124,24 +124,49 @@ def run(asked: Loading, measuring: Measuring, *, quiet: bool) -> tuple[Report, b
 
 def _loaded(asked: Loading, name: str, stack: ExitStack) -> tuple[LocalBackend, Report]:
     """The model, open until the stack ends, and a report with nothing measured but loading."""
-    from minireason.backends.loading import open_model
-    from minireason.benchmark.report import Report
     from minireason.reasoner import Reasoner
 
-    file, progress = store.find(name), Progress()
-    known = {repack: known_good.was_opened(file.path, repack=repack) for repack in (False, True)}
+    progress = Progress()
     stack.callback(progress.clear)
+    backend, report = _opened(asked, name, progress)
+    stack.callback(backend.close)
+    if _tuned(backend, progress):
+        backend.close()
+        backend, report = _opened(asked, name, progress)  # as it is from now on
+        stack.callback(backend.close)
+    progress.clear()
+    for line in idle.of_loading(asked, Reasoner(backend), name):
+        notes.error_line(line)
+    return backend, report
+
+
+def _opened(asked: Loading, name: str, progress: Progress) -> tuple[LocalBackend, Report]:
+    """The model, and a report with nothing measured but how long that took."""
+    from minireason.backends.loading import open_model
+    from minireason.benchmark.report import Report
+
+    file = store.find(name)
+    known = {repack: known_good.was_opened(file.path, repack=repack) for repack in (False, True)}
     progress.loading(name)
     started = time.perf_counter()
     requested = LoadSettings.of(asked.load)
     backend = open_model(name, requested, on_progress=progress.loaded_share)
-    reasoner = stack.enter_context(Reasoner(backend))
     load_s = time.perf_counter() - started
-    progress.clear()
-    for line in idle.of_loading(asked, reasoner, name):
-        notes.error_line(line)
     tried = not (file.trusted or known[backend.plan.repack])
     return backend, Report(backend.name, _machine(backend.plan), load_s, tried)
+
+
+def _tuned(backend: LocalBackend, progress: Progress) -> bool:
+    """Measure what is faster here where nothing is known of it; whether something is now."""
+    tuner = backend.tuner
+    if tuner is None or not tuner.wanted:
+        return False
+    progress.say("measuring what is faster here ...")
+    outcome = tuner.run(backend.model)
+    if outcome.problem:
+        progress.clear()
+        notes.note(f"What is faster here was not found out: {outcome.problem}.")
+    return outcome.entry is not None
 
 
 def _machine(plan: FitPlan) -> Machine:
@@ -159,4 +184,5 @@ def _machine(plan: FitPlan) -> Machine:
         kv_type=plan.kv_type,
         flash_attention=plan.flash_attention,
         repack=plan.repack,
+        tuned=plan.step_costs is not None,
     )

@@ -12,7 +12,7 @@ import typer
 
 from minireason.cli import completion, fetching, here
 from minireason.cli.terminal import notes
-from minireason.cli.terminal.progress import Transfer
+from minireason.cli.terminal.transfer import Transfer
 from minireason.cli.terminal.wrapping import print_wrapped
 from minireason.errors import (
     ChecksumMismatch,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-
-from rich.theme import Theme
+from typing import TYPE_CHECKING
 
 from minireason.cli.terminal import output
+from minireason.cli.terminal.drawing import can_redraw
 from minireason.cli.terminal.markdown.blocks import Blocks
-from minireason.cli.terminal.markdown.document import Markdown
 from minireason.cli.terminal.output import harmless
-from minireason.cli.terminal.region import Region, can_redraw
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from minireason.cli.terminal.region import Region
 
 _REFRESH_S, _MOST_OF_THE_TIME = 0.1, 0.1
 _STYLES = {"markdown.code": "bold cyan"}
@@ -24,8 +27,7 @@ class Answer:
     """
 
     def __init__(self, *, plain: bool = False) -> None:
-        self._console = output.console(theme=Theme(_STYLES))
-        self._region = Region(self._console) if can_redraw() and not plain else None
+        self._region = _region() if can_redraw() and not plain else None
         self._blocks = Blocks()
         self._spaced = False
         self._held = ""
@@ -66,7 +68,7 @@ class Answer:
         if self._region is None or not block.strip():
             return
         began = time.monotonic()
-        self._region.draw(Markdown(block), spaced=self._spaced)
+        self._region.draw(_markdown(block), spaced=self._spaced)
         now = time.monotonic()
         self._next_draw = now + max(
             _REFRESH_S, (now - began) / _MOST_OF_THE_TIME
@@ -76,5 +78,19 @@ class Answer:
         if not block.strip():
             region.clear()
             return
-        region.leave(Markdown(block), spaced=self._spaced)
+        region.leave(_markdown(block), spaced=self._spaced)
         self._spaced = True
+
+
+def _region() -> Region:
+    from rich.theme import Theme
+
+    from minireason.cli.terminal.region import Region as Made
+
+    return Made(output.console(theme=Theme(_STYLES)))
+
+
+def _markdown(block: str) -> RenderableType:
+    from minireason.cli.terminal.markdown.document import Markdown  # not before the first of it
+
+    return Markdown(block)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from minireason.benchmark.report import Machine, Report
+from minireason.benchmark.report import Chains, Machine, Memory, Report
 from minireason.benchmark.run import Run
 from minireason.cli.terminal import notes, output, table
 from minireason.cli.terminal.table import Columns
@@ -14,6 +15,9 @@ from minireason.cli.terminal.wrapping import print_wrapped
 
 DRAW_EVERY_S = 0.25
 """Between two drawings of the bar: more often would take from what is measured."""
+
+DISTURBING_CPUS = 0.15
+"""From so many CPUs on that others keep busy it is said."""
 
 _SOON_S = 5
 
@@ -95,6 +99,11 @@ def show(report: Report, *, errors: bool = False) -> None:
         print_wrapped(f"{name:{widest}}  {fact}", errors=errors, indent=" " * (widest + 2))
     for sentence in report.left_out:
         notes.note(f"Left out: {sentence}")
+    if report.other_cpus and report.other_cpus > DISTURBING_CPUS:
+        notes.note(
+            f"Other programs kept {report.other_cpus:.1f} CPUs busy meanwhile, so the numbers are "
+            "lower than on a quiet machine."
+        )
     if report.thought:
         print_wrapped("", errors=errors)
         print_wrapped(sentence_of(report), errors=errors)
@@ -113,6 +122,8 @@ def _how(model: str, machine: Machine) -> str:
     if machine.n_gpu_layers:
         parts.append(f"{machine.n_gpu_layers} layers on the GPU")
     parts.append(f"flash attention {'on' if machine.flash_attention else 'off'}")
+    if machine.tuned:
+        parts[-1] += " by measurement"
     parts.append(f"KV cache {machine.kv_type}")
     if machine.repack:
         parts.append("weights rearranged")
@@ -175,15 +186,24 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         facts.append(("first answer token", f"{_seconds(reply.first_answer_s)} {thought}"))
     memory = report.memory
     if memory:
-        peak = f"{_size(memory.peak_bytes)} at most; " if memory.peak_bytes else ""
-        planned = f"planned {_size(memory.planned_bytes)}"
-        full = f"with all {memory.planned_context_tokens:,} tokens of context in use"
-        facts.append(("memory", f"{peak}{planned} {full}"))
+        facts.append(("memory", _of_memory(memory, report.chains)))
     if report.machine.bandwidth_bytes_per_s:
         speed = f"read at {report.machine.bandwidth_bytes_per_s / 1e9:.1f} GB/s by all cores"
         facts.append(("memory's speed", speed))
     facts.append(("measured for", _seconds(report.seconds)))
     return facts
+
+
+def _of_memory(memory: Memory, chains: Sequence[Chains]) -> str:
+    parts = []
+    if memory.peak_alone_bytes:
+        parts.append(f"{_size(memory.peak_alone_bytes)} with one chain")
+    most = max((row.chains for row in chains), default=1)
+    if memory.peak_bytes and most > 1:
+        parts.append(f"{_size(memory.peak_bytes)} with {most}")
+    context = f"all {memory.planned_context_tokens:,} tokens of context"
+    parts.append(f"planned {_size(memory.planned_bytes)} for one with {context}")
+    return "; ".join(parts)
 
 
 def _rate(tokens_per_s: float) -> str:

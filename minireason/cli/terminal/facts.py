@@ -25,7 +25,7 @@ def reply_facts(reply: Reply, *, folded: bool = False) -> None:
     Of a thought that was `folded` to a line of its own the length is not said again.
     """
     cut_short = CUT_SHORT.get(reply.thinking_end)
-    if not output.console(errors=True).is_terminal:
+    if not output.is_terminal(errors=True):
         if cut_short:
             notes.error_line(f"The thought was {cut_short}.")
         return

@@ -10,9 +10,6 @@ import sys
 import textwrap
 
 from rich.cells import cell_len
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
 from minireason.cli.terminal import output
 from minireason.cli.terminal.output import harmless
@@ -31,10 +28,13 @@ def note(message: str) -> None:
 
 def faint(text: str) -> None:
     """Text of the model's that is no answer, on standard error, set in from the rest."""
-    console = output.console(errors=True)
-    if not console.is_terminal:
+    if not output.is_terminal(errors=True):
         print(textwrap.indent(harmless(text), "  "), file=sys.stderr)
         return
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = output.console(errors=True)
     console.print(Padding(Text(harmless(text), style="dim"), (0, 0, 0, 2), expand=False))
 
 
@@ -48,12 +48,16 @@ def definitions(rows: list[tuple[str, str]]) -> None:
 
     The meanings stand beside the terms, or below them where the terminal is narrow.
     """
-    console = output.console(errors=True)
     widest = max(cell_len(term) for term, _ in rows)
-    if not console.is_terminal:
+    if not output.is_terminal(errors=True):
         for term, meaning in rows:
             print(harmless(f"{term:{widest}}  {meaning}").rstrip(), file=sys.stderr)
         return
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    console = output.console(errors=True)
     if console.width < 2 * widest:
         for term, meaning in rows:
             console.print(

@@ -8,20 +8,26 @@ and `direct` for the few sequences that are written by hand.
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
-from rich.theme import Theme
+if TYPE_CHECKING:  # rich is loaded where there is a terminal, or something to be laid out
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+    from rich.theme import Theme
 
 DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """Characters that turn the direction of text, for a regular expression's set."""
 
 _USUAL_WIDTH = 80
+_RICH_READS = {"FORCE_COLOR", "TTY_COMPATIBLE"}
+"""Variables by which a user may say that a pipe is a terminal."""
+
 _FORMATTING = re.compile(f"[{DIRECTIONS}]")
 _STEERING = re.compile(f"[{DIRECTIONS}\x7f-\x9f]")
 _VISIBLE = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"} | {
@@ -91,25 +97,42 @@ def json_line(value: object) -> str:
     return _STEERING.sub(lambda sign: f"\\u{ord(sign[0]):04x}", line)
 
 
+def is_terminal(*, errors: bool = False) -> bool:
+    """Whether standard output, or standard error for `errors`, is a terminal for rich."""
+    stream = direct(sys.stderr if errors else sys.stdout)
+    if not (stream.isatty() or _RICH_READS & os.environ.keys()):
+        return False
+    return console(errors=errors).is_terminal
+
+
 def console(*, errors: bool = False, theme: Theme | None = None) -> Console:
     """Rich's console on standard output, or standard error for `errors`; text is made harmless."""
     stream = direct(sys.stderr if errors else sys.stdout)
-    made = _HarmlessConsole(file=stream, stderr=errors, theme=theme)
+    made = _harmless_console()(file=stream, stderr=errors, theme=theme)
     if not made.width:  # COLUMNS=0, which some say who do not know
         made.width = _USUAL_WIDTH
     return made
 
 
-class _HarmlessConsole(Console):
-    def render(
-        self, renderable: RenderableType, options: ConsoleOptions | None = None
-    ) -> Iterable[Segment]:
-        for segment in super().render(renderable, options):
-            yield segment if segment.control else _harmless_segment(segment)
+@functools.cache
+def _harmless_console() -> type[Console]:
+    """Rich's console, whose pieces of text are made harmless one by one."""
+    from rich.console import Console
+
+    class HarmlessConsole(Console):
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else _harmless_segment(segment)
+
+    return HarmlessConsole
 
 
 def _harmless_segment(segment: Segment) -> Segment:
     """A piece of text that steers nothing, and that no click follows elsewhere than it says."""
+    from rich.segment import Segment
+
     style = segment.style
     if style and style.link:
         style = style.update_link(None)

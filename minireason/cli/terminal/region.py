@@ -6,32 +6,17 @@ Those that are done with stay.
 from __future__ import annotations
 
 import os
-import sys
-import threading
-import weakref
-from typing import ClassVar
 
 from rich.console import Console, RenderableType
 from rich.segment import Segment, Segments
 
+from minireason.cli.terminal.drawing import DRAWING, DRAWN
 from minireason.cli.terminal.output import harmless
 
 _CUTS_LINES = "XTERM_VERSION", "STY"
 """xterm and GNU screen set these."""
 
 _WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
-
-DRAWING = threading.Lock()
-"""Held by whoever draws, and by whoever has to be sure that nothing is drawn."""
-
-
-def can_redraw(*, errors_only: bool = False) -> bool:
-    """Whether lines can be drawn again on the terminal.
-
-    Standard error has to be one, and unless `errors_only` standard output too.
-    """
-    clever = os.name == "nt" or os.environ.get("TERM", "") not in ("", "dumb", "unknown")
-    return clever and sys.stderr.isatty() and (errors_only or sys.stdout.isatty())
 
 
 class Region:
@@ -43,12 +28,10 @@ class Region:
     wider than we do cuts the line, where a row that nobody counted would stay behind.
     """
 
-    _all: ClassVar[weakref.WeakSet[Region]] = weakref.WeakSet()
-
     def __init__(self, console: Console) -> None:
         self._console = console
         self._widths: list[int] = []
-        self._all.add(self)
+        DRAWN.add(self)
 
     def draw(self, what: RenderableType, *, spaced: bool = False) -> None:
         """Put this in the place of what was drawn last; of what is too tall the end alone.
@@ -68,15 +51,10 @@ class Region:
     def clear(self) -> None:
         """Take away what was drawn last."""
         with DRAWING:
-            self._erase()
+            self.erase()
 
-    @classmethod
-    def clear_all(cls) -> None:
-        """Take away what every region has drawn; for who holds `DRAWING`."""
-        for region in list(cls._all):
-            region._erase()
-
-    def _erase(self) -> None:
+    def erase(self) -> None:
+        """See `Drawn.erase`."""
         if self._widths:
             self._write([])
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from minireason.cli.terminal.region import DRAWING, Region
+from minireason.cli.terminal.drawing import DRAWING, DRAWN
 
 _TRY_AGAIN_S = 0.01
 _around: list[tuple[Callable[[], None], Callable[[], None]]] = []
@@ -42,7 +42,8 @@ def _on_stop(_number: int, _frame: object) -> None:
         again.start()
         return
     try:
-        Region.clear_all()
+        for drawn in list(DRAWN):
+            drawn.erase()
         for leave, _ in reversed(_around):
             leave()
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from minireason.cli.terminal import output
 from minireason.cli.terminal.output import harmless
@@ -14,10 +15,14 @@ from minireason.cli.terminal.wrapping import WordWrap, wraps
 from minireason.errors import UsageError
 from minireason.host import paths
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 LANDING = "landing … · Ctrl-C: stop"
 """Said once a thought was asked to come to its end."""
 
-THINKING = ("show", "stderr", "hide")
+_STREAMS = ("show", "stderr")
+THINKING = (*_STREAMS, "hide")
 """Where the thinking may go, beside a file."""
 
 
@@ -31,10 +36,15 @@ class Thinking:
         """`words`: what else but a path may be said here, for the error."""
         self._where = where
         self._file: TextIO | None = None
-        self._console = {"show": output.console, "stderr": lambda: output.console(errors=True)}.get(
-            where, lambda: None
-        )()
-        if where not in THINKING:
+        self._console: Console | None = None
+        self._pipe: TextIO | None = None
+        if where in _STREAMS:
+            errors = where == "stderr"
+            if output.is_terminal(errors=errors):
+                self._console = output.console(errors=errors)
+            else:
+                self._pipe = output.direct(sys.stderr if errors else sys.stdout)
+        elif where not in THINKING:
             with self._told():
                 self._file = _opened_for_thinking(where, words)
         self._words = WordWrap()
@@ -48,7 +58,7 @@ class Thinking:
         if self._file:
             with self._told():
                 self._file.write(text)
-        elif self._console:
+        else:
             self._print(harmless(text))
         self._wrote = True
 
@@ -61,6 +71,8 @@ class Thinking:
         if self._wrote and self._console:
             self._end_line()
             self._console.out("\n")
+        elif self._wrote:
+            self._print("\n\n")
         self._wrote = self._landing = False
 
     def close(self) -> None:
@@ -69,28 +81,30 @@ class Thinking:
                 self._file.close()
 
     def _print(self, text: str) -> None:
-        assert self._console
-        if wraps(self._console):
-            text = self._words.feed(text, self._console.width)
-        self._console.out(text, style="dim", end="", highlight=False)
-        self._console.file.flush()
+        if self._pipe:
+            self._pipe.write(text)
+            self._pipe.flush()
+        elif self._console:
+            if wraps(self._console):
+                text = self._words.feed(text, self._console.width)
+            self._console.out(text, style="dim", end="", highlight=False)
+            self._console.file.flush()
 
     def _end_line(self) -> None:
         """Print the word that waits for its end, as far as it has come."""
-        assert self._console
-        rest = self._words.flush(self._console.width)
-        self._console.out(rest, style="dim", end="", highlight=False)
-        self._words = WordWrap()
+        if self._console:
+            rest = self._words.flush(self._console.width)
+            self._console.out(rest, style="dim", end="", highlight=False)
+            self._words = WordWrap()
 
     def _say_landing(self) -> None:
-        console = output.console(errors=True)
-        if not console.is_terminal:
+        if not output.is_terminal(errors=True):
             return
         line = f"({LANDING})\n"
-        if self._wrote and self._console:
+        if self._wrote and (self._console or self._pipe):
             self._end_line()
             line = f"\n{line}"
-        console.out(line, style="dim italic", end="", highlight=False)
+        output.console(errors=True).out(line, style="dim italic", end="", highlight=False)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

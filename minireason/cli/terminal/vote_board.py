@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from minireason.cli.terminal import notes, output
+from minireason.cli.terminal.drawing import can_redraw
 from minireason.cli.terminal.output import harmless
-from minireason.cli.terminal.region import Region, can_redraw
+from minireason.cli.terminal.region import Region
 from minireason.cli.terminal.wrapping import print_wrapped
 from minireason.events import ThinkingDelta
 from minireason.voting.solution import (

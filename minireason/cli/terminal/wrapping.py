@@ -6,13 +6,15 @@ import re
 import sys
 from collections.abc import Iterator
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
-from rich.console import Console
-from rich.text import Text
 
 from minireason.cli.terminal import output
 from minireason.cli.terminal.output import harmless
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _BETWEEN_PARTS = re.compile("(?<= [|·])(?= )")
 _WORD = re.compile(" *[^ ]+| +$")
@@ -28,11 +30,13 @@ def print_wrapped(
 
     On a terminal `indent` is what the further lines of a wrapped one begin with.
     """
-    console = output.console(errors=errors)
     text = harmless(text)
-    if not wraps(console):
+    console = output.console(errors=errors) if output.is_terminal(errors=errors) else None
+    if console is None or not wraps(console):
         print(text, end=end, file=sys.stderr if errors else sys.stdout, flush=True)
         return
+    from rich.text import Text
+
     lines = (wrapped(line, console.width, indent) for line in text.split("\n"))
     whole = "\n".join(chain.from_iterable(lines))
     console.print(Text(whole, style=style), soft_wrap=True, end=end)

@@ -34,10 +34,11 @@ WHOLE = Report(
     prefill=(Prefill(512, 20.0, 25.6),),
     decode=(Decode(0, 32, 4.0, 8.0, 35e9), Decode(1024, 30, 4.0, 7.5, 35e9)),
     chains=(Chains(1, 1024, 30, 4.0, 7.5), Chains(16, 1024, 1024, 60.0, 17.07)),
-    memory=Memory(5 * 2**30, 6 * 2**30, 8192, 4 * 2**30),
+    memory=Memory(5 * 2**30, 7 * 2**30, 6 * 2**30, 8192, 4 * 2**30),
     thought=Thought(2000, 261.4),
     left_out=("decode at 8,192 tokens of context: it would take about 250 s more.",),
     seconds=123.4,
+    other_cpus=0.7,
 )
 
 
@@ -94,6 +95,9 @@ def test_the_table_fits_and_leaves_whole_columns_out(
     assert ("32 tokens" in row) == (columns >= 80)
     assert any(line.startswith("first answer token  9.9 s after 64 tokens") for line in lines)
     assert lines[-1] == "A thought of 2,000 tokens takes about 261 s here."
+    text = " ".join(" ".join(lines).split())
+    assert "5.0 GiB with one chain; 7.0 GiB with 16; planned 6.0 GiB for one with all 8,192" in text
+    assert "Other programs kept 0.7 CPUs busy meanwhile" in text
     assert "Left out: decode at 8,192 tokens of context:" in " ".join(lines)
 
 

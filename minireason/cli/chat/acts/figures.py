@@ -41,3 +41,6 @@ def stats(chat: Chat, _rest: str) -> None:
     notes.note(f"{counted}, {made:,} tokens generated in {seconds:.1f} s{speed}")
     share = f" ({cached / read:.0%})" if read else ""
     notes.note(f"{read:,} tokens of prompts, {cached:,} of them from the cache{share}")
+    if drafted := sum(turn.drafted_tokens for turn in turns):
+        accepted = sum(turn.accepted_tokens for turn in turns)
+        notes.note(f"{drafted:,} tokens drafted, {accepted:,} of them accepted")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from minireason.cli.terminal.progress import Transfer
+from minireason.cli.terminal.transfer import Transfer
 from tests.cli.seen import lines_of, stand_in
 
 FILE = "DeepSeek-R1-Distill-Qwen-7B-Q4_K_M.gguf"

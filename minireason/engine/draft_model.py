@@ -1,0 +1,100 @@
+"""Drafts from a second, smaller model with the same vocabulary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minireason.engine.acceptance import Acceptance
+from minireason.engine.base import ModelRunner
+from minireason.engine.sequence import common_prefix
+
+_ONE_CLASS = 1
+"""Of what rests on no match there is one class."""
+
+
+class ModelDrafter:
+    """Proposes what a draft model takes for likeliest; an `engine.base.Drafter`.
+
+    `runner` is the draft model's own cache, of which it uses the first slot, and `sampler` one that
+    takes the likeliest token. It may serve one sequence after another: what the slot holds is kept
+    as far as the tokens are the same. A prompt is read a batch a step, and nothing drafted until
+    then; where there is no room for more tokens nothing is drafted either. As in `cache`, the list
+    of cached tokens never claims more than the runner holds.
+    """
+
+    def __init__(self, runner: ModelRunner, sampler: Any, max_tokens: int) -> None:
+        self._runner, self._sampler, self._max_tokens = runner, sampler, max_tokens
+        self._cached: list[int] = []
+        self._draws = self._proposed = 0
+        self._acceptance = Acceptance()
+
+    def chances(self, tokens: list[int], most: int) -> list[float]:
+        """See `base.Drafter`."""
+        if not self._has_room(len(tokens) + most):
+            return []
+        self._keep(tokens)
+        pending = tokens[len(self._cached) : -1][: self._runner.n_batch]
+        if len(pending) > 1 and not self._decode(pending):
+            return []
+        if len(tokens) - len(self._cached) > self._runner.n_batch:
+            return []
+        return [self._acceptance.chance(_ONE_CLASS)] * most
+
+    def propose(self, tokens: list[int], count: int) -> list[int]:
+        """See `base.Drafter`."""
+        self._keep(tokens)
+        pending, draft = tokens[len(self._cached) :], list[int]()
+        while len(draft) < count and self._decode(pending):
+            self._draws += 1
+            token = self._runner.sample(self._sampler, len(pending) - 1, self._draws, None)
+            draft.append(token)
+            pending = [token]
+        self._proposed = len(draft)
+        return draft
+
+    def accept(self, count: int) -> None:
+        """See `base.Drafter`."""
+        for number in range(min(count + 1, self._proposed)):
+            self._acceptance.note(_ONE_CLASS, number < count)
+
+    def rewind(self, keep: int) -> None:
+        """See `base.Drafter`."""
+        self._trim(keep)
+
+    def reset(self) -> None:
+        """See `base.Drafter`."""
+        self._trim(0)
+
+    def close(self) -> None:
+        """Free the draft model's cache."""
+        self._runner.close()
+
+    def _keep(self, tokens: list[int]) -> None:
+        """Keep what the slot has in common with these tokens; the last has always to be decoded."""
+        self._trim(min(common_prefix(self._cached, tokens), len(tokens) - 1))
+
+    def _trim(self, keep: int) -> None:
+        del self._cached[keep:]
+        self._runner.trim(0, len(self._cached))
+
+    def _has_room(self, tokens: int) -> bool:
+        size = self._runner.slot_tokens
+        if tokens <= size:
+            return True
+        larger = min(max(2 * size, tokens), self._max_tokens)
+        if tokens > larger:
+            return False
+        if not self._runner.finish_resize():
+            self._cached = []
+            self._runner.clear()
+        return self._runner.resize(1, larger)
+
+    def _decode(self, tokens: list[int]) -> bool:
+        """Compute these tokens with logits after the last; False if it was stopped."""
+        start, count = len(self._cached), len(tokens)
+        outputs = [False] * (count - 1) + [True]
+        positions = list(range(start, start + count))
+        decoded = self._runner.decode(tokens, positions, [0] * count, outputs)
+        if decoded:
+            self._cached += tokens
+        return decoded
