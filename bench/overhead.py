@@ -15,6 +15,7 @@ import subject
 from minireason import Reasoner, load
 from minireason.backends.local import LocalBackend
 from minireason.engine.base import Mask
+from minireason.engine.room import CacheRoom
 from minireason.engine.scheduler import Scheduler
 
 N_CTX = 20_480
@@ -73,8 +74,6 @@ def _cpu_us(reasoner: Reasoner, depth: int) -> float:
     backend = reasoner.backend
     assert isinstance(backend, LocalBackend)
     script = backend.encoder.text(subject.words(N_CTX // 4))
-    from minireason.engine.room import CacheRoom
-
     room = CacheRoom(n_ctx=N_CTX, max_tokens=N_CTX, start_tokens=N_CTX, spare_tokens=0, max_slots=1)
     backend.scheduler = Scheduler(ScriptedRunner(script), room)
     times = []

@@ -5,7 +5,8 @@
 
 One file, one number of threads, the same prompts, sampling and numbers of tokens, in turn; medians
 of --repeat rounds, and the ratio's median and spread. Losses stay in the table. Rows: decode,
-prefill, after, chains, vote, chat, memory, overhead, start, libraries. `vote` and `memory` compare
+prefill, after, chains, vote, chat, memory, overhead, start, libraries; or parts of them such as
+decode-100, prefill-4096, chains-8x256, chat-pause. `vote` and `memory` compare
 with a commit before: `--before COMMIT` checks it out beside this one and runs it with the same
 llama-cpp-python. The last line is one JSON document.
 """
@@ -14,9 +15,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,7 +36,7 @@ from minireason.errors import MinireasonError
 def names(text: str) -> list[str]:
     """Names of rows out of a list with commas."""
     chosen = text.split(",")
-    unknown = [name for name in chosen if name not in GROUPS]
+    unknown = [name for name in chosen if name.split("-")[0] not in GROUPS]
     if unknown:
         known = ", ".join(GROUPS)
         raise argparse.ArgumentTypeError(f"there is no row {unknown[0]!r}; there are {known}")
@@ -126,11 +129,24 @@ def machine() -> str:
 def warm_up(wanted: Wanted) -> None:
     """Read the file into the page cache, and try it as a new file is tried, on each of our sides.
 
-    Raises ToolFailed.
+    What is faster here is measured, as a chat does, where it is not known. Raises ToolFailed.
     """
     wanted.sides.reply(100, 8)(0)
+    said = doctor(wanted)
+    if not any(Path(wanted.model).stem in text for text in said):
+        said = doctor(wanted, "--measure", wanted.model)
+    print("\n".join(said))
     if wanted.sides.before:
         wanted.sides.reply(100, 8, before=True)(0)
+
+
+def doctor(wanted: Wanted, *options: str) -> list[str]:
+    """What our side says of what was measured here."""
+    ours = wanted.sides.ours
+    command = [ours.executable, "-m", "minireason", "doctor", *options]
+    environment = {**os.environ, **ours.environment}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    return [text.strip() for text in done.stdout.splitlines() if "measur" in text]
 
 
 def main() -> None:
@@ -149,12 +165,18 @@ def main() -> None:
         print(f"\n{compare.table_row(compare.TITLES)}")
         print(f"|{'---|' * len(compare.TITLES)}", flush=True)
         for name in arguments.only:
-            for group in GROUPS[name](wanted):
+            for group in chosen(name, wanted):
                 report += compare.reported(group, arguments.repeat)
     except (tools.ToolFailed, subprocess.CalledProcessError, MinireasonError) as error:
         sys.exit(str(error))
     named = {name: getattr(arguments, name) for name in ("model", "threads", "repeat", "before")}
     print(json.dumps({**named, "versions": versions(), "groups": report}))
+
+
+def chosen(name: str, wanted: Wanted) -> Iterator[compare.Group]:
+    """The groups of a row, or the one of this name."""
+    row = name.split("-")[0]
+    return (group for group in GROUPS[row](wanted) if name in (row, group.name))
 
 
 def attempt(name: str) -> None:

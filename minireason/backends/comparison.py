@@ -104,7 +104,7 @@ class Comparison:
     def _choose_layers(self) -> None:
         """As many as a step takes _STEP_S for; all, where that is less than twice as long."""
         with Probe(self._model, self._how, slot_tokens=_SLOT_TOKENS, layers=1) as probe:
-            layer_s = self._timed(functools.partial(decode_s, probe))
+            layer_s = min(self._once(functools.partial(decode_s, probe)) for _ in range(5))
         if layer_s * self._shape.layers > 2 * _STEP_S:
             self._layers = max(1, int(_STEP_S / layer_s))
 
@@ -169,7 +169,7 @@ class Comparison:
         with self._probes(model, ways, depth) as probes:
             for probe in probes:
                 probe.deepen(depth)
-            return self._in_turn([functools.partial(decode_s, probe) for probe in probes], 3)
+            return self._in_turn([functools.partial(decode_s, probe) for probe in probes], 4)
 
     def _reads(self, ways: Sequence[ContextParams]) -> list[float]:
         """Seconds to read a token at `_depth`, in each of these ways."""
@@ -206,7 +206,7 @@ class Comparison:
             yield probes
 
     def _timed(self, timer: Callable[[], float]) -> float:
-        return self._in_turn([timer], 2)[0]
+        return self._in_turn([timer], 3)[0]
 
     def _in_turn(self, timers: Sequence[Callable[[], float]], rounds: int) -> list[float]:
         """The best time of each after a first one; raises NotMeasured where they are unsteady."""

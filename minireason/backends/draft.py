@@ -25,6 +25,7 @@ class DraftModel:
             n_threads=plan.n_threads,
             kv_type=plan.kv_type,
             flash_attention=plan.flash_attention,
+            adapt_threads=plan.adapt_threads,
         )
         self._sampler = SamplerChain(links(0.0, 1.0, 1, 0))
         self.drafter = ModelDrafter(self._context, self._sampler, plan.n_ctx)

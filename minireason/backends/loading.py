@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from minireason.engine import devices, trial
 from minireason.engine.drafting import LookupDrafter
 from minireason.engine.model import Model
+from minireason.engine.speculation_gain import SIZES, SpeculationGain
 from minireason.errors import BadSetting, DoesNotFit, ModelFileError
 from minireason.host import hardware, machine_file
 from minireason.host.hardware import Gpu, Hardware
@@ -130,6 +131,9 @@ def _let_draft(
             _add_draft_model(backend, *draft)
         elif _drafts(requested):
             backend.new_drafter = LookupDrafter
+        if costs := backend.plan.step_costs:
+            measured = {size: costs.of(size) / costs.of(1) for size in SIZES}
+            backend.scheduler.speculation.gain = SpeculationGain(measured)
     except BaseException:
         backend.close()
         raise

@@ -78,6 +78,7 @@ class LocalBackend:
                 n_threads=plan.n_threads,
                 kv_type=plan.kv_type,
                 flash_attention=plan.flash_attention,
+                adapt_threads=plan.adapt_threads,
             )
         bos = b"" if vocabulary.bos is None else vocabulary.piece(vocabulary.bos)
         eos = vocabulary.piece(min(vocabulary.eog))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from minireason.backends.comparison import MOST_S, Comparison, NotMeasured
@@ -27,6 +28,9 @@ LEAST_BYTES = 2**25
 
 MOST_OTHERS = 0.15
 """So many CPUs others may keep busy meanwhile."""
+
+_LOOK_S = 0.25
+"""For so long others are watched first: on a busy machine nothing is begun."""
 
 MOST_TRIES = 3
 """So often it is tried in one process, where it is disturbed."""
@@ -70,12 +74,12 @@ class Tuner:
         most_s: float = MOST_S,
     ) -> Outcome:
         """Measure and keep it, unless stopped, which is heard within a step or a short prompt."""
-        started, others = time.perf_counter(), OtherLoad()
+        started = time.perf_counter()
         try:
-            result = Comparison(model, self._shape, self._plan, stopped, most_s).answer()
-            busy = others.cpus()
-            if busy is not None and busy > MOST_OTHERS:
-                raise NotMeasured(f"other programs kept {busy:.1f} CPUs busy")
+            with _alone():
+                _wait(_LOOK_S, stopped)
+            with _alone():
+                result = Comparison(model, self._shape, self._plan, stopped, most_s).answer()
         except (NotMeasured, EngineError, ModelFileError) as error:
             _log.info("what is faster here was not measured: %s", error)
             self._tries += not stopped()
@@ -86,3 +90,19 @@ class Tuner:
         self._wanted = False
         _log.info("measured what is faster here in %.1f s", time.perf_counter() - started)
         return Outcome(entry)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Raise NotMeasured at the end where others used the CPUs, as far as that can be seen."""
+    others = OtherLoad()
+    yield
+    busy = others.cpus()
+    if busy is not None and busy > MOST_OTHERS:
+        raise NotMeasured(f"other programs kept {busy:.1f} CPUs busy")
+
+
+def _wait(seconds: float, stopped: Callable[[], bool]) -> None:
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until and not stopped():
+        time.sleep(_LOOK_S / 10)

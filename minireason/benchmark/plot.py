@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 from minireason import picture
 from minireason.benchmark.report import Report
+from minireason.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 def draw(report: Report, path: Path) -> None:
-    """Write the picture; raises UsageError if it cannot be written."""
+    """Write the picture; raises UsageError if it cannot be written, or shows nothing."""
     picture.check(path)
+    if not report.decode:
+        raise UsageError("Nothing was measured that can be drawn; allow more --seconds.")
     figure = picture.figure(9, 3.8)
     if report.chains:
         contexts, chains = figure.subplots(1, 2)

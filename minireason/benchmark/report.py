@@ -33,6 +33,9 @@ class Machine:
     repack: bool
     """Whether the weights are rearranged for the CPU."""
 
+    n_ubatch: int
+    """Tokens of a prompt that are computed at once (micro-batch)."""
+
     tuned: bool = False
     """Whether these were chosen by what was measured here, and not by rule."""
 

@@ -28,6 +28,7 @@ from minireason.benchmark.steps import (
     in_order,
 )
 from minireason.benchmark.track import Limit, Times, Track
+from minireason.errors import EngineError
 from minireason.events import AnswerDelta
 from minireason.host import system
 from minireason.host.load import OtherLoad
@@ -89,14 +90,14 @@ class Run:
         return max(0.0, left)
 
     def run(self) -> Report:
-        """Measure all of it; the report. Raises EngineError."""
+        """Measure all of it; the report. Raises EngineError if the model does not go on at all."""
         self._keep(replace(self.report, reply=self._first_reply()))
         while self._steps:
             step = self._steps[0]
             self.doing, self._step_began = step.title, time.perf_counter()
             self._on_step()
             if self._affordable(step):
-                self._measure(step)
+                self._try(step)
             self._steps.pop(0)
         return self.report
 
@@ -105,9 +106,21 @@ class Run:
         costs_s = self._costs_s(step, max(self._read_s))
         if self.spent_s + costs_s <= self._allowed_s:
             return True
-        sentence = f"{step.title}: it would take about {_in_words(costs_s)} more."
-        self._keep(replace(self.report, left_out=(*self.report.left_out, sentence)))
+        self._leave_out(step, f"it would take about {_in_words(costs_s)} more.")
         return False
+
+    def _try(self, step: Context | SideBySide) -> None:
+        """Measure a step; what keeps one from going on costs none of the others."""
+        try:
+            self._measure(step)
+        except EngineError as error:
+            if not self.report.decode:
+                raise
+            self._leave_out(step, str(error))
+
+    def _leave_out(self, step: Context | SideBySide, why: str) -> None:
+        sentence = f"{step.title}: {why}"
+        self._keep(replace(self.report, left_out=(*self.report.left_out, sentence)))
 
     def _costs_s(self, step: Context | SideBySide, read: int) -> float:
         """About how long a step takes: what has to be read beyond `read` tokens, then itself."""

@@ -21,6 +21,7 @@ from minireason.engine.model import Model
 from minireason.engine.sampler import SamplerChain
 from minireason.engine.saved_state import SavedState
 from minireason.engine.stop_flag import StopFlag
+from minireason.engine.threads import ThreadGovernor
 from minireason.engine.token_batch import TokenBatch
 from minireason.errors import DecodeFailed, EngineError, LogitsNotFinite
 from minireason.settings import KvType
@@ -57,11 +58,13 @@ class Context:
         kv_type: KvType = "f16",
         flash_attention: bool = False,
         n_ubatch: int | None = None,
+        adapt_threads: bool = False,
     ) -> None:
         self.n_batch, self._model = n_batch, model
         flash = flash_attention or kv_type != "f16"  # quantized values need it
         self.wide_tokens = _FLASH_WIDE_TOKENS if flash else 0
         self._params = ContextParams(n_batch, n_ubatch or n_batch, n_threads, kv_type, flash)
+        self.governor = ThreadGovernor(n_threads, adapts=adapt_threads)
         self._stop = StopFlag()
         self._token_s = float("inf")  # not known yet
         self._moving: _Move | None = None
@@ -126,6 +129,9 @@ class Context:
             try:
                 status = _ABORTED
                 if not self._stop.is_set:
+                    threads = self.governor.begin()
+                    if C.llama_n_threads(owner.pointer) != threads:
+                        C.llama_set_n_threads(owner.pointer, threads, threads)
                     status = C.llama_decode(owner.pointer, self._batch.struct)
             finally:
                 self._stop.clear()
@@ -133,6 +139,7 @@ class Context:
             raise DecodeFailed(status, log_tail())
         if status == 0:
             self._token_s = (time.perf_counter() - started) / len(tokens)
+            self.governor.end(len(tokens))
         return bool(status == 0)
 
     def stop(self) -> None:

@@ -20,9 +20,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from minireason.host import hardware
+from minireason.engine.step_costs import StepCosts, StepWindow
+from minireason.host import load
 
 WINDOW_S = 0.15
 """Steps are looked at together for so long."""
@@ -56,6 +56,9 @@ FIRST_RISE_S, RISE_S = 0.3, 1.2
 RISE_COST = 10
 """A trial of more threads that lost time is not repeated before so many times what it lost."""
 
+IDLE_WINDOWS = 3
+"""So many windows in a row have to see an idle core before more threads are tried."""
+
 BLIND = 4
 """So many times `RISE_S` more threads wait for an idle core; then they are tried without one."""
 
@@ -64,77 +67,6 @@ PAUSE_S = 1.0
 
 FIRST_HOLD_S, HOLD_S = 2.0, 60.0
 """Seconds in which fewer threads are not tried again, after the first time in vain and at most."""
-
-_FRESH_S = 2.0
-_EXACT_TOKENS = 32
-
-
-@dataclass(slots=True)
-class _Window:
-    """Steps on one number of threads."""
-
-    steps: int = 0
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    compared_s: float = 0.0
-    """Seconds of those steps of which it is known what they took before."""
-    expected_s: float = 0.0
-    """What those took before."""
-    costs: dict[int, tuple[float, int]] = field(default_factory=dict)
-    """Batch size -> seconds and tokens."""
-
-    def add(self, tokens: int, wall_s: float, cpu_s: float, expected_s: float | None) -> None:
-        self.steps += 1
-        self.wall_s += wall_s
-        self.cpu_s += cpu_s
-        if expected_s is not None:
-            self.compared_s += wall_s
-            self.expected_s += expected_s
-        seconds, count = self.costs.get(_size(tokens), (0.0, 0))
-        self.costs[_size(tokens)] = seconds + wall_s, count + tokens
-
-    @property
-    def ratio(self) -> float | None:
-        """How many times as long as before it took; None if too little can be compared."""
-        if self.compared_s < self.wall_s / 2:
-            return None
-        return self.compared_s / self.expected_s
-
-    def lost(self, threads: int) -> float:
-        """Threads' worth of processor time that it missed."""
-        return max(0.0, threads - self.cpu_s / self.wall_s)
-
-
-def _size(tokens: int) -> int:
-    """Batches of one size cost the same; large ones are taken together by powers of two."""
-    if tokens <= _EXACT_TOKENS:
-        return tokens
-    return _EXACT_TOKENS + tokens.bit_length()
-
-
-class _Costs:
-    """Seconds for each token, by the size of the batch, as far as they are known and recent."""
-
-    def __init__(self) -> None:
-        self._costs: dict[int, tuple[float, float]] = {}
-
-    def expected(self, tokens: int, wall_s: float, now: float) -> float | None:
-        """What such a batch takes; None if there was none lately."""
-        known = self._costs.get(_size(tokens))
-        if known is None:
-            return None
-        cost, at = known
-        if now - at > max(_FRESH_S, 4 * wall_s):
-            return None
-        return cost * tokens
-
-    def learn(self, window: _Window, now: float, weight: float = 1.0) -> None:
-        for size, (seconds, tokens) in window.costs.items():
-            cost = seconds / tokens
-            known = self._costs.get(size)
-            if known is not None and now - known[1] <= _FRESH_S:
-                cost = known[0] + weight * (cost - known[0])
-            self._costs[size] = cost, now
 
 
 class ThreadGovernor:
@@ -152,19 +84,19 @@ class ThreadGovernor:
         adapts: bool = True,
         wall: Callable[[], float] = time.perf_counter,
         cpu: Callable[[], float] = time.process_time,
-        idle_cores: Callable[[], int | None] = hardware.idle_cores,
+        idle_cores: Callable[[], int | None] = load.idle_cores,
     ) -> None:
         self.most, self.threads = most, most
         self._adapts = adapts and most > 1
         self._wall, self._cpu, self._idle_cores = wall, cpu, idle_cores
         self._began, self._ended = (0.0, 0.0), float("-inf")
         self._trial = 0
-        self._window = _Window()
-        self._usual, self._latest = _Costs(), _Costs()
+        self._window = StepWindow()
+        self._usual, self._latest = StepCosts(), StepCosts()
         self._suspicious_windows, self._suspicious_s = 0, 0.0
         self._rise_at, self._rise_s = 0.0, FIRST_RISE_S
         self._held_at, self._hold_s = float("-inf"), 0.0
-        self._stride, self._short = 1, False
+        self._stride, self._idle_windows, self._short = 1, 0, False
 
     def begin(self) -> int:
         """The threads for the step that begins now."""
@@ -180,8 +112,12 @@ class ThreadGovernor:
         Where cores are much in demand, a single step on too many threads may take seconds.
         """
         idle = self._idle_cores()
+        for _ in range(3):  # it may be a moment's work that keeps a core
+            if idle is None or idle >= self.most - 1:
+                break
+            time.sleep(0.001)
+            idle = max(idle, self._idle_cores() or 0)
         if idle is not None:
-            idle = max(idle, self._idle_cores() or 0)  # one may have been a moment's work
             self._trial = min(self.most, 1 + max(0, idle))
             self._change(self._wall())
             self._rise_at = self._wall()
@@ -203,7 +139,7 @@ class ThreadGovernor:
 
     def _watch(self, now: float) -> None:
         """Look at a window on the usual number of threads."""
-        window, self._window = self._window, _Window()
+        window, self._window = self._window, StepWindow()
         lost, slowdown = window.lost(self.threads), window.ratio or 1.0
         slow = slowdown >= SLOWDOWN
         held = now < self._held_at + self._hold_s and not (slow and now >= self._held_at + 1.0)
@@ -239,18 +175,21 @@ class ThreadGovernor:
         """
         if self.threads == self.most or (self.threads == 1 and lost >= LOST_THREADS):
             return self.threads
-        relieved = slowdown < 1 / SLOWDOWN or (self._short and lost < LOST_THREADS)
-        if now < self._rise_at and not relieved:
+        if slowdown < 1 / SLOWDOWN or (self._short and lost < LOST_THREADS):
+            self._rise_at = now
+        if now < self._rise_at:
             return self.threads
         more = self._idle_cores()
         if more is None:
-            more = self._stride
-        elif more < 1 and now >= self._rise_at + BLIND * self._rise_s:
-            more = 1
-        return min(self.most, self.threads + max(0, more))
+            return min(self.most, self.threads + self._stride)
+        self._idle_windows = self._idle_windows + 1 if more > 0 else 0
+        if self._idle_windows >= IDLE_WINDOWS:
+            return min(self.most, self.threads + more)
+        blind = now >= self._rise_at + BLIND * self._rise_s
+        return self.threads + 1 if blind else self.threads
 
     def _try(self, threads: int) -> None:
-        self._window = _Window()
+        self._window = StepWindow()
         self._trial = threads
 
     def _judge(self, now: float) -> None:
@@ -282,8 +221,8 @@ class ThreadGovernor:
         """Keep the number of threads that was tried; after more, still more are tried at once."""
         rises = self._trial > self.threads
         self.threads, self._trial = self._trial, 0
-        window, self._window = self._window, _Window()
-        self._usual, self._latest = _Costs(), _Costs()
+        window, self._window = self._window, StepWindow()
+        self._usual, self._latest = StepCosts(), StepCosts()
         self._usual.learn(window, now)
         self._latest.learn(window, now)
         self._suspicious_windows, self._suspicious_s = 0, 0.0
@@ -291,17 +230,17 @@ class ThreadGovernor:
         self._rise_at, self._rise_s = now, FIRST_RISE_S
         if not rises:
             self._rise_at += FIRST_RISE_S
-        self._hold_s, self._short = 0.0, False
+        self._hold_s, self._idle_windows, self._short = 0.0, 0, False
 
     def _stay_below(self, lost: float, now: float) -> None:
         """More threads were no better; between the two may be a number that has cores enough."""
         tried, window = self._trial, self._window
-        self._trial, self._window = 0, _Window()
+        self._trial, self._window = 0, StepWindow()
         between = tried - max(1, round(2 * lost))
         if self.threads < between:
             self._try(between)
             return
-        self._stride = 1
+        self._stride, self._idle_windows = 1, 0
         wasted = max(0.0, window.compared_s - window.expected_s)
         self._rise_s = min(RISE_S, 2 * self._rise_s)
         self._rise_at = now + max(self._rise_s, RISE_COST * wasted)
@@ -309,12 +248,12 @@ class ThreadGovernor:
     def _stay_above(self, now: float) -> None:
         """Fewer threads were no better, so that what is slow now is usual."""
         tried = self._trial
-        self._trial, self._window = 0, _Window()
+        self._trial, self._window = 0, StepWindow()
         between = (tried + self.threads + 1) // 2
         if tried < between < self.threads:
             self._try(between)
             return
         self._suspicious_windows, self._suspicious_s = 0, 0.0
-        self._usual = _Costs()
+        self._usual = StepCosts()
         self._hold_s = min(HOLD_S, max(FIRST_HOLD_S, 2 * self._hold_s))
         self._held_at = now

@@ -87,17 +87,6 @@ def free_bytes() -> int:
     return _memory()[0]
 
 
-def idle_cores() -> int | None:
-    """CPUs for which nothing in the whole machine is ready to run just now; None if unknown.
-
-    The caller counts as running. It may be below zero, where programs wait for a CPU.
-    """
-    running = system.read(Path("/proc/loadavg")).split("/")[0].split()[-1:]
-    if not running or not running[0].isdigit():
-        return None
-    return (os.cpu_count() or 1) - int(running[0])
-
-
 def bandwidth(cache: Path) -> float:
     """What `measure_bandwidth` gives, measured once and kept in the JSON file `cache`.
 

@@ -9,8 +9,19 @@ from pathlib import Path
 
 from minireason.host import system
 
-_STAT = Path("/proc/stat")
+_STAT, _LOADAVG = Path("/proc/stat"), Path("/proc/loadavg")
 _BUSY_COLUMNS = (1, 2, 3, 6, 7, 8)  # user, nice, system, irq, softirq, steal: proc_stat(5)
+
+
+def idle_cores() -> int | None:
+    """CPUs for which nothing in the whole machine is ready to run just now; None if unknown.
+
+    The caller counts as running. It may be below zero, where programs wait for a CPU.
+    """
+    running = system.read(_LOADAVG).split("/")[0].split()[-1:]
+    if not running or not running[0].isdigit():
+        return None
+    return (os.cpu_count() or 1) - int(running[0])
 
 
 class OtherLoad:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from minireason.errors import BadSetting, DoesNotFit
 from minireason.host.hardware import Hardware
 from minireason.models import cost
+from minireason.models.computation import Rules
 from minireason.models.shape import Shape
 from minireason.models.tuned import StepCosts, Tuned
 from minireason.settings import LAST_GROWTH, KvType, LoadSettings
@@ -26,12 +27,6 @@ ROOMY_N_CTX = 8192
 """A context that a chain of thought seldom outgrows.
 
 For less, the KV cache is quantized, or layers stay off the GPU.
-"""
-
-N_BATCH = 128
-"""Tokens per decode call (chunked prefill).
-
-A chunk on a CPU takes seconds beyond this, and cancelling waits for a chunk.
 """
 
 COMFORTABLE = 0.9
@@ -174,7 +169,7 @@ class _Planner:
         measured: Mapping[KvType, Tuned],
     ) -> None:
         self._shape, self._hardware, self._requested = shape, hardware, requested
-        self._measured = measured
+        self._rules = Rules(shape, hardware, requested, measured)
         most = shape.layers + 1
         if not hardware.gpus:
             self._layers: Sequence[int] = (0,)
@@ -271,9 +266,8 @@ class _Planner:
     def _candidate(self, n_ctx: int, kv_type: KvType, n_gpu_layers: int) -> FitPlan:
         shape, requested = self._shape, self._requested
         start = min(START_N_CTX, n_ctx)
-        n_batch, n_seq_max = max(N_BATCH, requested.n_seq_max), requested.n_seq_max
-        tuned = self._tuned(n_gpu_layers, kv_type)
-        flash, repack = self._flash_attention(n_gpu_layers, kv_type, tuned), self._repack(tuned)
+        how, n_seq_max = self._rules.computation(n_ctx, kv_type, n_gpu_layers), requested.n_seq_max
+        n_batch, flash = max(n_seq_max, how.n_ubatch), how.flash_attention
         gpus = len(self._hardware.gpus) if n_gpu_layers else 0
         buffer = cost.compute_bytes(shape, n_ctx, n_batch, n_seq_max, flash=flash)
         weights, weights_on_gpu = cost.weights_bytes(shape, n_gpu_layers)
@@ -291,12 +285,12 @@ class _Planner:
             n_batch=n_batch,
             n_ubatch=n_batch,
             n_seq_max=n_seq_max,
-            n_threads=tuned.n_threads if tuned else requested.n_threads or self._hardware.cores,
+            n_threads=how.n_threads,
             adapt_threads=not (requested.reproducible or n_gpu_layers),
             n_gpu_layers=n_gpu_layers,
             kv_type=kv_type,
             flash_attention=flash,
-            repack=repack,
+            repack=how.repack,
             weights_bytes=weights,
             kv_bytes=kv,
             compute_bytes=compute,
@@ -305,44 +299,9 @@ class _Planner:
             growth_bytes=growth,
             needed_bytes=weights + kv + compute + runtime + growth,
             vram_bytes=weights_on_gpu + kv_on_gpu + gpus * (buffer + cost.GPU_RUNTIME_BYTES),
-            tokens_per_s=None if n_gpu_layers else self._tokens_per_s(repack),
-            step_costs=tuned.step_costs if tuned else None,
+            tokens_per_s=None if n_gpu_layers else self._tokens_per_s(how.repack),
+            step_costs=how.step_costs,
         )
-
-    def _tuned(self, n_gpu_layers: int, kv_type: KvType) -> Tuned | None:
-        """What was measured of such a plan; None where nothing was, or it is not to count."""
-        requested, tuned = self._requested, self._measured.get(kv_type)
-        if tuned is None or requested.reproducible or n_gpu_layers or self._hardware.gpus:
-            return None
-        as_requested = requested.n_threads in (None, tuned.n_threads)
-        return tuned if as_requested and requested.repack in (None, tuned.repack) else None
-
-    def _flash_attention(self, n_gpu_layers: int, kv_type: KvType, tuned: Tuned | None) -> bool:
-        """Whether flash attention is used: as measured, on GPUs, and for quantized values.
-
-        Not measured, on a CPU: what llama.cpp's kernels for it gain differs between makers. On an
-        AMD EPYC with AVX-512 it was 4 to 9% faster in decode and 10 to 20% in prefill. On
-        Xeons with AVX-512 it more than doubles the time of SmolLM2 at 1,100 tokens. Elsewhere it is
-        7 to 12% faster with small heads, and with others slower in prefill.
-        """
-        if tuned and kv_type == "f16":
-            return tuned.flash_attention
-        if n_gpu_layers or kv_type != "f16":
-            return True
-        if "AVX512" in self._hardware.built_for:
-            return "AMD" in self._hardware.cpu
-        return self._shape.head_dim < 128
-
-    def _repack(self, tuned: Tuned | None) -> bool:
-        """Whether weights are rearranged for the CPU: 1.4 to 1.5 times faster with AVX2, AVX-512.
-
-        With a GPU llama.cpp does not do it.
-        """
-        requested = self._requested.repack
-        if tuned and requested is None:
-            return tuned.repack
-        repack = self._shape.repackable if requested is None else requested
-        return repack and not self._hardware.gpus
 
     def _tokens_per_s(self, repack: bool) -> float | None:
         bandwidth = self._hardware.bandwidth_bytes_per_s

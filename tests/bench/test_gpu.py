@@ -13,7 +13,16 @@ from tests.conftest import bench
 
 @pytest.fixture(scope="module")
 def gpu(shapes: ModuleType) -> ModuleType:
-    for name in ("subject", "tools", "compare", "server", "sides", "starting", "peer_rows"):
+    for name in (
+        "subject",
+        "tools",
+        "compare",
+        "server",
+        "sides",
+        "startup",
+        "starting",
+        "peer_rows",
+    ):
         bench(name)
     return bench("gpu")
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 import minireason
 from minireason import Reasoner
 from minireason.backends.local import LocalBackend
+from minireason.benchmark import plot
 from minireason.benchmark.report import Machine, Report, beside_bandwidth
 from minireason.benchmark.run import THOUGHT_TOKENS, Run
+from minireason.benchmark.track import Limit, Times, Track
+from minireason.errors import EngineError, UsageError
 from minireason.models import cost, gguf, shape, store
 
 SHAPE = shape.of(gguf.check(store.find("tiny").path))
-MACHINE = Machine("", "", 1, 1, 0, "f16", flash_attention=False, repack=False)
+MACHINE = Machine("", "", 1, 1, 0, "f16", flash_attention=False, repack=False, n_ubatch=128)
 
 
 def run_on(
@@ -62,6 +66,28 @@ def test_what_would_take_too_long_is_left_out_and_said(tiny: Reasoner) -> None:
     assert not report.decode
     assert report.left_out[0].startswith("decode at 0 tokens of context: it would take about")
     assert len(report.left_out) == 4 + 4
+
+
+def test_what_cannot_go_on_costs_none_of_the_others(
+    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = Track.run
+
+    def run(track: Track, chains: int, context_tokens: int, limit: Limit) -> Times:
+        if chains > 1:
+            raise EngineError("There is no memory for that.")
+        return measure(track, chains, min(context_tokens, 512), limit)
+
+    monkeypatch.setattr(Track, "run", run)
+    report = run_on(tiny, 60).run()
+    assert report.left_out[0] == "2 chains side by side: There is no memory for that."
+    assert len(report.left_out) == 4
+    assert [row.context_tokens for row in report.decode] == [0, 1024, 3840]
+
+
+def test_nothing_is_no_picture(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="allow more --seconds"):
+        plot.draw(Report("tiny", MACHINE, load_s=1.0, trial_run=False), tmp_path / "bench.png")
 
 
 def test_an_interruption_leaves_what_was_measured_and_a_free_model(tiny: Reasoner) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minireason.engine.base import END, Mask, Step, all_but
 from minireason.engine.scheduler import Scheduler
 from minireason.engine.sequence import Sequence
+from tests.always import AlwaysDraft
 from tests.engine.fake import FakeRunner, ListHandler, room
+from tests.interrupted import Act, every_line
 
 
 class GuessDrafter:
@@ -35,16 +39,6 @@ class GuessDrafter:
         self.kept.append(keep)
 
     def reset(self) -> None:
-        pass
-
-
-class Always:
-    """Drafts as much as there is room for."""
-
-    def best(self, chances: list[float], most: int) -> int:
-        return max(0, most)
-
-    def note(self, size: int, seconds: float, tokens: int) -> None:
         pass
 
 
@@ -75,7 +69,7 @@ def generate(
 ) -> tuple[list[int], list[float], list[Mask | None], FakeRunner]:
     runner = FakeRunner(n_batch=16, slot_tokens=slot_tokens)
     scheduler = Scheduler(runner, room())
-    scheduler.speculation.gain = Always()
+    scheduler.speculation.gain = AlwaysDraft()
     handler = ScriptedHandler(30, steps)
     sequence = Sequence([7], None, handler, confidences=array("f"))
     if guesses is not None:
@@ -112,3 +106,25 @@ def test_right_drafts_save_decodes() -> None:
     plain, drafted = generate({}, None)[3], generate({}, [[0] * 7] * 30)[3]
     assert len(drafted.decodes) * 4 < len(plain.decodes)
     assert max(rows for _, rows in drafted.decodes) == 8
+
+
+@pytest.mark.parametrize(
+    "file", ["engine/scheduler.py", "engine/postprocess.py", "engine/speculation.py"]
+)
+def test_an_interruption_at_any_line_changes_nothing(file: str) -> None:
+    wanted = generate({4: ("drop", 2), 9: ("force", 0)}, None)[0]
+
+    def scenario(do: Callable[[Act], object]) -> list[int]:
+        runner = FakeRunner(n_batch=16, slot_tokens=128)
+        scheduler = Scheduler(runner, room())
+        scheduler.speculation.gain = AlwaysDraft()
+        handler = ScriptedHandler(30, {4: ("drop", 2), 9: ("force", 0)})
+        sequence = Sequence([7], None, handler)
+        sequence.drafter = GuessDrafter([[0, 0, 1, 0], [0, 0, 0]] * 20)
+        scheduler.add(sequence)
+        for _ in range(100):
+            do(scheduler.step)
+        return sequence.tokens
+
+    for tokens in every_line(file, scenario):
+        assert tokens == wanted

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from minireason.host import load
+from minireason.host import load, system
 from minireason.host.load import OtherLoad
 
 
@@ -32,3 +32,13 @@ def test_the_work_of_another_process_is() -> None:
 def test_where_it_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load.sys, "platform", "win32")
     assert OtherLoad().cpus() is None
+
+
+@pytest.mark.parametrize(
+    ("loadavg", "idle"),
+    [("3.08 3.56 3.46 1/211 4571\n", 3), ("0.1 0.2 0.3 6/9 1", -2), ("", None), ("x", None)],
+)
+def test_idle_cores(loadavg: str, idle: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "read", lambda _: loadavg)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert load.idle_cores() == idle

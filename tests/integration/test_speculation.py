@@ -11,6 +11,10 @@ import pytest
 
 import minireason
 from minireason import BadSetting, LoadChanges, Reasoner, Reply
+from minireason.engine.context import Context
+from minireason.engine.library import C
+from minireason.engine.model import Model
+from minireason.engine.sequence import common_prefix
 from tests.always import AlwaysDraft
 from tests.local import local
 from tests.scripted import Scripted
@@ -29,7 +33,7 @@ BIT_EQUAL: LoadChanges = {"n_threads": 1, "kv_type": "q8_0"}
 
 def drafting(model: str, **settings: Any) -> Reasoner:
     """A model that drafts whether it gains or not."""
-    reasoner = minireason.load(model, **BIT_EQUAL, **settings)
+    reasoner = minireason.load(model, **settings)
     local(reasoner).scheduler.speculation.gain = AlwaysDraft()
     return reasoner
 
@@ -43,7 +47,7 @@ def plain(lived_in: Path) -> Iterator[Reasoner]:
 @pytest.fixture(scope="module", params=["what came before", "draft model"])
 def drafts(lived_in: Path, request: pytest.FixtureRequest) -> Iterator[Reasoner]:
     model = "tiny" if request.param == "draft model" else None
-    with drafting("tiny", draft_model=model) as reasoner:
+    with drafting("tiny", **BIT_EQUAL, draft_model=model) as reasoner:
         yield reasoner
 
 
@@ -95,6 +99,58 @@ def test_a_loop_is_found_with_drafts_too(
         replies.append(reasoner.ask(QUESTION, temperature=0, seed=1))
     assert said(replies[0]) == said(replies[1])
     assert replies[0].thinking_end == "loop"
+
+
+NEAR_TIE = 0.5
+"""Two logits that are no further apart may change places with the batch they were computed in."""
+
+CODE = """def total(numbers):
+    result = 0
+    for number in numbers:
+        result = result + number
+    return result
+"""
+
+
+@pytest.mark.parametrize("name", ["smollm2_path", "random_path"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_where_greedy_text_differs_two_tokens_were_about_as_likely(
+    name: str, seed: int, request: pytest.FixtureRequest
+) -> None:
+    """Elsewhere a batch of more tokens may round in another way."""
+    path: Path = request.getfixturevalue(name)
+    question = f"Repeat this code {seed} times, word for word:\n{CODE}"
+    with drafting(str(path), n_threads=1) as reasoner:
+        backend = local(reasoner)
+        drafted = greedy(reasoner, question)
+        backend.new_drafter = None
+        plain = greedy(reasoner, question)
+        same = common_prefix(drafted, plain)
+        if same < min(len(drafted), len(plain)):
+            logits = logits_after(backend.model, plain[:same])
+            first, second = logits[plain[same]], logits[drafted[same]]
+            assert abs(first - second) < NEAR_TIE
+
+
+def greedy(reasoner: Reasoner, question: str) -> list[int]:
+    """The ids of a prompt and its greedy reply."""
+    with reasoner.stream(question, temperature=0, max_tokens=120, loop_check=False) as stream:
+        list(stream)
+        return list(stream.token_ids)
+
+
+def logits_after(model: Model, tokens: list[int]) -> list[float]:
+    """The logits after these tokens, the last of them decoded alone."""
+    context = Context(model, slot_tokens=1024, n_batch=64, n_threads=1)
+    for start in range(0, len(tokens) - 1, 64):
+        chunk = tokens[start : min(start + 64, len(tokens) - 1)]
+        places = list(range(start, start + len(chunk)))
+        context.decode(chunk, places, [0] * len(chunk), [False] * len(chunk))
+    context.decode(tokens[-1:], [len(tokens) - 1], [0], [True])
+    row = C.llama_get_logits_ith(context.owner.pointer, 0)
+    logits = row[: model.vocabulary.n_vocab]
+    context.close()
+    return logits
 
 
 def test_drafts_are_taken(drafts: Reasoner) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from minireason import BadSetting, DoesNotFit, LoadSettings
 from minireason.host.hardware import Gpu, Hardware
-from minireason.models import cost, fit
+from minireason.models import computation, cost, fit
 from minireason.models.fit import FitPlan
 from minireason.models.shape import Shape
 from minireason.settings import KvType
@@ -126,6 +126,12 @@ def test_threads_follow_the_load_on_the_cpu_unless_they_are_pinned() -> None:
     assert plan(QWEN_1_5B, machine(20), LoadSettings(n_threads=3)).adapt_threads
     assert not plan(QWEN_1_5B, machine(20), LoadSettings(reproducible=True)).adapt_threads
     assert not plan(QWEN_1_5B, machine(20, vram=12)).adapt_threads
+
+
+def test_batches_are_larger_where_all_layers_are_on_a_gpu() -> None:
+    assert plan(QWEN_7B, machine(12, vram=12)).n_batch == computation.GPU_N_BATCH
+    partly = plan(QWEN_7B, machine(12, vram=4))
+    assert partly.n_batch == plan(QWEN_7B, machine(12)).n_batch == computation.N_BATCH
 
 
 def test_unified_memory_counts_once() -> None:
@@ -325,3 +331,14 @@ def test_what_was_measured_goes_before_the_rules() -> None:
 def test_the_rule_for_flash_attention(cpu: str, built_for: str, head_dim: int, flash: bool) -> None:
     here = replace(machine(24), cpu=cpu, built_for=frozenset({built_for}))
     assert plan(replace(QWEN_7B, head_dim=head_dim), here).flash_attention is flash
+
+
+def test_a_larger_micro_batch_where_it_was_faster_and_takes_little_more() -> None:
+    sizes = [
+        (
+            fit.plan("model", QWEN_7B, machine(gib), LoadSettings(n_ctx=n_ctx), {"f16": tuned})
+        ).n_ubatch
+        for gib, n_ctx in ((64, 4096), (64, 65_536), (8, 4096))
+        for tuned in (replace(TUNED, flash_attention=False), replace(TUNED, n_ubatch=64))
+    ]
+    assert sizes == [512, 128, 128, 128, 128, 128]

@@ -184,5 +184,6 @@ def _machine(plan: FitPlan) -> Machine:
         kv_type=plan.kv_type,
         flash_attention=plan.flash_attention,
         repack=plan.repack,
+        n_ubatch=plan.n_ubatch,
         tuned=plan.step_costs is not None,
     )

@@ -122,10 +122,22 @@ def _machine(machine: Hardware) -> list[Finding]:
     name = store.label(*best) if best else "no R1 distill; see minireason models"
     return [
         Finding("CPU", f"{_counted(machine.cores, 'core')} used; {simd}"),
+        Finding("threads", _threads(machine.cores)),
         Finding("memory", memory + _speed(machine)),
         *_gpus(machine),
         Finding("best that fits", name),
     ]
+
+
+def _threads(most: int) -> str:
+    """How many compute, and whether the environment makes them slow."""
+    count = "1"
+    if most > 1:
+        count = f"{most}, fewer while other programs keep cores busy"
+    passive = os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive"
+    if most > 1 and passive:
+        return f"{count}; OMP_WAIT_POLICY=passive makes them slow, leave it unset"
+    return count
 
 
 def _gpus(machine: Hardware) -> list[Finding]:
@@ -195,5 +207,5 @@ def _network() -> list[Finding]:
     from huggingface_hub import constants, get_token
 
     token = "with" if get_token() else "without"
-    where = f"models come from {constants.ENDPOINT}, {token} a token (not tried now)"
+    where = f"models come from {constants.ENDPOINT}, {token} a token; not tried just now"
     return [Finding("network", where)]

@@ -56,7 +56,8 @@ def findings() -> list[Finding]:
     entries = tuned.load()
     said += [Finding("measured here", _entry(entry)) for entry in entries if entry.place == place]
     if not any(entry.place == place for entry in entries):
-        said.append(Finding("measured here", f"nothing yet; a chat does it, or {_AGAIN}"))
+        how = f"a chat or minireason bench does it, or {_AGAIN}"
+        said.append(Finding("measured here", f"nothing yet; {how}"))
     if others := _others(entries, place):
         said.append(Finding("measured", f"{others}; not used here"))
     return said

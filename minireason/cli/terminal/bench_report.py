@@ -122,8 +122,9 @@ def _how(model: str, machine: Machine) -> str:
     if machine.n_gpu_layers:
         parts.append(f"{machine.n_gpu_layers} layers on the GPU")
     parts.append(f"flash attention {'on' if machine.flash_attention else 'off'}")
+    parts.append(f"micro-batch {machine.n_ubatch}")
     if machine.tuned:
-        parts[-1] += " by measurement"
+        parts[-1] += " (both measured here)"
     parts.append(f"KV cache {machine.kv_type}")
     if machine.repack:
         parts.append("weights rearranged")

@@ -54,3 +54,16 @@ def test_the_doctor_counts_cores(
     monkeypatch.setattr(here, "machine", lambda: there)
     main(["doctor"])
     assert words in capsys.readouterr().out
+
+
+def test_the_doctor_says_what_slows_threads_down(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = replace(here.machine(), cores=2)
+    monkeypatch.setattr(here, "machine", lambda: there)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "Passive")
+    main(["doctor"])
+    assert "OMP_WAIT_POLICY=passive makes them slow" in capsys.readouterr().out
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    main(["doctor"])
+    assert "2, fewer while other programs keep cores busy\n" in capsys.readouterr().out

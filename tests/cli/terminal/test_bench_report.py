@@ -23,7 +23,9 @@ from minireason.cli.terminal import bench_report
 from minireason.cli.terminal.bench_report import Meter
 from tests.cli.seen import lines_of, stand_in
 
-MACHINE = Machine("0.1.0", "0.3.36", 2, 2, 0, "f16", flash_attention=True, repack=True)
+MACHINE = Machine(
+    "0.1.0", "0.3.36", 2, 2, 0, "f16", flash_attention=True, repack=True, n_ubatch=128
+)
 EMPTY = Report("r1-7b:Q4_K_M", MACHINE, load_s=12.4, trial_run=True)
 WHOLE = Report(
     "r1-7b:Q4_K_M",

@@ -1,0 +1,47 @@
+"""Threads that change between the steps of the real llama.cpp."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minireason.engine import sampler
+from minireason.engine.context import Context
+from minireason.engine.library import C
+from minireason.engine.model import Model
+
+LENGTH = 60
+
+
+def greedy(
+    path: Path, threads: list[int], *, repack: bool = False
+) -> tuple[list[int], list[bytes]]:
+    """Token ids and logits of a greedy text, each step on the next of `threads`, in turn."""
+    model = Model(path, repack=repack)
+    context = Context(model, slot_tokens=256, n_batch=8, n_threads=max(threads))
+    chain = sampler.SamplerChain(sampler.links(0, 1.0, 1, 1))
+    tokens, logits = [1, 9, 4], []
+    context.decode(tokens[:2], [0, 1], [0, 0], [False, False])
+    for draw in range(LENGTH):
+        context.governor.threads = threads[draw % len(threads)]
+        context.decode(tokens[-1:], [len(tokens) - 1], [0], [True])
+        assert C.llama_n_threads(context.owner.pointer) == context.governor.threads
+        row = C.llama_get_logits_ith(context.owner.pointer, 0)
+        logits.append(np.ctypeslib.as_array(row, (model.vocabulary.n_vocab,)).tobytes())
+        tokens.append(context.sample(chain, 0, draw))
+    context.close()
+    model.close()
+    return tokens, logits
+
+
+@pytest.mark.parametrize("threads", [[2], [1, 2], [1, 1, 2, 3]])
+def test_the_number_of_threads_changes_no_bit(tiny_path: Path, threads: list[int]) -> None:
+    assert greedy(tiny_path, threads) == greedy(tiny_path, [1])
+
+
+@pytest.mark.parametrize("repack", [False, True])
+def test_nor_with_four_bit_weights(random_path: Path, repack: bool) -> None:
+    alone, both = (greedy(random_path, threads, repack=repack) for threads in ([1], [1, 2]))
+    assert both == alone
