@@ -17,7 +17,7 @@ from minireason.settings import KvType
 _STREAM_STEP_TOKENS = 256
 """llama.cpp makes each slot's part of the cache a multiple of this."""
 
-_LEAST_OUTPUTS = 8
+_LEAST_OUTPUTS = 16
 """Rows of logits of a batch at least, for the tokens of a draft in one slot."""
 
 

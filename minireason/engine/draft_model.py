@@ -8,6 +8,9 @@ from minireason.engine.acceptance import Acceptance
 from minireason.engine.base import ModelRunner
 from minireason.engine.sequence import common_prefix
 
+RETRY_STEPS = 512
+"""After so many steps without a draft it may be about something else, and is tried again."""
+
 _ONE_CLASS = 1
 """Of what rests on no match there is one class."""
 
@@ -17,39 +20,39 @@ class ModelDrafter:
 
     `runner` is the draft model's own cache, of which it uses the first slot, and `sampler` one that
     takes the likeliest token. It may serve one sequence after another: what the slot holds is kept
-    as far as the tokens are the same. A prompt is read a batch a step, and nothing drafted until
-    then; where there is no room for more tokens nothing is drafted either. As in `cache`, the list
-    of cached tokens never claims more than the runner holds.
+    as far as the tokens are the same. What it does not know is read when it is to draft, a batch a
+    step, and nothing is drafted until then, nor where there is no room for more tokens. As in
+    `cache`, the list of cached tokens never claims more than the runner holds.
     """
 
     def __init__(self, runner: ModelRunner, sampler: Any, max_tokens: int) -> None:
         self._runner, self._sampler, self._max_tokens = runner, sampler, max_tokens
         self._cached: list[int] = []
-        self._draws = self._proposed = 0
+        self._draws = self._proposed = self._idle_steps = 0
         self._acceptance = Acceptance()
 
     def chances(self, tokens: list[int], most: int) -> list[float]:
         """See `base.Drafter`."""
         if not self._has_room(len(tokens) + most):
             return []
-        self._keep(tokens)
-        pending = tokens[len(self._cached) : -1][: self._runner.n_batch]
-        if len(pending) > 1 and not self._decode(pending):
-            return []
-        if len(tokens) - len(self._cached) > self._runner.n_batch:
-            return []
+        self._idle_steps += 1
+        if self._idle_steps > RETRY_STEPS:
+            self._acceptance, self._idle_steps = Acceptance(), 0
         return [self._acceptance.chance(_ONE_CLASS)] * most
 
     def propose(self, tokens: list[int], count: int) -> list[int]:
         """See `base.Drafter`."""
         self._keep(tokens)
         pending, draft = tokens[len(self._cached) :], list[int]()
+        if len(pending) > self._runner.n_batch:
+            self._decode(pending[: self._runner.n_batch])
+            return []
         while len(draft) < count and self._decode(pending):
             self._draws += 1
             token = self._runner.sample(self._sampler, len(pending) - 1, self._draws, None)
             draft.append(token)
             pending = [token]
-        self._proposed = len(draft)
+        self._proposed, self._idle_steps = len(draft), 0
         return draft
 
     def accept(self, count: int) -> None:

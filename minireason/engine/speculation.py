@@ -48,6 +48,9 @@ class Speculation:
         if not count:
             return plan
         draft = drafter.propose(owner.tokens, count)
+        if not draft:
+            self._started = None  # it was busy reading
+            return plan
         owner.drafts.drafted += len(draft)
         return [chunk._replace(draft=tuple(draft))]
 

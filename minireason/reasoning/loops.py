@@ -33,6 +33,12 @@ WINDOWS = ((1024, 256), (4096, 1024))
 
 The second sees passages of several hundred tokens.
 """
+RESTATED_TOKENS, RESTATED_WINDOW = 128, (512, 64)
+"""Where so many tokens in a row say word for word what was said before, so that every draft of them
+comes true (see `engine.drafting`), a shorter stretch is looked at too.
+
+Found here, and not told by whoever drafts: a text must not depend on whether it was drafted.
+"""
 LOOP_SHARE = 0.6
 """A loop takes up at least this much of such a stretch ..."""
 NEW_SHARE = 0.1
@@ -80,10 +86,11 @@ class LoopDetector:
             return None
         self._text = (self._text + "".join(self._new))[-_KEPT:]
         self._new = []
+        windows = (*WINDOWS, RESTATED_WINDOW) if self._restates() else WINDOWS
         return self._cycle() or next(
             (
                 loop
-                for size, every in WINDOWS
+                for size, every in windows
                 if self.fed % every == 0 and (loop := self._stale(size))
             ),
             None,
@@ -97,6 +104,11 @@ class LoopDetector:
         """Go back to what was so when this was saved."""
         self.fed, self._text, self._new, size = saved
         del self._new[size:]
+
+    def _restates(self) -> bool:
+        """Whether the last RESTATED_TOKENS came before, in this order."""
+        text = self._text
+        return len(text) > RESTATED_TOKENS and text.find(text[-RESTATED_TOKENS:], 0, -1) >= 0
 
     def _cycle(self) -> Loop | None:
         """An exact cycle up to here.

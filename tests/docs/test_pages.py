@@ -49,6 +49,12 @@ def test_architecture_names_files_that_exist() -> None:
     assert not missing
 
 
+def test_every_script_of_bench_is_listed() -> None:
+    listed = (ROOT / "bench" / "README.md").read_text("utf-8")
+    scripts = [path.name for path in (ROOT / "bench").glob("*.py")]
+    assert [name for name in scripts if f"`{name}`" not in listed] == []
+
+
 def test_picture_of_imports_is_the_code() -> None:
     pytest.importorskip("grimp", reason="grimp comes with the extra dev")
     imports = bench("imports")

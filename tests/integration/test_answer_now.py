@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from minireason import Done, Reasoner, Reply
+from minireason.engine.speculation_gain import MOST_DRAFTED
 from minireason.settings import LANDING
 from tests.integration.thinking import QUESTION, assert_landed, count_closing
 
@@ -26,7 +27,7 @@ def test_finish_thinking_from_another_thread(tiny: Reasoner) -> None:
     reply = stream.reply
     assert_landed(reply)
     assert (reply.thinking_end, reply.finish_reason, bool(reply.boxed)) == ("user", "stop", True)
-    assert reply.usage.thinking_tokens < 10
+    assert reply.usage.thinking_tokens < 20, "at most a draft more than were read"
     assert not stream.finish_thinking()
 
 
@@ -53,7 +54,7 @@ def test_an_answer_now_at_every_token_of_tiny(tiny: Reasoner) -> None:
             True,
         )
         assert whole.thinking.startswith(reply.thinking.removesuffix(LANDING).rstrip())
-        assert reply.usage.thinking_tokens == after
+        assert after <= reply.usage.thinking_tokens <= after + MOST_DRAFTED
 
 
 @pytest.mark.parametrize(

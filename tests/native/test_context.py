@@ -127,7 +127,7 @@ def test_slots_move_into_more_and_fewer_and_larger_ones(
     for n_slots, slot_tokens in sizes:
         assert context.resize(n_slots, slot_tokens)
         assert (context.n_slots, context.slot_tokens) == (n_slots, slot_tokens)
-        assert context.n_outputs == 8
+        assert context.n_outputs == 16
     fresh = cache(model, 3, kind)
     start(fresh, 0, tokens)
     start(fresh, 2, shorter)

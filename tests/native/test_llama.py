@@ -14,6 +14,7 @@ from minireason.engine import devices, library, sampler
 from minireason.engine.context import Context
 from minireason.engine.library import C
 from minireason.engine.model import Model
+from minireason.engine.stop_flag import StopFlag
 from minireason.settings import KvType
 from tests.models.build import write
 
@@ -58,6 +59,21 @@ def test_every_field_in_use_exists(struct: type, fields: str) -> None:
 
 def test_every_kv_type_exists() -> None:
     assert all(hasattr(C, f"GGML_TYPE_{name.upper()}") for name in get_args(KvType))
+
+
+@pytest.mark.parametrize("kind", ["ENABLED", "DISABLED"])
+def test_every_kind_of_flash_attention_exists(kind: str) -> None:
+    assert hasattr(C, f"LLAMA_FLASH_ATTN_TYPE_{kind}")
+
+
+def test_the_callback_of_a_stop_says_whether_it_was_asked_for() -> None:
+    stop = StopFlag()
+    said = [stop.callback(stop.data)]
+    stop.set()
+    said += [stop.is_set, stop.callback(stop.data)]
+    stop.clear()
+    said += [stop.is_set, stop.callback(stop.data)]
+    assert said == [False, True, True, False, False]
 
 
 def test_a_function_of_ggml_that_is_gone_is_refused() -> None:

@@ -214,7 +214,9 @@ def _rate(tokens_per_s: float) -> str:
 def _seconds(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds:.2f} s"
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:,.0f} s"
+    if seconds >= 120:
+        return f"{seconds / 60:,.1f} min"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def _size(size: int) -> str:
