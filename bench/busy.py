@@ -29,6 +29,8 @@ ANSWER_S = 2.0
 PHASES = ("quiet", "busy", "quiet again")
 PARTS_S = 0.25
 N_CTX = 512
+DECODED_TOKENS = 64
+"""Decoding begins anew after so many, as each run of llama-bench does."""
 PROGRAM = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
 """Keeps a core busy as long as this one runs."""
 
@@ -61,7 +63,7 @@ def child(arguments: argparse.Namespace) -> None:
         with load(arguments.busy if phase == "busy" else 0):
             changes.append(time.perf_counter())
             while time.perf_counter() < changes[-1] + arguments.seconds:
-                if position + size > N_CTX:
+                if position + size > (N_CTX if arguments.prefill else DECODED_TOKENS):
                     backend.context.trim(0, 0)
                     position = 0
                 positions = list(range(position, position + size))
@@ -104,7 +106,7 @@ def answer(ends: list[float]) -> float:
 def llama_bench(arguments: argparse.Namespace, busy: int) -> float:
     """Tokens per second of llama-bench, the better of its two ways of attention."""
     model = tools.Subject(arguments.model, arguments.threads)
-    prompt, tokens = (N_CTX, 0) if arguments.prefill else (0, 64)
+    prompt, tokens = (N_CTX, 0) if arguments.prefill else (0, DECODED_TOKENS)
     with load(busy):
         return max(
             statistics.median(

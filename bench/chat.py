@@ -34,7 +34,6 @@ from minireason.conversation.read_ahead import ReadAhead
 TURNS = 6
 WORDS = subject.STORY.split()
 SERVER = shutil.which("llama-server") or ""
-JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)
@@ -134,8 +133,8 @@ def theirs(arguments: argparse.Namespace, talk: Talk) -> list[float]:
 
 
 @contextmanager
-def server(arguments: argparse.Namespace) -> Iterator[http.client.HTTPConnection]:
-    """A llama-server with the model loaded, and a connection to it."""
+def server(arguments: argparse.Namespace) -> Iterator[int]:
+    """A llama-server with the model loaded; its port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -145,23 +144,25 @@ def server(arguments: argparse.Namespace) -> Iterator[http.client.HTTPConnection
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, **quiet) as process:
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", port)
-            while process.poll() is None and not is_ready(connection):
+            while process.poll() is None and not is_ready(port):
                 time.sleep(0.1)
-            yield connection
+            yield port
         finally:
             process.kill()
 
 
-def is_ready(connection: http.client.HTTPConnection) -> bool:
+def is_ready(port: int) -> bool:
     try:
-        connection.request("GET", "/health")
-        response = connection.getresponse()
-        response.read()
+        return answer_of(port, "GET", "/health").status == 200
     except (OSError, http.client.HTTPException):
-        connection.close()
         return False
-    return response.status == 200
+
+
+def answer_of(port: int, method: str, path: str, body: str = "") -> http.client.HTTPResponse:
+    """What a server says, on a connection of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request(method, path, body, {"Content-Type": "application/json"})
+    return connection.getresponse()
 
 
 def served(arguments: argparse.Namespace, talk: Talk) -> list[float]:
@@ -175,12 +176,11 @@ def served(arguments: argparse.Namespace, talk: Talk) -> list[float]:
         **subject.SAMPLING,
     }
     times = []
-    with server(arguments) as connection:
+    with server(arguments) as port:
         for turn in range(TURNS):
             body = json.dumps({"messages": talk.until(turn), **wanted})
             began = time.perf_counter()
-            connection.request("POST", "/v1/chat/completions", body, JSON)
-            response = connection.getresponse()
+            response = answer_of(port, "POST", "/v1/chat/completions", body)
             assert response.status == 200, response.read()
             first = None
             while line := response.readline():

@@ -33,7 +33,7 @@ Texts = dict[str, tuple[str, str]]
 
 def texts() -> Texts:
     """Prompt and reply by name."""
-    code = inspect.getsource(textwrap)[:6000]
+    code = inspect.getsource(textwrap)[:2000]
     edited = [
         line.replace("self", "this") if number % 10 == 0 else line
         for number, line in enumerate(code.splitlines())
@@ -81,6 +81,14 @@ def speed(
     return reply.timings.tokens_per_s, usage.accepted_tokens / max(1, usage.drafted_tokens)
 
 
+def costs(reasoner: Reasoner) -> dict[int, float]:
+    """What a step of each size cost in the last run, in plain ones, or what it was guessed to."""
+    backend = reasoner.backend
+    assert isinstance(backend, LocalBackend)
+    gain = backend.scheduler.speculation.gain
+    return {size: round(gain.cost(size), 2) for size in SIZES}
+
+
 def measure(reasoner: Reasoner, name: str, text: tuple[str, str], arguments: Any) -> dict[str, Any]:
     """Medians of one text, without and with drafts in turn."""
     speed(reasoner, text, 8, None)  # the prompt is cached from here on
@@ -97,9 +105,11 @@ def measure(reasoner: Reasoner, name: str, text: tuple[str, str], arguments: Any
         "auto": statistics.median(drafted),
         "ratio": ratio,
         "accepted": statistics.median(shares),
+        "costs": costs(reasoner),
     }
     print(
-        f"{name:8} {row['off']:8.1f} {row['auto']:8.1f} {ratio:7.2f} {row['accepted']:9.0%}",
+        f"{name:8} {row['off']:8.1f} {row['auto']:8.1f} {ratio:7.2f} {row['accepted']:9.0%}  "
+        f"{row['costs']}",
         flush=True,
     )
     return row
@@ -111,18 +121,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", action="append", help="a text, more than once for more")
     arguments: argparse.Namespace = subject.parse(parser)
-    with load(arguments.model, n_threads=arguments.threads, n_ctx=4096) as reasoner:
-        print("tokens per second\ntext          off     auto   ratio  accepted")
+    with load(arguments.model, n_threads=arguments.threads) as reasoner:
+        print(
+            "tokens per second\ntext          off     auto   ratio  accepted  a step in plain ones"
+        )
         rows = [
             measure(reasoner, name, text, arguments)
             for name, text in texts().items()
             if name in (arguments.only or texts())
         ]
-        backend = reasoner.backend
-        assert isinstance(backend, LocalBackend)
-        gain = backend.scheduler.speculation.gain
-        costs = {size: round(gain.cost(size), 2) for size in SIZES}
-    print("a step in plain ones, as measured or guessed in the last run:", costs)
     print(json.dumps({"threads": arguments.threads, "rows": rows}))
 
 

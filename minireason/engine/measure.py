@@ -10,9 +10,9 @@ from __future__ import annotations
 import ctypes
 import time
 from dataclasses import replace
-from types import TracebackType
 from typing import Any
 
+from minireason.closing import Closing
 from minireason.engine.context_params import ContextParams, ContextSize
 from minireason.engine.handle import starts_threads
 from minireason.engine.library import C, log_tail, name_of_tensor
@@ -28,7 +28,7 @@ _SLICE = 512
 """Tokens that are put into a slot at a time."""
 
 
-class Probe:
+class Probe(Closing):
     """A KV cache over the first `layers` layers of a model; None: over all and the output.
 
     It has `n_slots` slots of `slot_tokens` tokens, each a stream of its own, and closes as a
@@ -58,17 +58,6 @@ class Probe:
     def close(self) -> None:
         """Free the cache."""
         self._handle.close()
-
-    def __enter__(self) -> Probe:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def deepen(self, depth: int) -> None:
         """Have every slot hold `depth` tokens from now on, without computing them."""

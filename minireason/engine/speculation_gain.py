@@ -44,6 +44,10 @@ A hopeful guess, as where decoding waits for memory, since a trial says more.
 """
 
 
+_LEAST_SLOPE = 0.02
+"""No further token is cheaper; plain steps that were slow for another reason make it seem so."""
+
+
 class SpeculationGain:
     """Chooses how long the next draft is, from the time of steps of each size.
 
@@ -105,7 +109,7 @@ class SpeculationGain:
         elif self._costs:
             largest = max(self._costs)
             slope = (self._costs[largest] - 1) / (largest - 1)
-        return 1 + slope * (size - 1)
+        return 1 + max(slope, _LEAST_SLOPE) * (size - 1)
 
     def _measured(self, size: int) -> float:
         return self._times[size].typical / self._times[1].typical

@@ -48,7 +48,7 @@ class Rules:
     """Chooses for one model, machine and request; `measured` for each kind of KV cache.
 
     What was measured goes before, unless something reproducible or another number of threads is
-    requested, or a GPU computes.
+    requested, or layers are on a GPU.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class Rules:
             n_ubatch=self._n_ubatch(n_ctx, tuned.n_ubatch, flash=flash),
             n_threads=tuned.n_threads,
             flash_attention=flash,
-            repack=tuned.repack,
+            repack=tuned.repack and not self._hardware.gpus,
             step_costs=tuned.step_costs,
         )
 
     def _tuned(self, kv_type: KvType, n_gpu_layers: int) -> Tuned | None:
         """What was measured of such a plan; None where nothing was, or it is not to count."""
         requested, tuned = self._requested, self._measured.get(kv_type)
-        if tuned is None or requested.reproducible or n_gpu_layers or self._hardware.gpus:
+        if tuned is None or requested.reproducible or n_gpu_layers:
             return None
         as_requested = requested.n_threads in (None, tuned.n_threads)
         return tuned if as_requested and requested.repack in (None, tuned.repack) else None

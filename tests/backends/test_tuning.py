@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -99,8 +100,8 @@ def test_unequal_times_of_equal_steps_are_thrown_away(
     tuner: Tuner, backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tuned.remember(entry())
-    times = iter(range(1, 10_000))
-    take(monkeypatch, lambda _probe, _batch: next(times) * 1e-4, lambda _probe, _tokens: 1e-3)
+    times = itertools.count()
+    take(monkeypatch, lambda _probe, _batch: 1e-4 * 1.5 ** next(times), lambda *_: 1e-3)
     assert "unequal" in tuner.run(backend.model).problem
     assert tuned.load() == [entry()], "yesterday's is still there"
     assert tuner.wanted

@@ -99,6 +99,14 @@ def test_one_slow_step_is_not_taken_for_the_usual() -> None:
     assert machine.gain.cost(size) == pytest.approx(before)
 
 
+def test_slow_plain_steps_do_not_make_longer_drafts_cost_less_than_nothing() -> None:
+    gain = SpeculationGain()
+    for size, seconds in [(1, 0.09), (1, 0.09), (1, 0.09), (2, 0.02)]:
+        gain.note(size, seconds, size)
+    assert all(gain.cost(size) > 1 for size in (4, 8, 16))
+    assert gain.best(SURE, 15) > 3
+
+
 def test_costs_measured_before_go_before_the_guess() -> None:
     gain = SpeculationGain({4: 3.9})
     for _ in range(3):

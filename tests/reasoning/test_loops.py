@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minireason.reasoning.loops import GRAM, LoopDetector
+from minireason.reasoning.loops import GRAM, RESTATED_WINDOW, WINDOWS, LoopDetector
 
 Encode = Callable[[str], list[int]]
 WORDS = (
@@ -179,3 +179,11 @@ def test_an_exact_cycle_is_found_soon(cycle: list[int], before: list[int]) -> No
         cycle
     )
     assert hit[1] <= len(before) + 1 + len(cycle)
+
+
+def test_what_is_restated_word_for_word_is_found_in_a_shorter_stretch() -> None:
+    """Its lines come back within the round too, which hides the length of the round."""
+    round_ = "".join(SUMS[index] for index in (0, 2, 0, 1))
+    hit = found(letters(round_ * 30))
+    assert hit
+    assert hit[0] <= RESTATED_WINDOW[0] < WINDOWS[0][0]
