@@ -108,8 +108,8 @@ MACHINES = st.builds(
 @given(machine=MACHINES, share=st.floats(0, 1), tokens=st.sampled_from([1, 8, 100]))
 @settings(max_examples=60, deadline=None)
 def test_a_constant_load_is_met_and_kept(machine: Machine, share: float, tokens: int) -> None:
-    """At most five steps in a hundred are slow ones, from two seconds of steps on."""
-    machine.busy = int(share * machine.cores)
+    """One core is free at least; where none is, the model of `slower` knows too little."""
+    machine.busy = round(share * (machine.cores - 1))
     machine.work_s /= 1 + (tokens - 1) / 4
     run = Run(machine)
     run.go(8, lambda: tokens)
