@@ -90,5 +90,6 @@ def piece(line: str) -> str:
     """The text in a line of the event stream: of the thought or of the answer, perhaps none."""
     if not line.startswith("data: {"):
         return ""
-    delta = json.loads(line.removeprefix("data: "))["choices"][0]["delta"]
+    choices = json.loads(line.removeprefix("data: ")).get("choices") or [{}]
+    delta = choices[0].get("delta", {})
     return str(delta.get("reasoning_content") or delta.get("content") or "")

@@ -63,4 +63,5 @@ def test_the_text_in_a_line_of_the_event_stream(tools: ModuleType) -> None:
     assert server.piece(chunk % '"content": "Hi"') == "Hi"
     assert server.piece(chunk % '"reasoning_content": "Hm"') == "Hm"
     assert server.piece(chunk % '"role": "assistant", "content": null') == ""
+    assert server.piece('data: {"choices": [], "usage": {"total_tokens": 9}}\n') == ""
     assert server.piece("data: [DONE]\n") == server.piece("\n") == ""
