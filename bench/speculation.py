@@ -33,7 +33,7 @@ Texts = dict[str, tuple[str, str]]
 
 def texts() -> Texts:
     """Prompt and reply by name."""
-    code = inspect.getsource(textwrap)[:2000]
+    code = inspect.getsource(textwrap)[:1200]
     edited = [
         line.replace("self", "this") if number % 10 == 0 else line
         for number, line in enumerate(code.splitlines())
@@ -46,7 +46,7 @@ def texts() -> Texts:
     return {
         "edit": (f"Rename self in some lines.\n{code}", "\n".join(edited)),
         "list": ("Write two hundred records.", records),
-        "words": (f"Go on: {subject.words(200)}", subject.words(2000, seed=1)),
+        "words": (f"Go on: {subject.words(40)}", subject.words(2000, seed=1)),
     }
 
 
