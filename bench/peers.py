@@ -84,6 +84,7 @@ def wanted_of(arguments: argparse.Namespace) -> Wanted:
         libraries=sides.libraries_here(),
         load={"repack": False} if arguments.no_repack else {},
     )
+    os.environ |= made.ours.environment  # for `minireason ask`, which knows the file then
     small = Path(model).stat().st_size < 200 * 2**20
     return Wanted(model, small, arguments.threads, made, arguments.cells, arguments.deep_from)
 

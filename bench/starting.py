@@ -37,7 +37,7 @@ def completion(arguments: argparse.Namespace) -> startup.Start:
     tool = tools.Subject(arguments.model, arguments.threads)
     plain = ["-no-cnv", "--no-display-prompt", "--no-warmup"]
     command = [tools.COMPLETION, *tool.arguments, "-p", startup.QUESTION, "-n", "8", *plain]
-    begun = startup.start(["sh", "-c", 'exec "$@" 2>/dev/null', "sh", *command])
+    begun = startup.start(["sh", "-c", 'exec "$@" 2>/dev/null', "sh", *command], own_stderr=True)
     if begun is None:
         raise tools.ToolFailed(f"{tools.COMPLETION} printed nothing")
     return begun

@@ -59,6 +59,8 @@ class Admission:
             if self._prefix_in_prefill(sequence.tokens) > max(kept, WAIT_FOR_PREFIX_TOKENS):
                 return
             if not self._make_room(sequence):
+                if sequence.prefill_only:
+                    continue
                 if self.owners():
                     return
                 self.end_at_limit(sequence)
@@ -72,13 +74,22 @@ class Admission:
             slot.owner = sequence
 
     def _make_room(self, sequence: Sequence) -> bool:
-        """Have an idle slot with room for a sequence; if there is none, one for each that waits."""
+        """Have an idle slot with room for a sequence; if there is none, one for each that waits.
+
+        What is read ahead of time gets no slot of its own, and gives its slot to who comes.
+        """
         tokens = len(sequence.tokens)
+        if not self._cache.idle():
+            ahead = [owner for owner in self.owners() if owner.prefill_only]
+            if sequence.prefill_only:
+                return False
+            if ahead:
+                self._preempt(ahead[0])
         if self._cache.idle() and tokens <= self._cache.shape.slot_tokens:
             return True
         owners = self.owners()
         tokens = max(len(each.tokens) for each in [*owners, sequence])
-        everybody = len(owners) + len(self._waiting())
+        everybody = len(owners) + sum(not each.prefill_only for each in self._waiting())
         return self._cache.make_room(everybody, tokens) or self._cache.make_room(
             len(owners) + 1, tokens
         )
@@ -98,7 +109,7 @@ class Admission:
             common_prefix(sequence.tokens, tokens)
             for sequence in self.sequences
             if sequence.slot
-            and not sequence.paused
+            and not (sequence.paused or sequence.prefill_only)
             and sequence.decoded < sequence.prompt_tokens - 1
         ]
         return min(max(shared, default=0), len(tokens) - 1)

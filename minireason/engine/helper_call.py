@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -53,6 +55,8 @@ class HelperCall(Generic[_T]):
             self._error = None  # its traceback holds this
 
     def _work(self) -> None:
+        if sys.platform != "win32":  # so that the thread that waits gets signals, and wakes up
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             with self._lock:
                 self._begun = True

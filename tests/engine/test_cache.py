@@ -184,6 +184,18 @@ def test_reading_ahead_makes_way_at_once_for_whoever_comes(reads: str, stops: bo
     assert runner.was_stopped.is_set() is stops
 
 
+def test_who_comes_goes_on_from_what_was_read_ahead_by_then_in_the_same_slot() -> None:
+    runner = FakeRunner()
+    scheduler = Scheduler(runner, room())
+    ahead = PromptOnly(prompt(1), ListHandler(0))
+    scheduler.add(ahead)
+    for _ in range(3):
+        scheduler.step()
+    assert ask(scheduler, prompt(1)) == 21
+    assert runner.moves == []
+    assert not scheduler.sequences, "the rest is read when nobody else wants anything"
+
+
 def test_a_prompt_that_nobody_waits_for_any_more_is_not_read_to_its_end() -> None:
     runner = FakeRunner()
     scheduler = Scheduler(runner, room())
