@@ -131,7 +131,7 @@ def speed(python: sides.Python, arguments: argparse.Namespace) -> Iterator[dict[
     model = str(subject.endless(Path(arguments.model)))
     ours = sides.Sides(model, arguments.threads, python, None, {}, load={"n_gpu_layers": -1})
     wanted = peer_rows.Wanted(
-        model, False, arguments.threads, ours, (BATCH,), 4096, ("-ngl", str(ALL_LAYERS))
+        model, False, arguments.threads, ours, (BATCH,), tool_options=("-ngl", str(ALL_LAYERS))
     )
     print(f"\n{compare.table_row(compare.TITLES)}")
     print(f"|{'---|' * len(compare.TITLES)}", flush=True)

@@ -14,6 +14,7 @@ from compare import Group, Row, Run, Values
 
 DECODED_TOKENS = 128
 DEEP_TOKENS = 256
+"""Tokens by which a long chain is measured, if not said otherwise."""
 BATCH_PROMPT_TOKENS = 64
 CHAINS, LENGTHS = (1, 4, 8, 16), (256, 1024, 4096)
 LIBRARIES = ("llama-cpp-python", "xllamacpp", "ik-llama-cpp-python")
@@ -24,7 +25,7 @@ class Wanted:
     """What the rows are made of: the file, who takes part, and what is left out.
 
     `cells` are pairs of chains and tokens; None takes all. Chains of at least `deep_from` tokens
-    are measured by their last 256.
+    are measured by their last `deep_tokens`.
     """
 
     model: str
@@ -32,7 +33,8 @@ class Wanted:
     threads: int
     sides: sides.Sides
     cells: tuple[tuple[int, int], ...] | None
-    deep_from: int
+    deep_from: int = 4096
+    deep_tokens: int = DEEP_TOKENS
     tool_options: tuple[str, ...] = ()
 
     @property
@@ -96,7 +98,7 @@ def chains(wanted: Wanted) -> Iterator[Group]:
     )
     for count, length in cells:
         deep = length >= wanted.deep_from
-        tokens = min(length, DEEP_TOKENS) if deep else length
+        tokens = min(length, wanted.deep_tokens) if deep else length
         prompt = max(BATCH_PROMPT_TOKENS, length - tokens) if deep else BATCH_PROMPT_TOKENS
         batch = tools.Batch(count, prompt, tokens)
         target = 0.90 if wanted.small and count == 16 else 0.95
@@ -123,7 +125,7 @@ def batched(tool: tools.Subject, batch: tools.Batch, flash: bool, _seed: int) ->
 
 def vote(wanted: Wanted) -> Iterator[Group]:
     """Eight long chains against the commit before, where each has tokens of its own."""
-    batch = tools.Batch(8, 4096 - DEEP_TOKENS, DEEP_TOKENS)
+    batch = tools.Batch(8, 4096 - wanted.deep_tokens, wanted.deep_tokens)
     yield Group(
         "vote",
         wanted.sides.chains(batch, deep=True),

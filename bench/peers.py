@@ -28,7 +28,7 @@ import compare
 import sides
 import subject
 import tools
-from peer_rows import GROUPS, LIBRARIES, Wanted
+from peer_rows import DEEP_TOKENS, GROUPS, LIBRARIES, Wanted
 
 from minireason.errors import MinireasonError
 
@@ -62,7 +62,10 @@ def parser() -> argparse.ArgumentParser:
         "--deep-from",
         type=int,
         default=4096,
-        help="chains of so many tokens are measured by their last 256",
+        help="chains of so many tokens are measured by their last ones",
+    )
+    made.add_argument(
+        "--deep-tokens", type=int, default=DEEP_TOKENS, help="how many of those, and of `vote`"
     )
     made.add_argument(
         "--no-repack", action="store_true", help="our side with the weights as the file has them"
@@ -86,7 +89,15 @@ def wanted_of(arguments: argparse.Namespace) -> Wanted:
     )
     os.environ |= made.ours.environment  # for `minireason ask`, which knows the file then
     small = Path(model).stat().st_size < 200 * 2**20
-    return Wanted(model, small, arguments.threads, made, arguments.cells, arguments.deep_from)
+    return Wanted(
+        model,
+        small,
+        arguments.threads,
+        made,
+        arguments.cells,
+        arguments.deep_from,
+        arguments.deep_tokens,
+    )
 
 
 def versions() -> dict[str, str]:
