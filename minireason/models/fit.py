@@ -15,7 +15,7 @@ from minireason.models import cost
 from minireason.models.computation import Rules
 from minireason.models.shape import Shape
 from minireason.models.tuned import StepCosts, Tuned
-from minireason.settings import LAST_GROWTH, KvType, LoadSettings
+from minireason.settings import KvType, LoadSettings
 
 START_N_CTX = 1024
 """Tokens of KV cache to begin with, and the least that a plan offers.
@@ -28,6 +28,10 @@ ROOMY_N_CTX = 8192
 
 For less, the KV cache is quantized, or layers stay off the GPU.
 """
+
+SPARE_PART = 4
+"""This part of a full KV cache may be in memory beside it: prompts that are parked, and what is
+moved while the cache grows."""
 
 COMFORTABLE = 0.9
 """The share of free memory that a plan uses of its own accord; a request may use all of it."""
@@ -275,7 +279,7 @@ class _Planner:
         compute = buffer * (1 + gpus) + n_seq_max * shape.vocab * 4
         runtime = cost.RUNTIME_BYTES + shape.vocab * cost.TOKEN_BYTES
         runtime += gpus * cost.GPU_RUNTIME_BYTES
-        spare = max(start, n_ctx // LAST_GROWTH)
+        spare = max(start, n_ctx // SPARE_PART)
         growth = spare * cost.kv_bytes_per_token(shape, kv_type)
         kv_on_gpu = kv * max(0, n_gpu_layers - 1) // shape.layers
         return FitPlan(

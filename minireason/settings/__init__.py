@@ -5,7 +5,6 @@ Every default is written at its field, and nowhere else.
 
 from __future__ import annotations
 
-from minireason.settings.load import LAST_GROWTH as LAST_GROWTH
 from minireason.settings.load import KvType as KvType
 from minireason.settings.load import LoadChanges as LoadChanges
 from minireason.settings.load import LoadSettings as LoadSettings

@@ -13,13 +13,6 @@ KvType = Literal["f16", "q8_0", "q4_0"]
 SpeculationMode = Literal["auto", "off"]
 """Whether tokens are drafted for a reply that runs alone."""
 
-LAST_GROWTH = 4
-"""The KV cache doubles up to this part of the limit, and from there grows to the limit at once.
-
-While it grows, what is in the cache lies in memory a second time: so that is a quarter of the full
-cache, not all of it.
-"""
-
 
 class LoadChanges(TypedDict, total=False):
     """The keyword arguments of `load`: the fields of `LoadSettings`."""
