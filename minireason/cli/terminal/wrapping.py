@@ -69,8 +69,9 @@ def wrapped(line: str, width: int, indent: str = "") -> list[str]:
 
 def _pieces(line: str, room: int) -> Iterator[str]:
     """Yield what is not broken: the parts of a line that fit in one, the words of the others."""
-    for part in _BETWEEN_PARTS.split(line):
-        if cell_len(part.lstrip(" ")) <= room:
+    for number, part in enumerate(_BETWEEN_PARTS.split(line)):
+        shown = part.lstrip(" ") if number else part  # the line's own blanks are kept
+        if cell_len(shown) <= room:
             yield part
         else:
             yield from _WORD.findall(part)

@@ -46,6 +46,7 @@ def test_a_word_that_is_too_wide_is_not_broken() -> None:
 
 
 @example("a aaa漢", 4)
+@example(" aaaaaaaaaaaaaaaa 漢", 19)
 @given(st.text("ab漢 |·-", max_size=80), st.integers(1, 30))
 def test_nothing_is_lost_and_lines_fit(text: str, width: int) -> None:
     lines = wrapped(text, width)
