@@ -139,7 +139,7 @@ def test_a_quantized_cache_grows_forks_and_rewinds(
     request.addfinalizer(roomy.close)
     ids = prompt(
         engine,
-        f"<|im_start|>user\nTell me about foxes{', about foxes' * 50}.<|im_end|>\n"
+        f"<|im_start|>user\nTell me about foxes{', about foxes' * 80}.<|im_end|>\n"
         "<|im_start|>assistant\n",
     )
     sequence, handler = engine.start(ids, 60)
