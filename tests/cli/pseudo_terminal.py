@@ -185,18 +185,20 @@ class Terminal:
         """Read on until there is an input line to type in; the screen."""
         return self.until(lambda: self.text.splitlines()[-1:] in (["> "], [">"]))
 
-    def read(self) -> None:
+    def read(self) -> bool:
+        """Read what comes within a moment; whether something did."""
         try:
             out = self.child.read_nonblocking(65536, 0.05)
         except pexpect.TIMEOUT:
-            return
+            return False
         except pexpect.EOF:
             time.sleep(0.05)
-            return
+            return False
         self.raw += out
         self._stream.feed(out)
         if "\x1b[6n" in out:  # where the cursor is, as a terminal answers
             self.child.send(f"\x1b[{self.screen.cursor.y + 1};{self.screen.cursor.x + 1}R")
+        return True
 
     @property
     def text(self) -> str:
@@ -235,5 +237,7 @@ class Terminal:
         end = time.monotonic() + PATIENCE_S
         while self.child.isalive() and time.monotonic() < end:
             self.read()
+        while self.read():  # what it wrote at its end
+            pass
         self.child.close()
         return self.child.exitstatus  # type: ignore[no-any-return]
