@@ -208,12 +208,13 @@ def test_two_pulls_do_the_work_once(hub: Hub) -> None:
     steps: list[str] = []
     results: list[Manifest | None] = []
 
+    wanted = named()  # it writes the catalogue, which both read
+
     def work() -> None:
         results.append(
-            pull.pull(*named(), open_once=lambda path: None, watch=Watch(step=steps.append))
+            pull.pull(*wanted, open_once=lambda path: None, watch=Watch(step=steps.append))
         )
 
-    named()
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
         thread.start()
