@@ -14,12 +14,12 @@ from contextlib import contextmanager
 
 from minireason.backends.base import StreamOptions
 from minireason.backends.draft import DraftModel
-from minireason.backends.planning import Planner
+from minireason.backends.planning import Planner, ReplyPlan
 from minireason.backends.stream import Stream
 from minireason.backends.tuning import Tuner
 from minireason.engine import sampler
 from minireason.engine import sequence as engine
-from minireason.engine.base import Drafter
+from minireason.engine.base import Drafter, Mask
 from minireason.engine.context import Context
 from minireason.engine.drafting import DraftCount
 from minireason.engine.model import Model
@@ -176,6 +176,16 @@ class LocalBackend:
             allowance=options.allowance,
         )
         controller = Controller(rules, builder)
+        sequence = self._sequence(plan, controller, rules.mask(), options)
+        sequence.drafts = drafts
+        with self._knowing_maximum():
+            return Stream(self.scheduler, sequence, controller, options.on_prefill)
+
+    def _sequence(
+        self, plan: ReplyPlan, controller: Controller, mask: Mask | None, options: StreamOptions
+    ) -> engine.Sequence:
+        """What the engine runs for a reply; `mask` says which tokens may be sampled first."""
+        settings = plan.settings
         links = sampler.links(
             settings.temperature, settings.top_p, settings.top_k, settings.seed or 0
         )
@@ -186,14 +196,12 @@ class LocalBackend:
             # After a thought the next prompt has the answer alone, so it cannot go on from there.
             cache_reply=options.cache_reply and not self.thinks,
             confidences=array("f") if options.watch_confidence else None,
-            mask=rules.mask(),
+            mask=mask,
             unread_limit=UNREAD_TOKENS,
         )
-        sequence.drafts = drafts
         if self.new_drafter:
             sequence.drafter = self.new_drafter(len(plan.prompt.ids))
-        with self._knowing_maximum():
-            return Stream(self.scheduler, sequence, controller, options.on_prefill)
+        return sequence
 
     @contextmanager
     def _knowing_maximum(self) -> Iterator[None]:

@@ -11,7 +11,8 @@ from minireason.engine.sequence import PromptOnly
 from minireason.errors import EngineError
 
 CHUNK_TOKENS = 128
-"""Whoever asks for something in the meantime waits for at most so many tokens."""
+"""Tokens that are read at a time. Another's question ends that in the middle; who stops the reading
+waits for them, since they are read for whoever goes on from there."""
 
 AHEAD_TOKENS = 256
 """So much room is made ahead of time too, for a question and the beginning of its reply."""

@@ -96,7 +96,10 @@ def test_a_state_of_an_empty_slot_is_empty(model: Model) -> None:
     context = cache(model, 2)
     context.restore(1, context.save(0))
     tokens = tokens_of(model)
-    start(context, 1, tokens)
+    last = len(tokens) - 1
+    for slot in (0, 1):
+        start(context, slot, tokens)
+    assert greedy(context, 1, tokens[last], last) == greedy(context, 0, tokens[last], last)
     context.close()
 
 

@@ -134,45 +134,35 @@ def _how(model: str, machine: Machine) -> str:
 
 def _of_prefill(report: Report) -> list[list[str]]:
     return [
-        [
-            f"prefill of {row.prompt_tokens:,}",
-            _rate(row.tokens_per_s),
-            f"{1000 / row.tokens_per_s:.2f}",
-            "",
-            "",
-            f"{row.prompt_tokens:,} tokens",
-        ]
+        _row(f"prefill of {row.prompt_tokens:,}", row.tokens_per_s, row.prompt_tokens)
         for row in report.prefill
     ]
 
 
 def _of_decode(report: Report) -> list[list[str]]:
     return [
-        [
+        _row(
             f"decode at {row.context_tokens:,}",
-            _rate(row.tokens_per_s),
-            f"{1000 / row.tokens_per_s:.2f}",
+            row.tokens_per_s,
+            row.tokens,
             f"{row.read_bytes_per_s / 1e9:.1f}" if row.read_bytes_per_s else "",
             f"{row.bandwidth_share:.0%}" if row.bandwidth_share else "",
-            f"{row.tokens:,} tokens",
-        ]
+        )
         for row in report.decode
     ]
 
 
 def _of_chains(report: Report) -> list[list[str]]:
     return [
-        [
-            f"{row.chains} chains at {row.context_tokens:,}",
-            _rate(row.tokens_per_s),
-            f"{1000 / row.tokens_per_s:.2f}",
-            "",
-            "",
-            f"{row.tokens:,} tokens",
-        ]
+        _row(f"{row.chains} chains at {row.context_tokens:,}", row.tokens_per_s, row.tokens)
         for row in report.chains
         if row.chains > 1
     ]
+
+
+def _row(what: str, rate: float, tokens: int, read: str = "", share: str = "") -> list[str]:
+    """One row of the table; `rate` in tokens per second, measured on so many tokens."""
+    return [what, _rate(rate), f"{1000 / rate:.2f}", read, share, f"{tokens:,} tokens"]
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
