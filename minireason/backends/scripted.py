@@ -112,7 +112,13 @@ class ScriptedBackend:
         checked = check_messages(messages)
         return sum(1 + len(pieces(message["content"])) for message in checked)
 
-    def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool]) -> int:
+    def prefill(
+        self,
+        messages: Sequence[Message],
+        stopped: Callable[[], bool],
+        *,
+        cache_scope: str = "",
+    ) -> int:
         """See `Backend.prefill`; notes the messages in `prefilled`."""
         self._check_open()
         self.prefilled.append(tuple(messages))
