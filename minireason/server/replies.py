@@ -13,6 +13,7 @@ from minireason.backends.base import Backend, ReplyStream, StreamOptions
 from minireason.errors import BadSetting
 from minireason.events import Event
 from minireason.server.call import Call, Outcome
+from minireason.server.share import share_of
 from minireason.settings import MAX_SEED, Changes, Settings, SolveChanges
 from minireason.voting.solution import SolveEvent
 from minireason.voting.solve import SolveStream
@@ -65,7 +66,14 @@ class Choices:
             self.close()
             raise
 
-    def _open(
+    def _lower_budget(error: BadSetting, asked: int | None) -> int:
+    """A smaller budget of thinking to try; raises the error where that is not what is wrong."""
+    if error.name != "thinking_budget" or error.most is None or not asked:
+        raise error
+    return max(0, min(error.most, asked - 1))
+
+
+def _open(
         self, backend: Backend, call: Call, number: int, options: StreamOptions
     ) -> ReplyStream:
         changes = Changes(**call.changes)
@@ -76,10 +84,7 @@ class Choices:
         try:
             return _open(backend, call, backend.defaults.changed(changes), options)
         except BadSetting as error:
-            asked = changes.get("thinking_budget")
-            if error.name != "thinking_budget" or error.most is None or not asked:
-                raise
-            self._clamped = max(0, min(error.most, asked - 1))
+            self._clamped = _lower_budget(error, changes.get("thinking_budget"))
             return self._open(backend, call, number, options)
 
     @property
@@ -112,11 +117,21 @@ class Choices:
 
 
 class Vote:
-    """Chains that vote on one answer."""
+    """Chains that vote on one answer; they take half of the places, so that others get in."""
 
     def __init__(self, backend: Backend, call: Call) -> None:
+        self._clamped: int | None = None
+        self._stream = self._open(share_of(backend), call)
+
+    def _open(self, backend: Backend, call: Call) -> SolveStream:
         given: Any = {**call.changes, **(call.vote or {})}
-        self._stream = SolveStream(backend, list(call.messages), cast("SolveChanges", given))
+        if self._clamped is not None:
+            given["thinking_budget"] = self._clamped
+        try:
+            return SolveStream(backend, list(call.messages), cast("SolveChanges", given))
+        except BadSetting as error:
+            self._clamped = _lower_budget(error, given.get("thinking_budget"))
+            return self._open(backend, call)
 
     @property
     def ended(self) -> bool:
@@ -126,7 +141,7 @@ class Vote:
     @property
     def outcome(self) -> Outcome:
         """See `Replies.outcome`."""
-        return Outcome(solution=self._stream.solution)
+        return Outcome(solution=self._stream.solution, clamped_budget=self._clamped)
 
     def poll(self) -> list[Piece]:
         """See `Replies.poll`."""
@@ -146,6 +161,13 @@ def open_replies(backend: Backend, call: Call, options: StreamOptions) -> Replie
     if call.vote is not None:
         return Vote(backend, call)
     return Choices(backend, call, options)
+
+
+def _lower_budget(error: BadSetting, asked: int | None) -> int:
+    """A smaller budget of thinking to try; raises the error where that is not what is wrong."""
+    if error.name != "thinking_budget" or error.most is None or not asked:
+        raise error
+    return max(0, min(error.most, asked - 1))
 
 
 def _open(
