@@ -223,6 +223,7 @@ class LocalBackend:
             controller,
             # After a thought the next prompt has the answer alone, so it cannot go on from there.
             cache_reply=options.cache_reply and not plan.prompt.thinks,
+            cache_scope=options.cache_scope,
             confidences=array("f") if options.watch_confidence else None,
             mask=mask,
             unread_limit=UNREAD_TOKENS,
@@ -253,13 +254,19 @@ class LocalBackend:
         self.model.check_open()
         return self.encoder.count(messages, at_most)
 
-    def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool]) -> int:
+    def prefill(
+        self,
+        messages: Sequence[Message],
+        stopped: Callable[[], bool],
+        *,
+        cache_scope: str = "",
+    ) -> int:
         """See `Backend.prefill`; reads in slices of some tokens."""
         self.model.check_open()
         tokens = self.encoder.prefix(messages)
         if not 0 < len(tokens) < self.n_ctx - 1:
             return 0
-        return Prefill(self.scheduler, tokens).run(stopped)
+        return Prefill(self.scheduler, tokens, cache_scope).run(stopped)
 
     @property
     def step_costs(self) -> StepCosts | None:

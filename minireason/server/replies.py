@@ -5,16 +5,16 @@ All of it is synchronous: the thread that steps the model reads it, see `minirea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from minireason.backends.base import Backend, ReplyStream, StreamOptions
+from minireason.backends.base import Backend, KnowsWhenReady, ReplyStream, StreamOptions
 from minireason.errors import BadSetting
-from minireason.events import Event
+from minireason.events import Done, Event
 from minireason.server.call import Call, Outcome
 from minireason.server.share import share_of
-from minireason.settings import MAX_SEED, Changes, Settings, SolveChanges
+from minireason.settings import MAX_SEED, Changes, Settings, SolveChanges, VoteSettings
 from minireason.voting.solution import SolveEvent
 from minireason.voting.solve import SolveStream
 
@@ -44,8 +44,17 @@ class Replies(Protocol):
         """What is there after at most one step of the model."""
         ...
 
+    @property
+    def ready(self) -> bool:
+        """Whether `poll` would give something, or the end, without a step of the model."""
+        ...
+
     def finish_thinking(self) -> bool:
-        """End every thought now; False if none is under way."""
+        """End every thought now; False if none is under way. From any thread, as `cancel`."""
+        ...
+
+    def cancel(self) -> None:
+        """Ask that all end here, with what there is."""
         ...
 
     def close(self) -> None:
@@ -65,15 +74,9 @@ class Choices:
         except BaseException:
             self.close()
             raise
+        self._unread = deque(range(call.choices))
 
-    def _lower_budget(error: BadSetting, asked: int | None) -> int:
-    """A smaller budget of thinking to try; raises the error where that is not what is wrong."""
-    if error.name != "thinking_budget" or error.most is None or not asked:
-        raise error
-    return max(0, min(error.most, asked - 1))
-
-
-def _open(
+    def _open(
         self, backend: Backend, call: Call, number: int, options: StreamOptions
     ) -> ReplyStream:
         changes = Changes(**call.changes)
@@ -98,17 +101,34 @@ def _open(
         replies = tuple(stream.reply for stream in self._streams)
         return Outcome(replies, clamped_budget=self._clamped)
 
+    @property
+    def ready(self) -> bool:
+        """See `Replies.ready`."""
+        return not self._unread or any(_ready(self._streams[index]) for index in self._unread)
+
     def poll(self) -> list[Piece]:
-        """See `Replies.poll`; the first that has to step the model steps it for all."""
-        return [
-            Piece(index, event)
-            for index, stream in enumerate(self._streams)
-            for event in stream.poll()
-        ]
+        """See `Replies.poll`; where none has anything, the next one steps the model for all."""
+        pieces = []
+        if not self.ready:
+            self._unread.rotate(-1)
+            pieces = self._poll(self._unread[0])
+        waiting = [index for index in self._unread if _ready(self._streams[index])]
+        return pieces + [piece for index in waiting for piece in self._poll(index)]
+
+    def _poll(self, index: int) -> list[Piece]:
+        events = self._streams[index].poll()
+        if any(isinstance(event, Done) for event in events):
+            self._unread.remove(index)
+        return [Piece(index, event) for event in events]
 
     def finish_thinking(self) -> bool:
         """See `Replies.finish_thinking`."""
         return any([stream.finish_thinking() for stream in self._streams])
+
+    def cancel(self) -> None:
+        """See `Replies.cancel`."""
+        for stream in self._streams:
+            stream.cancel()
 
     def close(self) -> None:
         """See `Replies.close`."""
@@ -119,19 +139,24 @@ def _open(
 class Vote:
     """Chains that vote on one answer; they take half of the places, so that others get in."""
 
-    def __init__(self, backend: Backend, call: Call) -> None:
+    def __init__(self, backend: Backend, call: Call, options: StreamOptions) -> None:
         self._clamped: int | None = None
-        self._stream = self._open(share_of(backend), call)
+        self._stream = self._open(share_of(backend), call, options)
 
-    def _open(self, backend: Backend, call: Call) -> SolveStream:
+    def _open(self, backend: Backend, call: Call, options: StreamOptions) -> SolveStream:
         given: Any = {**call.changes, **(call.vote or {})}
         if self._clamped is not None:
             given["thinking_budget"] = self._clamped
         try:
-            return SolveStream(backend, list(call.messages), cast("SolveChanges", given))
+            return SolveStream(
+                backend,
+                list(call.messages),
+                cast("SolveChanges", given),
+                cache_scope=options.cache_scope,
+            )
         except BadSetting as error:
             self._clamped = _lower_budget(error, given.get("thinking_budget"))
-            return self._open(backend, call)
+            return self._open(backend, call, options)
 
     @property
     def ended(self) -> bool:
@@ -143,6 +168,11 @@ class Vote:
         """See `Replies.outcome`."""
         return Outcome(solution=self._stream.solution, clamped_budget=self._clamped)
 
+    @property
+    def ready(self) -> bool:
+        """See `Replies.ready`."""
+        return self._stream.ready
+
     def poll(self) -> list[Piece]:
         """See `Replies.poll`."""
         return [Piece(0, event) for event in self._stream.poll()]
@@ -151,15 +181,35 @@ class Vote:
         """See `Replies.finish_thinking`: the thoughts of a vote are not ended one by one."""
         return False
 
+    def cancel(self) -> None:
+        """See `Replies.cancel`."""
+        self._stream.cancel()
+
     def close(self) -> None:
         """See `Replies.close`."""
         self._stream.close()
 
 
+def places_of(call: Call, of: int) -> int:
+    """How many of so many places a call takes: a vote half of them at most, see `share`."""
+    if call.vote is None:
+        return min(call.choices, of)
+    half, parallel = max(1, of // 2), call.vote.get("parallel", "auto")
+    chains = call.vote.get("samples", VoteSettings().samples)
+    return min(half, chains, half if parallel == "auto" else parallel)
+
+
+def _ready(stream: ReplyStream) -> bool:
+    """Whether polling it costs no step; one that has ended has nothing more to give."""
+    if isinstance(stream, KnowsWhenReady):
+        return stream.ready
+    return False
+
+
 def open_replies(backend: Backend, call: Call, options: StreamOptions) -> Replies:
     """Start what a call asks for; raises BadSetting, UsageError, ContextFull or EngineError."""
     if call.vote is not None:
-        return Vote(backend, call)
+        return Vote(backend, call, options)
     return Choices(backend, call, options)
 
 
