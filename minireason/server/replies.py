@@ -13,6 +13,7 @@ from minireason.backends.base import Backend, KnowsWhenReady, ReplyStream, Strea
 from minireason.errors import BadSetting
 from minireason.events import Done, Event
 from minireason.server.call import Call, Outcome
+from minireason.server.share import share_of
 from minireason.settings import MAX_SEED, Changes, Settings, SolveChanges, VoteSettings
 from minireason.voting.solution import SolveEvent
 from minireason.voting.solve import SolveStream
@@ -86,10 +87,7 @@ class Choices:
         try:
             return _open(backend, call, backend.defaults.changed(changes), options)
         except BadSetting as error:
-            asked = changes.get("thinking_budget")
-            if error.name != "thinking_budget" or error.most is None or not asked:
-                raise
-            self._clamped = max(0, min(error.most, asked - 1))
+            self._clamped = _lower_budget(error, changes.get("thinking_budget"))
             return self._open(backend, call, number, options)
 
     @property
@@ -139,16 +137,26 @@ class Choices:
 
 
 class Vote:
-    """Chains that vote on one answer."""
+    """Chains that vote on one answer; they take half of the places, so that others get in."""
 
     def __init__(self, backend: Backend, call: Call, options: StreamOptions) -> None:
+        self._clamped: int | None = None
+        self._stream = self._open(share_of(backend), call, options)
+
+    def _open(self, backend: Backend, call: Call, options: StreamOptions) -> SolveStream:
         given: Any = {**call.changes, **(call.vote or {})}
-        self._stream = SolveStream(
-            backend,
-            list(call.messages),
-            cast("SolveChanges", given),
-            cache_scope=options.cache_scope,
-        )
+        if self._clamped is not None:
+            given["thinking_budget"] = self._clamped
+        try:
+            return SolveStream(
+                backend,
+                list(call.messages),
+                cast("SolveChanges", given),
+                cache_scope=options.cache_scope,
+            )
+        except BadSetting as error:
+            self._clamped = _lower_budget(error, given.get("thinking_budget"))
+            return self._open(backend, call, options)
 
     @property
     def ended(self) -> bool:
@@ -158,7 +166,7 @@ class Vote:
     @property
     def outcome(self) -> Outcome:
         """See `Replies.outcome`."""
-        return Outcome(solution=self._stream.solution)
+        return Outcome(solution=self._stream.solution, clamped_budget=self._clamped)
 
     @property
     def ready(self) -> bool:
@@ -183,15 +191,12 @@ class Vote:
 
 
 def places_of(call: Call, of: int) -> int:
-    """How many of so many places a call takes.
-
-    A vote that leaves it to us takes half of them, so that others are answered beside it.
-    """
+    """How many of so many places a call takes: a vote half of them at most, see `share`."""
     if call.vote is None:
         return min(call.choices, of)
-    parallel = call.vote.get("parallel", "auto")
+    half, parallel = max(1, of // 2), call.vote.get("parallel", "auto")
     chains = call.vote.get("samples", VoteSettings().samples)
-    return max(1, min(of, chains, of // 2 if parallel == "auto" else parallel))
+    return min(half, chains, half if parallel == "auto" else parallel)
 
 
 def _ready(stream: ReplyStream) -> bool:
@@ -206,6 +211,13 @@ def open_replies(backend: Backend, call: Call, options: StreamOptions) -> Replie
     if call.vote is not None:
         return Vote(backend, call, options)
     return Choices(backend, call, options)
+
+
+def _lower_budget(error: BadSetting, asked: int | None) -> int:
+    """A smaller budget of thinking to try; raises the error where that is not what is wrong."""
+    if error.name != "thinking_budget" or error.most is None or not asked:
+        raise error
+    return max(0, min(error.most, asked - 1))
 
 
 def _open(

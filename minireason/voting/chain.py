@@ -119,6 +119,7 @@ class Job:
             total_s=reply.timings.total_s,
             parsed=reply.parsed,
             replaced=ended and reply.thinking_end == "loop" and self.replaces is None,
+            answer_tokens=reply.usage.answer_tokens,
         )
 
 
