@@ -27,11 +27,11 @@ from minireason.server.places import FairPlaces
 from minireason.server.settings import ServerSettings
 from minireason.server.shapes import error_response
 
-PUBLIC = ("/health",)
+PUBLIC = ("/health", "/")
 """Paths that need no key."""
 
-PUBLIC_FOLDERS: tuple[str, ...] = ()
-"""What is below these needs no key either."""
+PUBLIC_FOLDERS = ("/assets/",)
+"""What is below these, the files of the page, needs no key either."""
 
 
 def create_app(settings: ServerSettings, models: Models) -> Starlette:
