@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from minireason.errors import MinireasonError
-from minireason.server import probes
+from minireason.server import probes, sessions
 from minireason.server.ahead import IdleReader
 from minireason.server.base import Models, Server
 from minireason.server.errors import ApiError, api_error
@@ -39,7 +39,7 @@ def create_app(settings: ServerSettings, models: Models) -> Starlette:
     server = _server(settings, models)
     handlers = [ApiError, HTTPException, MinireasonError]
     app = Starlette(
-        routes=_routes(),
+        routes=_routes(settings),
         middleware=[Middleware(Guard, server=server, is_public=_is_public)],
         exception_handlers={**dict.fromkeys(handlers, _tell), ClientDisconnect: _gone},
         lifespan=partial(_lifespan, server),
@@ -49,8 +49,9 @@ def create_app(settings: ServerSettings, models: Models) -> Starlette:
     return app
 
 
-def _routes() -> list[BaseRoute]:
-    return [*probes.routes()]
+def _routes(settings: ServerSettings) -> list[BaseRoute]:
+    kept = sessions.routes() if settings.sessions else []
+    return [*probes.routes(), *kept]
 
 
 def _is_public(path: str) -> bool:

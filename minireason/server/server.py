@@ -31,11 +31,16 @@ _PATIENT = 2
 
 
 def check(settings: ServerSettings) -> None:
-    """Raise UsageError for a server that anybody could use."""
+    """Raise UsageError for a server that anybody could use, or whose users are not apart."""
     if not is_loopback(settings.host) and not settings.api_keys:
         raise UsageError(
             f"host={settings.host!r}: others can reach that, so they need a key; write one into a "
             "file and give --api-key-file PATH, or listen on 127.0.0.1 alone."
+        )
+    if settings.sessions and len(settings.api_keys) > 1:
+        raise UsageError(
+            "With --sessions everybody who has a key sees your sessions; leave it out, or have one "
+            "key alone."
         )
 
 
