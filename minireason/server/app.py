@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from minireason.errors import MinireasonError
-from minireason.server import probes
+from minireason.server import apis, probes
 from minireason.server.ahead import IdleReader
 from minireason.server.base import Models, Server
 from minireason.server.errors import ApiError, api_error
@@ -50,7 +50,7 @@ def create_app(settings: ServerSettings, models: Models) -> Starlette:
 
 
 def _routes() -> list[BaseRoute]:
-    return [*probes.routes()]
+    return [*probes.routes(), *apis.routes()]
 
 
 def _is_public(path: str) -> bool:
