@@ -16,6 +16,7 @@ from minireason.server.answering import Answer
 from minireason.server.base import Server
 from minireason.server.body import Body, read
 from minireason.server.call import Call, Origin, Wire
+from minireason.server.conversation import system_first
 from minireason.server.errors import ApiError
 from minireason.server.openai_chat_wire import ChatStyle, ChatWire
 from minireason.server.openai_fields import (
@@ -26,8 +27,8 @@ from minireason.server.openai_fields import (
     Structure,
     Tokens,
     Tools,
+    check_tools,
     longest,
-    refuse_tools,
     sampling,
     stops,
     structure,
@@ -37,6 +38,8 @@ from minireason.server.openai_shapes import error_shape
 from minireason.server.openai_thought import field_of
 from minireason.server.openai_vote_wire import VoteWire
 from minireason.server.operation import Operation
+from minireason.server.settings import ServerSettings
+from minireason.server.tools import refuse_tools
 from minireason.settings import Changes, StopRule, VoteChanges
 
 PATH = "/v1/chat/completions"
@@ -84,10 +87,10 @@ async def chat_completions(request: Request) -> Response:
     """Answer a chat completion, or hold a vote where the body asks for one."""
     body, plain = await read(request, ChatBody)
     server: Server = request.app.state.server
-    refuse_tools(body, ignored=server.settings.ignore_tools)
+    check_tools(body, server.settings)
     call = Call(
         model=body.model,
-        messages=conversation(body.messages, ignore_tools=server.settings.ignore_tools),
+        messages=conversation(body.messages, server.settings),
         changes=_changes(body, thinking.changes(plain)),
         choices=body.n or 1,
         vote=_vote(body),
@@ -137,7 +140,7 @@ def _vote(body: ChatBody) -> VoteChanges | None:
     return VoteChanges(**given)
 
 
-def conversation(messages: Sequence[ChatMessage], *, ignore_tools: bool) -> list[Message]:
+def conversation(messages: Sequence[ChatMessage], settings: ServerSettings) -> list[Message]:
     """The messages in our words; raises ApiError.
 
     A last one of the assistant's is the beginning of the reply, with its thought.
@@ -145,9 +148,9 @@ def conversation(messages: Sequence[ChatMessage], *, ignore_tools: bool) -> list
     kept: list[Message] = []
     for number, message in enumerate(messages):
         place = f"messages[{number}]"
-        if not ignore_tools:
-            _refuse_tools_of(message, place)
-        elif message.role in ("tool", "function"):
+        if message.role in ("tool", "function") or message.tool_calls:
+            refuse_tools(settings, "what a tool was asked or answered", place)
+        if message.role in ("tool", "function"):
             continue
         text = text_of(message.content, f"{place}.content")
         if message.role == "assistant":
@@ -157,34 +160,13 @@ def conversation(messages: Sequence[ChatMessage], *, ignore_tools: bool) -> list
                 kept.append(_said(text, thought if last else None))
         else:
             kept.append(Message(role="user" if message.role == "user" else "system", content=text))
-    return joined(kept)
+    return system_first(kept)
 
 
 def _said(text: str, thought: str | None) -> Message:
     if thought is None:
         return Message(role="assistant", content=text)
     return Message(role="assistant", content=text, thinking=thought)
-
-
-def _refuse_tools_of(message: ChatMessage, place: str) -> None:
-    if message.role in ("tool", "function") or message.tool_calls:
-        problem = (
-            f"{place}: calls of tools and their results cannot be read; leave them out, or start "
-            "the server with --ignore-tools."
-        )
-        raise ApiError(400, problem, "unsupported_value", place)
-
-
-def joined(messages: Sequence[Message]) -> list[Message]:
-    """The messages with system texts that follow one another made one: R1 distills take one."""
-    kept: list[Message] = []
-    for message in messages:
-        if kept and message["role"] == kept[-1]["role"] == "system":
-            both = f"{kept[-1]['content']}\n\n{message['content']}"
-            kept[-1] = Message(role="system", content=both)
-        else:
-            kept.append(message)
-    return kept
 
 
 def routes() -> list[Route]:

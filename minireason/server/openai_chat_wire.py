@@ -9,6 +9,8 @@ from typing import Any
 from minireason.events import AnswerDelta, Event, ThinkingDelta
 from minireason.server.call import Call, Origin, Outcome
 from minireason.server.errors import ApiError
+from minireason.server.logprobs import ScoredDelta
+from minireason.server.openai_logprobs import of_chat
 from minireason.server.openai_shapes import (
     DONE,
     EVENT_STREAM,
@@ -17,13 +19,13 @@ from minireason.server.openai_shapes import (
     compact,
     data_line,
     error_body,
-    extras,
     finish_reason,
     tally,
     timings,
     usage,
 )
 from minireason.server.openai_thought import Deltas, message
+from minireason.server.ours import extra
 from minireason.server.settings import ReasoningField
 from minireason.voting.solution import SolveEvent
 
@@ -48,9 +50,19 @@ class Chunks:
         self._head = f"data: {head[:-1]}"
         self._tail = ',"usage":null' if style.include_usage else ""
 
-    def delta(self, index: int, delta: str, *, finish: str = "null", more: str = "") -> bytes:
-        """A chunk of the choice `index`; `delta`, `finish` and `more` (fields) are JSON."""
-        choice = f'{{"index":{index},"delta":{delta},"logprobs":null,"finish_reason":{finish}}}'
+    def delta(
+        self,
+        index: int,
+        delta: str,
+        *,
+        logprobs: str = "null",
+        finish: str = "null",
+        more: str = "",
+    ) -> bytes:
+        """A chunk of the choice `index`; all texts are JSON, `more` are fields of the chunk."""
+        choice = (
+            f'{{"index":{index},"delta":{delta},"logprobs":{logprobs},"finish_reason":{finish}}}'
+        )
         return f'{self._head},"choices":[{choice}]{self._tail}{more}}}\n\n'.encode()
 
     def first(self, index: int) -> bytes:
@@ -87,8 +99,10 @@ class ChatWire:
 
     def event(self, index: int, event: Event | SolveEvent) -> Iterable[bytes]:
         """See `Wire.event`."""
-        deltas = self._deltas[index]
+        deltas, logprobs = self._deltas[index], "null"
         match event:
+            case ScoredDelta(text, tokens):
+                delta, logprobs = deltas.answer(text), compact(of_chat(tokens))
             case ThinkingDelta(text):
                 delta = deltas.thinking(text)
             case AnswerDelta(text):
@@ -96,7 +110,7 @@ class ChatWire:
             case _:
                 delta = deltas.end()
         if delta:
-            return (self._chunks.delta(index, delta),)
+            return (self._chunks.delta(index, delta, logprobs=logprobs),)
         self._silent += 1
         return () if self._silent % SILENT_EVENTS else (PING,)
 
@@ -108,7 +122,7 @@ class ChatWire:
         """See `Wire.end`: the last chunk of each choice, and the usage."""
         for index, reply in enumerate(outcome.replies):
             own = Outcome((reply,), clamped_budget=outcome.clamped_budget)
-            fields = {"timings": timings([reply]), "minireason": extras(self._origin, own)}
+            fields = {"timings": timings([reply]), "minireason": extra(self._origin, own)}
             yield self._chunks.last(index, finish_reason(reply), fields)
         yield from self._chunks.end(outcome, {"timings": timings(outcome.replies)})
 
@@ -126,6 +140,8 @@ class ChatWire:
             )
             for index, reply in enumerate(outcome.replies)
         ]
+        for choice, tokens in zip(choices, outcome.logprobs, strict=False):
+            choice["logprobs"] = of_chat(tokens)
         whole = whole_completion(self._origin, outcome, choices)
         return {**whole, "timings": timings(outcome.replies)}
 
@@ -143,7 +159,7 @@ def whole_completion(
         **_head(origin, "chat.completion"),
         "choices": choices,
         "usage": usage(tally(outcome)),
-        "minireason": extras(origin, outcome),
+        "minireason": extra(origin, outcome),
     }
 
 

@@ -17,6 +17,7 @@ from minireason.server.answering import Answer
 from minireason.server.body import read
 from minireason.server.call import Call, Origin, Outcome, Wire
 from minireason.server.errors import ApiError
+from minireason.server.logprobs import ScoredDelta
 from minireason.server.openai_fields import (
     MAX_CHOICES,
     Sampling,
@@ -28,6 +29,7 @@ from minireason.server.openai_fields import (
     stops,
     structure,
 )
+from minireason.server.openai_logprobs import of_text
 from minireason.server.openai_shapes import (
     DONE,
     EVENT_STREAM,
@@ -37,12 +39,12 @@ from minireason.server.openai_shapes import (
     data_line,
     error_body,
     error_shape,
-    extras,
     finish_reason,
     tally,
     timings,
     usage,
 )
+from minireason.server.ours import extra
 from minireason.server.operation import Operation
 from minireason.voting.solution import SolveEvent
 
@@ -122,6 +124,7 @@ class CompletionWire:
     def __init__(self, origin: Origin, call: Call, style: CompletionStyle) -> None:
         self._origin, self._style, self._choices = origin, style, call.choices
         self._head_json = compact(self._head())[:-1]
+        self._offsets = [0] * call.choices
         self._tail = ',"usage":null' if style.include_usage else ""
 
     def begin(self) -> Iterable[bytes]:
@@ -132,6 +135,10 @@ class CompletionWire:
     def event(self, index: int, event: Event | SolveEvent) -> Iterable[bytes]:
         """See `Wire.event`: the text is one, whatever the model takes for its thought."""
         match event:
+            case ScoredDelta(text, tokens):
+                logprobs = compact(of_text(tokens, self._offsets[index]))
+                self._offsets[index] += len(text)
+                return (self._chunk(index, text, logprobs=logprobs),)
             case ThinkingDelta(text) | AnswerDelta(text):
                 return (self._chunk(index, text),)
             case _:
@@ -145,7 +152,7 @@ class CompletionWire:
         """See `Wire.end`: the last chunk of each choice, and the usage."""
         for index, reply in enumerate(outcome.replies):
             own = Outcome((reply,), clamped_budget=outcome.clamped_budget)
-            fields = {"timings": timings([reply]), "minireason": extras(self._origin, own)}
+            fields = {"timings": timings([reply]), "minireason": extra(self._origin, own)}
             finish = compact(finish_reason(reply))
             yield self._chunk(index, "", finish=finish, more=f",{compact(fields)[1:-1]}")
         if self._style.include_usage:
@@ -160,12 +167,14 @@ class CompletionWire:
     def whole(self, outcome: Outcome) -> object:
         """See `Wire.whole`."""
         choices = [self._choice(index, reply) for index, reply in enumerate(outcome.replies)]
+        for choice, tokens in zip(choices, outcome.logprobs, strict=False):
+            choice["logprobs"] = of_text(tokens)
         return {
             **self._head(),
             "choices": choices,
             "usage": usage(tally(outcome)),
             "timings": timings(outcome.replies),
-            "minireason": extras(self._origin, outcome),
+            "minireason": extra(self._origin, outcome),
         }
 
     def _choice(self, index: int, reply: Reply) -> dict[str, Any]:
@@ -176,10 +185,19 @@ class CompletionWire:
             "finish_reason": finish_reason(reply),
         }
 
-    def _chunk(self, index: int, text: str, *, finish: str = "null", more: str = "") -> bytes:
-        """A chunk; `finish` and `more` (fields) are JSON."""
+    def _chunk(
+        self,
+        index: int,
+        text: str,
+        *,
+        logprobs: str = "null",
+        finish: str = "null",
+        more: str = "",
+    ) -> bytes:
+        """A chunk; all but its text is JSON, `more` are fields of the chunk."""
         choice = (
-            f'{{"index":{index},"text":{compact(text)},"logprobs":null,"finish_reason":{finish}}}'
+            f'{{"index":{index},"text":{compact(text)},"logprobs":{logprobs},'
+            f'"finish_reason":{finish}}}'
         )
         return f'data: {self._head_json},"choices":[{choice}]{self._tail}{more}}}\n\n'.encode()
 

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from minireason.server.body import Body
 from minireason.server.errors import ApiError
+from minireason.server.settings import ServerSettings
+from minireason.server.tools import refuse_tools
 from minireason.settings import MAX_SEED, Changes
 
 MAX_CHOICES = 128
@@ -178,20 +180,12 @@ def _schema(name: str, given: dict[str, Any] | str) -> dict[str, Any]:
     return schema
 
 
-def refuse_tools(body: Tools, *, ignored: bool) -> None:
-    """Raise ApiError where a body wants tools, unless the server ignores them."""
-    if ignored:
-        return
-    for tools, choice in (("tools", "tool_choice"), ("functions", "function_call")):
+def check_tools(body: Tools, settings: ServerSettings) -> None:
+    """Raise ApiError where a body wants tools to be called, unless the server ignores them."""
+    for name, choice in (("tools", "tool_choice"), ("functions", "function_call")):
         chosen = getattr(body, choice)
-        if chosen == "none":
-            continue
-        if getattr(body, tools) or chosen not in (None, "auto"):
-            problem = (
-                f"{tools}: no tools can be called here; send none or {choice}: \"none\", or start "
-                "the server with --ignore-tools."
-            )
-            raise ApiError(400, problem, "unsupported_parameter", tools)
+        if chosen != "none" and (getattr(body, name) or chosen not in (None, "auto")):
+            refuse_tools(settings, name, name)
 
 
 def text_of(content: str | list[Part] | None, place: str) -> str:

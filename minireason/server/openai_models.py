@@ -1,4 +1,4 @@
-"""GET /v1/models: the models that requests may name."""
+"""GET /v1/models: the models that requests may name, in the shape of whoever asks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from minireason.server import openai_schemas
+from minireason.server.anthropic_models import is_anthropic, model_body, models_body
 from minireason.server.base import ModelEntry, Server
 from minireason.server.errors import ApiError
 from minireason.server.operation import Operation
@@ -19,8 +20,10 @@ PATH = "/v1/models"
 async def models(request: Request) -> Response:
     """All models, the default first."""
     server: Server = request.app.state.server
-    listed = [_told(entry) for entry in server.models.entries()]
-    return JSONResponse({"object": "list", "data": listed})
+    entries = server.models.entries()
+    if is_anthropic(request):
+        return JSONResponse(models_body(entries))
+    return JSONResponse({"object": "list", "data": list(map(_told, entries))})
 
 
 async def model(request: Request) -> Response:
@@ -29,7 +32,7 @@ async def model(request: Request) -> Response:
     name = request.path_params["name"]
     for entry in server.models.entries():
         if entry.name == name:
-            return JSONResponse(_told(entry))
+            return JSONResponse(model_body(entry) if is_anthropic(request) else _told(entry))
     problem = f"There is no model named {name!r} here; GET {PATH} lists those there are."
     raise ApiError(404, problem, "model_not_found", "model")
 

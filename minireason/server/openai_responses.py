@@ -15,17 +15,17 @@ from minireason.server.answering import Answer
 from minireason.server.base import Server
 from minireason.server.body import Body, read
 from minireason.server.call import Call, Origin, Wire
+from minireason.server.conversation import system_first
 from minireason.server.errors import ApiError
-from minireason.server.openai_chat import joined
 from minireason.server.openai_fields import (
     Format,
     Part,
     Sampling,
     Tokens,
     Tools,
+    check_tools,
     form,
     longest,
-    refuse_tools,
     sampling,
     text_of,
 )
@@ -33,6 +33,8 @@ from minireason.server.openai_responses_wire import ResponseStyle, ResponseWire
 from minireason.server.openai_shapes import error_shape
 from minireason.server.openai_thought import field_of
 from minireason.server.operation import Operation
+from minireason.server.settings import ServerSettings
+from minireason.server.tools import refuse_tools
 from minireason.settings import Changes
 
 PATH = "/v1/responses"
@@ -90,12 +92,11 @@ async def responses(request: Request) -> Response:
     body, plain = await read(request, ResponseBody)
     server: Server = request.app.state.server
     _refuse_state(body)
-    ignored = server.settings.ignore_tools
-    refuse_tools(body, ignored=ignored)
+    check_tools(body, server.settings)
     logprobs = "message.output_text.logprobs" in (body.include or ())
     call = Call(
         model=body.model,
-        messages=conversation(body, ignore_tools=ignored),
+        messages=conversation(body, server.settings),
         changes=_changes(body, thinking.changes(plain)),
         logprobs=(body.top_logprobs or 0) if logprobs else None,
         stream=bool(body.stream),
@@ -125,7 +126,7 @@ def _changes(body: ResponseBody, thinking_changes: Changes) -> Changes:
     return sampling(body) | thinking_changes | longest(body.max_output_tokens) | held
 
 
-def conversation(body: ResponseBody, *, ignore_tools: bool) -> list[Message]:
+def conversation(body: ResponseBody, settings: ServerSettings) -> list[Message]:
     """Instructions and input as messages; raises ApiError. Thoughts among the items are ignored."""
     kept = [Message(role="system", content=body.instructions)] if body.instructions else []
     if isinstance(body.input, str):
@@ -133,7 +134,9 @@ def conversation(body: ResponseBody, *, ignore_tools: bool) -> list[Message]:
     for number, item in enumerate(body.input):
         place = f"input[{number}]"
         kind = item.type or "message"
-        if kind == "reasoning" or (ignore_tools and kind.endswith(TOOL_ITEMS)):
+        if kind.endswith(TOOL_ITEMS):
+            refuse_tools(settings, "what a tool was asked or answered", place)
+        if kind == "reasoning" or kind.endswith(TOOL_ITEMS):
             continue
         if kind != "message" or item.role is None:
             raise ApiError(400, _problem(kind, place), "unsupported_value", place)
@@ -141,17 +144,12 @@ def conversation(body: ResponseBody, *, ignore_tools: bool) -> list[Message]:
         content = text_of(item.content, f"{place}.content")
         if content or role != "assistant":
             kept.append(Message(role=role, content=content))
-    return joined(kept)
+    return system_first(kept)
 
 
 def _problem(kind: str, place: str) -> str:
     if kind == "message":
         return f"{place}: a message needs a role."
-    if kind.endswith(TOOL_ITEMS):
-        return (
-            f"{place}: calls of tools and their results cannot be read; leave them out, or start "
-            "the server with --ignore-tools."
-        )
     return f"{place}: an item of type {kind!r} cannot be read; send messages."
 
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta
+from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta, TokenLogprob
 from minireason.server.call import Origin, Outcome
 from minireason.server.errors import ApiError
+from minireason.server.logprobs import ScoredDelta
+from minireason.server.openai_logprobs import of_tokens
 from minireason.server.openai_shapes import (
     EVENT_STREAM,
     PING,
     compact,
-    extras,
     finish_reason,
     tally,
     timings,
 )
+from minireason.server.ours import extra
 from minireason.voting.solution import SolveEvent
 
 SILENT_EVENTS = 64
@@ -43,38 +45,29 @@ class Kind:
     event: str
     prefix: str
     fields: Mapping[str, Any]
-    part_fields: Mapping[str, Any]
-    delta_fields: Mapping[str, Any]
 
 
-THOUGHT = Kind(
-    "reasoning", "reasoning_text", "response.reasoning_text", "rs_", {"summary": []}, {}, {}
-)
-MESSAGE = Kind(
-    "message",
-    "output_text",
-    "response.output_text",
-    "msg_",
-    {"role": "assistant"},
-    {"annotations": [], "logprobs": []},
-    {"logprobs": []},
-)
+THOUGHT = Kind("reasoning", "reasoning_text", "response.reasoning_text", "rs_", {"summary": []})
+MESSAGE = Kind("message", "output_text", "response.output_text", "msg_", {"role": "assistant"})
+
+Tokens: TypeAlias = Sequence[TokenLogprob]
 
 
 class OpenItem:
     """An item of the output while it is streamed."""
 
     def __init__(self, kind: Kind, origin: Origin, index: int) -> None:
-        self.kind, self.texts = kind, list[str]()
-        self.id = _item_id(kind, origin)
-        self.place = {"item_id": self.id, "output_index": index, "content_index": 0}
-        fields = {"type": f"{kind.event}.delta", **self.place, **kind.delta_fields}
+        self.kind, self.texts, self.tokens = kind, list[str](), list[TokenLogprob]()
+        self.place = {"item_id": _item_id(kind, origin), "output_index": index, "content_index": 0}
+        fields = {"type": f"{kind.event}.delta", **self.place}
         self._head = f"event: {kind.event}.delta\ndata: {compact(fields)[:-1]}"
 
-    def delta(self, text: str, number: int) -> bytes:
+    def delta(self, text: str, tokens: Tokens, number: int) -> bytes:
         """The event of a piece of text."""
         self.texts.append(text)
-        return f'{self._head},"delta":{compact(text)},"sequence_number":{number}}}\n\n'.encode()
+        self.tokens += tokens
+        written = compact({"delta": text, **_logprobs(self.kind, tokens)})[1:-1]
+        return f'{self._head},{written},"sequence_number":{number}}}\n\n'.encode()
 
 
 class ResponseWire:
@@ -98,6 +91,8 @@ class ResponseWire:
         match event:
             case ThinkingDelta(text) if self._style.shows_thought:
                 return self._piece(THOUGHT, text)
+            case ScoredDelta(text, tokens):
+                return self._piece(MESSAGE, text, tokens)
             case AnswerDelta(text):
                 return self._piece(MESSAGE, text)
             case _:
@@ -130,29 +125,28 @@ class ResponseWire:
     def whole(self, outcome: Outcome) -> object:
         """See `Wire.whole`."""
         reply = outcome.replies[0]
-        parts = [(THOUGHT, reply.thinking)] if reply.thinking and self._style.shows_thought else []
-        if _has_message(reply):
-            parts.append((MESSAGE, reply.answer))
-        last = len(parts) - 1
-        output = [
-            _item(kind, self._origin, text, _status(reply) if number == last else "completed")
-            for number, (kind, text) in enumerate(parts)
-        ]
+        has_message, output = _has_message(reply), []
+        if reply.thinking and self._style.shows_thought:
+            status = "completed" if has_message else _status(reply)
+            output.append(_item(THOUGHT, self._origin, status, _part(THOUGHT, reply.thinking)))
+        if has_message:
+            tokens = outcome.logprobs[0] if outcome.logprobs else ()
+            part = _part(MESSAGE, reply.answer, tokens)
+            output.append(_item(MESSAGE, self._origin, _status(reply), part))
         return self._whole(outcome, output)
 
-    def _piece(self, kind: Kind, text: str) -> Iterator[bytes]:
+    def _piece(self, kind: Kind, text: str, tokens: Tokens = ()) -> Iterator[bytes]:
         if self._open is None or self._open.kind is not kind:
             yield from self._close("completed")
             yield from self._begin(kind)
         if self._open is not None:
             self._number += 1
-            yield self._open.delta(text, self._number - 1)
+            yield self._open.delta(text, tokens, self._number - 1)
 
     def _begin(self, kind: Kind) -> Iterator[bytes]:
         """Open an item and its one part."""
         item = self._open = OpenItem(kind, self._origin, len(self._output))
-        begun = {**_item(kind, self._origin, "", "in_progress"), "content": []}
-        told = {"output_index": len(self._output), "item": begun}
+        told = {"output_index": len(self._output), "item": _item(kind, self._origin, "in_progress")}
         yield self._event("response.output_item.added", told)
         yield self._event("response.content_part.added", {**item.place, "part": _part(kind, "")})
 
@@ -162,12 +156,14 @@ class ResponseWire:
         if item is None:
             return
         kind, text = item.kind, "".join(item.texts)
-        whole = {**item.place, **kind.delta_fields, "text": text}
+        whole = {**item.place, "text": text, **_logprobs(kind, item.tokens)}
         yield self._event(f"{kind.event}.done", whole)
-        yield self._event("response.content_part.done", {**item.place, "part": _part(kind, text)})
-        told = {"output_index": len(self._output), "item": _item(kind, self._origin, text, status)}
-        self._output.append(told["item"])
-        yield self._event("response.output_item.done", told)
+        part = _part(kind, text, item.tokens)
+        yield self._event("response.content_part.done", {**item.place, "part": part})
+        told = _item(kind, self._origin, status, part)
+        done = {"output_index": len(self._output), "item": told}
+        self._output.append(told)
+        yield self._event("response.output_item.done", done)
 
     def _event(self, name: str, fields: Mapping[str, Any]) -> bytes:
         told = {"type": name, "sequence_number": self._number, **fields}
@@ -184,7 +180,7 @@ class ResponseWire:
             "incomplete_details": cut,
             "usage": _usage(outcome),
             "timings": timings([reply]),
-            "minireason": extras(self._origin, outcome),
+            "minireason": extra(self._origin, outcome),
         }
 
     def _response(self, status: Status) -> dict[str, Any]:
@@ -231,18 +227,24 @@ def _item_id(kind: Kind, origin: Origin) -> str:
     return kind.prefix + origin.id.rpartition("_")[2]
 
 
-def _item(kind: Kind, origin: Origin, text: str, status: Status) -> dict[str, Any]:
+def _item(kind: Kind, origin: Origin, status: Status, *parts: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": _item_id(kind, origin),
         "type": kind.item,
         "status": status,
         **kind.fields,
-        "content": [_part(kind, text)],
+        "content": list(parts),
     }
 
 
-def _part(kind: Kind, text: str) -> dict[str, Any]:
-    return {"type": kind.part, "text": text, **kind.part_fields}
+def _part(kind: Kind, text: str, tokens: Tokens = ()) -> dict[str, Any]:
+    annotations = {"annotations": []} if kind is MESSAGE else {}
+    return {"type": kind.part, "text": text, **annotations, **_logprobs(kind, tokens)}
+
+
+def _logprobs(kind: Kind, tokens: Tokens) -> dict[str, Any]:
+    """The log-probabilities that a message has, perhaps of no token, and a thought has not."""
+    return {"logprobs": of_tokens(tokens)} if kind is MESSAGE else {}
 
 
 def _usage(outcome: Outcome) -> dict[str, Any]:

@@ -3,136 +3,121 @@
 from __future__ import annotations
 
 from minireason.server.operation import Schema
-
-
-def _object(**properties: Schema) -> Schema:
-    """An object with these properties, all of them there, and perhaps others."""
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _optional(schema: Schema, **properties: Schema) -> Schema:
-    """The schema of an object with more properties, which may be missing."""
-    return {**schema, "properties": {**schema["properties"], **properties}}
-
-
-def _list(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-def _const(value: str) -> Schema:
-    return {"type": "string", "const": value}
-
-
-def _maybe(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-_TEXT: Schema = {"type": "string"}
-_COUNT: Schema = {"type": "integer", "minimum": 0}
-_NUMBER: Schema = {"type": "number"}
-_FLAG: Schema = {"type": "boolean"}
-_ANY_OBJECT: Schema = {"type": "object"}
-_FINISH: Schema = {"type": "string", "enum": ["stop", "length"]}
-
-ERROR: Schema = _object(
-    error=_object(message=_TEXT, type=_TEXT, param=_maybe(_TEXT), code=_maybe(_TEXT)),
+from minireason.server.schemas import (
+    ANY_OBJECT,
+    COUNT,
+    FLAG,
+    NUMBER,
+    TEXT,
+    list_of,
+    maybe,
+    one_of,
+    optional,
+    record,
 )
 
-_USAGE = _optional(
-    _object(
-        prompt_tokens=_COUNT,
-        completion_tokens=_COUNT,
-        total_tokens=_COUNT,
-        completion_tokens_details=_object(reasoning_tokens=_COUNT),
+
+_FINISH = one_of("stop", "length")
+
+ERROR: Schema = record(
+    error=record(message=TEXT, type=TEXT, param=maybe(TEXT), code=maybe(TEXT)),
+)
+
+_USAGE = optional(
+    record(
+        prompt_tokens=COUNT,
+        completion_tokens=COUNT,
+        total_tokens=COUNT,
+        completion_tokens_details=record(reasoning_tokens=COUNT),
     ),
-    prompt_tokens_details=_object(cached_tokens=_COUNT),
-    prompt_cache_hit_tokens=_COUNT,
-    prompt_cache_miss_tokens=_COUNT,
+    prompt_tokens_details=record(cached_tokens=COUNT),
+    prompt_cache_hit_tokens=COUNT,
+    prompt_cache_miss_tokens=COUNT,
 )
 
-_TIMINGS = _object(
-    cache_n=_COUNT,
+_TIMINGS = record(
+    cache_n=COUNT,
     **{
-        f"{part}_{what}": _COUNT if what == "n" else _NUMBER
+        f"{part}_{what}": COUNT if what == "n" else NUMBER
         for part in ("prompt", "predicted")
         for what in ("n", "ms", "per_token_ms", "per_second")
     },
 )
 
-_EXTRAS = _optional(
-    _object(request_id=_TEXT),
-    thinking_budget=_COUNT,
-    thinking_end=_maybe(_TEXT),
-    forced_tokens=_COUNT,
-    seed=_COUNT,
-    choices=_list(_ANY_OBJECT),
-    answer=_maybe(_TEXT),
-    agreement=_NUMBER,
-    candidates=_list(_ANY_OBJECT),
-    chains=_list(_ANY_OBJECT),
-    stopped_because=_TEXT,
-    notes=_list(_TEXT),
+_EXTRAS = optional(
+    record(request_id=TEXT),
+    thinking_budget=COUNT,
+    thinking_end=maybe(TEXT),
+    forced_tokens=COUNT,
+    seed=COUNT,
+    choices=list_of(ANY_OBJECT),
+    answer=maybe(TEXT),
+    agreement=NUMBER,
+    candidates=list_of(ANY_OBJECT),
+    chains=list_of(ANY_OBJECT),
+    stopped_because=TEXT,
+    notes=list_of(TEXT),
 )
 
 
 def _completion(kind: str, choice: Schema) -> Schema:
-    whole = _object(
-        id=_TEXT,
-        object=_const(kind),
-        created=_COUNT,
-        model=_TEXT,
-        system_fingerprint=_TEXT,
-        choices=_list(choice),
+    whole = record(
+        id=TEXT,
+        object=one_of(kind),
+        created=COUNT,
+        model=TEXT,
+        system_fingerprint=TEXT,
+        choices=list_of(choice),
         usage=_USAGE,
         minireason=_EXTRAS,
     )
-    return _optional(whole, timings=_TIMINGS)
+    return optional(whole, timings=_TIMINGS)
 
 
-_MESSAGE = _optional(
-    _object(role=_const("assistant"), content=_TEXT), reasoning_content=_TEXT, reasoning=_TEXT
+_MESSAGE = optional(
+    record(role=one_of("assistant"), content=TEXT), reasoning_content=TEXT, reasoning=TEXT
 )
 
 CHAT_COMPLETION = _completion(
     "chat.completion",
-    _object(
-        index=_COUNT, message=_MESSAGE, logprobs=_maybe(_ANY_OBJECT), finish_reason=_FINISH
+    record(
+        index=COUNT, message=_MESSAGE, logprobs=maybe(ANY_OBJECT), finish_reason=_FINISH
     ),
 )
 
 TEXT_COMPLETION = _completion(
     "text_completion",
-    _object(index=_COUNT, text=_TEXT, logprobs=_maybe(_ANY_OBJECT), finish_reason=_FINISH),
+    record(index=COUNT, text=TEXT, logprobs=maybe(ANY_OBJECT), finish_reason=_FINISH),
 )
 
-RESPONSE = _object(
-    id=_TEXT,
-    object=_const("response"),
-    created_at=_COUNT,
-    status={"type": "string", "enum": ["completed", "incomplete"]},
-    model=_TEXT,
-    output=_list(_object(id=_TEXT, type={"type": "string", "enum": ["reasoning", "message"]})),
-    usage=_object(
-        input_tokens=_COUNT,
-        input_tokens_details=_object(cached_tokens=_COUNT),
-        output_tokens=_COUNT,
-        output_tokens_details=_object(reasoning_tokens=_COUNT),
-        total_tokens=_COUNT,
+RESPONSE = record(
+    id=TEXT,
+    object=one_of("response"),
+    created_at=COUNT,
+    status=one_of("completed", "incomplete"),
+    model=TEXT,
+    output=list_of(record(id=TEXT, type=one_of("reasoning", "message"))),
+    usage=record(
+        input_tokens=COUNT,
+        input_tokens_details=record(cached_tokens=COUNT),
+        output_tokens=COUNT,
+        output_tokens_details=record(reasoning_tokens=COUNT),
+        total_tokens=COUNT,
     ),
     minireason=_EXTRAS,
 )
 
-MODEL = _object(
-    id=_TEXT,
-    object=_const("model"),
-    created=_COUNT,
-    owned_by=_TEXT,
-    minireason=_object(thinks=_FLAG, n_ctx=_COUNT, loaded=_FLAG),
+MODEL = record(
+    id=TEXT,
+    object=one_of("model"),
+    created=COUNT,
+    owned_by=TEXT,
+    minireason=record(thinks=FLAG, n_ctx=COUNT, loaded=FLAG),
 )
 
-MODELS = _object(object=_const("list"), data=_list(MODEL))
+MODELS = record(object=one_of("list"), data=list_of(MODEL))
 
-CONTROL = _optional(_object(success=_FLAG), message=_TEXT)
+CONTROL = optional(record(success=FLAG), message=TEXT)
 
-DOCUMENT: Schema = _object(openapi=_TEXT, info=_ANY_OBJECT, paths=_ANY_OBJECT)
+DOCUMENT: Schema = record(openapi=TEXT, info=ANY_OBJECT, paths=ANY_OBJECT)
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from minireason.events import Reply, Usage
+from minireason.events import Reply
 from minireason.server.call import Origin, Outcome
 from minireason.server.errors import ApiError
 from minireason.version import __version__
+from minireason.server.ours import output_tokens
 from minireason.voting.solution import Chain, Solution
 
 FINGERPRINT = f"minireason-{__version__}"
@@ -79,7 +80,7 @@ def tally(outcome: Outcome) -> Tally:
     return Tally(
         prompt=counts[0].prompt_tokens,
         cached=min(usage.cached_tokens for usage in counts),
-        completion=sum(map(_completion, counts)),
+        completion=sum(map(output_tokens, outcome.replies)),
         answer=sum(usage.answer_tokens for usage in counts),
     )
 
@@ -91,10 +92,6 @@ def _tally_of_vote(solution: Solution) -> Tally:
         completion=solution.tokens.generated,
         answer=sum(chain.answer_tokens for chain in solution.chains),
     )
-
-
-def _completion(usage: Usage) -> int:
-    return usage.thinking_tokens + usage.answer_tokens + usage.forced_tokens
 
 
 def usage(counts: Tally) -> dict[str, Any]:
@@ -137,69 +134,8 @@ def _pace(name: str, tokens: int, milliseconds: float) -> dict[str, Any]:
 
 
 def finish_reason(reply: Reply | Chain | None) -> str:
-    """Why a reply ended, in OpenAI's words; a vote that came to nothing ran out of tokens."""
+    """Why a reply ended, in OpenAI's words: what was cut off, for whatever reason, says "length"."""
     if reply is None:
         return "length"
     reason = reply.finish if isinstance(reply, Chain) else reply.finish_reason
-    return "length" if reason == "length" else "stop"
-
-
-def extras(origin: Origin, outcome: Outcome) -> dict[str, Any]:
-    """What only minireason tells of a call: `minireason` of a reply."""
-    told: dict[str, Any] = {"request_id": origin.request_id}
-    if outcome.clamped_budget is not None:
-        told["thinking_budget"] = outcome.clamped_budget
-    if outcome.solution is not None:
-        return told | _of_vote(outcome.solution)
-    replies = [of_reply(reply) for reply in outcome.replies]
-    return told | (replies[0] if len(replies) == 1 else {"choices": replies})
-
-
-def of_reply(reply: Reply) -> dict[str, Any]:
-    """How one reply came about."""
-    return {
-        "thinking_end": reply.thinking_end,
-        "forced_tokens": reply.usage.forced_tokens,
-        "seed": reply.seed,
-    }
-
-
-def _of_vote(solution: Solution) -> dict[str, Any]:
-    candidates = [
-        {
-            "answer": candidate.answer,
-            "votes": candidate.votes,
-            "share": candidate.share,
-            "chains": list(candidate.chains),
-            "confidence": candidate.confidence,
-        }
-        for candidate in solution.candidates
-    ]
-    return {
-        "answer": solution.answer,
-        "agreement": solution.agreement,
-        "candidates": candidates,
-        "chains": [_of_chain(chain) for chain in solution.chains],
-        "stopped_because": solution.stopped_because,
-        "seed": solution.seed,
-        "notes": list(solution.notes),
-    }
-
-
-def _of_chain(chain: Chain) -> dict[str, Any]:
-    return {
-        "index": chain.index,
-        "seed": chain.seed,
-        "answer": chain.answer,
-        "text": chain.text,
-        "thinking": chain.thinking,
-        "tokens": chain.tokens,
-        "thinking_end": chain.thinking_end,
-        "finish": chain.finish,
-    }
-
-
-def shown_chain(solution: Solution) -> Chain | None:
-    """The chain whose text stands for a vote; None if no chain came to its end."""
-    shown = (chain for chain in solution.chains if chain.index == solution.best)
-    return next(shown, None)
+    return "stop" if reason == "stop" else "length"

@@ -24,11 +24,10 @@ from minireason.server.openai_shapes import (
     compact,
     data_line,
     error_body,
-    extras,
     finish_reason,
-    shown_chain,
 )
 from minireason.server.openai_thought import Deltas, message
+from minireason.server.ours import extra
 from minireason.voting.solution import (
     Candidate,
     Chain,
@@ -76,7 +75,7 @@ class VoteWire:
             for delta in (thought, deltas.answer(chain.text)):
                 if delta:
                     yield self._chunks.delta(0, delta)
-        fields = {"minireason": extras(self._origin, outcome)}
+        fields = {"minireason": extra(self._origin, outcome)}
         yield self._chunks.last(0, finish_reason(chain), fields)
         yield from self._chunks.end(outcome, {})
 
@@ -94,7 +93,11 @@ class VoteWire:
 
 
 def _shown(outcome: Outcome) -> Chain | None:
-    return None if outcome.solution is None else shown_chain(outcome.solution)
+    """The chain whose text stands for a vote; None if no chain came to its end."""
+    solution = outcome.solution
+    if solution is None:
+        return None
+    return next((chain for chain in solution.chains if chain.index == solution.best), None)
 
 
 def _told(event: Event | SolveEvent) -> dict[str, Any] | None:

@@ -12,48 +12,33 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from minireason.server import (
-    control,
-    openai_chat,
-    openai_completions,
-    openai_models,
-    openai_responses,
-    openai_schemas,
-)
+from minireason.server import openai_schemas
 from minireason.server.operation import Operation, Schema
 from minireason.version import __version__
 
 PATH = "/openapi.json"
 
-GUARDED = (401, 403, 413, 429)
-"""Statuses that every route may answer with: a missing key, a foreign host, a body too large."""
+GUARDED = (401, 403, 408, 413, 503)
+"""Statuses that every route may answer with, whatever it does; see `guard`."""
 
 _REASONS = {
     400: "The request cannot be used; the error says why",
     401: "No key, or a wrong one",
     403: "A foreign Host or Origin",
     404: "There is no such model",
+    408: "The body came too slowly",
     413: "The body is too large",
-    429: "Too many requests",
     500: "The server failed",
-    503: "Too many requests wait; Retry-After says when to come again",
+    503: "Too many requests wait, or the server stops; Retry-After says when to come again",
 }
 
 _REFERENCE = "#/components/schemas/{model}"
 
 
-def operations() -> list[Operation]:
-    """All that is documented."""
-    apis = (openai_chat, control, openai_completions, openai_responses, openai_models)
-    return [operation for api in apis for operation in api.operations()] + [
-        Operation(PATH, "get", "This document", openai_schemas.DOCUMENT, openai_schemas.ERROR, statuses=())
-    ]
-
-
 def document(described: Sequence[Operation]) -> dict[str, Any]:
     """The OpenAPI document of some routes."""
     bodies = {operation.body for operation in described if operation.body is not None}
-    ordered = sorted(bodies, key=lambda body: body.__name__)
+    ordered = sorted(bodies, key=lambda body: f"{body.__module__}.{body.__name__}")
     references, definitions = models_json_schema(
         [(body, "validation") for body in ordered], ref_template=_REFERENCE
     )
@@ -103,16 +88,14 @@ def _parameter(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-@functools.cache
-def _whole_document() -> dict[str, Any]:
-    return document(operations())
+def route(described: Sequence[Operation]) -> Route:
+    """The route of the document, which is made when somebody asks for it."""
+    own = Operation(
+        PATH, "get", "This document", openai_schemas.DOCUMENT, openai_schemas.ERROR, statuses=()
+    )
+    made = functools.cache(lambda: document([*described, own]))
 
+    async def openapi(request: Request) -> Response:
+        return JSONResponse(made())
 
-async def openapi(request: Request) -> Response:
-    """The document."""
-    return JSONResponse(_whole_document())
-
-
-def routes() -> list[Route]:
-    """The route."""
-    return [Route(PATH, openapi, methods=["GET"])]
+    return Route(PATH, openapi, methods=["GET"])

@@ -6,15 +6,23 @@ All of it is synchronous: the thread that steps the model reads it, see `minirea
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
-from minireason.backends.base import Backend, KnowsWhenReady, ReplyStream, StreamOptions
-from minireason.errors import BadSetting
+from minireason.backends.base import (
+    Backend,
+    CompletesText,
+    KnowsLogprobs,
+    KnowsWhenReady,
+    ReplyStream,
+    StreamOptions,
+)
+from minireason.errors import BadSetting, UsageError
 from minireason.events import Done, Event
 from minireason.server.call import Call, Outcome
+from minireason.server.logprobs import Scorer
 from minireason.server.share import share_of
-from minireason.settings import MAX_SEED, Changes, Settings, SolveChanges, VoteSettings
+from minireason.settings import MAX_SEED, Changes, SolveChanges, VoteSettings
 from minireason.voting.solution import SolveEvent
 from minireason.voting.solve import SolveStream
 
@@ -68,9 +76,11 @@ class Choices:
     def __init__(self, backend: Backend, call: Call, options: StreamOptions) -> None:
         self._clamped: int | None = None
         self._streams: list[ReplyStream] = []
+        options = replace(options, logprobs=call.logprobs)
         try:
             for number in range(call.choices):
                 self._streams.append(self._open(backend, call, number, options))
+            self._scorers = [] if call.logprobs is None else list(map(_scorer, self._streams))
         except BaseException:
             self.close()
             raise
@@ -85,7 +95,7 @@ class Choices:
         if self._clamped is not None:
             changes["thinking_budget"] = self._clamped
         try:
-            return _open(backend, call, backend.defaults.changed(changes), options)
+            return _open(backend, call, changes, options)
         except BadSetting as error:
             self._clamped = _lower_budget(error, changes.get("thinking_budget"))
             return self._open(backend, call, number, options)
@@ -99,7 +109,8 @@ class Choices:
     def outcome(self) -> Outcome:
         """See `Replies.outcome`."""
         replies = tuple(stream.reply for stream in self._streams)
-        return Outcome(replies, clamped_budget=self._clamped)
+        logprobs = tuple(scorer.told for scorer in self._scorers)
+        return Outcome(replies, clamped_budget=self._clamped, logprobs=logprobs)
 
     @property
     def ready(self) -> bool:
@@ -119,7 +130,8 @@ class Choices:
         events = self._streams[index].poll()
         if any(isinstance(event, Done) for event in events):
             self._unread.remove(index)
-        return [Piece(index, event) for event in events]
+        told = self._scorers[index].scored(events) if self._scorers else events
+        return [Piece(index, event) for event in told]
 
     def finish_thinking(self) -> bool:
         """See `Replies.finish_thinking`."""
@@ -220,9 +232,16 @@ def _lower_budget(error: BadSetting, asked: int | None) -> int:
     return max(0, min(error.most, asked - 1))
 
 
-def _open(
-    backend: Backend, call: Call, settings: Settings, options: StreamOptions
-) -> ReplyStream:
+def _open(backend: Backend, call: Call, changes: Changes, options: StreamOptions) -> ReplyStream:
     if call.prompt is None:
-        return backend.stream(call.messages, settings, options)
-    raise NotImplementedError
+        return backend.stream(call.messages, backend.defaults.changed(changes), options)
+    if not isinstance(backend, CompletesText):
+        raise UsageError(f"{backend.name} takes no raw prompts; ask it a question.")
+    settings = backend.defaults.changed({**changes, "thinking": False})
+    return backend.complete(call.prompt, settings, options, parse_special=call.parse_special)
+
+
+def _scorer(stream: ReplyStream) -> Scorer:
+    if not isinstance(stream, KnowsLogprobs):
+        raise BadSetting("logprobs", True, "this model tells none; leave it out")
+    return Scorer(stream)

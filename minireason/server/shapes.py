@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import JSONResponse
 
+from minireason.server.apis import error_body
 from minireason.server.errors import ApiError
 
 
@@ -14,15 +15,4 @@ def error_response(path: str, error: ApiError, request_id: str) -> JSONResponse:
         headers["Retry-After"] = str(error.retry_after_s)
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(_body(path, error, request_id), error.status, headers)
-
-
-def _body(path: str, error: ApiError, request_id: str) -> object:
-    return {
-        "error": {
-            "message": error.message,
-            "type": error.kind,
-            "param": error.param,
-            "code": error.code,
-        }
-    }
+    return JSONResponse(error_body(path, error, request_id), error.status, headers)

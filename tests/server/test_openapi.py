@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from minireason.server import openai_schemas, openapi
+from minireason.server import apis, openai_schemas, openapi
 from minireason.server.call import Call, Outcome
 from minireason.server.errors import ApiError
 from minireason.server.openai_chat_wire import ChatStyle, ChatWire
@@ -37,7 +37,7 @@ def references(value: Any) -> Iterator[str]:
 
 
 def test_everything_that_the_document_refers_to_is_in_it() -> None:
-    document = openapi.document(openapi.operations())
+    document = openapi.document(apis.operations())
     json.dumps(document)
     for reference in references(document):
         target = document

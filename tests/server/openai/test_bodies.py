@@ -13,7 +13,9 @@ from minireason.server.errors import ApiError
 from minireason.server.openai_chat import ChatBody, conversation
 from minireason.server.openai_responses import ResponseBody
 from minireason.server.openai_responses import conversation as items
+from minireason.server.settings import ServerSettings
 
+IGNORING = ServerSettings(ignore_tools=True)
 QUESTION = {"role": "user", "content": "1+1?"}
 
 
@@ -66,7 +68,7 @@ def test_a_conversation_in_our_words() -> None:
             {"role": "assistant", "content": "e", "reasoning": "new"},
         ]
     )
-    assert conversation(body.messages, ignore_tools=False) == [
+    assert conversation(body.messages, ServerSettings()) == [
         {"role": "system", "content": "Be brief.\n\nBe kind."},
         {"role": "user", "content": "a\nb"},
         {"role": "assistant", "content": "c"},
@@ -85,8 +87,8 @@ def test_a_conversation_in_our_words() -> None:
 def test_messages_of_tools_are_refused_or_ignored(message: dict[str, Any]) -> None:
     body = chat(messages=[QUESTION, message, QUESTION])
     with pytest.raises(ApiError, match=r"messages\[1\].*--ignore-tools"):
-        conversation(body.messages, ignore_tools=False)
-    assert conversation(body.messages, ignore_tools=True) == [QUESTION, QUESTION]
+        conversation(body.messages, ServerSettings())
+    assert conversation(body.messages, IGNORING) == [QUESTION, QUESTION]
 
 
 @pytest.mark.parametrize(
@@ -100,8 +102,8 @@ def test_messages_of_tools_are_refused_or_ignored(message: dict[str, Any]) -> No
 )
 def test_tools_are_refused_or_ignored(fields: dict[str, Any]) -> None:
     with pytest.raises(ApiError, match="--ignore-tools"):
-        openai_fields.refuse_tools(chat(**fields), ignored=False)
-    openai_fields.refuse_tools(chat(**fields), ignored=True)
+        openai_fields.check_tools(chat(**fields), ServerSettings())
+    openai_fields.check_tools(chat(**fields), IGNORING)
 
 
 @pytest.mark.parametrize(
@@ -113,14 +115,14 @@ def test_tools_are_refused_or_ignored(fields: dict[str, Any]) -> None:
     ],
 )
 def test_tools_that_are_not_to_be_called_are_accepted(fields: dict[str, Any]) -> None:
-    openai_fields.refuse_tools(chat(**fields), ignored=False)
+    openai_fields.check_tools(chat(**fields), ServerSettings())
 
 
 @pytest.mark.parametrize("kind", ["image_url", "input_audio", "file"])
 def test_what_is_no_text_is_refused_by_its_place(kind: str) -> None:
     body = chat(messages=[{"role": "user", "content": [{"type": kind}]}])
     with pytest.raises(ApiError) as raised:
-        conversation(body.messages, ignore_tools=False)
+        conversation(body.messages, ServerSettings())
     assert raised.value.param == "messages[0].content[0]"
 
 
@@ -201,7 +203,7 @@ def test_items_of_a_response_in_our_words() -> None:
             ],
         }
     )
-    assert items(body, ignore_tools=False) == [
+    assert items(body, ServerSettings()) == [
         {"role": "system", "content": "Be brief.\n\nBe kind."},
         {"role": "user", "content": "a"},
         {"role": "assistant", "content": "b"},
@@ -215,5 +217,5 @@ def test_items_of_a_response_in_our_words() -> None:
 def test_items_that_cannot_be_read_are_refused_by_their_place(item: dict[str, Any]) -> None:
     body = ResponseBody.model_validate({"input": [item]})
     with pytest.raises(ApiError) as raised:
-        items(body, ignore_tools=False)
+        items(body, ServerSettings())
     assert raised.value.param == "input[0]"
