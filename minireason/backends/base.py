@@ -28,7 +28,6 @@ from minireason.messages import Message
 from minireason.models.tuned import StepCosts
 from minireason.settings import Settings
 
-
 MAX_LOGPROBS = 20
 """The most alternatives to a token that are told, as in OpenAI's API."""
 

@@ -107,9 +107,7 @@ class PromptOnly(Sequence):
 
     prefill_only = True
 
-    def __init__(
-        self, prompt: list[int], handler: TokenHandler, *, cache_scope: str = ""
-    ) -> None:
+    def __init__(self, prompt: list[int], handler: TokenHandler, *, cache_scope: str = "") -> None:
         super().__init__(prompt, None, handler, cache_scope=cache_scope)
 
 

@@ -14,7 +14,7 @@ from minireason.conversation import read_ahead
 from minireason.messages import Message
 
 MOST_NOTED = 8
-"""So many conversations wait to be read, the newest first; more than slots would be parked anyway."""
+"""So many conversations wait to be read, the newest first; older ones are forgotten."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

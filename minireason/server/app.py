@@ -35,7 +35,7 @@ PUBLIC_FOLDERS = ("/assets/",)
 
 
 def create_app(settings: ServerSettings, models: Models) -> Starlette:
-    """The server as an ASGI app; `models` are closed at its end. Its parts are in `state.server`."""
+    """The server as an ASGI app; `models` are closed at its end, its parts are `state.server`."""
     server = _server(settings, models)
     handlers = [ApiError, HTTPException, MinireasonError]
     app = Starlette(

@@ -28,37 +28,50 @@ Counts = dict[str, tuple[int, int, int]]
 class Counters:
     """See `base.Metrics`. `places` and `loaded` are asked whenever somebody reads."""
 
-    def __init__(
-        self, places: Callable[[], Counts], loaded: Callable[[], list[str]]
-    ) -> None:
+    def __init__(self, places: Callable[[], Counts], loaded: Callable[[], list[str]]) -> None:
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
-            "minireason_requests", "Requests by route and status.", ["api", "status"],
+            "minireason_requests",
+            "Requests by route and status.",
+            ["api", "status"],
             registry=registry,
         )
         self._seconds = Histogram(
-            "minireason_request_seconds", "From the head of a request to the end of its response.",
-            ["api"], buckets=SECONDS, registry=registry,
+            "minireason_request_seconds",
+            "From the head of a request to the end of its response.",
+            ["api"],
+            buckets=SECONDS,
+            registry=registry,
         )
         self._first = Histogram(
-            "minireason_time_to_first_token_seconds", "From a request to the first text of its reply.",
-            ["model"], buckets=SECONDS, registry=registry,
+            "minireason_time_to_first_token_seconds",
+            "From a request to the first text of its reply.",
+            ["model"],
+            buckets=SECONDS,
+            registry=registry,
         )
         self._replies = Counter(
-            "minireason_replies", "Replies by how they ended.", ["model", "finish"],
+            "minireason_replies",
+            "Replies by how they ended.",
+            ["model", "finish"],
             registry=registry,
         )
         self._ends = Counter(
-            "minireason_thinking_ends", "Thoughts by how they ended.", ["model", "end"],
+            "minireason_thinking_ends",
+            "Thoughts by how they ended.",
+            ["model", "end"],
             registry=registry,
         )
         self._tokens = Counter(
             "minireason_tokens",
             "Tokens: of prompts (cached of them), thinking, answers, forced, and of votes.",
-            ["model", "kind"], registry=registry,
+            ["model", "kind"],
+            registry=registry,
         )
         self._hits = Counter(
-            "minireason_cache_hits", "Replies whose prompt was cached in part.", ["model"],
+            "minireason_cache_hits",
+            "Replies whose prompt was cached in part.",
+            ["model"],
             registry=registry,
         )
         registry.register(_Now(places, loaded))

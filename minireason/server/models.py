@@ -75,7 +75,9 @@ class ModelPool:
             names = ", ".join(settings.models)
             raise UsageError(f"Two of the models {names} have one name; leave one of them out.")
         self._aliases = {
-            target.lower(): file.label for target, file in files.items() if not store.is_path(target)
+            target.lower(): file.label
+            for target, file in files.items()
+            if not store.is_path(target)
         }
         self._loaded = {one.name: self._counted(one) for one in opened}
         self._default: Label = next(iter([*self._own, *self._loaded]))
@@ -242,4 +244,3 @@ def _installed(name: str) -> Label:
         return store.find(name).label
     except UnknownModel as error:
         raise UnknownModel(name, error.nearest, error.known, by_path=False) from None
-

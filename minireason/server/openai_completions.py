@@ -44,8 +44,8 @@ from minireason.server.openai_shapes import (
     timings,
     usage,
 )
-from minireason.server.ours import extra
 from minireason.server.operation import Operation
+from minireason.server.ours import extra
 from minireason.voting.solution import SolveEvent
 
 PATH = "/v1/completions"

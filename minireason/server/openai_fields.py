@@ -131,7 +131,9 @@ def structure(body: Structure) -> Changes:
     outputs = body.structured_outputs or StructuredOutputs()
     for name in GRAMMARS:
         if any((part.model_extra or {}).get(name) is not None for part in (body, outputs)):
-            problem = f"{name}: grammars cannot be followed; use a JSON schema, a choice or a regex."
+            problem = (
+                f"{name}: grammars cannot be followed; use a JSON schema, a choice or a regex."
+            )
             raise ApiError(400, problem, "unsupported_value", name)
     changes = Changes()
     if body.response_format is not None:
@@ -202,4 +204,3 @@ def _text(part: Part, place: str) -> str:
     if part.text is None:
         raise ApiError(400, f"{place}: the text is missing.", "invalid_value", f"{place}.text")
     return part.text
-

@@ -16,7 +16,6 @@ from minireason.server.schemas import (
     record,
 )
 
-
 _FINISH = one_of("stop", "length")
 
 ERROR: Schema = record(
@@ -80,9 +79,7 @@ _MESSAGE = optional(
 
 CHAT_COMPLETION = _completion(
     "chat.completion",
-    record(
-        index=COUNT, message=_MESSAGE, logprobs=maybe(ANY_OBJECT), finish_reason=_FINISH
-    ),
+    record(index=COUNT, message=_MESSAGE, logprobs=maybe(ANY_OBJECT), finish_reason=_FINISH),
 )
 
 TEXT_COMPLETION = _completion(
@@ -120,4 +117,3 @@ MODELS = record(object=one_of("list"), data=list_of(MODEL))
 CONTROL = optional(record(success=FLAG), message=TEXT)
 
 DOCUMENT: Schema = record(openapi=TEXT, info=ANY_OBJECT, paths=ANY_OBJECT)
-

@@ -10,8 +10,8 @@ from typing import Any
 from minireason.events import Reply
 from minireason.server.call import Origin, Outcome
 from minireason.server.errors import ApiError
-from minireason.version import __version__
 from minireason.server.ours import output_tokens
+from minireason.version import __version__
 from minireason.voting.solution import Chain, Solution
 
 FINGERPRINT = f"minireason-{__version__}"

@@ -134,9 +134,7 @@ class FairPlaces:
 
     def counts(self) -> dict[str, tuple[int, int, int]]:
         """For each model the requests that wait, the places taken, and how many there are."""
-        return {
-            model: (line.waiting, line.taken, line.of) for model, line in self._lines.items()
-        }
+        return {model: (line.waiting, line.taken, line.of) for model, line in self._lines.items()}
 
     def close(self) -> None:
         """See `base.Places.close`."""
@@ -155,4 +153,3 @@ def _busy(reason: str) -> ApiError:
         "server_busy",
         retry_after_s=RETRY_AFTER_S,
     )
-

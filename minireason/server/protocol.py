@@ -23,11 +23,7 @@ from minireason.server.settings import ServerSettings
 UNSENT_BYTES = 128 * 2**10
 """What the system keeps for a client that reads slowly; more, and nobody knew how slow it is."""
 
-_TOO_LATE = (
-    b"HTTP/1.1 408 Request Timeout\r\n"
-    b"content-length: 0\r\n"
-    b"connection: close\r\n\r\n"
-)
+_TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class _Alarm:

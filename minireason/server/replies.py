@@ -135,7 +135,7 @@ class Choices:
 
     def finish_thinking(self) -> bool:
         """See `Replies.finish_thinking`."""
-        return any([stream.finish_thinking() for stream in self._streams])
+        return sum(stream.finish_thinking() for stream in self._streams) > 0  # all of them
 
     def cancel(self) -> None:
         """See `Replies.cancel`."""

@@ -34,7 +34,7 @@ class Shelf:
                 yield self.entry(manifest.label, manifest.path)
 
     def entry(self, label: str, path: Path) -> ModelEntry:
-        """What there is to say of a file; of a split model the sizes are those of its first part."""
+        """What there is to say of a file; of a split model the size is that of its first part."""
         try:
             facts = path.stat()
             thinks, n_ctx = self._header(path, facts)

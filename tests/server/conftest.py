@@ -20,6 +20,18 @@ def server(lived_in: object) -> Iterator[Served]:
     served.stop()
 
 
+@pytest.fixture(scope="session")
+def tiny_url(server: Served) -> str:
+    """Where that server is."""
+    return server.url.rstrip("/")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Clients are asked from asyncio, as most programs do."""
+    return "asyncio"
+
+
 @pytest.fixture
 def served() -> Iterator[Callable[..., Served]]:
     """Makes a server: of Reasoners and backends, or of a scripted one; settings as keywords."""

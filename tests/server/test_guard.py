@@ -155,7 +155,9 @@ def test_the_log_has_a_line_for_each_request_and_no_prompt(
     one = served(api_keys=("secret",))
     with caplog.at_level(logging.INFO, "minireason.server"), one.client() as client:
         headers = {"x-request-id": "abc", "Authorization": "Bearer secret"}
-        asked = client.post(f"{PATH}?q=%0A1", json=body("tell nobody", stream=stream), headers=headers)
+        asked = client.post(
+            f"{PATH}?q=%0A1", json=body("tell nobody", stream=stream), headers=headers
+        )
         assert asked.status_code == 200
         until(lambda: "abc" in caplog.text)
     line = next(message for message in caplog.messages if "abc" in message)
@@ -176,7 +178,12 @@ def test_prompts_are_in_the_log_where_that_is_asked_for(
 
 def test_bytes_that_are_no_http_harm_nobody(served: Serve) -> None:
     one = served()
-    for noise in (b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", b"\0" * 100, b"GET / HTTP/9\r\n\r\n"):
+    for noise in (
+        b"\x16\x03\x01\x02\x00\x01",
+        b"GET\r\n\r\n",
+        b"\0" * 100,
+        b"GET / HTTP/9\r\n\r\n",
+    ):
         answer = one.raw(noise + b"\r\n\r\n")
         assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
     assert one.raw(b"GET /health HTTP/1.1\r\nA: " + b"x" * 200_000).startswith(b"HTTP/1.1 4")

@@ -38,7 +38,9 @@ def test_what_is_counted(served: Callable[..., Served]) -> None:
     assert seen['minireason_slots{model="scripted"}'] == 5
     assert seen['minireason_slots_in_use{model="scripted"}'] == 0
     assert seen['minireason_model_loaded{model="scripted"}'] == 1
-    assert not any("stranger" in name or "no-such" in name for name in seen), "no names from outside"
+    assert not any("stranger" in name or "no-such" in name for name in seen), (
+        "no names from outside"
+    )
 
 
 def test_votes_are_counted_as_chains(served: Callable[..., Served]) -> None:

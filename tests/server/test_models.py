@@ -279,7 +279,7 @@ def test_what_is_told_of_models(tiny_path: Path) -> None:
     install(tiny_path, "two")
     models = pool(Memory())
     entries = {entry.name: entry for entry in models.entries()}
-    assert list(entries)[0] == "one", "the default comes first"
+    assert next(iter(entries)) == "one", "the default comes first"
     assert entries["one"].loaded
     assert not entries["two"].loaded
     size = tiny_path.stat().st_size

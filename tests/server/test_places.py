@@ -148,7 +148,9 @@ def test_cancelled_in_the_line_or_just_when_called_leaves_no_place_taken(
             await start(tasks, crowd, "a")
             async with anyio.create_task_group() as others:
                 await start(others, crowd, "b")
-                if placed_first:  # in one turn of the loop: b is called, and cancelled before it runs
+                if (
+                    placed_first
+                ):  # in one turn of the loop: b is called, and cancelled before it runs
                     crowd.doors["a"].set()
                     await anyio.lowlevel.checkpoint()
                 others.cancel_scope.cancel()

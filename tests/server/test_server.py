@@ -41,7 +41,7 @@ def test_a_port_that_is_taken() -> None:
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "198.51.100.1", "x" * 300])
 def test_an_address_that_is_not_ours(host: str) -> None:
-    with pytest.raises(UsageError, match="host|Port"):
+    with pytest.raises(UsageError, match=r"host|Port"):
         server.listen(ServerSettings(host=host, port=0))
 
 

@@ -202,7 +202,8 @@ def _loaded(settings: ServerSettings) -> Reasoner:
 def _check_extra() -> None:
     if not all(map(find_spec, _EXTRA)):
         raise UsageError(
-            "The server needs the extra `server`; install it with: pip install 'minireason[server]'."
+            "The server needs the extra `server`; "
+            "install it with: pip install 'minireason[server]'."
         )
 
 

@@ -77,6 +77,4 @@ CUTS = st.lists(st.integers(0, 200), max_size=8)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=40) | st.sampled_from(
     ["", "a\n", "<think>\n</think>", 'data: {"x": 1}\n\n', "\u2028\u0085\r\n", "\U0001f600"]
 )
-REPLIES = st.builds(
-    reply, TEXTS, TEXTS, finish_reason=st.sampled_from(["stop", "length"])
-)
+REPLIES = st.builds(reply, TEXTS, TEXTS, finish_reason=st.sampled_from(["stop", "length"]))

@@ -196,7 +196,11 @@ def test_items_of_a_response_in_our_words() -> None:
             "instructions": "Be brief.",
             "input": [
                 {"role": "developer", "content": "Be kind."},
-                {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "a"}]},
+                {
+                    "type": "message",
+                    "role": "user",
+                    "content": [{"type": "input_text", "text": "a"}],
+                },
                 {"type": "reasoning", "id": "rs_1", "summary": []},
                 {"role": "assistant", "content": [{"type": "output_text", "text": "b"}]},
                 {"role": "user", "content": "c"},

@@ -40,7 +40,9 @@ def test_a_stream_adds_up_to_the_whole_however_it_is_cut(
             assert event["text"] == texts.get(event["item_id"], "")
     done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
     assert done == events[-1]["response"]["output"]
-    assert {item["id"]: item["content"][0]["text"] for item in done if item["content"][0]["text"]} == texts
+    assert {
+        item["id"]: item["content"][0]["text"] for item in done if item["content"][0]["text"]
+    } == texts
 
 
 def test_the_events_of_a_thought_and_an_answer_come_in_openai_s_order() -> None:
@@ -71,7 +73,9 @@ def test_a_reply_that_was_cut_off_is_incomplete(answer: str) -> None:
     assert last["type"] == "response.incomplete"
     response = last["response"]
     assert response["incomplete_details"] == {"reason": "max_output_tokens"}
-    assert [item["type"] for item in response["output"]] == ["reasoning", "message"][: 1 + len(answer)]
+    assert [item["type"] for item in response["output"]] == ["reasoning", "message"][
+        : 1 + len(answer)
+    ]
     assert response["output"][-1]["status"] == "incomplete"
 
 
