@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ import anyio.to_thread
 from minireason.aio import AsyncReasoner
 from minireason.conversation import read_ahead
 from minireason.messages import Message
+
+_log = logging.getLogger("minireason.server")
 
 MOST_NOTED = 8
 """So many conversations wait to be read, the newest first; older ones are forgotten."""
@@ -109,6 +112,8 @@ class IdleReader:
         self._current = noted
         try:
             await anyio.to_thread.run_sync(noted.read)
+        except Exception:  # what was not read ahead is read when it is asked for
+            _log.exception("reading ahead on %s failed", noted.model)
         finally:
             self._current = None
             left, self._left = self._left, anyio.Event()

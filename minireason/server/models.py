@@ -15,11 +15,13 @@ import anyio.to_thread
 from minireason.aio import AsyncReasoner
 from minireason.errors import DoesNotFit, UnknownModel, UsageError, shown
 from minireason.models import store
-from minireason.reasoner import Reasoner, load
+from minireason.reasoner import Reasoner
 from minireason.server.base import ModelEntry
 from minireason.server.errors import ApiError, stopping
+from minireason.server.opening import open_beside
 from minireason.server.settings import ServerSettings
 from minireason.server.shelf import Shelf
+from minireason.settings import LoadSettings
 
 DEFAULT = "default"
 """The name that always means the default, as no name does."""
@@ -178,8 +180,27 @@ class ModelPool:
             await self.before_unload(label)
             await model.reasoner.aclose()
 
-    def _load_file(self, target: str) -> Reasoner:
-        return load(target, on_progress=self._look, **self._settings.load)
+    def load_first(self, on_progress: Callable[[float], None]) -> str:
+        """Load the default model in this thread, before the server runs; its name."""
+        target, _ = self._own[self._default]
+        self._loaded[self._default] = self._counted(self._load_file(target, on_progress))
+        return self._default
+
+    def _load_file(
+        self, target: str, on_progress: Callable[[float], None] | None = None
+    ) -> Reasoner:
+        others = [
+            path
+            for label, (other, path) in self._own.items()
+            if other != target and label not in self._loaded
+        ]
+        return open_beside(
+            target,
+            LoadSettings.of(self._settings.load),
+            loaded=[model.reasoner.backend for model in self._loaded.values()],
+            expected=others,
+            on_progress=on_progress or self._look,
+        )
 
     def _look(self, _share: float) -> None:
         """End the load that runs once nobody waits for it any more."""

@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -21,9 +21,6 @@ from minireason.cli.terminal.progress import Progress
 from minireason.errors import UsageError
 from minireason.host import files
 from minireason.server.settings import ReasoningField, ServerSettings
-
-if TYPE_CHECKING:
-    from minireason.reasoner import Reasoner
 
 _DEFAULTS = ServerSettings()
 _EXTRA = ("starlette", "uvicorn", "prometheus_client", "pydantic", "llguidance", "jsonschema")
@@ -175,28 +172,14 @@ def _run(settings: ServerSettings, bound: socket.socket) -> None:
     from minireason.server import app, models, server
 
     _log_to_standard_error()
-    first = _loaded(settings)
-    try:
-        pool = models.ModelPool(settings, [first])
-        server.run(
-            app.create_app(settings, pool),
-            bound,
-            lambda: print(f"minireason serves {first.name} at {server.url_of(bound)}", flush=True),
-        )
-    finally:
-        first.close()
-
-
-def _loaded(settings: ServerSettings) -> Reasoner:
-    """The first model, loaded where Ctrl-C still ends all."""
-    from minireason.reasoner import load
-
-    progress = Progress()
+    pool, progress = models.ModelPool(settings), Progress()
     try:
         progress.loading(settings.models[0])
-        return load(settings.models[0], on_progress=progress.loaded_share, **settings.load)
+        name = pool.load_first(progress.loaded_share)
     finally:
         progress.clear()
+    ready = f"minireason serves {name} at {server.url_of(bound)}"
+    server.run(app.create_app(settings, pool), bound, lambda: print(ready, flush=True))
 
 
 def _check_extra() -> None:
