@@ -56,9 +56,7 @@ def head_and_body(request: Request) -> bytes:
     return head.encode() + body
 
 
-async def read(
-    reader: asyncio.StreamReader, began: float, leave_after: int | None
-) -> Got | None:
+async def read(reader: asyncio.StreamReader, began: float, leave_after: int | None) -> Got | None:
     """The reply of a stream, whose lines may stand in chunks of HTTP."""
     pieces: list[str] = []
     first_s, tokens = None, 0
