@@ -104,7 +104,7 @@ class Reply:
     """Why the reply ended: "stop" by itself, "length" for want of tokens, "cancelled"."""
 
     thinking_end: ThinkingEnd | None
-    """How the thought ended; None for a model that does not think.
+    """How the thought ended; None for a model that does not think, and after a raw prompt.
 
     "natural": the model closed its thought. "budget": tokens, seconds or room for it were used up.
     "loop": it went round in circles. "user": `finish_thinking` was called. "skipped": there was no

@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from minireason.backends import loading
-from minireason.backends.base import Backend, ReplyStream, StreamOptions, missing_of
-from minireason.checks import checked, function
+from minireason.backends.base import (
+    Backend,
+    CompletesText,
+    ReplyStream,
+    StreamOptions,
+    missing_of,
+)
+from minireason.checks import checked, function, text, yes_or_no
 from minireason.closing import Closing
-from minireason.errors import UsageError, shown
+from minireason.errors import BadSetting, UsageError, shown
 from minireason.events import Reply
 from minireason.messages import Message, as_messages
 from minireason.models.fit import FitPlan
@@ -130,6 +136,37 @@ class Reasoner(Closing):
     def ask(self, question: str | Sequence[Message], **changes: Unpack[Changes]) -> Reply:
         """The whole reply to a question or a list of messages; all else as for `stream`."""
         with self.stream(question, **changes) as stream:
+            for _ in stream:
+                pass
+            return stream.reply
+
+    def complete_stream(
+        self, prompt: str, *, parse_special: bool = False, **changes: Unpack[Changes]
+    ) -> ReplyStream:
+        """Start a text that goes on from a raw prompt; nothing runs until it is iterated.
+
+        There is no template and no thought: all that comes is the answer, tags and white space too.
+        Literals of control tokens in the prompt are text, unless `parse_special` makes the tokens
+        of them. The keywords are the fields of `Settings`, without those that limit a thought.
+        Raises BadSetting, UsageError or ContextFull.
+        """
+        if not isinstance(self.backend, CompletesText):
+            raise UsageError(f"{self.name} takes no raw prompts; ask it a question.")
+        for name in ("effort", "thinking_budget", "thinking_seconds"):
+            if (value := changes.get(name)) is not None:
+                raise BadSetting(name, value, "a raw prompt has no thought to limit; leave it out")
+        return self.backend.complete(
+            checked("prompt", prompt, text),
+            self.defaults.changed({**changes, "thinking": False}),
+            StreamOptions(),
+            parse_special=checked("parse_special", parse_special, yes_or_no),
+        )
+
+    def complete(
+        self, prompt: str, *, parse_special: bool = False, **changes: Unpack[Changes]
+    ) -> Reply:
+        """The whole text that goes on from a raw prompt; all else as for `complete_stream`."""
+        with self.complete_stream(prompt, parse_special=parse_special, **changes) as stream:
             for _ in stream:
                 pass
             return stream.reply

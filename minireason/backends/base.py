@@ -245,6 +245,28 @@ class KnowsStepCosts(Protocol):
 
 
 @runtime_checkable
+class CompletesText(Protocol):
+    """A `Backend` may do this as well."""
+
+    def complete(
+        self,
+        prompt: str,
+        settings: Settings,
+        options: StreamOptions,
+        *,
+        parse_special: bool = False,
+    ) -> ReplyStream:
+        """Start a text that goes on from a raw prompt; nothing runs until the stream is iterated.
+
+        There is no template and no thought: all that comes is the answer, tags and white space too,
+        and what `settings` say of thinking counts for nothing. Literals of control tokens in the
+        prompt are text, unless `parse_special` makes the tokens of them. Raises BadSetting,
+        UsageError, ContextFull or EngineError.
+        """
+        ...
+
+
+@runtime_checkable
 class MeasuresItself(Protocol):
     """A `Backend` may do this as well."""
 

@@ -36,7 +36,7 @@ from minireason.reasoning.prompt import PromptEncoder
 from minireason.reasoning.reply import ReplyBuilder
 from minireason.reasoning.rules import Rules
 from minireason.reasoning.structured.follower import Follower, Tokenizer
-from minireason.reasoning.structured.grammar import constraint
+from minireason.reasoning.structured.grammar import Constraint, constraint
 from minireason.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -150,11 +150,34 @@ class LocalBackend:
     ) -> Stream:
         """See `Backend.stream`."""
         settings.check_context(self.plan.n_ctx)
+        planned = functools.partial(self._planner.plan, messages, settings)
+        return self._start(planned, constraint(settings), options)
+
+    def complete(
+        self,
+        prompt: str,
+        settings: Settings,
+        options: StreamOptions,
+        *,
+        parse_special: bool = False,
+    ) -> Stream:
+        """See `CompletesText.complete`."""
+        planned = functools.partial(
+            self._planner.plan_raw, prompt, settings, parse_special=parse_special
+        )
+        return self._start(planned, constraint(settings), options)
+
+    def _start(
+        self,
+        planned: Callable[[int], ReplyPlan],
+        wanted: Constraint | None,
+        options: StreamOptions,
+    ) -> Stream:
+        """The stream of what is planned in a context of so many tokens."""
         self.model.check_open()
         self._was_asked = True
-        wanted = constraint(settings)
         with self._knowing_maximum():
-            plan = self._planner.plan(messages, settings, self.n_ctx)
+            plan = planned(self.n_ctx)
         settings = plan.settings
         follower = Follower(wanted, self._tokenizer) if wanted else None
         drafts = DraftCount()
@@ -194,7 +217,7 @@ class LocalBackend:
             sampler.SamplerChain(links),
             controller,
             # After a thought the next prompt has the answer alone, so it cannot go on from there.
-            cache_reply=options.cache_reply and not self.thinks,
+            cache_reply=options.cache_reply and not plan.prompt.thinks,
             confidences=array("f") if options.watch_confidence else None,
             mask=mask,
             unread_limit=UNREAD_TOKENS,

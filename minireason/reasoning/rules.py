@@ -14,10 +14,10 @@ from typing import Any
 from minireason.engine.base import END, Mask, Step, Vocabulary, all_but
 from minireason.events import FinishReason, ThinkingEnd
 from minireason.reasoning.budget import Budget, Cut
-from minireason.reasoning.prompt import Prompt
+from minireason.reasoning.prompt import Prompt, machine_after
 from minireason.reasoning.reply import ReplyBuilder
 from minireason.reasoning.structured.follower import Follower
-from minireason.reasoning.think import State, ThinkMachine
+from minireason.reasoning.think import State
 from minireason.settings import MAX_TOKENS, Settings
 
 
@@ -42,7 +42,7 @@ class Rules:
         self._vocabulary, self._prompt, self._budget = vocabulary, prompt, budget
         self._max_tokens = settings.max_tokens or MAX_TOKENS
         self._builder, self._follower, self._allowance = builder, follower, allowance
-        self._machine = ThinkMachine(prompt.start, prompt.tags, begun=bool(prompt.begun))
+        self._machine = machine_after(prompt)
         self._tokens = prompt.ids[-1:]
         """What the sequence has from the last token of the prompt on."""
         self._landed: ThinkingEnd | None = None
