@@ -23,10 +23,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
-from minireason.events import Event, Reply
+from minireason.events import Event, Reply, TokenLogprob
 from minireason.messages import Message
 from minireason.models.tuned import StepCosts
 from minireason.settings import Settings
+
+MAX_LOGPROBS = 20
+"""The most alternatives to a token that are told, as in OpenAI's API."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,11 @@ class StreamOptions:
     """Keep the reply in the KV cache after its end, since a next prompt may go on from it.
 
     With False only the prompt stays. Defaults to True.
+    """
+
+    logprobs: int | None = None
+    """Tell the log-probability of each token of the answer, and so many of the likeliest in its
+    place, up to MAX_LOGPROBS (`KnowsLogprobs`). Defaults to None, none at all.
     """
 
     allowance: Callable[[], int] | None = None
@@ -142,6 +150,25 @@ class ReplyStream(Iterator[Event], Protocol):
     ) -> None:
         """Close it."""
         ...
+
+
+@runtime_checkable
+class KnowsLogprobs(Protocol):
+    """A `ReplyStream` may know this as well."""
+
+    @property
+    def logprobs(self) -> Sequence[TokenLogprob]:
+        """One for each sampled token of the answer so far, in order; it only grows.
+
+        Tokens that were put in for the model have none, nor has the end of the text. Those of a
+        stop string have one, though their text is left out. Empty unless `StreamOptions.logprobs`
+        asked for it.
+        """
+        ...
+
+
+class LogprobStream(ReplyStream, KnowsLogprobs, Protocol):
+    """A `ReplyStream` that tells log-probabilities."""
 
 
 class Backend(Protocol):

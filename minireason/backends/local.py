@@ -22,6 +22,7 @@ from minireason.engine import sequence as engine
 from minireason.engine.base import Drafter, Mask
 from minireason.engine.context import Context
 from minireason.engine.drafting import DraftCount
+from minireason.engine.logprobs import RawLogits
 from minireason.engine.model import Model
 from minireason.engine.prefill import Prefill
 from minireason.engine.room import CacheRoom
@@ -32,6 +33,7 @@ from minireason.models import catalog
 from minireason.models.fit import FitPlan
 from minireason.models.tuned import StepCosts
 from minireason.reasoning.controller import Controller
+from minireason.reasoning.logprobs import teller
 from minireason.reasoning.prompt import PromptEncoder
 from minireason.reasoning.reply import ReplyBuilder
 from minireason.reasoning.rules import Rules
@@ -181,6 +183,8 @@ class LocalBackend:
         settings = plan.settings
         follower = Follower(wanted, self._tokenizer) if wanted else None
         drafts = DraftCount()
+        vocabulary = self.model.vocabulary
+        raw = None if options.logprobs is None else RawLogits(options.logprobs)
         builder = ReplyBuilder(
             self.name,
             plan.prompt,
@@ -188,9 +192,10 @@ class LocalBackend:
             load_s=self._load_s,
             parse=follower.parsed if follower else None,
             drafts=drafts,
+            tell_logprob=teller(raw, vocabulary.piece) if raw else None,
         )
         rules = Rules(
-            self.model.vocabulary,
+            vocabulary,
             plan.prompt,
             settings,
             plan.budget,
@@ -200,7 +205,7 @@ class LocalBackend:
         )
         controller = Controller(rules, builder)
         sequence = self._sequence(plan, controller, rules.mask(), options)
-        sequence.drafts = drafts
+        sequence.drafts, sequence.raw_logits = drafts, raw
         with self._knowing_maximum():
             return Stream(self.scheduler, sequence, controller, options.on_prefill)
 

@@ -14,6 +14,7 @@ It follows simple rules, so that a test can count:
   landing is put in, its words counted as forced, and the written answer follows.
 - `max_tokens` cuts thinking and answer off where they are ("length").
 - A `stop` string ends the answer before it. A structured answer is parsed as it was written.
+- A token of the answer has the log-probability that is written, and no other in its place.
 - Temperature, top_p and other settings of the sampler change nothing.
 """
 

@@ -133,6 +133,7 @@ class Rules:
         if len(landing) >= self._room():
             return self.finish("length")
         self._machine.drop_unfinished()
+        self._builder.drop_undecided()
         return self._force_landing(Cut("budget", len(self._tokens) - 1), landing)
 
     def _think(self, token: int) -> Step:
@@ -237,11 +238,14 @@ class Rules:
         return self._accept(token)
 
     def _accept(self, token: int) -> Step:
-        if self._machine.state is State.ANSWER:
+        before = self._machine.state
+        if before is State.ANSWER:
             self._builder.count(answer=1)
         else:
             self._builder.count(thinking=1)
         self._feed(token)
+        if before is not State.THINKING:
+            self._builder.note_logprob(token, self._machine.state)
         if self._builder.stopped:
             return self.finish("stop")
         return self._go_on(token)
@@ -251,6 +255,7 @@ class Rules:
         if token not in self._vocabulary.eog:
             self._builder.count(answer=1)
             self._builder.add_structured(follower.feed(token))
+            self._builder.note_logprob(token, State.ANSWER)
             if not follower.over:
                 return self._go_on(token)
         return self.finish("stop" if follower.whole else "length")
