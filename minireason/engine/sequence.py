@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from minireason.engine.base import Drafter, Mask, Step, TokenHandler
 from minireason.engine.drafting import DraftCount
+from minireason.engine.logprobs import RawLogits
 
 
 class Draw(NamedTuple):
@@ -60,6 +61,8 @@ class Sequence:
         self.draws = 0
         """How many tokens were sampled and taken."""
         self.drawn = Draw(-1, 0, 0, 0.0)
+        self.raw_logits: RawLogits | None = None
+        """Keeps what the token at hand is sampled from; None: nobody asks for it."""
         self.drafter: Drafter | None = None
         """What drafts its next tokens while it runs alone."""
         self.drafts = DraftCount()

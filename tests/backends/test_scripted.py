@@ -188,6 +188,18 @@ def test_what_is_written_comes_behind_what_is_begun() -> None:
         plain.count_tokens([asked, Message(role="assistant", content="", thinking="Hm.")])
 
 
+def test_a_raw_prompt_gets_the_answer_alone() -> None:
+    backend = ScriptedBackend(lambda messages: f"{messages[-1]['content']} it is.")
+    reply = Reasoner(backend).complete("And so", parse_special=True)
+    assert (reply.answer, reply.thinking_end) == ("And so it is.", None)
+    assert reply.usage.prompt_tokens == 2
+    assert (backend.requests[0].messages, backend.requests[0].prompt) == ((), "And so")
+    reply = Reasoner(ScriptedBackend(SUM)).complete("And so", stop=["\\boxed"])
+    assert (reply.thinking, reply.answer) == ("", "It is")
+    with pytest.raises(ContextFull):
+        Reasoner(ScriptedBackend("yes", n_ctx=10)).complete("word " * 10)
+
+
 def test_a_model_that_only_answers() -> None:
     reply = Reasoner(ScriptedBackend(SUM, thinks=False)).ask(QUESTION)
     assert (reply.thinking, reply.thinking_end, reply.answer) == ("", None, SUM.answer)
