@@ -27,6 +27,7 @@ ROOMS = [
     "evaluation",
     "benchmark",
     "reasoner",
+    "aio",
     "manage testing",
     "__init__",
     "cli.terminal",

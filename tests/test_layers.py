@@ -141,6 +141,7 @@ def test_light_imports(code: str) -> None:
     heavy = (
         "llama_cpp",
         "numpy",
+        "anyio",
         "jinja2",
         "email",
         "huggingface_hub",
