@@ -14,7 +14,6 @@ from starlette.types import Receive, Scope, Send
 
 from minireason.aio import AsyncReasoner, AsyncStream
 from minireason.backends.base import StreamOptions
-from minireason.events import Done
 from minireason.server.base import Server
 from minireason.server.call import Call, Origin, Wire
 from minireason.server.errors import ApiError, api_error

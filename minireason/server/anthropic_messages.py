@@ -29,7 +29,6 @@ from minireason.server.tools import refuse_tools
 from minireason.server.waiting import in_thread
 from minireason.settings import Changes
 
-
 SMALLEST_TOP_P = 1e-6
 """What a `top_p` of 0 means: the likeliest token alone."""
 

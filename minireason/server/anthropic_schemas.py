@@ -14,13 +14,9 @@ from minireason.server.schemas import (
     record,
 )
 
-ERROR: Schema = record(
-    type=one_of("error"), error=record(type=TEXT, message=TEXT), request_id=TEXT
-)
+ERROR: Schema = record(type=one_of("error"), error=record(type=TEXT, message=TEXT), request_id=TEXT)
 
-_BLOCK = optional(
-    record(type=one_of("thinking", "text")), text=TEXT, thinking=TEXT, signature=TEXT
-)
+_BLOCK = optional(record(type=one_of("thinking", "text")), text=TEXT, thinking=TEXT, signature=TEXT)
 
 MESSAGE: Schema = record(
     id=TEXT,

@@ -34,7 +34,9 @@ class ApiError(Exception):
     @property
     def kind(self) -> str:
         """The `type` of an error in the words of OpenAI and Anthropic."""
-        return _KINDS.get(self.status, "invalid_request_error" if self.status < 500 else "api_error")
+        return _KINDS.get(
+            self.status, "invalid_request_error" if self.status < 500 else "api_error"
+        )
 
 
 _KINDS = {

@@ -36,7 +36,9 @@ def answered(request: Request, body: ReplyBody, call: Call, wire: WireClass) -> 
     """The answer to a call; then the model is kept for as long as `keep_alive` says."""
     keep = keep_s(body.keep_alive)
     name = body.model or None
-    answer = Answer(request, call, lambda origin: wire(origin, name), _error_shape, prefix="ollama-")
+    answer = Answer(
+        request, call, lambda origin: wire(origin, name), _error_shape, prefix="ollama-"
+    )
     if keep is None:
         return answer
     return _ThenKeep(answer, request.app.state.server.models, call.model, keep)

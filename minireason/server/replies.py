@@ -5,7 +5,6 @@ All of it is synchronous: the thread that steps the model reads it, see `minirea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -148,9 +147,7 @@ def open_replies(backend: Backend, call: Call, options: StreamOptions) -> Replie
     return Choices(backend, call, options)
 
 
-def _open(
-    backend: Backend, call: Call, settings: Settings, options: StreamOptions
-) -> ReplyStream:
+def _open(backend: Backend, call: Call, settings: Settings, options: StreamOptions) -> ReplyStream:
     if call.prompt is None:
         return backend.stream(call.messages, settings, options)
     raise NotImplementedError

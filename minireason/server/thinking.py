@@ -56,7 +56,7 @@ def changes(body: Mapping[str, Any]) -> Changes:
         if isinstance(value, str):
             return _effort(value)
         if not isinstance(value, bool | Mapping):
-            raise ApiError(400, f"{name} has to be text such as \"low\".", "invalid_type", name)
+            raise ApiError(400, f'{name} has to be text such as "low".', "invalid_type", name)
     return Changes()
 
 

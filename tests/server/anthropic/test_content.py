@@ -94,7 +94,11 @@ def test_tools_are_left_out_where_they_are_ignored() -> None:
         ([("user", 5)], SETTINGS, "messages[0].content has to be text or a list"),
         ([("user", None)], SETTINGS, "messages[0].content has to be text or a list"),
         ([("user", ["Hi"])], SETTINGS, "messages[0].content[0] has to be a content block"),
-        ([("user", [{"text": "Hi"}])], SETTINGS, "messages[0].content[0] has to be a content block"),
+        (
+            [("user", [{"text": "Hi"}])],
+            SETTINGS,
+            "messages[0].content[0] has to be a content block",
+        ),
         ([("user", [{"type": "text"}])], SETTINGS, "messages[0].content[0].text has to be text"),
     ],
 )
