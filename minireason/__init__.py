@@ -43,6 +43,7 @@ from minireason.events import (
     ThinkingDelta,
     ThinkingEnd,
     Timings,
+    TokenLogprob,
     Usage,
 )
 from minireason.messages import Message
@@ -63,7 +64,7 @@ from minireason.settings import (
 from minireason.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from minireason.backends.base import ReplyStream
+    from minireason.backends.base import LogprobStream, ReplyStream
     from minireason.backends.stream import Stream
     from minireason.conversation.history import Turn
     from minireason.conversation.session import Session
@@ -116,6 +117,7 @@ __all__ = [
     "LoadChanges",
     "LoadSettings",
     "LogitsNotFinite",
+    "LogprobStream",
     "Message",
     "MinireasonError",
     "ModelFileError",
@@ -143,6 +145,7 @@ __all__ = [
     "ThinkingDelta",
     "ThinkingEnd",
     "Timings",
+    "TokenLogprob",
     "Turn",
     "TurnStream",
     "UnknownModel",
@@ -162,6 +165,7 @@ _LATE = {
     "list_models": "manage",
     "ModelInfo": "manage",
     "pull": "manage",
+    "LogprobStream": "backends.base",
     "ReplyStream": "backends.base",
     "PullProgress": "manage",
     "Session": "conversation.session",

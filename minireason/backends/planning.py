@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from minireason.errors import BadSetting
 from minireason.events import BOX
 from minireason.messages import Message
+from minireason.reasoning.begun import parted
 from minireason.reasoning.budget import Budget, Limits
 from minireason.reasoning.landing import Landing
 from minireason.reasoning.loops import LoopDetector
@@ -38,8 +39,11 @@ class Planner:
         prompt = self._encoder.encode(
             messages, thinking=asked != 0, opened=settings.structured, n_ctx=n_ctx
         )
+        if prompt.begun_answer:
+            settings.check_begun()
         thinks = prompt.start is not State.ANSWER
-        landing = self._landing(settings, box=BOX in messages[-1]["content"])
+        question = parted(messages)[0][-1]["content"]
+        landing = self._landing(settings, box=BOX in question)
         if thinks:
             self._check_budget(landing, settings.thinking_budget, len(prompt.ids), n_ctx)
         room = max(0, n_ctx - len(prompt.ids))
@@ -50,15 +54,20 @@ class Planner:
         limits = Limits(
             longest if asked is None else min(asked, longest),
             settings.thinking_seconds,
-            settings.min_thinking,
+            max(0, settings.min_thinking - len(self._encoder.text(prompt.begun))),
         )
         loops = LoopDetector(self._piece) if settings.loop_check else None
-        seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
-        return ReplyPlan(
-            prompt,
-            replace(settings, seed=seed, max_tokens=max_tokens),
-            Budget(limits, landing, self._piece, loops),
-        )
+        before = prompt.begun.encode() or b"\n"
+        budget = Budget(limits, landing, self._piece, loops, before)
+        return ReplyPlan(prompt, _settled(settings, max_tokens), budget)
+
+    def plan_raw(
+        self, text: str, settings: Settings, n_ctx: int, *, parse_special: bool
+    ) -> ReplyPlan:
+        """The plan of what goes on from a raw prompt; raises UsageError or ContextFull."""
+        prompt = self._encoder.encode_raw(text, parse_special=parse_special, n_ctx=n_ctx)
+        budget = Budget(Limits(0), self._landing(settings), self._piece)
+        return ReplyPlan(prompt, _settled(settings, settings.max_tokens or MAX_TOKENS), budget)
 
     def check(self, settings: Settings, prompt_tokens: int, n_ctx: int) -> None:
         """Raise BadSetting where a prompt of so many tokens leaves less thinking than asked for."""
@@ -89,3 +98,9 @@ class Planner:
                 f"{max(0, most)} for thinking; ask for less, or load with a larger n_ctx",
                 most=most,
             )
+
+
+def _settled(settings: Settings, max_tokens: int) -> Settings:
+    """The settings with nothing left open."""
+    seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
+    return replace(settings, seed=seed, max_tokens=max_tokens)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from minireason.events import Event, Reply
+from minireason.events import Event, Reply, TokenLogprob
 from minireason.messages import Message
 from minireason.server.errors import ApiError
 from minireason.settings import Changes, VoteChanges
@@ -38,6 +38,8 @@ class Outcome:
     solution: Solution | None = None
     clamped_budget: int | None = None
     """The budget of thinking that was taken instead of the larger one asked for; None: as asked."""
+    logprobs: tuple[tuple[TokenLogprob, ...], ...] = ()
+    """The tokens of each choice's answer; none at all where they were not asked for."""
 
 
 class Wire(Protocol):
@@ -53,7 +55,10 @@ class Wire(Protocol):
         ...
 
     def event(self, index: int, event: Event | SolveEvent) -> Iterable[bytes]:
-        """An event of the choice number `index`; the `Done` of each choice comes here too."""
+        """An event of the choice number `index`; the `Done` of each choice comes here too.
+
+        Pieces of an answer are `ScoredDelta` where log-probabilities were asked for.
+        """
         ...
 
     def ping(self) -> bytes:

@@ -39,6 +39,9 @@ class ApiError(Exception):
         )
 
 
+RETRY_AFTER_S = 10
+"""When whoever is sent away should come again: a short reply takes about as long."""
+
 _KINDS = {
     401: "authentication_error",
     403: "permission_error",
@@ -49,6 +52,11 @@ _KINDS = {
 }
 
 
+def stopping() -> ApiError:
+    """What is said to whoever comes while the server ends."""
+    return ApiError(503, "The server is stopping.", "server_stopping", retry_after_s=RETRY_AFTER_S)
+
+
 def api_error(error: Exception) -> ApiError:
     """What to tell of an exception; one that is not ours is told without its text."""
     match error:
@@ -56,12 +64,12 @@ def api_error(error: Exception) -> ApiError:
             return error
         case ContextFull():
             return ApiError(400, str(error), "context_length_exceeded", "messages")
+        case UnknownModel() | NotInstalled():
+            return ApiError(404, str(error), "model_not_found", "model")
         case BadSetting(name=name):
             return ApiError(400, str(error), "invalid_value", name)
         case UsageError():
             return ApiError(400, str(error), "invalid_request")
-        case UnknownModel() | NotInstalled():
-            return ApiError(404, str(error), "model_not_found", "model")
         case DoesNotFit():
             return ApiError(503, str(error), "model_does_not_fit", "model", retry_after_s=60)
         case MinireasonError():

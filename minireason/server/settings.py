@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
-from minireason.settings import LoadChanges
+from minireason.checks import Rule, check_fields, number, one_of, text, texts, whole, yes_or_no
+from minireason.settings import LoadChanges, LoadSettings
 
 ReasoningField: TypeAlias = Literal["both", "content", "reasoning", "inline", "none"]
 """Where a chat completion has its thought: in `reasoning_content` and `reasoning`, in one of them,
@@ -14,7 +15,7 @@ within `content` between the tags, or nowhere."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """What `minireason serve` was asked for."""
+    """What `minireason serve` was asked for. Raises BadSetting."""
 
     models: tuple[str, ...] = ()
     """Names or paths; the first answers requests that name none. Defaults to the best installed."""
@@ -50,7 +51,10 @@ class ServerSettings:
     """Whether prompts and replies are in the log. Defaults to False."""
 
     max_waiting: int = 64
-    """Requests that may wait for a place; more are sent away with 503. Defaults to 64."""
+    """Requests of one key that may wait for a place; more are sent away with 503.
+
+    Defaults to 64.
+    """
 
     max_wait_s: float = 300.0
     """Seconds that a request waits for a place at most, then 503. Defaults to 300."""
@@ -67,5 +71,47 @@ class ServerSettings:
     ping_s: float = 15.0
     """Seconds without an event after which a stream gets a comment. Defaults to 15."""
 
+    stop_after_s: float = 5.0
+    """Seconds that replies may go on once the server is to stop. Defaults to 5."""
+
     load: LoadChanges = field(default_factory=LoadChanges)
     """How models are loaded."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, _RULES)
+
+
+def _origins(value: Any) -> tuple[str, ...]:
+    origins: tuple[str, ...] = texts(at_least=0)(value)
+    if not all(origin in ("*", "null") or "://" in origin for origin in origins):
+        raise ValueError("has to be an origin such as https://app.example, or * for all")
+    return origins
+
+
+def _load(value: Any) -> LoadChanges:
+    LoadSettings.of(value)
+    return LoadChanges(**value)
+
+
+_FOR_EVER_S = 1e9
+_RULES: dict[str, Rule] = {
+    "models": texts(at_least=0),
+    "host": text,
+    "port": whole(0, 65_535),
+    "api_keys": texts(at_least=0),
+    "allow_hosts": texts(at_least=0),
+    "cors_origins": _origins,
+    "keep_alive_s": number(0, _FOR_EVER_S),
+    "reasoning_field": one_of(get_args(ReasoningField)),
+    "ignore_tools": yes_or_no,
+    "sessions": yes_or_no,
+    "log_prompts": yes_or_no,
+    "max_waiting": whole(0),
+    "max_wait_s": number(0, _FOR_EVER_S),
+    "max_body_bytes": whole(1),
+    "read_timeout_s": number(0, _FOR_EVER_S, above=True),
+    "write_timeout_s": number(0, _FOR_EVER_S, above=True),
+    "ping_s": number(0, _FOR_EVER_S, above=True),
+    "stop_after_s": number(0, _FOR_EVER_S),
+    "load": _load,
+}

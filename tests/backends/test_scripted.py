@@ -13,6 +13,7 @@ import pytest
 import minireason
 from minireason import (
     AnswerDelta,
+    BadSetting,
     ContextFull,
     Done,
     EngineError,
@@ -166,6 +167,38 @@ def test_structured_answers_are_parsed() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
     assert reasoner.ask("?", schema=schema).parsed == {"a": 1}
     assert reasoner.ask("?", schema=schema).parsed is None
+
+
+def test_what_is_written_comes_behind_what_is_begun() -> None:
+    backend = ScriptedBackend(SUM)
+    reasoner = Reasoner(backend)
+    asked = Message(role="user", content=QUESTION)
+    thought = reasoner.ask([asked, Message(role="assistant", content="", thinking="Let me see:")])
+    assert (thought.thinking, thought.answer) == (SUM.thinking, SUM.answer)
+    assert thought.usage.prompt_tokens == 6 + 4
+    said = [asked, Message(role="assistant", content="Well, it is", thinking="Hm.")]
+    answer = reasoner.ask(said)
+    assert (answer.thinking, answer.answer) == ("", SUM.answer)
+    assert (answer.thinking_end, answer.usage.prompt_tokens) == ("skipped", 6 + 5)
+    assert list(backend.requests[-1].messages) == said
+    with pytest.raises(BadSetting, match="begun already"):
+        reasoner.ask(said, choices=["yes", "no"])
+    plain = Reasoner(ScriptedBackend(SUM, thinks=False))
+    assert plain.ask(said).answer == SUM.answer
+    with pytest.raises(UsageError, match="does not think"):
+        plain.count_tokens([asked, Message(role="assistant", content="", thinking="Hm.")])
+
+
+def test_a_raw_prompt_gets_the_answer_alone() -> None:
+    backend = ScriptedBackend(lambda messages: f"{messages[-1]['content']} it is.")
+    reply = Reasoner(backend).complete("And so", parse_special=True)
+    assert (reply.answer, reply.thinking_end) == ("And so it is.", None)
+    assert reply.usage.prompt_tokens == 2
+    assert (backend.requests[0].messages, backend.requests[0].prompt) == ((), "And so")
+    reply = Reasoner(ScriptedBackend(SUM)).complete("And so", stop=["\\boxed"])
+    assert (reply.thinking, reply.answer) == ("", "It is")
+    with pytest.raises(ContextFull):
+        Reasoner(ScriptedBackend("yes", n_ctx=10)).complete("word " * 10)
 
 
 def test_a_model_that_only_answers() -> None:
