@@ -34,9 +34,7 @@ def whole(tiny: Reasoner) -> tuple[Reply, list[int]]:
     return stream.reply, list(stream.token_ids)
 
 
-def test_the_prompt_ends_with_what_is_begun(
-    tiny: Reasoner, whole: tuple[Reply, list[int]]
-) -> None:
+def test_the_prompt_ends_with_what_is_begun(tiny: Reasoner, whole: tuple[Reply, list[int]]) -> None:
     reply, sequence = whole
     vocabulary, prompt = local(tiny).model.vocabulary, ids(tiny, QUESTION)
     for cut in range(len(reply.thinking) + 1):
@@ -65,9 +63,7 @@ def test_a_reply_that_is_cut_goes_on_as_it_did(
     reply = whole[0]
     goes_on_as(tiny, reply, reply.thinking[: round(part * len(reply.thinking))])
     if part:
-        goes_on_as(
-            tiny, reply, reply.thinking, reply.answer[: round(part * len(reply.answer))]
-        )
+        goes_on_as(tiny, reply, reply.thinking, reply.answer[: round(part * len(reply.answer))])
 
 
 @pytest.mark.slow

@@ -62,9 +62,7 @@ def test_a_vocabulary_without_bos_needs_a_prompt(answers_only: Reasoner) -> None
 
 
 @pytest.mark.parametrize("said", ["</think> so \n", " <think>a</think>\n", "\n\n", "é "])
-def test_all_that_comes_is_text(
-    tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, said: str
-) -> None:
+def test_all_that_comes_is_text(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     vocabulary = local(tiny).model.vocabulary
     script = [*vocabulary.tokenize(said, parse_special=True), min(vocabulary.eog)]
     Scripted(tiny, monkeypatch, script)
