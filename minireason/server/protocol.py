@@ -14,7 +14,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -61,8 +61,9 @@ class TimedProtocol(H11Protocol):
         super().__init__(*arguments, **keywords)
         self._reading, self._writing = _Alarm(), _Alarm()
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a head."""
+        transport = cast("asyncio.Transport", transport)
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # so that it tells when all is taken
         with suppress(OSError, AttributeError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 from minireason.checks import Rule, check_fields, number, one_of, text, texts, whole, yes_or_no
 from minireason.settings import LoadChanges, LoadSettings
@@ -90,7 +90,7 @@ def _origins(value: Any) -> tuple[str, ...]:
 
 def _load(value: Any) -> LoadChanges:
     LoadSettings.of(value)
-    return LoadChanges(**value)
+    return cast("LoadChanges", dict(value))
 
 
 _FOR_EVER_S = 1e9

@@ -81,7 +81,7 @@ def test_nobody_waits_for_the_prompt_of_another_scope() -> None:
     assert of_bob.cached_tokens == 0
     while scheduler.step():
         pass
-    assert of_ann.cached_tokens == len(PROMPT) - 1
+    assert 2 * len(PROMPT) < runner.computed < 3 * len(PROMPT), "ann's was read once"
 
 
 def test_a_sequence_of_another_scope_is_admitted_beside_a_prompt_that_is_read() -> None:

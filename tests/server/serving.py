@@ -104,7 +104,8 @@ def until(so: Callable[[], object], what: str = "it is so") -> None:
 
 def request(path: str, body: bytes = b"", **headers: str) -> bytes:
     """The bytes of a request, with the Host that a client would send."""
-    lines = {"Host": "localhost", "Content-Length": str(len(body)), **headers}
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = {"Host": "localhost", "Content-Length": str(len(body)), **given}
     method = "POST" if body else "GET"
-    head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items())
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
