@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,14 @@ def server(lived_in: object) -> Iterator[Served]:
 def tiny_url(server: Served) -> str:
     """Where that server is."""
     return server.url.rstrip("/")
+
+
+@pytest.fixture(scope="session")
+def smollm2_url(smollm2_path: Path) -> Iterator[str]:
+    """Where a server of a model is that does not think."""
+    served = Served([minireason.load(smollm2_path, n_threads=1)])
+    yield served.url.rstrip("/")
+    served.stop()
 
 
 @pytest.fixture

@@ -25,8 +25,9 @@ def test_a_duration(written: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("written", ["", "5 m", "m", "five", "5m!", "1.2.3", "--1", "nan", "1e3"])
 def test_what_is_no_duration(written: str) -> None:
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match=r"^.*$") as error:
         duration_s(written)
+    assert str(error.value) == written
 
 
 def test_points_in_time() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import anthropic
@@ -12,14 +13,19 @@ from anthropic import Anthropic, AsyncAnthropic
 from anthropic.types import MessageParam
 from pydantic import BaseModel
 
+from tests.server.serving import WAIT_S
+
 QUESTION: list[MessageParam] = [{"role": "user", "content": "What is 12 + 5?"}]
 THINKING: Any = {"type": "enabled", "budget_tokens": 1024}
-ASKED: dict[str, Any] = {"model": "tiny", "max_tokens": 2000, "temperature": 0}
+GREEDY = {"temperature": 0}
+"""The client has no parameter for it any more, the API has."""
+ASKED: dict[str, Any] = {"model": "tiny", "max_tokens": 2000, "extra_body": GREEDY}
 
 
 @pytest.fixture
-def client(tiny_url: str) -> Anthropic:
-    return Anthropic(base_url=tiny_url, api_key="none", max_retries=0)
+def client(tiny_url: str) -> Iterator[Anthropic]:
+    with Anthropic(base_url=tiny_url, api_key="none", max_retries=0) as client:
+        yield client
 
 
 def test_who_did_not_ask_for_thinking_gets_text_alone(client: Anthropic) -> None:
@@ -196,7 +202,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("changes", "said"), BAD, ids=str)
 def test_bad_requests(tiny_url: str, changes: dict[str, Any], said: str) -> None:
     body = {"model": "tiny", "max_tokens": 10, "messages": QUESTION, **changes}
-    answer = httpx2.post(f"{tiny_url}/v1/messages", json=body)
+    answer = httpx2.post(f"{tiny_url}/v1/messages", json=body, timeout=WAIT_S)
     told = answer.json()
     assert answer.status_code == 400
     assert told["type"] == "error"
@@ -207,7 +213,7 @@ def test_bad_requests(tiny_url: str, changes: dict[str, Any], said: str) -> None
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff"])
 def test_broken_json(tiny_url: str, body: bytes) -> None:
-    answer = httpx2.post(f"{tiny_url}/v1/messages", content=body)
+    answer = httpx2.post(f"{tiny_url}/v1/messages", content=body, timeout=WAIT_S)
     assert answer.status_code == 400
     assert json.loads(answer.content)["error"]["type"] == "invalid_request_error"
 
@@ -221,9 +227,9 @@ def test_tools_that_are_not_to_be_used_are_nothing(client: Anthropic) -> None:
 
 
 def test_a_model_that_does_not_think(smollm2_url: str) -> None:
-    client = Anthropic(base_url=smollm2_url, api_key="none", max_retries=0)
-    model = next(iter(client.models.list())).id
-    message = client.messages.create(
-        model=model, max_tokens=8, messages=QUESTION, thinking=THINKING, temperature=0
-    )
+    with Anthropic(base_url=smollm2_url, api_key="none", max_retries=0) as client:
+        model = next(iter(client.models.list())).id
+        message = client.messages.create(
+            model=model, max_tokens=8, messages=QUESTION, thinking=THINKING, extra_body=GREEDY
+        )
     assert [block.type for block in message.content] == ["text"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def test_text_and_blocks_of_text_are_the_same(turns: list[tuple[str, str]], syst
     assert conversation(given_system and [text(given_system)], blocks, SETTINGS) == as_text
     assert [one["role"] for one in as_text].count("system") == system
     roles = [one["role"] for one in as_text if one["role"] != "system"]
-    assert all(first != second for first, second in zip(roles, roles[1:], strict=False))
+    assert all(first != second for first, second in itertools.pairwise(roles))
     said = "".join(one["content"] for one in as_text)
     assert all(words in said for _role, words in turns)
 

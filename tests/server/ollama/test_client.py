@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -10,13 +11,16 @@ import pytest
 from ollama import AsyncClient, Client, ResponseError
 from pydantic import BaseModel
 
+from tests.server.serving import WAIT_S
+
 MESSAGES = [{"role": "user", "content": "What is 12 + 5?"}]
 OPTIONS = {"temperature": 0, "num_predict": 2000}
 
 
 @pytest.fixture
-def client(tiny_url: str) -> Client:
-    return Client(host=tiny_url)
+def client(tiny_url: str) -> Iterator[Client]:
+    with Client(host=tiny_url) as client:
+        yield client
 
 
 def test_a_chat(client: Client) -> None:
@@ -42,12 +46,12 @@ def test_a_streamed_chat_adds_up(client: Client) -> None:
 
 @pytest.mark.anyio
 async def test_the_async_client(tiny_url: str) -> None:
-    client = AsyncClient(host=tiny_url)
-    whole = await client.chat("tiny", MESSAGES, options=OPTIONS)
-    stream = await client.chat("tiny", MESSAGES, options=OPTIONS, stream=True)
-    said = [part.message.content async for part in stream]
-    assert "".join(text or "" for text in said) == whole.message.content
-    assert (await client.list()).models[0].model == "tiny"
+    async with AsyncClient(host=tiny_url) as client:
+        whole = await client.chat("tiny", MESSAGES, options=OPTIONS)
+        stream = await client.chat("tiny", MESSAGES, options=OPTIONS, stream=True)
+        said = [part.message.content async for part in stream]
+        assert "".join(text or "" for text in said) == whole.message.content
+        assert (await client.list()).models[0].model == "tiny"
 
 
 @pytest.mark.parametrize("think", [False, True, "low", "medium", "high"])
@@ -114,7 +118,7 @@ def test_which_models_there_are(client: Client, tiny_url: str) -> None:
     assert model.details.quantization_level == "Q8_0"
     assert model.details.parameter_size == "1.1M"
     assert model.details.family == "qwen2"
-    assert httpx.head(f"{tiny_url}/api/tags").status_code == 200
+    assert httpx.head(f"{tiny_url}/api/tags", timeout=WAIT_S).status_code == 200
 
 
 def test_what_a_model_can_do(client: Client) -> None:
@@ -128,7 +132,7 @@ def test_what_a_model_can_do(client: Client) -> None:
 
 
 def test_the_version(tiny_url: str) -> None:
-    told = httpx.get(f"{tiny_url}/api/version").json()
+    told = httpx.get(f"{tiny_url}/api/version", timeout=WAIT_S).json()
     assert tuple(int(part) for part in told["version"].split(".")) >= (0, 9, 0)
     assert told["minireason"]
 
@@ -181,7 +185,7 @@ def test_an_unknown_model_is_not_found(client: Client) -> None:
     ],
 )
 def test_what_is_not_offered(tiny_url: str, method: str, path: str) -> None:
-    answer = httpx.request(method, f"{tiny_url}{path}", json={"model": "tiny"})
+    answer = httpx.request(method, f"{tiny_url}{path}", json={"model": "tiny"}, timeout=WAIT_S)
     assert answer.status_code == 501
     assert set(answer.json()) == {"error"}
 
@@ -209,7 +213,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("changes", "said"), BAD, ids=str)
 def test_bad_requests(tiny_url: str, changes: dict[str, Any], said: str) -> None:
     body = {"model": "tiny", "messages": MESSAGES, **changes}
-    answer = httpx.post(f"{tiny_url}/api/chat", json=body)
+    answer = httpx.post(f"{tiny_url}/api/chat", json=body, timeout=WAIT_S)
     assert answer.status_code == 400
     assert set(answer.json()) == {"error"}
     assert said in answer.json()["error"]
@@ -219,22 +223,23 @@ def test_bad_requests(tiny_url: str, changes: dict[str, Any], said: str) -> None
 def test_what_a_prompt_cannot_have(tiny_url: str, name: str) -> None:
     given = "after" if name == "suffix" else ["AA=="]
     body = {"model": "tiny", "prompt": "Hi", name: given}
-    answer = httpx.post(f"{tiny_url}/api/generate", json=body)
+    answer = httpx.post(f"{tiny_url}/api/generate", json=body, timeout=WAIT_S)
     assert answer.status_code == 400
     assert name in answer.json()["error"]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null"])
 def test_broken_json(tiny_url: str, body: bytes) -> None:
-    answer = httpx.post(f"{tiny_url}/api/chat", content=body)
+    answer = httpx.post(f"{tiny_url}/api/chat", content=body, timeout=WAIT_S)
     assert answer.status_code == 400
     assert set(answer.json()) == {"error"}
 
 
 def test_a_model_that_does_not_think(smollm2_url: str) -> None:
-    client = Client(host=smollm2_url)
-    name = client.list().models[0].model or ""
-    assert client.show(name).capabilities == ["completion"]
-    response = client.chat(name, MESSAGES, options={"temperature": 0, "num_predict": 8}, think=True)
+    options = {"temperature": 0, "num_predict": 8}
+    with Client(host=smollm2_url) as client:
+        name = client.list().models[0].model or ""
+        assert client.show(name).capabilities == ["completion"]
+        response = client.chat(name, MESSAGES, options=options, think=True)
     assert response.message.content
     assert not response.message.thinking
