@@ -208,12 +208,6 @@ class Settings:
             problem = "cannot hold an answer that is begun already; ask without its beginning"
             raise BadSetting(name, getattr(self, name), problem)
 
-    def check_begun(self) -> None:
-        """Raise BadSetting if an answer cannot be gone on with that is begun already."""
-        for name in self._structure():
-            problem = "cannot hold an answer that is begun already; ask without its beginning"
-            raise BadSetting(name, getattr(self, name), problem)
-
     def changed(self, changes: Changes) -> Settings:
         """These settings with some fields changed; raises BadSetting.
 
