@@ -27,6 +27,7 @@ ROOMS = [
     "evaluation",
     "benchmark",
     "reasoner",
+    "server",
     "manage testing",
     "__init__",
     "cli.terminal",
