@@ -89,13 +89,13 @@ class Reply:
     """The label of the model."""
 
     thinking: str
-    """All of the thinking that was shown.
+    """All of the thinking that was shown; of a thought that was begun, what is new.
 
     With the rounds of a loop, which the model did not see any more when it answered.
     """
 
     answer: str
-    """All of the answer."""
+    """All of the answer; of one that was begun, what is new."""
 
     boxed: str | None
     """The content of the answer's last \\boxed{}; None if there is none."""

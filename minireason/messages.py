@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from minireason.errors import UsageError, shown
 
 
 class Message(TypedDict):
-    """One turn of a conversation; `role` is "system", "user" or "assistant"."""
+    """One turn of a conversation; `role` is "system", "user" or "assistant".
+
+    A conversation may end with the assistant's, which the reply then goes on with: with its
+    content or, where that is empty, with its `thinking`. Earlier messages need no `thinking`; it is
+    ignored there, as old thoughts are dropped.
+    """
 
     role: str
     content: str
+    thinking: NotRequired[str]
 
 
 ROLES = ("system", "user", "assistant")
@@ -44,10 +50,22 @@ def _as_message(number: int, message: object) -> Message:
         raise UsageError(
             f"Message {number} needs a role out of {known} and a content that is text."
         )
+    if "thinking" not in message:
+        _check_unicode(number, content)
+        return Message(role=role, content=content)
+    thinking = message["thinking"]
+    if role != "assistant" or not isinstance(thinking, str):
+        raise UsageError(
+            f"The thinking of message {number} has to be text, and only the assistant's have any."
+        )
+    _check_unicode(number, content + thinking)
+    return Message(role=role, content=content, thinking=thinking)
+
+
+def _check_unicode(number: int, text: str) -> None:
     try:
-        content.encode("utf-8")
+        text.encode("utf-8")
     except UnicodeEncodeError:
         raise UsageError(
             f"Message {number} holds characters that are not valid Unicode; remove them."
         ) from None
-    return Message(role=role, content=content)

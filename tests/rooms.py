@@ -27,6 +27,7 @@ ROOMS = [
     "evaluation",
     "benchmark",
     "reasoner",
+    "aio",
     "server",
     "manage testing",
     "__init__",

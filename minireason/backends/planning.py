@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from minireason.errors import BadSetting
 from minireason.events import BOX
 from minireason.messages import Message
+from minireason.reasoning.begun import parted
 from minireason.reasoning.budget import Budget, Limits
 from minireason.reasoning.landing import Landing
 from minireason.reasoning.loops import LoopDetector
@@ -38,8 +39,11 @@ class Planner:
         prompt = self._encoder.encode(
             messages, thinking=asked != 0, opened=settings.structured, n_ctx=n_ctx
         )
+        if prompt.begun_answer:
+            settings.check_begun()
         thinks = prompt.start is not State.ANSWER
-        landing = self._landing(settings, box=BOX in messages[-1]["content"])
+        question = parted(messages)[0][-1]["content"]
+        landing = self._landing(settings, box=BOX in question)
         if thinks:
             self._check_budget(landing, settings.thinking_budget, len(prompt.ids), n_ctx)
         room = max(0, n_ctx - len(prompt.ids))
@@ -50,14 +54,15 @@ class Planner:
         limits = Limits(
             longest if asked is None else min(asked, longest),
             settings.thinking_seconds,
-            settings.min_thinking,
+            max(0, settings.min_thinking - len(self._encoder.text(prompt.begun))),
         )
         loops = LoopDetector(self._piece) if settings.loop_check else None
+        before = prompt.begun.encode() or b"\n"
         seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
         return ReplyPlan(
             prompt,
             replace(settings, seed=seed, max_tokens=max_tokens),
-            Budget(limits, landing, self._piece, loops),
+            Budget(limits, landing, self._piece, loops, before),
         )
 
     def check(self, settings: Settings, prompt_tokens: int, n_ctx: int) -> None:

@@ -4,6 +4,8 @@ It follows simple rules, so that a test can count:
 
 - A token is a word with the white space before it; a reply written in pieces has one for each.
 - A prompt has a token for each of its words and one for the role of each message.
+- Where the messages end with the beginning of a reply, what is written comes behind it: without the
+  written thinking, if there is a beginning of the answer.
 - Each step of a stream gives one token. Nothing waits, and `on_prefill` is never called.
 - `thinking=False`, effort "none" and a budget of 0 leave the written thinking out ("skipped").
 - A budget, or `finish_thinking`, ends the thought after so many tokens ("budget", "user"); then the
@@ -24,7 +26,7 @@ from minireason.backends.base import StreamOptions
 from minireason.backends.scripted_stream import ScriptedReply, ScriptedStream, pieces
 from minireason.errors import ContextFull, EngineError, UsageError, shown
 from minireason.messages import Message
-from minireason.reasoning.prompt import check_messages
+from minireason.reasoning.begun import Begun, parted
 from minireason.reasoning.structured.grammar import constraint
 from minireason.settings import MAX_TOKENS, Settings
 
@@ -93,6 +95,9 @@ class ScriptedBackend:
         """See `Backend.stream`; takes the next reply of the script."""
         prompt_tokens = self.count_tokens(messages)
         self.check(settings, prompt_tokens)
+        begun = parted(messages)[1] or Begun()
+        if begun.answer:
+            settings.check_begun()
         self.requests.append(ScriptedRequest(tuple(messages), settings, options))
         stream = ScriptedStream(
             self.name,
@@ -102,6 +107,7 @@ class ScriptedBackend:
             prompt_tokens=prompt_tokens,
             room=min(settings.max_tokens or MAX_TOKENS, self.n_ctx - prompt_tokens),
             thinks=self.thinks,
+            answers=bool(begun.answer),
         )
         self._streams.add(stream)
         return stream
@@ -109,14 +115,18 @@ class ScriptedBackend:
     def count_tokens(self, messages: Sequence[Message], *, at_most: int | None = None) -> int:
         """See `Backend.count_tokens`: the words, and one for each message."""
         self._check_open()
-        checked = check_messages(messages)
-        return sum(1 + len(pieces(message["content"])) for message in checked)
+        asked, begun = parted(messages)
+        if begun is None:
+            return _prompt_tokens(asked)
+        begun.check(thinks=self.thinks)
+        thought = pieces(begun.thinking) if self.thinks else []
+        return _prompt_tokens(asked) + 1 + len(thought) + len(pieces(begun.answer))
 
     def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool]) -> int:
         """See `Backend.prefill`; notes the messages in `prefilled`."""
         self._check_open()
         self.prefilled.append(tuple(messages))
-        return sum(1 + len(pieces(message["content"])) for message in messages)
+        return _prompt_tokens(messages)
 
     def release(self) -> None:
         """See `Backend.release`: there is nothing to give back."""
@@ -130,6 +140,10 @@ class ScriptedBackend:
     def _check_open(self) -> None:
         if self._closed:
             raise EngineError("This backend was closed.")
+
+
+def _prompt_tokens(messages: Sequence[Message]) -> int:
+    return sum(1 + len(pieces(message["content"])) for message in messages)
 
 
 def _replies(script: Script) -> Callable[[Sequence[Message]], Written]:

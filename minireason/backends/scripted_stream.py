@@ -67,7 +67,10 @@ def pieces(text: str | Sequence[str]) -> list[str]:
 
 
 class ScriptedStream(Iterator[Event], Closing):
-    """One written reply, a token at a time; `room` is how many tokens may come."""
+    """One written reply, a token at a time; `room` is how many tokens may come.
+
+    `answers` says that the answer is begun, so that no thought comes.
+    """
 
     def __init__(
         self,
@@ -79,10 +82,11 @@ class ScriptedStream(Iterator[Event], Closing):
         prompt_tokens: int,
         room: int,
         thinks: bool,
+        answers: bool = False,
     ) -> None:
         self._model, self._settings, self._options = model, settings, options
         self._written, self._error, self._thinks = written, written.error, thinks
-        thinking = thinks and settings.thinking_tokens != 0
+        thinking = thinks and not answers and settings.thinking_tokens != 0
         self._thinking = pieces(written.thinking) if thinking else []
         self._answer = pieces(written.answer)
         self._landing: ThinkingEnd | None = None
@@ -115,6 +119,11 @@ class ScriptedStream(Iterator[Event], Closing):
         if not self._waiting and not self._reply:
             self._step()
         return list(itertools.islice(self._unread, self._waiting))
+
+    @property
+    def ready(self) -> bool:
+        """See `KnowsWhenReady.ready`: no model runs."""
+        return True
 
     @property
     def _waiting(self) -> int:

@@ -21,6 +21,8 @@ from minireason.reasoning.loops import LoopDetector
 _CHARACTER_TOKENS = 4
 """No character has more bytes than this, so a thought is not in the middle of one for longer."""
 _TIDY_TOKENS = 64
+_TAIL_BYTES = 4
+"""As many as the end of a line or of a sentence may have."""
 
 _SENTENCE_ENDS = (b".", b"!", b"?", "。".encode(), "！".encode(), "？".encode())
 
@@ -50,7 +52,7 @@ class Budget:
 
     It never has more tokens than its limit and the grace, those taken back and those of its opening
     tag included; only the last token of the model's own closing tag may come after them. Set
-    `asked` (from any thread) to end it at once.
+    `asked` (from any thread) to end it at once. `before` is what the thought goes on from.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Budget:
         landing: Landing,
         piece: Callable[[int], bytes],
         loops: LoopDetector | None = None,
+        before: bytes = b"\n",
     ) -> None:
         self.asked = False
         self.landing = landing
@@ -70,7 +73,8 @@ class Budget:
         """Tokens so far, those before the thought was opened and those taken back included."""
         self._waited = 0
         """How many tokens the end was put off for, since a character was not whole."""
-        self._tail = b"\n"
+        self._before = before[-_TAIL_BYTES:]
+        self._tail = self._before
         self._keep: int | None = None
         self._since: float | None = None
 
@@ -94,7 +98,7 @@ class Budget:
         """A token that the thought goes on with."""
         self._spent += 1
         self._tokens.append(token)
-        self._tail = (self._tail + self._piece(token))[-4:]
+        self._tail = (self._tail + self._piece(token))[-_TAIL_BYTES:]
         if self._loops and (loop := self._loops.feed(token)):
             self._keep = self._tidy(loop.begin)
 
@@ -148,7 +152,7 @@ class Budget:
     def took_back(self, tokens: int) -> None:
         """The last tokens are no part of the thought any more."""
         self._tokens = self._tokens[: len(self._tokens) - tokens]  # the saved list stays as it is
-        self._tail = b"\n" + b"".join(self._piece(token) for token in self._tokens[-4:])
+        self._tail = self._before + b"".join(self._piece(token) for token in self._tokens[-4:])
 
     def _over(self) -> int:
         """Tokens beyond the limit; time that is up sets the limit to what there is."""

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from minireason.engine.base import Vocabulary
-from minireason.errors import ContextFull, UsageError
-from minireason.messages import Message, as_messages
+from minireason.errors import ContextFull
+from minireason.messages import Message
+from minireason.reasoning.begun import Begun, parted
 from minireason.reasoning.encoding import encode_text
 from minireason.reasoning.frames import Frame, Roles, frames
 from minireason.reasoning.length import PIECE_CHARS, surely_over
@@ -34,23 +35,20 @@ _USER, _ASSISTANT, _END = "<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁s
 class Prompt:
     """Token ids, and the state in which the think machine starts after them.
 
-    `thinks` is the model's kind, `tags` are the ids of its tags.
+    `thinks` is the model's kind, `tags` are the ids of its tags. `begun` is the text at the end of
+    `ids` that the reply goes on with: of its thought or, where it starts there, of its answer.
     """
 
     ids: list[int]
     start: State
     thinks: bool
     tags: Tags
+    begun: str = ""
 
-
-def check_messages(messages: Sequence[Message]) -> list[Message]:
-    """The messages if they make a conversation that ends with a question; raises UsageError."""
-    checked = as_messages(messages)
-    if not checked or checked[-1]["role"] != "user" or not checked[-1]["content"].strip():
-        raise UsageError(
-            "There is no question; the last message has to be the user's and must not be empty."
-        )
-    return checked
+    @property
+    def begun_answer(self) -> str:
+        """The beginning of the answer, if there is one."""
+        return self.begun if self.start is State.ANSWER else ""
 
 
 def without_thinking(content: str) -> str:
@@ -106,22 +104,46 @@ class PromptEncoder:
         """The whole conversation up to where the model goes on; raises UsageError.
 
         With `thinking` the thought of an R1 distill is opened, `opened` that of any thinking model;
-        without, an empty thought is written for the model. With `n_ctx` one that is surely longer
-        raises ContextFull, before it is encoded whole.
+        without, the thought that is begun, or an empty one, is closed for the model. With `n_ctx`
+        one that is surely longer raises ContextFull, before it is encoded whole.
         """
-        checked = check_messages(messages)
-        if n_ctx is not None and (tokens := self._surely_over(checked, n_ctx)):
+        asked, begun = parted(messages)
+        if n_ctx is not None and (tokens := self._surely_over(asked, begun, n_ctx)):
             raise ContextFull(tokens, n_ctx, estimated=True)
-        ids = list(itertools.chain(*self._parts(checked)))
+        ids = list(itertools.chain(*self._parts(asked)))
+        if begun:
+            begun.check(thinks=self.thinks)
         if not self.thinks:
-            return Prompt(ids, State.ANSWER, False, self.tags)
+            return self._before_answer(asked, begun) if begun else self._answering(ids)
         is_open = self._ends_with_open(ids)
-        if not thinking:
-            opening = [] if is_open else self.opening()
-            return Prompt(ids + opening + self.closing(), State.ANSWER, True, self.tags)
+        if begun or not thinking:
+            ids += [] if is_open else self.opening()
+            return self._thought(ids, begun or Begun(), thinking=thinking)
         if self._is_r1 or (opened and not is_open):
             return Prompt(ids + self.opening(), State.THINKING, True, self.tags)
         return Prompt(ids, State.THINKING if is_open else State.BEFORE, True, self.tags)
+
+    def _thought(self, ids: list[int], begun: Begun, *, thinking: bool) -> Prompt:
+        """A prompt that goes on inside a thought or, where that is over, behind it."""
+        ids = ids + self.text(begun.thinking)
+        if thinking and not begun.answer:
+            return Prompt(ids, State.THINKING, True, self.tags, begun.thinking)
+        ids += self.closing(after_line=begun.thinking.endswith("\n"))
+        return self._answering(ids, begun.answer)
+
+    def _answering(self, ids: list[int], begun: str = "") -> Prompt:
+        """A prompt that goes on with an answer."""
+        return Prompt(ids + self.text(begun), State.ANSWER, self.thinks, self.tags, begun)
+
+    def _before_answer(self, asked: list[Message], begun: Begun) -> Prompt:
+        """A prompt that goes on with the answer of a model that does not think.
+
+        Before an answer that is there a template may put another text than before one to come. It
+        is told by a conversation that goes on with a question, which all templates take.
+        """
+        said = Message(role="assistant", content=begun.answer)
+        parts = self._parts([*asked, said, Message(role="user", content="?")])
+        return self._answering(list(itertools.chain(*parts[:-4])), begun.answer)
 
     def count(self, messages: Sequence[Message], at_most: int | None = None) -> int:
         """How many tokens the whole conversation has; raises UsageError.
@@ -134,7 +156,7 @@ class PromptEncoder:
         except ContextFull as error:
             return error.prompt_tokens
 
-    def _surely_over(self, messages: list[Message], most: int) -> int | None:
+    def _surely_over(self, asked: list[Message], begun: Begun | None, most: int) -> int | None:
         def encoded(text: str) -> Sequence[int]:
             if len(text) < PIECE_CHARS:
                 return self._content(text)
@@ -142,14 +164,18 @@ class PromptEncoder:
                 self._vocabulary, text
             )  # a piece of a text, which will not come again
 
-        return surely_over([_content_of(message) for message in messages], encoded, most)
+        texts = [_content_of(message) for message in asked]
+        if begun:
+            texts += [begun.thinking, begun.answer]
+        return surely_over(texts, encoded, most)
 
     def prefix(self, messages: Sequence[Message]) -> list[int]:
         """What every prompt begins with that goes on from these messages with another question.
 
         Raises UsageError.
         """
-        parts = self._parts(check_messages([*messages, Message(role="user", content="?")]))
+        asked, _ = parted([*messages, Message(role="user", content="?")])
+        parts = self._parts(asked)
         return list(itertools.chain(*parts[:-2]))
 
     def opening(self) -> list[int]:

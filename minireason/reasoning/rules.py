@@ -42,7 +42,7 @@ class Rules:
         self._vocabulary, self._prompt, self._budget = vocabulary, prompt, budget
         self._max_tokens = settings.max_tokens or MAX_TOKENS
         self._builder, self._follower, self._allowance = builder, follower, allowance
-        self._machine = ThinkMachine(prompt.start, prompt.tags)
+        self._machine = ThinkMachine(prompt.start, prompt.tags, begun=bool(prompt.begun))
         self._tokens = prompt.ids[-1:]
         """What the sequence has from the last token of the prompt on."""
         self._landed: ThinkingEnd | None = None
@@ -261,7 +261,9 @@ class Rules:
     def _reopen(self) -> list[int]:
         """Where an answer ended without saying anything, open the final one for the model; once."""
         text = self._builder.answer
-        if self._reopened or not self._prompt.thinks or (text and not self._misses_box(text)):
+        if self._reopened or not self._prompt.thinks or self._prompt.begun_answer.strip():
+            return []
+        if text and not self._misses_box(text):
             return []
         self._reopened = True
         self._machine.forced = True

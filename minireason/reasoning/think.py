@@ -51,18 +51,20 @@ class ThinkMachine:
 
     `closed` says that a thought was closed, `thought` that it holds any text. Set `forced` when the
     closing tag was not the model's own: one that still comes from the model, going on with its
-    thought, is then dropped from the answer.
+    thought, is then dropped from the answer. With `begun` there is text of thought or answer
+    already, so white space at the start is part of it.
     """
 
-    def __init__(self, start: State, tags: Tags) -> None:
+    def __init__(self, start: State, tags: Tags, *, begun: bool = False) -> None:
         self.state = start
-        self.closed = self.thought = self.forced = False
+        self.closed = self.forced = False
+        self.thought = begun and start is State.THINKING
         self._by_id = (
             {tags.open_id: OPEN, tags.close_id: CLOSE} if tags.close_id is not None else {}
         )
         self._utf8 = Utf8()
         self._held = self._space = ""
-        self._at_start = True
+        self._at_start = not begun
 
     def save(self) -> tuple[Any, ...]:
         """What `restore` takes."""

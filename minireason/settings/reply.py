@@ -165,17 +165,21 @@ class Settings:
         self._check_structure()
 
     def _check_structure(self) -> None:
-        asked = [name for name in ("schema", "choices", "regex") if getattr(self, name) is not None]
+        asked = self._structure()
         if len(asked) > 1:
             problem = f"cannot be combined with {asked[0]}"
             raise BadSetting(asked[1], getattr(self, asked[1]), problem)
         if asked and self.stop:
             raise BadSetting("stop", self.stop, f"cannot end an answer that {asked[0]} decides")
 
+    def _structure(self) -> list[str]:
+        """The names of the settings that hold the answer to something."""
+        return [name for name in ("schema", "choices", "regex") if getattr(self, name) is not None]
+
     @property
     def structured(self) -> bool:
         """Whether the answer is held to a schema, choices or a regex."""
-        return not (self.schema is None and self.choices is None and self.regex is None)
+        return bool(self._structure())
 
     @property
     def thinking_tokens(self) -> int | None:
@@ -196,6 +200,12 @@ class Settings:
                 f"the context holds {n_ctx} tokens in all; ask for less, or for a larger context"
             )
             raise BadSetting("thinking_budget", self.thinking_budget, problem)
+
+    def check_begun(self) -> None:
+        """Raise BadSetting if an answer cannot be gone on with that is begun already."""
+        for name in self._structure():
+            problem = "cannot hold an answer that is begun already; ask without its beginning"
+            raise BadSetting(name, getattr(self, name), problem)
 
     def changed(self, changes: Changes) -> Settings:
         """These settings with some fields changed; raises BadSetting.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from minireason.backends import concurrency
 from minireason.backends.base import Backend, ReplyStream
 from minireason.backends.pool import Pool
+from minireason.errors import UsageError
 from minireason.messages import Message
 from minireason.settings import MAX_SEED, Settings, SolveChanges, VoteSettings
 from minireason.voting.chain import (
@@ -115,6 +116,11 @@ def plan_vote(
         vote.instruction, bare=backend.bare_questions, structured=settings.structured
     )
     messages = with_instruction(question, instruction)
+    if messages and messages[-1]["role"] == "assistant":
+        raise UsageError(
+            "A vote asks a question; leave out the assistant's message at the end, "
+            "or ask for one reply."
+        )
     return VotePlan(
         backend=backend,
         vote=vote,

@@ -13,6 +13,7 @@ import pytest
 import minireason
 from minireason import (
     AnswerDelta,
+    BadSetting,
     ContextFull,
     Done,
     EngineError,
@@ -165,6 +166,26 @@ def test_structured_answers_are_parsed() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
     assert reasoner.ask("?", schema=schema).parsed == {"a": 1}
     assert reasoner.ask("?", schema=schema).parsed is None
+
+
+def test_what_is_written_comes_behind_what_is_begun() -> None:
+    backend = ScriptedBackend(SUM)
+    reasoner = Reasoner(backend)
+    asked = Message(role="user", content=QUESTION)
+    thought = reasoner.ask([asked, Message(role="assistant", content="", thinking="Let me see:")])
+    assert (thought.thinking, thought.answer) == (SUM.thinking, SUM.answer)
+    assert thought.usage.prompt_tokens == 6 + 4
+    said = [asked, Message(role="assistant", content="Well, it is", thinking="Hm.")]
+    answer = reasoner.ask(said)
+    assert (answer.thinking, answer.answer) == ("", SUM.answer)
+    assert (answer.thinking_end, answer.usage.prompt_tokens) == ("skipped", 6 + 5)
+    assert list(backend.requests[-1].messages) == said
+    with pytest.raises(BadSetting, match="begun already"):
+        reasoner.ask(said, choices=["yes", "no"])
+    plain = Reasoner(ScriptedBackend(SUM, thinks=False))
+    assert plain.ask(said).answer == SUM.answer
+    with pytest.raises(UsageError, match="does not think"):
+        plain.count_tokens([asked, Message(role="assistant", content="", thinking="Hm.")])
 
 
 def test_a_model_that_only_answers() -> None:

@@ -170,3 +170,13 @@ def test_there_is_room_for_the_thought_the_landing_and_the_answer(room: int, ask
         assert room < 12
     if room > 200 and asked <= room // 4:
         assert lander.message
+
+
+@pytest.mark.parametrize(("before", "after_line"), [("so\n", True), ("so", False)])
+def test_a_thought_that_goes_on_is_where_it_was(before: str, after_line: bool) -> None:
+    budget = Budget(Limits(100), landing(), lambda token: bytes([token]), before=before.encode())
+    assert budget.after_line() is after_line
+    budget.feed(ord("x"))
+    assert not budget.after_line()
+    budget.took_back(1)
+    assert budget.after_line() is after_line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import cast
 
@@ -9,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minireason import UsageError
+from minireason import ContextFull, UsageError
 from minireason.messages import Message
 from minireason.reasoning.encoding import encode_text
-from minireason.reasoning.prompt import PromptEncoder, check_messages, without_thinking
+from minireason.reasoning.prompt import PromptEncoder, without_thinking
 from minireason.reasoning.template import render
 from minireason.reasoning.think import State
 
@@ -227,23 +228,6 @@ def test_a_failing_template_is_a_usage_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "messages",
-    [
-        [],
-        conversation(("user", "  ")),
-        conversation(("user", "q"), ("assistant", "a")),
-        conversation(("tool", "x"), ("user", "q")),
-        conversation(("user", "\ud800")),
-        [{"role": "user"}],
-        [{"role": "user", "content": 3}],
-    ],
-)
-def test_impossible_conversations(messages: list[Message]) -> None:
-    with pytest.raises(UsageError):
-        check_messages(messages)
-
-
-@pytest.mark.parametrize(
     ("content", "wanted"),
     [
         ("A", "A"),
@@ -255,6 +239,96 @@ def test_impossible_conversations(messages: list[Message]) -> None:
 )
 def test_without_thinking(content: str, wanted: str) -> None:
     assert without_thinking(content) == wanted
+
+
+OPENS_ITSELF = CHATML + "{# </think> #}"
+OPENED = OPENS_ITSELF.replace("assistant\n{%", "assistant\n<think>\n{%")
+WORDS = st.lists(st.sampled_from([*LITERALS, "a", " ", "\n", "é"]), max_size=6).map("".join)
+
+
+ASKED = conversation(("system", "s"), ("user", "u"))
+encoder_of = functools.cache(lambda template: PromptEncoder(Bytes(), template))
+
+
+def begun(thinking: str, answer: str = "") -> list[Message]:
+    return [*ASKED, Message(role="assistant", content=answer, thinking=thinking)]
+
+
+@pytest.mark.parametrize("template", [OLD_TEMPLATE, NEW_TEMPLATE, OPENS_ITSELF, OPENED])
+@settings(deadline=None)  # the first time a template runs in a process of its own
+@given(WORDS, WORDS)
+def test_a_reply_that_is_begun_goes_on_where_it_is(
+    template: str, thinking: str, answer: str
+) -> None:
+    encoder = encoder_of(template)
+    opened = encoder.encode(ASKED, opened=True).ids
+    thought = encoder.encode(begun(thinking))
+    assert thought.ids == opened + encode_text(Bytes(), thinking)
+    assert (thought.start, thought.begun) == (State.THINKING, thinking)
+    closed = encoder.encode(begun(thinking), thinking=False)
+    assert text_of(closed.ids) == text_of(thought.ids) + gap(thinking) + "</think>\n\n"
+    assert (closed.start, closed.begun) == (State.ANSWER, "")
+    if answer:
+        prompt = encoder.encode(begun(thinking, answer))
+        assert prompt.ids == closed.ids + encode_text(Bytes(), answer)
+        assert (prompt.start, prompt.begun_answer) == (State.ANSWER, answer)
+        assert prompt == encoder.encode(begun(thinking, answer), thinking=False)
+        assert prompt.ids.count(OPEN) == prompt.ids.count(CLOSE) == 1
+
+
+def gap(thinking: str) -> str:
+    return "" if thinking.endswith("\n") else "\n"
+
+
+def test_an_answer_that_is_begun_without_a_thought_has_an_empty_one() -> None:
+    said = [*ASKED, Message(role="assistant", content="So ")]
+    encoder = PromptEncoder(Bytes(), NEW_TEMPLATE)
+    assert encoder.encode(said).ids == [
+        *encoder.encode(ASKED, thinking=False).ids,
+        *encode_text(Bytes(), "So "),
+    ]
+
+
+MISTRAL = (
+    "{% for m in messages %}{% if m.role == 'user' %}[INST]{{ m.content }}[/INST]"
+    "{% else %} {{ m.content }}</s>{% endif %}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "before"), [(CHATML, "assistant\nSo "), (MISTRAL, "u[/INST] So ")]
+)
+def test_an_answer_of_a_model_that_does_not_think_is_gone_on_with(
+    template: str, before: str
+) -> None:
+    encoder = PromptEncoder(ChatMl(), template)
+    asked = conversation(("user", "u"))
+    for said in (
+        Message(role="assistant", content="So "),
+        Message(role="assistant", content="So ", thinking="is left out"),
+    ):
+        prompt = encoder.encode([*asked, said])
+        assert bytes(prompt.ids[-len(before) :]).decode() == before
+        assert (prompt.start, prompt.begun_answer, prompt.thinks) == (State.ANSWER, "So ", False)
+    with pytest.raises(UsageError, match="does not think, so"):
+        encoder.encode([*asked, Message(role="assistant", content="", thinking="Well")])
+
+
+def test_what_is_begun_counts() -> None:
+    encoder = PromptEncoder(Bytes(), NEW_TEMPLATE)
+    for said in (begun("Well, </think>"), begun("Well", "So </think>")):
+        assert encoder.count(said) == len(encoder.encode(said).ids)
+    for said in (begun("a" * 9000), begun("", "a" * 9000)):
+        with pytest.raises(ContextFull):
+            encoder.encode(said, n_ctx=1000)
+
+
+def test_an_earlier_thought_is_ignored() -> None:
+    encoder = PromptEncoder(Bytes(), NEW_TEMPLATE)
+    plain, more = conversation(("user", "u"), ("assistant", "a")), conversation(("user", "v"))
+    thought = [plain[0], Message(role="assistant", content="a", thinking="t")]
+    assert encoder.encode([*thought, *more]) == encoder.encode([*plain, *more])
+    assert encoder.prefix(thought) == encoder.prefix(plain)
 
 
 @settings(max_examples=30)

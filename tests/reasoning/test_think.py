@@ -165,3 +165,23 @@ def test_invalid_bytes_are_replaced() -> None:
 def test_what_is_known_at_the_end(parts: list[str | int], closed: bool, thought: bool) -> None:
     machine = by_id(parts, State.THINKING)[1]
     assert (machine.closed, machine.thought) == (closed, thought)
+
+
+@pytest.mark.parametrize("state", [State.THINKING, State.ANSWER])
+def test_what_goes_on_with_a_text_keeps_its_white_space(state: State) -> None:
+    machine = ThinkMachine(state, Tags(), begun=True)
+    label = THINK if state is State.THINKING else ANSWER
+    spans = machine.feed(0, b" two") + machine.feed(0, b" three ") + machine.flush()
+    assert joined(spans) == [(label, " two three")]
+
+
+def test_a_thought_that_is_closed_at_once_was_one_where_it_was_begun() -> None:
+    for begun in (False, True):
+        machine = ThinkMachine(State.THINKING, Tags(OPEN_ID, CLOSE_ID), begun=begun)
+        assert machine.feed(CLOSE_ID, b"</think>") == []
+        assert (machine.closed, machine.thought) == (True, begun)
+
+
+def test_a_tag_at_the_start_of_what_goes_on_is_text() -> None:
+    machine = ThinkMachine(State.ANSWER, Tags(OPEN_ID, CLOSE_ID), begun=True)
+    assert machine.feed(CLOSE_ID, b"</think>") == [(ANSWER, "</think>")]
