@@ -28,6 +28,7 @@ ROOMS = [
     "benchmark",
     "reasoner",
     "aio",
+    "server",
     "manage testing",
     "__init__",
     "cli.terminal",
