@@ -11,7 +11,7 @@ import pytest
 from ollama import AsyncClient, Client, ResponseError
 from pydantic import BaseModel
 
-from tests.server.serving import WAIT_S
+from tests.server.serving import WAIT_S, until
 
 MESSAGES = [{"role": "user", "content": "What is 12 + 5?"}]
 OPTIONS = {"temperature": 0, "num_predict": 2000}
@@ -143,13 +143,13 @@ def test_a_model_is_loaded_and_unloaded(client: Client) -> None:
     assert [model.model for model in client.ps().models] == ["tiny"]
     unloaded = client.chat("tiny", [], keep_alive=0)
     assert (unloaded.message.content, unloaded.done_reason) == ("", "unload")
-    assert client.ps().models == []
+    until(lambda: not client.ps().models, "it is unloaded")
     assert client.chat("tiny", [], keep_alive="5m").done_reason == "load"
 
 
 def test_a_model_may_be_unloaded_after_its_answer(client: Client) -> None:
     assert client.chat("tiny", MESSAGES, options=OPTIONS, keep_alive="0s").message.content
-    assert client.ps().models == []
+    until(lambda: not client.ps().models, "it is unloaded")
 
 
 def test_a_model_that_is_there_is_pulled_at_once(client: Client) -> None:
