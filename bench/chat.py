@@ -13,27 +13,24 @@ where there is one on the PATH.
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import llama_server
 import subject
+import tools
 
 from minireason import Message, Reasoner, load
 from minireason.conversation.read_ahead import ReadAhead
 
 TURNS = 6
 WORDS = subject.STORY.split()
-SERVER = shutil.which("llama-server") or ""
 
 
 @dataclass(frozen=True)
@@ -132,71 +129,20 @@ def theirs(arguments: argparse.Namespace, talk: Talk) -> list[float]:
     return times
 
 
-@contextmanager
-def server(arguments: argparse.Namespace) -> Iterator[int]:
-    """A llama-server with the model loaded; its port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [SERVER, "-m", arguments.model, "-c", str(arguments.ctx), "-np", "1"]
-    threads = str(arguments.threads)
-    command += ["-t", threads, "-tb", threads, "--host", "127.0.0.1", "--port", str(port)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, **quiet) as process:
-        try:
-            while process.poll() is None and not is_ready(port):
-                time.sleep(0.1)
-            yield port
-        finally:
-            process.kill()
-
-
-def is_ready(port: int) -> bool:
-    try:
-        return answer_of(port, "GET", "/health").status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-
-
-def answer_of(port: int, method: str, path: str, body: str = "") -> http.client.HTTPResponse:
-    """What a server says, on a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", port)
-    connection.request(method, path, body, {"Content-Type": "application/json"})
-    return connection.getresponse()
-
-
 def served(arguments: argparse.Namespace, talk: Talk) -> list[float]:
     """Seconds to the first token of each turn, by llama-server."""
-    wanted = {
-        "max_tokens": arguments.reply,
-        "cache_prompt": True,
-        "stream": True,
-        "min_p": 0.0,
-        "seed": 1,
-        **subject.SAMPLING,
-    }
+    wanted = {"max_tokens": arguments.reply, "min_p": 0.0, "seed": 1, **subject.SAMPLING}
+    tool = tools.Subject(arguments.model, arguments.threads)
     times = []
-    with server(arguments) as port:
+    with llama_server.running(tool, slot_tokens=arguments.ctx) as port:
         for turn in range(TURNS):
-            body = json.dumps({"messages": talk.until(turn), **wanted})
             began = time.perf_counter()
-            response = answer_of(port, "POST", "/v1/chat/completions", body)
-            assert response.status == 200, response.read()
-            first = None
-            while line := response.readline():
-                if first is None and has_text(line):
-                    first = time.perf_counter() - began
-            times.append(first or time.perf_counter() - began)
+            pieces = llama_server.pieces(port, list(map(dict, talk.until(turn))), wanted)
+            next(pieces)
+            times.append(time.perf_counter() - began)
+            for _ in pieces:
+                pass
     return times
-
-
-def has_text(line: bytes) -> bool:
-    """Whether a line of a stream brings something of the reply."""
-    if not line.startswith(b"data: {"):
-        return False
-    choices = json.loads(line[6:]).get("choices") or [{}]
-    delta = choices[0].get("delta", {})
-    return bool(delta.get("content") or delta.get("reasoning_content"))
 
 
 def main() -> None:
@@ -229,7 +175,7 @@ def main() -> None:
         "llama-server": lambda: served(arguments, talk),
         "everything read again": lambda: read_again(arguments, talk),
     }
-    if not SERVER:
+    if not shutil.which(tools.SERVER):
         del runs["llama-server"]
     if arguments.skip_again:
         del runs["everything read again"]

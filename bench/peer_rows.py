@@ -124,8 +124,12 @@ def batched(tool: tools.Subject, batch: tools.Batch, flash: bool, _seed: int) ->
 
 
 def vote(wanted: Wanted) -> Iterator[Group]:
-    """Eight long chains against the commit before, where each has tokens of its own."""
-    batch = tools.Batch(8, 4096 - wanted.deep_tokens, wanted.deep_tokens)
+    """Eight long chains against the commit before, where each has tokens of its own.
+
+    Their depth is that of the prompts: so no chain outgrows its slot while it is measured, which
+    happens once in thousands of tokens.
+    """
+    batch = tools.Batch(8, 4096, wanted.deep_tokens)
     yield Group(
         "vote",
         wanted.sides.chains(batch, deep=True),

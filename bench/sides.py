@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import server
+import llama_server
 import subject
 import tools
 from compare import Run, Values
@@ -91,7 +91,7 @@ class Sides:
             history = [first, {"role": "assistant", "content": talk["answer"]}]
             request = {"max_tokens": FIRST_REPLY_TOKENS, "seed": seed, "min_p": 0.0}
             request |= subject.SAMPLING
-            return {"first_token_s": server.first_token_s(tool, history, second, request)}
+            return {"first_token_s": llama_server.first_token_s(tool, history, second, request)}
 
         return run
 

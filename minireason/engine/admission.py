@@ -90,7 +90,7 @@ class Admission:
             return True
         owners = self.owners()
         tokens = max(len(each.tokens) for each in [*owners, sequence])
-        everybody = len(owners) + sum(not each.prefill_only for each in self._waiting())
+        everybody = max(1, len(owners) + sum(not one.prefill_only for one in self._waiting()))
         return self._cache.make_room(everybody, tokens) or self._cache.make_room(
             len(owners) + 1, tokens
         )

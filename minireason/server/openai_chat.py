@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 from starlette.requests import Request
@@ -137,7 +137,7 @@ def _vote(body: ChatBody) -> VoteChanges | None:
             raise ApiError(400, f"{told}neither n, stop nor logprobs.", "unsupported_value", name)
     if "stop_rule" in given:
         given["stop"] = given.pop("stop_rule")
-    return VoteChanges(**given)
+    return cast("VoteChanges", given)
 
 
 def conversation(messages: Sequence[ChatMessage], settings: ServerSettings) -> list[Message]:

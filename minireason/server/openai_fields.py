@@ -128,7 +128,7 @@ def stops(stop: str | list[str] | None) -> Changes:
 
 def structure(body: Structure) -> Changes:
     """The settings of structured output that a body asks for; raises ApiError."""
-    outputs = body.structured_outputs or StructuredOutputs()
+    outputs = body.structured_outputs or StructuredOutputs.model_construct()
     for name in GRAMMARS:
         if any((part.model_extra or {}).get(name) is not None for part in (body, outputs)):
             problem = (

@@ -238,7 +238,7 @@ def _item(kind: Kind, origin: Origin, status: Status, *parts: dict[str, Any]) ->
 
 
 def _part(kind: Kind, text: str, tokens: Tokens = ()) -> dict[str, Any]:
-    annotations = {"annotations": []} if kind is MESSAGE else {}
+    annotations: dict[str, Any] = {"annotations": []} if kind is MESSAGE else {}
     return {"type": kind.part, "text": text, **annotations, **_logprobs(kind, tokens)}
 
 

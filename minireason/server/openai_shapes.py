@@ -68,7 +68,7 @@ class Tally:
 
     @property
     def reasoning(self) -> int:
-        """Everything that is no answer: the thoughts, and the forced tokens that led out of them."""
+        """All that is no answer: the thoughts, and the forced tokens that led out of them."""
         return self.completion - self.answer
 
 
@@ -134,7 +134,7 @@ def _pace(name: str, tokens: int, milliseconds: float) -> dict[str, Any]:
 
 
 def finish_reason(reply: Reply | Chain | None) -> str:
-    """Why a reply ended, in OpenAI's words: what was cut off, for whatever reason, says "length"."""
+    """Why a reply ended, in OpenAI's words; "length" says of any that it was cut off."""
     if reply is None:
         return "length"
     reason = reply.finish if isinstance(reply, Chain) else reply.finish_reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel
@@ -81,7 +82,7 @@ def _operation(operation: Operation, schemas: dict[type[BaseModel], Schema]) -> 
 
 def _error(operation: Operation, status: int) -> dict[str, Any]:
     content = {"application/json": {"schema": operation.error}}
-    return {"description": _REASONS[status], "content": content}
+    return {"description": _REASONS.get(status, HTTPStatus(status).phrase), "content": content}
 
 
 def _parameter(name: str) -> dict[str, Any]:

@@ -153,6 +153,7 @@ class Vote:
 
     def __init__(self, backend: Backend, call: Call, options: StreamOptions) -> None:
         self._clamped: int | None = None
+        self._backend = backend  # which its share does not keep
         self._stream = self._open(share_of(backend), call, options)
 
     def _open(self, backend: Backend, call: Call, options: StreamOptions) -> SolveStream:

@@ -13,6 +13,8 @@ def error_response(path: str, error: ApiError, request_id: str) -> JSONResponse:
     headers = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
+    if error.status == 408:
+        headers["Connection"] = "close"  # what still comes of the body is no request
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(error_body(path, error, request_id), error.status, headers)

@@ -17,7 +17,7 @@ def gpu(shapes: ModuleType) -> ModuleType:
         "subject",
         "tools",
         "compare",
-        "server",
+        "llama_server",
         "sides",
         "startup",
         "starting",

