@@ -64,6 +64,9 @@ from minireason.settings import (
 from minireason.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from minireason.aio.reasoner import AsyncReasoner, aload
+    from minireason.aio.session import AsyncSession, AsyncTurnStream
+    from minireason.aio.streams import AsyncSolveStream, AsyncStream
     from minireason.backends.base import LogprobStream, ReplyStream
     from minireason.backends.stream import Stream
     from minireason.conversation.history import Turn
@@ -90,6 +93,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnswerDelta",
+    "AsyncReasoner",
+    "AsyncSession",
+    "AsyncSolveStream",
+    "AsyncStream",
+    "AsyncTurnStream",
     "BackendMissing",
     "BadCatalog",
     "BadSetting",
@@ -154,12 +162,19 @@ __all__ = [
     "VoteChanged",
     "VoteChanges",
     "VoteSettings",
+    "aload",
     "list_models",
     "load",
     "pull",
 ]
 
 _LATE = {
+    "aload": "aio.reasoner",
+    "AsyncReasoner": "aio.reasoner",
+    "AsyncSession": "aio.session",
+    "AsyncSolveStream": "aio.streams",
+    "AsyncStream": "aio.streams",
+    "AsyncTurnStream": "aio.session",
     "load": "reasoner",
     "Reasoner": "reasoner",
     "list_models": "manage",

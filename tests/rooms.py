@@ -27,6 +27,8 @@ ROOMS = [
     "evaluation",
     "benchmark",
     "reasoner",
+    "aio",
+    "server",
     "manage testing",
     "__init__",
     "cli.terminal",

@@ -294,6 +294,16 @@ class CompletesText(Protocol):
 
 
 @runtime_checkable
+class KnowsWhenReady(Protocol):
+    """A `ReplyStream` may know this as well, for whoever reads many in turn."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether `poll` would give something, or the end, without a step of the model."""
+        ...
+
+
+@runtime_checkable
 class MeasuresItself(Protocol):
     """A `Backend` may do this as well."""
 

@@ -125,6 +125,11 @@ class ScriptedStream(Iterator[Event], Closing):
         return list(itertools.islice(self._unread, self._waiting))
 
     @property
+    def ready(self) -> bool:
+        """See `KnowsWhenReady.ready`: no model runs."""
+        return True
+
+    @property
     def _waiting(self) -> int:
         """How many events were not read yet."""
         return operator.length_hint(self._unread)

@@ -66,6 +66,12 @@ class Stream(Iterator[Event], Closing):
         self._sequence.note_read()
         return self._builder.read_all()
 
+    @property
+    def ready(self) -> bool:
+        """See `KnowsWhenReady.ready`; other streams' steps bring events to this one too."""
+        controller = self._controller
+        return self._ready() or controller.cancelled or controller.error is not None
+
     def _ready(self) -> bool:
         """Whether there is something to tell without a step of the model."""
         return bool(self._builder.unread or self._builder.reply)

@@ -158,26 +158,31 @@ class Session(Closing):
 
     def send(self, question: str, *, again: bool = False, **changes: Unpack[Changes]) -> Reply:
         """Ask the next question and wait for the whole reply."""
-        with self.stream(question, again=again, **changes) as turn:
-            for _ in turn:
-                pass
-            return turn.reply
+        return _whole(self.stream(question, again=again, **changes))
 
     def retry(self, **changes: Unpack[Changes]) -> Reply:
         """Ask the last question again, with a new seed if none is given.
 
         Raises SessionError if there is none.
         """
+        return _whole(self.retry_stream(**changes))
+
+    def retry_stream(self, **changes: Unpack[Changes]) -> TurnStream:
+        """Start what `retry` waits for."""
         changes.setdefault("seed", None)  # the conversation's own would only say the same again
-        return self.send(self.last_question(), again=True, **changes)
+        return self.stream(self.last_question(), again=True, **changes)
 
     def edit(self, question: str, **changes: Unpack[Changes]) -> Reply:
         """Ask another question in the place of the last one.
 
         Raises SessionError if there is none.
         """
+        return _whole(self.edit_stream(question, **changes))
+
+    def edit_stream(self, question: str, **changes: Unpack[Changes]) -> TurnStream:
+        """Start what `edit` waits for."""
         self.last_question()
-        return self.send(question, again=True, **changes)
+        return self.stream(question, again=True, **changes)
 
     def last_question(self) -> str:
         """What `retry` asks; raises SessionError if nothing was asked yet."""
@@ -288,6 +293,14 @@ class Session(Closing):
     def _read_ahead(self) -> None:
         if self._ahead and self._record.history.turns:
             self._ahead.start(self.backend, self._fitting())
+
+
+def _whole(turn: TurnStream) -> Reply:
+    """The reply of a turn, waited for."""
+    with turn:
+        for _ in turn:
+            pass
+        return turn.reply
 
 
 def _backend_of(what: str, reasoner: HasBackend) -> Backend:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
-from minireason.backends.base import ReplyStream
+from minireason.backends.base import KnowsWhenReady, ReplyStream
 from minireason.closing import Closing
 from minireason.conversation.history import Turn
 from minireason.conversation.record import Record
 from minireason.errors import UsageError
 from minireason.events import AnswerDelta, Done, Event, Reply, ThinkingDelta
+
+_T = TypeVar("_T")
 
 SAVE_EVERY_S = 1.0
 """How often the part of a reply that is there is saved."""
@@ -45,16 +48,32 @@ class TurnStream(Iterator[Event], Closing):
         return self
 
     def __next__(self) -> Event:
+        event = self._ask(self._stream.__next__)
+        self._note(event)
+        return event
+
+    def poll(self) -> list[Event]:
+        """See `ReplyStream.poll`."""
+        events = self._ask(self._stream.poll)
+        for event in events:
+            self._note(event)
+        return events
+
+    def _ask(self, act: Callable[[], _T]) -> _T:
+        """What the stream gives; where it fails or is interrupted, what there is is kept."""
         self._begin()
         try:
-            event = next(self._stream)
+            return act()
         except UsageError:
             if self._stream.ended:  # else it was asked in the middle of a step, and can be again
                 self.close()
             raise
         except BaseException:
-            self.close()  # failed or interrupted: what there is is kept
+            self.close()
             raise
+
+    def _note(self, event: Event) -> None:
+        """Take an event into the conversation."""
         match event:
             case ThinkingDelta(text=piece):
                 self._unsaved["thinking"] += piece
@@ -65,7 +84,6 @@ class TurnStream(Iterator[Event], Closing):
         if time.monotonic() - self._saved_at > SAVE_EVERY_S:
             self.save()
             self._saved_at = time.monotonic()
-        return event
 
     def _begin(self) -> None:
         """Note the question, once."""
@@ -114,6 +132,21 @@ class TurnStream(Iterator[Event], Closing):
         if getattr(self, "begun", False) and not self._ended:
             self._stream.drop()
             self._record.dropped.append(self)
+
+    @property
+    def ready(self) -> bool:
+        """See `KnowsWhenReady.ready`; False where the stream does not know."""
+        return isinstance(self._stream, KnowsWhenReady) and self._stream.ready
+
+    @property
+    def ended(self) -> bool:
+        """See `ReplyStream.ended`."""
+        return self._stream.ended
+
+    @property
+    def tokens(self) -> int:
+        """See `ReplyStream.tokens`."""
+        return self._stream.tokens
 
     @property
     def thinking_tokens(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 
 from minireason.voting import ballot
@@ -40,6 +41,10 @@ class Record:
     def read(self) -> SolveEvent:
         """The next event, in one call, so that no interruption comes between taking and giving."""
         return next(self._unread)
+
+    def read_all(self) -> list[SolveEvent]:
+        """All events that wait, in one call as well."""
+        return list(itertools.islice(self._unread, operator.length_hint(self._unread)))
 
     def tell(self, events: list[SolveEvent]) -> None:
         """Add some events."""

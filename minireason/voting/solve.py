@@ -22,7 +22,7 @@ from minireason.backends.base import Backend, ReplyStream
 from minireason.backends.pool import Active
 from minireason.closing import Closing
 from minireason.errors import UsageError
-from minireason.events import Done
+from minireason.events import Done, Event
 from minireason.messages import Message
 from minireason.settings import SolveChanges
 from minireason.voting.chain import Job
@@ -72,18 +72,62 @@ class SolveStream(Iterator[SolveEvent], Closing):
             if self._record.unread:
                 return self._record.read()
             if self._pool.events:
-                active, event = self._pool.events[0]
-                if not isinstance(event, Done):
-                    delta = ChainDelta(active.job.index, event, active.stream.tokens)
+                delta = self._delta(*self._pool.events[0])
+                if delta:
                     return (delta, self._pool.events.popleft())[0]  # given and taken in one act
                 self._pool.events.popleft()
-            elif self._solution is None:
-                self._round()
-            elif isinstance(self._record.last, Solved):
+            elif not self._advance():
                 break
-            else:
-                self._record.tell(self._last_events(self._solution))
         raise StopIteration
+
+    def poll(self) -> list[SolveEvent]:
+        """The events that are there after at most one round, perhaps none.
+
+        A round is at most one step of the model for each chain. For reading it in turn with others,
+        see `ReplyStream.poll`.
+        """
+        if self._closed:
+            return []
+        if not self._is_waiting:
+            self._advance()
+        if self._record.unread:
+            return self._record.read_all()
+        deltas: list[SolveEvent] = [
+            delta for told in self._pool.events if (delta := self._delta(*told))
+        ]
+        # Given and taken in one act.
+        return (deltas, self._pool.events.clear())[0]  # type: ignore[func-returns-value]
+
+    @property
+    def ready(self) -> bool:
+        """See `KnowsWhenReady.ready`."""
+        return self._is_waiting or self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether the vote is decided or was ended, though not all events may have been read."""
+        return self._solution is not None
+
+    @property
+    def _is_waiting(self) -> bool:
+        """Whether an event waits for whoever reads them."""
+        return bool(self._record.unread or self._pool.events)
+
+    def _advance(self) -> bool:
+        """Run a round, or tell the last events; False once all is told."""
+        if self._solution is None:
+            self._round()
+        elif isinstance(self._record.last, Solved):
+            return False
+        else:
+            self._record.tell(self._last_events(self._solution))
+        return True
+
+    def _delta(self, active: Active[Job], event: Event) -> ChainDelta | None:
+        """What a chain said, as an event of the vote; its end is told otherwise."""
+        if isinstance(event, Done):
+            return None
+        return ChainDelta(active.job.index, event, active.stream.tokens)
 
     def cancel(self) -> None:
         """Ask from any thread or a signal handler that the vote end here.

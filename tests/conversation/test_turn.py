@@ -142,3 +142,17 @@ def test_a_turn_that_is_collected_in_a_step_of_another_stream_changes_nothing(
     del turn, cycle
     assert tiny.ask("What is 5 + 8?", temperature=0).answer == alone
     assert chat.unanswered == "What is 12 * 34?"
+
+
+def test_a_turn_that_is_polled_is_noted_as_well() -> None:
+    chat = Reasoner(ScriptedBackend("one two three")).chat()
+    with chat.stream(FIRST) as turn:
+        events = turn.poll()
+        assert turn.begun
+        while not turn.ended:
+            assert turn.ready
+            events += turn.poll()
+        events += turn.poll()
+    assert events == [*map(AnswerDelta, ("one", " two", " three")), Done(turn.reply)]
+    assert turn.tokens == 3
+    assert [turn.answer for turn in chat.turns] == ["one two three"]

@@ -55,6 +55,13 @@ def test_solve(tmp_path: Path) -> None:
     assert "17: 1 (2 chains open)" in votes
 
 
+def test_async_many(tmp_path: Path) -> None:
+    printed, _ = run("async_many.py", "--questions", "3", folder=tmp_path)
+    *replies, last = printed.splitlines()
+    assert sorted(reply.split()[-1] for reply in replies) == ["100", "107", "93"]
+    assert " tokens in " in last
+
+
 @pytest.mark.slow
 def test_schema(tmp_path: Path) -> None:
     answer, _ = run("schema.py", folder=tmp_path)

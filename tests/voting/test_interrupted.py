@@ -43,7 +43,9 @@ def backend() -> ScriptedBackend:
     return made
 
 
-def events_of(act: Callable[[Act], object], options: SolveChanges) -> list[SolveEvent]:
+def events_of(
+    act: Callable[[Act], object], options: SolveChanges, *, polled: bool = False
+) -> list[SolveEvent]:
     """Everything that a vote says, with each call made again after an interruption."""
     model, events = backend(), []
     stream = Reasoner(model).solve_stream("Well?", seed=1, samples=6, parallel=2, **options)
@@ -51,8 +53,12 @@ def events_of(act: Callable[[Act], object], options: SolveChanges) -> list[Solve
     def one() -> None:
         events.append(next(stream))  # in one line: nothing comes between
 
+    def some() -> None:
+        events.extend(stream.poll())
+
     while not (events and isinstance(events[-1], Solved)):
-        act(one)
+        act(some if polled else one)
+    assert not stream.poll()
     assert model.running == 0
     assert next(stream, None) is None
     return events
@@ -84,13 +90,14 @@ def votes_of(solution: Solution) -> dict[str, list[int]]:
 FILES = ["voting/solve.py", "voting/record.py", "voting/ballot.py", "backends/pool.py"]
 
 
+@pytest.mark.parametrize("polled", [False, True])
 @pytest.mark.parametrize("file", FILES)
-def test_at_any_line_with_all_chains(file: str) -> None:
+def test_at_any_line_with_all_chains(file: str, polled: bool) -> None:
     options: SolveChanges = {"stop": "none"}
     wanted = events_of(lambda act: act(), options)
     solution = solution_of(wanted)
     tried = 0
-    for events in every_line(file, lambda act: events_of(act, options)):
+    for events in every_line(file, lambda act: events_of(act, options, polled=polled)):
         assert chains_of(events) == chains_of(wanted)
         assert votes_of(solution_of(events)) == votes_of(solution)
         assert solution_of(events).tokens == solution.tokens
