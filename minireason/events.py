@@ -152,6 +152,9 @@ class Reply:
     regex.
     """
 
+    stop_text: str | None = None
+    """The one of the setting `stop` that ended the answer, and is not in it; None if none did."""
+
     def __repr__(self) -> str:
         """One line: the beginnings of answer and thinking, and how the reply ended."""
         parts = [

@@ -53,6 +53,13 @@ class StreamOptions:
     place, up to MAX_LOGPROBS (`KnowsLogprobs`). Defaults to None, none at all.
     """
 
+    cache_scope: str = ""
+    """Prefixes are shared within a scope only: prompts of another one are as if never read.
+
+    A server has one for each API key, so that times tell nothing of others' prompts. Defaults to
+    "".
+    """
+
     allowance: Callable[[], int] | None = None
     """How many tokens several streams together may still generate, forced ones included.
 
@@ -238,11 +245,18 @@ class Backend(Protocol):
         """
         ...
 
-    def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool]) -> int:
+    def prefill(
+        self,
+        messages: Sequence[Message],
+        stopped: Callable[[], bool],
+        *,
+        cache_scope: str = "",
+    ) -> int:
         """Read what any next question after these messages will be preceded by into the KV cache.
 
-        Waits until it is done or `stopped` says so, and steps aside while a stream is read. The
-        number of tokens read; 0 where the backend cannot.
+        It serves streams of the same `cache_scope`, see `StreamOptions.cache_scope`. Waits until it
+        is done or `stopped` says so, and steps aside while a stream is read. The number of tokens
+        read; 0 where the backend cannot.
         """
         ...
 

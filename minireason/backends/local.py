@@ -121,6 +121,21 @@ class LocalBackend:
         return self.plan.n_seq_max
 
     @property
+    def reserved_bytes(self) -> int:
+        """Memory of its plan that counts as free: what its KV cache has yet to grow by.
+
+        Weights that are mapped belong to it, for the system may take their pages for others. Of a
+        model on a GPU nothing is known to be reserved.
+        """
+        plan, cache = self.plan, self.scheduler.cache
+        if plan.n_gpu_layers:
+            return 0
+        planned = plan.cache_tokens + plan.spare_tokens
+        grown = min(planned, cache.shape.tokens + cache.parked_tokens)
+        mapped = 0 if plan.repack else plan.weights_bytes
+        return mapped + (planned - grown) * (plan.kv_bytes // plan.n_ctx)
+
+    @property
     def state(self) -> str:
         """Its threads, and whether it was closed, for a repr."""
         threads = f"{self.plan.n_threads} thread{'s' if self.plan.n_threads > 1 else ''}"
@@ -223,6 +238,7 @@ class LocalBackend:
             controller,
             # After a thought the next prompt has the answer alone, so it cannot go on from there.
             cache_reply=options.cache_reply and not plan.prompt.thinks,
+            cache_scope=options.cache_scope,
             confidences=array("f") if options.watch_confidence else None,
             mask=mask,
             unread_limit=UNREAD_TOKENS,
@@ -253,13 +269,19 @@ class LocalBackend:
         self.model.check_open()
         return self.encoder.count(messages, at_most)
 
-    def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool]) -> int:
+    def prefill(
+        self,
+        messages: Sequence[Message],
+        stopped: Callable[[], bool],
+        *,
+        cache_scope: str = "",
+    ) -> int:
         """See `Backend.prefill`; reads in slices of some tokens."""
         self.model.check_open()
         tokens = self.encoder.prefix(messages)
         if not 0 < len(tokens) < self.n_ctx - 1:
             return 0
-        return Prefill(self.scheduler, tokens).run(stopped)
+        return Prefill(self.scheduler, tokens, cache_scope).run(stopped)
 
     @property
     def step_costs(self) -> StepCosts | None:

@@ -96,6 +96,7 @@ class Planner:
                 thinking_budget,
                 f"beside the prompt and an answer the context of {n_ctx} tokens leaves "
                 f"{max(0, most)} for thinking; ask for less, or load with a larger n_ctx",
+                most=most,
             )
 
 

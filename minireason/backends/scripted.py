@@ -157,7 +157,13 @@ class ScriptedBackend:
         thought = pieces(begun.thinking) if self.thinks else []
         return _prompt_tokens(asked) + 1 + len(thought) + len(pieces(begun.answer))
 
-    def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool]) -> int:
+    def prefill(
+        self,
+        messages: Sequence[Message],
+        stopped: Callable[[], bool],
+        *,
+        cache_scope: str = "",
+    ) -> int:
         """See `Backend.prefill`; notes the messages in `prefilled`."""
         self._check_open()
         self.prefilled.append(tuple(messages))

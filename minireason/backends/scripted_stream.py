@@ -287,6 +287,7 @@ class ScriptedStream(Iterator[Event], Closing):
             usage=Usage(self._prompt_tokens, 0, self._thought, self._answered, self._forced),
             timings=self._timings(),
             parsed=self._parsed(answer) if reason == "stop" else None,
+            stop_text=self._stops.matched,
         )
 
     def _text(self, kind: type[ThinkingDelta | AnswerDelta]) -> str:

@@ -216,6 +216,7 @@ class ReplyBuilder:
                 accepted_tokens=self.drafts.accepted,
             ),
             timings=self._timings(),
+            stop_text=self._stops.matched,
         )
 
     def parse(self) -> None:

@@ -105,6 +105,7 @@ def test_budgets_cut_as_documented() -> None:
     assert (unclosed.thinking, unclosed.thinking_end) == ("17 plus", "unclosed")
     stopped = reasoner.ask(QUESTION, stop=["\\boxed"])
     assert (stopped.answer, stopped.finish_reason) == ("It is", "stop")
+    assert (stopped.stop_text, reasoner.ask(QUESTION).stop_text) == ("\\boxed", None)
 
 
 def test_finish_thinking_and_cancel() -> None:
