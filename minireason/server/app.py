@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from minireason.errors import MinireasonError
-from minireason.server import apis, probes, sessions
+from minireason.server import apis, page, probes, sessions
 from minireason.server.ahead import IdleReader
 from minireason.server.base import Models, Server
 from minireason.server.errors import ApiError, api_error
@@ -51,7 +51,7 @@ def create_app(settings: ServerSettings, models: Models) -> Starlette:
 
 def _routes(settings: ServerSettings) -> list[BaseRoute]:
     kept = sessions.routes() if settings.sessions else []
-    return [*probes.routes(), *apis.routes(), *kept]
+    return [*page.routes(), *probes.routes(), *apis.routes(), *kept]
 
 
 def _is_public(path: str) -> bool:
