@@ -45,6 +45,9 @@ class ScriptedRunner:
     def confidence(self, row: int) -> float:
         return 0.0
 
+    def logits(self, row: int) -> Any:
+        raise NotImplementedError("nobody asks for log-probabilities")
+
     def trim(self, slot: int, keep: int) -> None: ...
 
     def clear(self) -> None: ...

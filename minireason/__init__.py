@@ -43,6 +43,7 @@ from minireason.events import (
     ThinkingDelta,
     ThinkingEnd,
     Timings,
+    TokenLogprob,
     Usage,
 )
 from minireason.messages import Message
@@ -66,7 +67,7 @@ if TYPE_CHECKING:
     from minireason.aio.reasoner import AsyncReasoner, aload
     from minireason.aio.session import AsyncSession, AsyncTurnStream
     from minireason.aio.streams import AsyncSolveStream, AsyncStream
-    from minireason.backends.base import ReplyStream
+    from minireason.backends.base import LogprobStream, ReplyStream
     from minireason.backends.stream import Stream
     from minireason.conversation.history import Turn
     from minireason.conversation.session import Session
@@ -124,6 +125,7 @@ __all__ = [
     "LoadChanges",
     "LoadSettings",
     "LogitsNotFinite",
+    "LogprobStream",
     "Message",
     "MinireasonError",
     "ModelFileError",
@@ -151,6 +153,7 @@ __all__ = [
     "ThinkingDelta",
     "ThinkingEnd",
     "Timings",
+    "TokenLogprob",
     "Turn",
     "TurnStream",
     "UnknownModel",
@@ -177,6 +180,7 @@ _LATE = {
     "list_models": "manage",
     "ModelInfo": "manage",
     "pull": "manage",
+    "LogprobStream": "backends.base",
     "ReplyStream": "backends.base",
     "PullProgress": "manage",
     "Session": "conversation.session",

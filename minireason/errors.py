@@ -104,11 +104,14 @@ class UnknownModel(UsageError):
 
 
 class BadSetting(UsageError):
-    """A setting that does not exist, or a value that it cannot have; `problem` says why."""
+    """A setting that does not exist, or a value that it cannot have; `problem` says why.
 
-    def __init__(self, name: str, value: object, problem: str) -> None:
+    `most` is the largest value that would do, where one is known; below 0 there is none.
+    """
+
+    def __init__(self, name: str, value: object, problem: str, *, most: int | None = None) -> None:
         super().__init__(as_sentence(f"{name}={shown(value)}: {problem}"))
-        self.name, self.value, self.problem = name, value, problem
+        self.name, self.value, self.problem, self.most = name, value, problem, most
 
 
 class BadCatalog(UsageError):

@@ -30,6 +30,30 @@ class AnswerDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """How likely a sampled token of the answer was, by the model itself.
+
+    Natural logarithms of the raw distribution: at temperature 1, before top_k, top_p and the
+    grammar mask of a structured answer.
+    """
+
+    token: bytes
+    """The bytes of the token, perhaps a part of a character."""
+
+    logprob: float
+    """Its log-probability."""
+
+    top: tuple[tuple[bytes, float], ...]
+    """The likeliest tokens in its place, with theirs; it may be one of them."""
+
+    text_end: int
+    """Characters of the answer's text that were out once it was taken.
+
+    What may become a stop string, or is no whole character yet, is out later.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Counts of tokens in a reply."""
 
@@ -104,7 +128,7 @@ class Reply:
     """Why the reply ended: "stop" by itself, "length" for want of tokens, "cancelled"."""
 
     thinking_end: ThinkingEnd | None
-    """How the thought ended; None for a model that does not think.
+    """How the thought ended; None for a model that does not think, and after a raw prompt.
 
     "natural": the model closed its thought. "budget": tokens, seconds or room for it were used up.
     "loop": it went round in circles. "user": `finish_thinking` was called. "skipped": there was no
@@ -127,6 +151,9 @@ class Reply:
     What its JSON means, an instance of the class asked for, the choice, or the text that fits the
     regex.
     """
+
+    stop_text: str | None = None
+    """The one of the setting `stop` that ended the answer, and is not in it; None if none did."""
 
     def __repr__(self) -> str:
         """One line: the beginnings of answer and thinking, and how the reply ended."""

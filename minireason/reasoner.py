@@ -5,13 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Unpack, overload
 
 from minireason.backends import loading
-from minireason.backends.base import Backend, ReplyStream, StreamOptions, missing_of
-from minireason.checks import checked, function
+from minireason.backends.base import (
+    MAX_LOGPROBS,
+    Backend,
+    CompletesText,
+    KnowsLogprobs,
+    LogprobStream,
+    ReplyStream,
+    StreamOptions,
+    missing_of,
+)
+from minireason.checks import checked, function, text, whole, yes_or_no
 from minireason.closing import Closing
-from minireason.errors import UsageError, shown
+from minireason.errors import BadSetting, UsageError, shown
 from minireason.events import Reply
 from minireason.messages import Message, as_messages
 from minireason.models.fit import FitPlan
@@ -108,28 +117,106 @@ class Reasoner(Closing):
             raise UsageError(f"{self.name} was not loaded by minireason, so there is no plan.")
         return self.backend.plan
 
+    @overload
     def stream(
         self,
         question: str | Sequence[Message],
         *,
+        logprobs: int,
+        on_prefill: Callable[[int, int], None] | None = None,
+        **changes: Unpack[Changes],
+    ) -> LogprobStream: ...
+
+    @overload
+    def stream(
+        self,
+        question: str | Sequence[Message],
+        *,
+        logprobs: None = None,
+        on_prefill: Callable[[int, int], None] | None = None,
+        **changes: Unpack[Changes],
+    ) -> ReplyStream: ...
+
+    def stream(
+        self,
+        question: str | Sequence[Message],
+        *,
+        logprobs: int | None = None,
         on_prefill: Callable[[int, int], None] | None = None,
         **changes: Unpack[Changes],
     ) -> ReplyStream:
         """Start a reply to a question or a list of messages; nothing runs until it is iterated.
 
         The keywords are the fields of `Settings`, those that are not given come from `defaults`.
-        `on_prefill` gets (tokens read, tokens in all) while a prompt is read. Raises BadSetting,
-        UsageError or ContextFull.
+        `on_prefill` gets (tokens read, tokens in all) while a prompt is read. With `logprobs` the
+        stream tells the log-probability of each token of the answer, and so many of the likeliest
+        in its place, 0 to 20. Raises BadSetting, UsageError or ContextFull.
         """
         settings = self.defaults.changed(changes)
-        if on_prefill is not None:
-            checked("on_prefill", on_prefill, function)
-        options = StreamOptions(on_prefill=on_prefill)
-        return self.backend.stream(as_messages(question), settings, options)
+        options = _options(logprobs, on_prefill)
+        return _telling(self.backend.stream(as_messages(question), settings, options), options)
 
     def ask(self, question: str | Sequence[Message], **changes: Unpack[Changes]) -> Reply:
         """The whole reply to a question or a list of messages; all else as for `stream`."""
         with self.stream(question, **changes) as stream:
+            for _ in stream:
+                pass
+            return stream.reply
+
+    @overload
+    def complete_stream(
+        self,
+        prompt: str,
+        *,
+        logprobs: int,
+        parse_special: bool = False,
+        **changes: Unpack[Changes],
+    ) -> LogprobStream: ...
+
+    @overload
+    def complete_stream(
+        self,
+        prompt: str,
+        *,
+        logprobs: None = None,
+        parse_special: bool = False,
+        **changes: Unpack[Changes],
+    ) -> ReplyStream: ...
+
+    def complete_stream(
+        self,
+        prompt: str,
+        *,
+        logprobs: int | None = None,
+        parse_special: bool = False,
+        **changes: Unpack[Changes],
+    ) -> ReplyStream:
+        """Start a text that goes on from a raw prompt; nothing runs until it is iterated.
+
+        There is no template and no thought: all that comes is the answer, tags and white space too.
+        Literals of control tokens in the prompt are text, unless `parse_special` makes the tokens
+        of them. The keywords are the fields of `Settings`, without those that limit a thought;
+        `logprobs` is as for `stream`. Raises BadSetting, UsageError or ContextFull.
+        """
+        if not isinstance(self.backend, CompletesText):
+            raise UsageError(f"{self.name} takes no raw prompts; ask it a question.")
+        for name in ("effort", "thinking_budget", "thinking_seconds"):
+            if (value := changes.get(name)) is not None:
+                raise BadSetting(name, value, "a raw prompt has no thought to limit; leave it out")
+        options = _options(logprobs)
+        stream = self.backend.complete(
+            checked("prompt", prompt, text),
+            self.defaults.changed({**changes, "thinking": False}),
+            options,
+            parse_special=checked("parse_special", parse_special, yes_or_no),
+        )
+        return _telling(stream, options)
+
+    def complete(
+        self, prompt: str, *, parse_special: bool = False, **changes: Unpack[Changes]
+    ) -> Reply:
+        """The whole text that goes on from a raw prompt; all else as for `complete_stream`."""
+        with self.complete_stream(prompt, parse_special=parse_special, **changes) as stream:
             for _ in stream:
                 pass
             return stream.reply
@@ -190,3 +277,22 @@ class Reasoner(Closing):
         In a process that was forked it does nothing, and everything else raises EngineError.
         """
         self.backend.close()
+
+
+def _options(
+    logprobs: int | None, on_prefill: Callable[[int, int], None] | None = None
+) -> StreamOptions:
+    """The options of a stream; raises BadSetting."""
+    if on_prefill is not None:
+        checked("on_prefill", on_prefill, function)
+    if logprobs is not None:
+        logprobs = checked("logprobs", logprobs, whole(0, MAX_LOGPROBS))
+    return StreamOptions(on_prefill=on_prefill, logprobs=logprobs)
+
+
+def _telling(stream: ReplyStream, options: StreamOptions) -> ReplyStream:
+    """The stream, if it tells log-probabilities where they are wanted; raises UsageError."""
+    if options.logprobs is not None and not isinstance(stream, KnowsLogprobs):
+        stream.close()
+        raise UsageError("This backend cannot tell log-probabilities; leave out logprobs.")
+    return stream

@@ -41,7 +41,11 @@ ROOMS = [
 ]
 """A file imports from its own line and from lines above it, never from one below."""
 
-APART = {"voting": "host models engine reasoning", "conversation": "models engine"}
+APART = {
+    "voting": "host models engine reasoning",
+    "conversation": "models engine",
+    "server": "engine",
+}
 """What a room does not import, though it lies below: of a model these know `Backend` alone."""
 
 

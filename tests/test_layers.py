@@ -134,6 +134,13 @@ def test_library_has_its_importers(library: str, only: set[str]) -> None:
     assert importers == only
 
 
+@pytest.mark.parametrize("library", ["starlette", "uvicorn", "prometheus_client"])
+def test_libraries_of_the_server_stay_there(library: str) -> None:
+    for path in FILES:
+        if library in {name.split(".")[0] for name in imported(path)}:
+            assert module(path).startswith("server."), f"{module(path)} imports {library}"
+
+
 @pytest.mark.parametrize(
     "code", ["import minireason", "from minireason.cli.main import main; main(['--help'])"]
 )
@@ -149,6 +156,9 @@ def test_light_imports(code: str) -> None:
         "pydantic",
         "prompt_toolkit",
         "pylatexenc",
+        "starlette",
+        "uvicorn",
+        "prometheus_client",
     )
     loaded = f"loaded = [name for name in {heavy} if name in sys.modules]"
     script = f"{code}\nimport sys\n{loaded}\nassert not loaded, loaded"

@@ -23,10 +23,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
-from minireason.events import Event, Reply
+from minireason.events import Event, Reply, TokenLogprob
 from minireason.messages import Message
 from minireason.models.tuned import StepCosts
 from minireason.settings import Settings
+
+MAX_LOGPROBS = 20
+"""The most alternatives to a token that are told, as in OpenAI's API."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,18 @@ class StreamOptions:
     """Keep the reply in the KV cache after its end, since a next prompt may go on from it.
 
     With False only the prompt stays. Defaults to True.
+    """
+
+    logprobs: int | None = None
+    """Tell the log-probability of each token of the answer, and so many of the likeliest in its
+    place, up to MAX_LOGPROBS (`KnowsLogprobs`). Defaults to None, none at all.
+    """
+
+    cache_scope: str = ""
+    """Prefixes are shared within a scope only: prompts of another one are as if never read.
+
+    A server has one for each API key, so that times tell nothing of others' prompts. Defaults to
+    "".
     """
 
     allowance: Callable[[], int] | None = None
@@ -144,6 +159,25 @@ class ReplyStream(Iterator[Event], Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsLogprobs(Protocol):
+    """A `ReplyStream` may know this as well."""
+
+    @property
+    def logprobs(self) -> Sequence[TokenLogprob]:
+        """One for each sampled token of the answer so far, in order; it only grows.
+
+        Tokens that were put in for the model have none, nor has the end of the text. Those of a
+        stop string have one, though their text is left out. Empty unless `StreamOptions.logprobs`
+        asked for it.
+        """
+        ...
+
+
+class LogprobStream(ReplyStream, KnowsLogprobs, Protocol):
+    """A `ReplyStream` that tells log-probabilities."""
+
+
 class Backend(Protocol):
     """Where replies come from. Its methods may be called from any thread."""
 
@@ -211,11 +245,18 @@ class Backend(Protocol):
         """
         ...
 
-    def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool]) -> int:
+    def prefill(
+        self,
+        messages: Sequence[Message],
+        stopped: Callable[[], bool],
+        *,
+        cache_scope: str = "",
+    ) -> int:
         """Read what any next question after these messages will be preceded by into the KV cache.
 
-        Waits until it is done or `stopped` says so, and steps aside while a stream is read. The
-        number of tokens read; 0 where the backend cannot.
+        It serves streams of the same `cache_scope`, see `StreamOptions.cache_scope`. Waits until it
+        is done or `stopped` says so, and steps aside while a stream is read. The number of tokens
+        read; 0 where the backend cannot.
         """
         ...
 
@@ -241,6 +282,28 @@ class KnowsStepCosts(Protocol):
     @property
     def step_costs(self) -> StepCosts | None:
         """What a step for several replies costs; None where it was not measured."""
+        ...
+
+
+@runtime_checkable
+class CompletesText(Protocol):
+    """A `Backend` may do this as well."""
+
+    def complete(
+        self,
+        prompt: str,
+        settings: Settings,
+        options: StreamOptions,
+        *,
+        parse_special: bool = False,
+    ) -> ReplyStream:
+        """Start a text that goes on from a raw prompt; nothing runs until the stream is iterated.
+
+        There is no template and no thought: all that comes is the answer, tags and white space too,
+        and what `settings` say of thinking counts for nothing. Literals of control tokens in the
+        prompt are text, unless `parse_special` makes the tokens of them. Raises BadSetting,
+        UsageError, ContextFull or EngineError.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,11 +48,13 @@ def open_model(
     *,
     defaults: Changes | None = None,
     on_progress: Callable[[float], None] | None = None,
+    taken_bytes: int = 0,
 ) -> LocalBackend:
     """Open a model by catalogue name, "name:QUANT" or path to a .gguf file.
 
     `defaults` are settings for every reply, which go before the model's own of the catalogue.
-    `on_progress` gets the share loaded, 0 to 1. Raises BadSetting, UnknownModel, NotInstalled,
+    `on_progress` gets the share loaded, 0 to 1. Of the memory that is free `taken_bytes` are for
+    something else. Raises BadSetting, UnknownModel, NotInstalled,
     ModelFileError, DoesNotFit or EngineError.
     """
     started = time.perf_counter()
@@ -64,7 +67,8 @@ def open_model(
         if problem := tags.problem(template):
             raise ModelFileError(file.path, problem)
         draft = _plan_draft(requested)
-        plan = _plan(file, header, requested, draft[1].needed_bytes if draft else 0)
+        taken_bytes += draft[1].needed_bytes if draft else 0
+        plan = _plan(file, header, requested, taken_bytes)
         backend = meanwhile.submit(_local_backend)
         if identity:
             _try_once(header, identity.result(), repack=plan.repack)
@@ -82,6 +86,20 @@ def open_model(
     opened.tuner = _tuner(file.label, header, plan, requested)
     _let_draft(opened, requested, draft)
     return opened
+
+
+def needed_bytes(path: Path, requested: LoadSettings) -> int:
+    """The memory that a file takes here with a roomy context, or the one requested.
+
+    0 where it does not fit. Raises ModelFileError.
+    """
+    dimensions = shape.of(gguf.check(path))
+    n_ctx = requested.n_ctx or min(fit.ROOMY_N_CTX, dimensions.context)
+    with suppress(DoesNotFit, BadSetting):
+        return fit.plan(
+            path.name, dimensions, machine(), replace(requested, n_ctx=n_ctx)
+        ).needed_bytes
+    return 0
 
 
 def _local_backend() -> type[LocalBackend]:

@@ -22,6 +22,7 @@ from minireason.engine import sequence as engine
 from minireason.engine.base import Drafter, Mask
 from minireason.engine.context import Context
 from minireason.engine.drafting import DraftCount
+from minireason.engine.logprobs import RawLogits
 from minireason.engine.model import Model
 from minireason.engine.prefill import Prefill
 from minireason.engine.room import CacheRoom
@@ -32,11 +33,12 @@ from minireason.models import catalog
 from minireason.models.fit import FitPlan
 from minireason.models.tuned import StepCosts
 from minireason.reasoning.controller import Controller
+from minireason.reasoning.logprobs import teller
 from minireason.reasoning.prompt import PromptEncoder
 from minireason.reasoning.reply import ReplyBuilder
 from minireason.reasoning.rules import Rules
 from minireason.reasoning.structured.follower import Follower, Tokenizer
-from minireason.reasoning.structured.grammar import constraint
+from minireason.reasoning.structured.grammar import Constraint, constraint
 from minireason.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -119,6 +121,21 @@ class LocalBackend:
         return self.plan.n_seq_max
 
     @property
+    def reserved_bytes(self) -> int:
+        """Memory of its plan that counts as free: what its KV cache has yet to grow by.
+
+        Weights that are mapped belong to it, for the system may take their pages for others. Of a
+        model on a GPU nothing is known to be reserved.
+        """
+        plan, cache = self.plan, self.scheduler.cache
+        if plan.n_gpu_layers:
+            return 0
+        planned = plan.cache_tokens + plan.spare_tokens
+        grown = min(planned, cache.shape.tokens + cache.parked_tokens)
+        mapped = 0 if plan.repack else plan.weights_bytes
+        return mapped + (planned - grown) * (plan.kv_bytes // plan.n_ctx)
+
+    @property
     def state(self) -> str:
         """Its threads, and whether it was closed, for a repr."""
         threads = f"{self.plan.n_threads} thread{'s' if self.plan.n_threads > 1 else ''}"
@@ -150,14 +167,39 @@ class LocalBackend:
     ) -> Stream:
         """See `Backend.stream`."""
         settings.check_context(self.plan.n_ctx)
+        planned = functools.partial(self._planner.plan, messages, settings)
+        return self._start(planned, constraint(settings), options)
+
+    def complete(
+        self,
+        prompt: str,
+        settings: Settings,
+        options: StreamOptions,
+        *,
+        parse_special: bool = False,
+    ) -> Stream:
+        """See `CompletesText.complete`."""
+        planned = functools.partial(
+            self._planner.plan_raw, prompt, settings, parse_special=parse_special
+        )
+        return self._start(planned, constraint(settings), options)
+
+    def _start(
+        self,
+        planned: Callable[[int], ReplyPlan],
+        wanted: Constraint | None,
+        options: StreamOptions,
+    ) -> Stream:
+        """The stream of what is planned in a context of so many tokens."""
         self.model.check_open()
         self._was_asked = True
-        wanted = constraint(settings)
         with self._knowing_maximum():
-            plan = self._planner.plan(messages, settings, self.n_ctx)
+            plan = planned(self.n_ctx)
         settings = plan.settings
         follower = Follower(wanted, self._tokenizer) if wanted else None
         drafts = DraftCount()
+        vocabulary = self.model.vocabulary
+        raw = None if options.logprobs is None else RawLogits(options.logprobs)
         builder = ReplyBuilder(
             self.name,
             plan.prompt,
@@ -165,9 +207,10 @@ class LocalBackend:
             load_s=self._load_s,
             parse=follower.parsed if follower else None,
             drafts=drafts,
+            tell_logprob=teller(raw, vocabulary.piece) if raw else None,
         )
         rules = Rules(
-            self.model.vocabulary,
+            vocabulary,
             plan.prompt,
             settings,
             plan.budget,
@@ -177,7 +220,7 @@ class LocalBackend:
         )
         controller = Controller(rules, builder)
         sequence = self._sequence(plan, controller, rules.mask(), options)
-        sequence.drafts = drafts
+        sequence.drafts, sequence.raw_logits = drafts, raw
         with self._knowing_maximum():
             return Stream(self.scheduler, sequence, controller, options.on_prefill)
 
@@ -194,7 +237,8 @@ class LocalBackend:
             sampler.SamplerChain(links),
             controller,
             # After a thought the next prompt has the answer alone, so it cannot go on from there.
-            cache_reply=options.cache_reply and not self.thinks,
+            cache_reply=options.cache_reply and not plan.prompt.thinks,
+            cache_scope=options.cache_scope,
             confidences=array("f") if options.watch_confidence else None,
             mask=mask,
             unread_limit=UNREAD_TOKENS,
@@ -225,13 +269,19 @@ class LocalBackend:
         self.model.check_open()
         return self.encoder.count(messages, at_most)
 
-    def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool]) -> int:
+    def prefill(
+        self,
+        messages: Sequence[Message],
+        stopped: Callable[[], bool],
+        *,
+        cache_scope: str = "",
+    ) -> int:
         """See `Backend.prefill`; reads in slices of some tokens."""
         self.model.check_open()
         tokens = self.encoder.prefix(messages)
         if not 0 < len(tokens) < self.n_ctx - 1:
             return 0
-        return Prefill(self.scheduler, tokens).run(stopped)
+        return Prefill(self.scheduler, tokens, cache_scope).run(stopped)
 
     @property
     def step_costs(self) -> StepCosts | None:

@@ -58,12 +58,16 @@ class Planner:
         )
         loops = LoopDetector(self._piece) if settings.loop_check else None
         before = prompt.begun.encode() or b"\n"
-        seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
-        return ReplyPlan(
-            prompt,
-            replace(settings, seed=seed, max_tokens=max_tokens),
-            Budget(limits, landing, self._piece, loops, before),
-        )
+        budget = Budget(limits, landing, self._piece, loops, before)
+        return ReplyPlan(prompt, _settled(settings, max_tokens), budget)
+
+    def plan_raw(
+        self, text: str, settings: Settings, n_ctx: int, *, parse_special: bool
+    ) -> ReplyPlan:
+        """The plan of what goes on from a raw prompt; raises UsageError or ContextFull."""
+        prompt = self._encoder.encode_raw(text, parse_special=parse_special, n_ctx=n_ctx)
+        budget = Budget(Limits(0), self._landing(settings), self._piece)
+        return ReplyPlan(prompt, _settled(settings, settings.max_tokens or MAX_TOKENS), budget)
 
     def check(self, settings: Settings, prompt_tokens: int, n_ctx: int) -> None:
         """Raise BadSetting where a prompt of so many tokens leaves less thinking than asked for."""
@@ -92,4 +96,11 @@ class Planner:
                 thinking_budget,
                 f"beside the prompt and an answer the context of {n_ctx} tokens leaves "
                 f"{max(0, most)} for thinking; ask for less, or load with a larger n_ctx",
+                most=most,
             )
+
+
+def _settled(settings: Settings, max_tokens: int) -> Settings:
+    """The settings with nothing left open."""
+    seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
+    return replace(settings, seed=seed, max_tokens=max_tokens)

@@ -7,11 +7,14 @@ It follows simple rules, so that a test can count:
 - Where the messages end with the beginning of a reply, what is written comes behind it: without the
   written thinking, if there is a beginning of the answer.
 - Each step of a stream gives one token. Nothing waits, and `on_prefill` is never called.
+- A raw prompt has a token for each of its words, and gets the written answer alone. A function of
+  the messages gets it as the user's.
 - `thinking=False`, effort "none" and a budget of 0 leave the written thinking out ("skipped").
 - A budget, or `finish_thinking`, ends the thought after so many tokens ("budget", "user"); then the
   landing is put in, its words counted as forced, and the written answer follows.
 - `max_tokens` cuts thinking and answer off where they are ("length").
 - A `stop` string ends the answer before it. A structured answer is parsed as it was written.
+- A token of the answer has the log-probability that is written, and no other in its place.
 - Temperature, top_p and other settings of the sampler change nothing.
 """
 
@@ -43,6 +46,8 @@ class ScriptedRequest:
     messages: tuple[Message, ...]
     settings: Settings
     options: StreamOptions
+    prompt: str | None = None
+    """The raw prompt of a text that was to be completed; there are no messages then."""
 
 
 class ScriptedBackend:
@@ -98,16 +103,46 @@ class ScriptedBackend:
         begun = parted(messages)[1] or Begun()
         if begun.answer:
             settings.check_begun()
-        self.requests.append(ScriptedRequest(tuple(messages), settings, options))
+        return self._start(
+            ScriptedRequest(tuple(messages), settings, options),
+            _whole(self._next(messages)),
+            prompt_tokens,
+            answers=bool(begun.answer),
+        )
+
+    def complete(
+        self,
+        prompt: str,
+        settings: Settings,
+        options: StreamOptions,
+        *,
+        parse_special: bool = False,
+    ) -> ScriptedStream:
+        """See `CompletesText.complete`; takes the next reply of the script."""
+        prompt_tokens = len(pieces(prompt))
+        self.check(settings, prompt_tokens)
+        return self._start(
+            ScriptedRequest((), settings, options, prompt),
+            _whole(self._next([Message(role="user", content=prompt)])),
+            prompt_tokens,
+            answers=True,
+        )
+
+    def _start(
+        self, request: ScriptedRequest, written: ScriptedReply, prompt_tokens: int, *, answers: bool
+    ) -> ScriptedStream:
+        """The stream of a written reply; `answers`: without its thought."""
+        settings = request.settings
+        self.requests.append(request)
         stream = ScriptedStream(
             self.name,
-            _whole(self._next(messages)),
+            written,
             settings,
-            options,
+            request.options,
             prompt_tokens=prompt_tokens,
             room=min(settings.max_tokens or MAX_TOKENS, self.n_ctx - prompt_tokens),
-            thinks=self.thinks,
-            answers=bool(begun.answer),
+            thinks=self.thinks and request.prompt is None,
+            answers=answers,
         )
         self._streams.add(stream)
         return stream
@@ -122,7 +157,13 @@ class ScriptedBackend:
         thought = pieces(begun.thinking) if self.thinks else []
         return _prompt_tokens(asked) + 1 + len(thought) + len(pieces(begun.answer))
 
-    def prefill(self, messages: Sequence[Message], stopped: Callable[[], bool]) -> int:
+    def prefill(
+        self,
+        messages: Sequence[Message],
+        stopped: Callable[[], bool],
+        *,
+        cache_scope: str = "",
+    ) -> int:
         """See `Backend.prefill`; notes the messages in `prefilled`."""
         self._check_open()
         self.prefilled.append(tuple(messages))

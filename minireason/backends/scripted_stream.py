@@ -24,6 +24,7 @@ from minireason.events import (
     ThinkingDelta,
     ThinkingEnd,
     Timings,
+    TokenLogprob,
     Usage,
 )
 from minireason.reasoning.structured.grammar import constraint
@@ -35,14 +36,15 @@ from minireason.settings import MAX_SEED, Settings
 class ScriptedReply:
     """One reply as it is written, `thinking` and `answer` whole or in pieces, a token each.
 
-    `confidence` is said of each of its tokens. `thinking_end` is what the reply says of a thought
-    that was not cut off, such as "loop". `error` is raised to whoever reads the stream, after all
-    that is written.
+    `confidence` is said of each of its tokens, `logprob` of each of its answer. `thinking_end` is
+    what the reply says of a thought that was not cut off, such as "loop". `error` is raised to
+    whoever reads the stream, after all that is written.
     """
 
     answer: str | Sequence[str] = ""
     thinking: str | Sequence[str] = ""
     confidence: float = 0.0
+    logprob: float = 0.0
     thinking_end: ThinkingEnd = "natural"
     error: Exception | None = None
 
@@ -93,6 +95,8 @@ class ScriptedStream(Iterator[Event], Closing):
         self._prompt_tokens, self._room = prompt_tokens, room
         self._thought = self._answered = self._forced = 0
         self._stops = StopStrings(settings.stop)
+        self._logprobs: list[TokenLogprob] = []
+        self._answer_chars = 0
         self._said: list[Event] = []
         self._unread = iter(self._said)
         self._reply: Reply | None = None
@@ -152,6 +156,11 @@ class ScriptedStream(Iterator[Event], Closing):
         return [self._written.confidence] * (self._thought + self._answered) if watched else ()
 
     @property
+    def logprobs(self) -> Sequence[TokenLogprob]:
+        """See `KnowsLogprobs.logprobs`: what was written, and no other token in its place."""
+        return self._logprobs
+
+    @property
     def reply(self) -> Reply:
         """See `ReplyStream.reply`."""
         if self._reply is None:
@@ -196,17 +205,26 @@ class ScriptedStream(Iterator[Event], Closing):
             self._show(ThinkingDelta(self._thinking[self._thought]))
             self._thought += 1
         elif self._is_answering():
-            text = self._stops.feed(self._answer[self._answered])
-            self._answered += 1
-            self._show(AnswerDelta(text))
-            if self._stops.stopped:
-                self._end("stop")
+            self._say(self._answer[self._answered])
         elif self._error:
             error = self._error
             self._end("cancelled")
             self._unread = iter(())
             raise error
         else:
+            self._end("stop")
+
+    def _say(self, piece: str) -> None:
+        """Give a token of the answer."""
+        text = self._stops.feed(piece)
+        self._answered += 1
+        self._answer_chars += len(text)
+        asked, token, logprob = self._options.logprobs, piece.encode(), self._written.logprob
+        if asked is not None:
+            top = ((token, logprob),)[:asked]
+            self._logprobs.append(TokenLogprob(token, logprob, top, self._answer_chars))
+        self._show(AnswerDelta(text))
+        if self._stops.stopped:
             self._end("stop")
 
     def _is_thinking(self) -> bool:
@@ -269,6 +287,7 @@ class ScriptedStream(Iterator[Event], Closing):
             usage=Usage(self._prompt_tokens, 0, self._thought, self._answered, self._forced),
             timings=self._timings(),
             parsed=self._parsed(answer) if reason == "stop" else None,
+            stop_text=self._stops.matched,
         )
 
     def _text(self, kind: type[ThinkingDelta | AnswerDelta]) -> str:

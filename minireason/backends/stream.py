@@ -9,7 +9,7 @@ from minireason.closing import Closing
 from minireason.engine import sequence as engine
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import EngineError, UsageError
-from minireason.events import Event, Reply
+from minireason.events import Event, Reply, TokenLogprob
 from minireason.reasoning.controller import Controller
 
 _log = logging.getLogger(__name__)
@@ -128,6 +128,11 @@ class Stream(Iterator[Event], Closing):
         """The model's confidence in each sampled token (see `engine.confidence`), where watched."""
         noted = self._sequence.confidences
         return () if noted is None else noted
+
+    @property
+    def logprobs(self) -> Sequence[TokenLogprob]:
+        """See `KnowsLogprobs.logprobs`."""
+        return self._builder.logprobs
 
     @property
     def reply(self) -> Reply:

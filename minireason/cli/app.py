@@ -32,6 +32,7 @@ COMMANDS = {
     "solve": _Command("solve", "solve", sectioned=True),
     "eval": _Command("eval", "evaluate", sectioned=True),
     "bench": _Command("bench", "bench", sectioned=True),
+    "serve": _Command("serve", "serve", sectioned=True),
     "sessions": _Command("sessions", "app"),
 }
 """In the order of the help."""

@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer.core
 from typer.models import OptionInfo
@@ -91,8 +91,12 @@ _READ_AS: dict[type, tuple[Callable[[str], object], str]] = {
 def _fields(kind: type) -> dict[str, inspect.Parameter]:
     if not is_dataclass(kind):
         return {}
-    parameters = inspect.signature(kind, eval_str=True).parameters
-    return {name: _checked_by_us(parameter) for name, parameter in parameters.items()}
+    hints = get_type_hints(kind, include_extras=True)  # of each base by the names of its module
+    parameters = inspect.signature(kind).parameters
+    return {
+        name: _checked_by_us(parameter.replace(annotation=hints[name]))
+        for name, parameter in parameters.items()
+    }
 
 
 def _checked_by_us(parameter: inspect.Parameter) -> inspect.Parameter:

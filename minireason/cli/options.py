@@ -90,34 +90,23 @@ def _on(said: bool | None) -> bool | None:
     return True if said else None
 
 
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        callback=_forbid_network,
+        help=f"Use no network; the same as {paths.OFFLINE_VARIABLES[0]}=1.",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loading:
-    """The options of every command that loads a model; None where the user said nothing.
+class LoadOptions:
+    """How models are loaded; None where the user said nothing.
 
     A field with the name of one in `LoadSettings` changes that one, so that a new option takes a
     field here and nothing else. Raises BadSetting, before anything is loaded.
     """
-
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="NAME",
-            autocompletion=complete_model,
-            help=f"Name of a model, or path of a .gguf file. Default: ${MODEL_VARIABLE}, "
-            "else the best installed model that fits.",
-            show_default=False,
-        ),
-    ] = None
-    offline: Annotated[
-        bool,
-        typer.Option(
-            "--offline",
-            callback=_forbid_network,
-            help=f"Use no network; the same as {paths.OFFLINE_VARIABLES[0]}=1.",
-        ),
-    ] = False
 
     n_ctx: Annotated[
         int | None,
@@ -172,12 +161,31 @@ class Loading:
         """What was asked for of loading."""
         return cast("LoadChanges", given(self, LoadSettings))
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loading(LoadOptions):
+    """The options of every command that loads one model; see `LoadOptions`."""
+
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME",
+            autocompletion=complete_model,
+            help=f"Name of a model, or path of a .gguf file. Default: ${MODEL_VARIABLE}, "
+            "else the best installed model that fits.",
+            show_default=False,
+        ),
+    ] = None
+    offline: Offline = False
+
     def model_name(self) -> str:
         """The model asked for, or the environment's, or the best one installed.
 
         Raises NotInstalled.
         """
-        return self.model or os.environ.get(MODEL_VARIABLE) or _best_model()
+        return self.model or default_model_name()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,12 +317,15 @@ class Asked(Loading):
         Settings(**self.settings).check_context(header.number("context_length"))
 
 
-def _best_model() -> str:
-    """The best model installed, or one that is offered and fetched; raises NotInstalled."""
+def default_model_name() -> str:
+    """The environment's model, the best one installed, or one that is offered and fetched.
+
+    Raises NotInstalled.
+    """
     from minireason.backends.loading import default_model
     from minireason.cli import fetching
 
-    return default_model() or fetching.offer()
+    return os.environ.get(MODEL_VARIABLE) or default_model() or fetching.offer()
 
 
 def given(options: object, kind: type[Settings | LoadSettings | VoteSettings]) -> dict[str, object]:

@@ -24,8 +24,8 @@ _ELSEWHERE = {
     "run": "for a conversation it is chat --model NAME, for one question ask",
     "list": "the models are listed by models",
     "ls": "the models are listed by models",
-    "serve": "there is no server in this version",
-    "ps": "a model is in memory only while a command runs",
+    "start": "a server is started by serve",
+    "ps": "a model is in memory only while a command runs; GET /api/ps asks a server",
 }
 """What other tools have as commands, and what there is here instead."""
 

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from minireason.backends.base import Backend, MeasuresItself
 from minireason.errors import EngineError, UsageError
 from minireason.messages import Message
+
+
+def read(
+    backend: Backend,
+    messages: Sequence[Message],
+    stopped: Callable[[], bool],
+    *,
+    cache_scope: str = "",
+) -> None:
+    """Read what any next question after these messages will be preceded by, and wait for it.
+
+    Afterwards the backend may measure what is faster here, if it can. Errors are left to the
+    question that comes, which will meet them again and tell.
+    """
+    with suppress(EngineError, UsageError):
+        backend.prefill(messages, stopped, cache_scope=cache_scope)
+        if isinstance(backend, MeasuresItself) and not stopped():
+            backend.measure(stopped)
 
 
 class ReadAhead:
@@ -27,14 +45,11 @@ class ReadAhead:
         self.stop()
         self._stop = stop = threading.Event()
 
-        def work() -> None:
-            # The question that comes will meet the error again and tell.
-            with suppress(EngineError, UsageError):
-                backend.prefill(messages, stop.is_set)
-                if isinstance(backend, MeasuresItself) and not stop.is_set():
-                    backend.measure(stop.is_set)
-
-        self._thread = threading.Thread(target=work, name="minireason-read-ahead", daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: read(backend, messages, stop.is_set),
+            name="minireason-read-ahead",
+            daemon=True,
+        )
         atexit.register(self.stop)  # before the C library is torn down
         self._thread.start()
 

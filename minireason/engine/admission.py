@@ -55,8 +55,9 @@ class Admission:
             if len(sequence.tokens) >= self._cache.n_ctx:
                 self.end_at_limit(sequence)
                 continue
-            kept = self._cache.worth_reusing(sequence.tokens, self._cache.match(sequence.tokens)[1])
-            if self._prefix_in_prefill(sequence.tokens) > max(kept, WAIT_FOR_PREFIX_TOKENS):
+            tokens, scope = sequence.tokens, sequence.cache_scope
+            kept = self._cache.worth_reusing(tokens, self._cache.match(tokens, scope)[1])
+            if self._prefix_in_prefill(tokens, scope) > max(kept, WAIT_FOR_PREFIX_TOKENS):
                 return
             if not self._make_room(sequence):
                 if sequence.prefill_only:
@@ -65,8 +66,8 @@ class Admission:
                     return
                 self.end_at_limit(sequence)
                 continue
-            slot = self._cache.place(self._cache.match(sequence.tokens)[0], kept)
-            slot.prompt_tokens = sequence.prompt_tokens
+            slot = self._cache.place(self._cache.match(tokens, scope)[0], kept)
+            slot.scope, slot.prompt_tokens = scope, sequence.prompt_tokens
             slot.last_used = clock
             sequence.cached_tokens = min(sequence.cached_tokens, len(slot.cached))
             sequence.handler.on_admit(sequence.cached_tokens)
@@ -89,7 +90,7 @@ class Admission:
             return True
         owners = self.owners()
         tokens = max(len(each.tokens) for each in [*owners, sequence])
-        everybody = len(owners) + sum(not each.prefill_only for each in self._waiting())
+        everybody = max(1, len(owners) + sum(not one.prefill_only for one in self._waiting()))
         return self._cache.make_room(everybody, tokens) or self._cache.make_room(
             len(owners) + 1, tokens
         )
@@ -103,12 +104,13 @@ class Admission:
             sequence for sequence in self.sequences if sequence.slot is None and not sequence.paused
         ]
 
-    def _prefix_in_prefill(self, tokens: list[int]) -> int:
+    def _prefix_in_prefill(self, tokens: list[int], scope: str) -> int:
         """The longest prefix shared with a prompt that is being read, soon there to be forked."""
         shared = [
             common_prefix(sequence.tokens, tokens)
             for sequence in self.sequences
             if sequence.slot
+            and sequence.cache_scope == scope
             and not (sequence.paused or sequence.prefill_only)
             and sequence.decoded < sequence.prompt_tokens - 1
         ]

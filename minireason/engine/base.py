@@ -199,6 +199,13 @@ class ModelRunner(Protocol):
         """Tell how sure the model is of the token after a row; raises LogitsNotFinite."""
         ...
 
+    def logits(self, row: int) -> npt.NDArray[np.float32]:
+        """Copy what the model gave after a row, before anything is sampled from it.
+
+        Raises LogitsNotFinite.
+        """
+        ...
+
     def trim(self, slot: int, keep: int) -> None:
         """Forget a slot's positions from `keep` on."""
         ...

@@ -4,7 +4,8 @@ Each slot is a cache of its own, so a sequence attends past its own tokens only.
 slots as sequences need, one for a chat, and all are of one size; when they have to be more or
 larger, everything moves into a cache of another shape. What no sequence uses any more stays in its
 slot for whoever starts the same. When the slot is needed, it is parked: saved in memory outside the
-cache, to be brought back.
+cache, to be brought back. Prefixes are shared within a scope only, so that what one user waits for
+tells nothing of another's prompts.
 
 **A list never claims more than the runner holds.** It shrinks before the runner forgets, and grows
 after the runner has computed or restored. So whatever cuts an act off, an error or an interruption
@@ -44,6 +45,7 @@ class Parked:
 
     cached: list[int]
     prompt_tokens: int
+    scope: str
     state: SavedState
     owner = None
 
@@ -82,18 +84,23 @@ class KVCache:
         """The slots that no sequence uses."""
         return [slot for slot in self.slots if not slot.owner]
 
-    def match(self, tokens: list[int]) -> tuple[Source, int]:
-        """Find the longest common prefix, and how many of its tokens to reuse.
+    def match(self, tokens: list[int], scope: str = "") -> tuple[Source | None, int]:
+        """Find the longest common prefix of a scope, and how many of its tokens to reuse.
 
         At least the last token is left to be decoded.
         """
-        sources: list[Source] = [*self.slots, *self._parked]
-        shared = [
-            (min(common_prefix(source.cached, tokens), len(tokens) - 1), source)
-            for source in sources
-        ]
-        kept, best = max(shared, key=lambda item: item[0])
+        best: Source | None = None
+        kept = 0
+        for source in self._sources(scope):
+            shared = min(common_prefix(source.cached, tokens), len(tokens) - 1)
+            if best is None or shared > kept:
+                best, kept = source, shared
         return best, kept
+
+    def _sources(self, scope: str) -> list[Source]:
+        """Everything that holds tokens of a scope."""
+        sources: list[Source] = [*self.slots, *self._parked]
+        return [source for source in sources if source.scope == scope]
 
     def worth_reusing(self, tokens: list[int], kept: int) -> int:
         """How much of a cached prefix to use: where the rest is short, reading more is quicker."""
@@ -103,12 +110,14 @@ class KVCache:
             return kept - (wide - rest)
         return kept
 
-    def place(self, source: Source, kept: int) -> Slot:
-        """Make an idle slot hold the first `kept` tokens of a source.
+    def place(self, source: Source | None, kept: int) -> Slot:
+        """Make an idle slot hold the first `kept` tokens of a source, or nothing.
 
         What the source has beyond is kept where it is, unless little of a prompt is lost.
         """
         slot = self.idle()[0]
+        if source is None:
+            return self._emptied(slot)
         moves = kept * 2 >= source.prompt_tokens and not source.owner
         if source is slot:
             if not moves:
@@ -116,9 +125,7 @@ class KVCache:
             self.trim(slot, kept)
             return slot
         if not kept or len(source.cached) > self.shape.slot_tokens:
-            self._park(slot)
-            self.trim(slot, 0)
-            return slot
+            return self._emptied(slot)
         state = source.state if isinstance(source, Parked) else self._runner.save(source.index)
         self._park(slot)  # which may forget the source, but not its state
         self._put(slot, source, state)
@@ -127,11 +134,18 @@ class KVCache:
             self._forget(source)
         return slot
 
+    def _emptied(self, slot: Slot) -> Slot:
+        """An idle slot, once what it holds is parked."""
+        self._park(slot)
+        self.trim(slot, 0)
+        return slot
+
     def _put(self, slot: Slot, source: Source, state: SavedState) -> None:
         """Let an idle slot hold what was saved of a source."""
         self.trim(slot, 0)
         if source.cached:
             self._runner.restore(slot.index, state)
+        slot.scope = source.scope
         slot.cached = source.cached.copy()
         slot.prompt_tokens = source.prompt_tokens
 
@@ -151,14 +165,19 @@ class KVCache:
             return
         if not self._make_parking_room(len(tokens)):
             return
-        parked = Parked(tokens.copy(), slot.prompt_tokens, self._runner.save(slot.index))
-        others = [each for each in self._parked if not _begins(tokens, each.cached)]
+        state = self._runner.save(slot.index)
+        parked = Parked(tokens.copy(), slot.prompt_tokens, slot.scope, state)
+        others = [
+            each
+            for each in self._parked
+            if each.scope != slot.scope or not _begins(tokens, each.cached)
+        ]
         self._parked = [*others, parked]
 
     def _holds(self, tokens: list[int], but: Slot) -> bool:
-        """Whether something else than a slot begins with these tokens."""
-        sources: list[Source] = [*self.slots, *self._parked]
-        return any(_begins(source.cached, tokens) for source in sources if source is not but)
+        """Whether something else than a slot, of its scope, begins with these tokens."""
+        sources = [source for source in self._sources(but.scope) if source is not but]
+        return any(_begins(source.cached, tokens) for source in sources)
 
     def _make_parking_room(self, tokens: int) -> bool:
         """Forget what was parked first until so many tokens more may be parked; False if never."""

@@ -177,6 +177,15 @@ class Context:
             owner = self._handle.get()
             return token_confidence(self._logits(owner, row))
 
+    def logits(self, row: int) -> Logits:
+        """A copy of the logits after a row of the last batch with `outputs` set.
+
+        They are the raw ones before `sample` was called for that row; raises LogitsNotFinite.
+        """
+        with self._handle.lock:
+            owner = self._handle.get()
+            return self._logits(owner, row).copy()
+
     def _logits(self, owner: Owner, row: int) -> Logits:
         """The logits of a row, all of them finite, in the memory of `owner`; raises
         LogitsNotFinite."""

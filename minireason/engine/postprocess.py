@@ -65,6 +65,8 @@ class Postprocess:
         """
         if sequence.drawn.number != sequence.draws:
             noted = sequence.confidences
+            if sequence.raw_logits is not None:
+                sequence.raw_logits.keep(self._runner.logits(row))
             sequence.drawn = Draw(
                 sequence.draws,
                 len(sequence.tokens),

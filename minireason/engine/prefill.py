@@ -23,8 +23,8 @@ _AWAY_S = 0.02
 class Prefill:
     """A prompt that is read and generates nothing; its own `engine.base.TokenHandler`."""
 
-    def __init__(self, scheduler: Scheduler, tokens: list[int]) -> None:
-        self._scheduler, self._tokens = scheduler, tokens
+    def __init__(self, scheduler: Scheduler, tokens: list[int], cache_scope: str = "") -> None:
+        self._scheduler, self._tokens, self._scope = scheduler, tokens, cache_scope
         self._seen: int | None = None
 
     def run(self, stopped: Callable[[], bool]) -> int:
@@ -55,12 +55,12 @@ class Prefill:
         """Read the next chunk, as far as nobody else comes: how much is read then."""
         scheduler = self._scheduler
         # What is there is not read again: a shorter beginning might cost the slot that has it.
-        read = max(read, scheduler.cached(self._tokens))
+        read = max(read, scheduler.cached(self._tokens, self._scope))
         rest = len(self._tokens) - read
         end = read + -(-rest // -(-rest // CHUNK_TOKENS))  # chunks of one size, as in a batch
         # The last token of a sequence that is only read is not read, so any will do.
         tokens = [*self._tokens[:end], self._tokens[end - 1]]
-        sequence = PromptOnly(tokens, self)
+        sequence = PromptOnly(tokens, self, cache_scope=self._scope)
         before = scheduler.sequences
         scheduler.add(sequence)
         try:

@@ -119,7 +119,7 @@ class Scheduler:
         if len(sequence.tokens) >= self.n_ctx:
             self._consistent = True  # nothing was changed
             raise ContextFull(len(sequence.tokens), self.n_ctx)
-        sequence.cached_tokens = self.cache.match(sequence.tokens)[1]
+        sequence.cached_tokens = self.cache.match(sequence.tokens, sequence.cache_scope)[1]
         self._admission.sequences.append(sequence)
 
     @_exclusive
@@ -161,9 +161,9 @@ class Scheduler:
         return self.exclusively(self._admission.sequences.copy)
 
     @_exclusive
-    def cached(self, tokens: list[int]) -> int:
+    def cached(self, tokens: list[int], scope: str = "") -> int:
         """How many tokens of a prompt's prefix are cached; the last one always has to be read."""
-        return self.cache.match(tokens)[1]
+        return self.cache.match(tokens, scope)[1]
 
     @_exclusive
     def reserve(self, tokens: int) -> None:

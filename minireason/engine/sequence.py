@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from minireason.engine.base import Drafter, Mask, Step, TokenHandler
 from minireason.engine.drafting import DraftCount
+from minireason.engine.logprobs import RawLogits
 
 
 class Draw(NamedTuple):
@@ -26,6 +27,7 @@ class Sequence:
 
     `cache_reply`: keep the reply in the cache when the sequence has ended; False keeps the prompt
     alone, since nobody will go on from the reply and all others would attend past its tokens.
+    `cache_scope`: only what was cached in the same scope is used, and only it may use this.
     `confidences` gets one value for each sampled token, see `engine.confidence`; None: not wanted.
     `mask` says which tokens may be sampled first; that of each later one comes with its step.
     `unread_limit`: sit out after so many tokens that nobody has read; None: nobody needs to.
@@ -40,6 +42,7 @@ class Sequence:
         handler: TokenHandler,
         *,
         cache_reply: bool = True,
+        cache_scope: str = "",
         confidences: array[float] | None = None,
         mask: Mask | None = None,
         unread_limit: int | None = None,
@@ -50,7 +53,7 @@ class Sequence:
         self.prompt_tokens = len(prompt)
         self.cached_tokens = 0
         """How many of the prompt were in the cache before the sequence came, and were used."""
-        self.cache_reply = cache_reply
+        self.cache_reply, self.cache_scope = cache_reply, cache_scope
         self.sampler, self.handler = sampler, handler
         self.slot: Slot | None = None
         self.confidences = confidences
@@ -60,6 +63,8 @@ class Sequence:
         self.draws = 0
         """How many tokens were sampled and taken."""
         self.drawn = Draw(-1, 0, 0, 0.0)
+        self.raw_logits: RawLogits | None = None
+        """Keeps what the token at hand is sampled from; None: nobody asks for it."""
         self.drafter: Drafter | None = None
         """What drafts its next tokens while it runs alone."""
         self.drafts = DraftCount()
@@ -102,20 +107,21 @@ class PromptOnly(Sequence):
 
     prefill_only = True
 
-    def __init__(self, prompt: list[int], handler: TokenHandler) -> None:
-        super().__init__(prompt, None, handler)
+    def __init__(self, prompt: list[int], handler: TokenHandler, *, cache_scope: str = "") -> None:
+        super().__init__(prompt, None, handler, cache_scope=cache_scope)
 
 
 class Slot:
     """A row of the cache: the tokens in it, and the sequence that uses it.
 
-    Without an owner it is kept for whoever starts the same.
+    Without an owner it is kept for whoever starts the same in the same `scope`.
     """
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.cached: list[int] = []
         self.prompt_tokens = 0
+        self.scope = ""
         self.owner: Sequence | None = None
         self.last_used = 0
 

@@ -140,4 +140,7 @@ def _chain(value: object) -> Chain:
         raise ValueError("this is no chain")
     if not all(value[name] is None or 0 <= value[name] <= most for name, most in _MOST.items()):
         raise ValueError("numbers that cannot be")
-    return Chain(**{name: value[name] for name in _CHAIN_KINDS})
+    answer_tokens = value.get("answer_tokens", 0)  # older traces do not tell it
+    if not isinstance(answer_tokens, int):
+        raise ValueError("this is no chain")
+    return Chain(**{name: value[name] for name in _CHAIN_KINDS}, answer_tokens=answer_tokens)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from minireason.engine.base import END, Step
 from minireason.errors import EngineError
-from minireason.events import Event, FinishReason
-from minireason.reasoning.reply import ReplyBuilder
+from minireason.events import FinishReason
+from minireason.reasoning.reply import NOTHING_ADDED, Added, ReplyBuilder
 from minireason.reasoning.rules import Rules
 
 _NOTHING, _ENDED = -1, -2
@@ -19,12 +19,11 @@ _NOTHING, _ENDED = -1, -2
 
 
 class _Decision(NamedTuple):
-    """What was decided about a draw, and from where on which events it brought."""
+    """What was decided about a draw, and what it brought to the reader."""
 
     number: int
     step: Step
-    start: int
-    events: list[Event]
+    added: Added
 
 
 class Controller:
@@ -41,7 +40,7 @@ class Controller:
         self.error: EngineError | None = None
         self.cancelled = False
         self._rules = rules
-        self._decision = _Decision(_NOTHING, END, 0, [])
+        self._decision = _Decision(_NOTHING, END, NOTHING_ADDED)
         self._before: tuple[int, tuple[Any, ...]] | None = None
 
     # What the engine asks: see `engine.base.TokenHandler`.
@@ -118,8 +117,8 @@ class Controller:
 
     def _commit(self, number: int, step: Step) -> None:
         """Let what was decided count."""
-        self._decision = _Decision(number, step, *self.builder.added())
+        self._decision = _Decision(number, step, self.builder.added())
 
     def _publish(self) -> None:
         """Let what was decided be seen; twice is as good as once."""
-        self.builder.publish(self._decision.start, self._decision.events)
+        self.builder.publish(self._decision.added)

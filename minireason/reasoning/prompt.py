@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from minireason.engine.base import Vocabulary
-from minireason.errors import ContextFull
+from minireason.errors import ContextFull, UsageError
 from minireason.messages import Message
 from minireason.reasoning.begun import Begun, parted
 from minireason.reasoning.encoding import encode_text
 from minireason.reasoning.frames import Frame, Roles, frames
 from minireason.reasoning.length import PIECE_CHARS, surely_over
-from minireason.reasoning.think import CLOSE, OPEN, State, Tags
+from minireason.reasoning.think import CLOSE, OPEN, RawText, State, Tags, ThinkMachine
 
 # sha256 of the template texts: as first published, and with the opened thought (Hugging Face, 10
 # February 2025)
@@ -37,6 +37,7 @@ class Prompt:
 
     `thinks` is the model's kind, `tags` are the ids of its tags. `begun` is the text at the end of
     `ids` that the reply goes on with: of its thought or, where it starts there, of its answer.
+    After a `raw` one nothing is thought, and all that comes is text.
     """
 
     ids: list[int]
@@ -44,11 +45,19 @@ class Prompt:
     thinks: bool
     tags: Tags
     begun: str = ""
+    raw: bool = False
 
     @property
     def begun_answer(self) -> str:
         """The beginning of the answer, if there is one."""
         return self.begun if self.start is State.ANSWER else ""
+
+
+def machine_after(prompt: Prompt) -> ThinkMachine:
+    """What tells thinking from answer in the tokens after a prompt."""
+    if prompt.raw:
+        return RawText()
+    return ThinkMachine(prompt.start, prompt.tags, begun=bool(prompt.begun))
 
 
 def without_thinking(content: str) -> str:
@@ -168,6 +177,25 @@ class PromptEncoder:
         if begun:
             texts += [begun.thinking, begun.answer]
         return surely_over(texts, encoded, most)
+
+    def encode_raw(self, text: str, *, parse_special: bool, n_ctx: int) -> Prompt:
+        """A text without any template, after the bos that this vocabulary wants.
+
+        With `parse_special` literals of control tokens become those tokens. Raises UsageError, and
+        ContextFull as `encode` does.
+        """
+
+        def encoded(piece: str) -> list[int]:
+            return self._tokens(piece) if parse_special else encode_text(self._vocabulary, piece)
+
+        if tokens := surely_over([text], encoded, n_ctx):
+            raise ContextFull(tokens, n_ctx, estimated=True)
+        ids, bos = encoded(text), self._vocabulary.bos
+        if bos is not None and ids[:1] != [bos]:
+            ids = [bos, *ids]
+        if not ids:
+            raise UsageError("There is nothing to go on from; the prompt must not be empty.")
+        return Prompt(ids, State.ANSWER, False, self.tags, raw=True)
 
     def prefix(self, messages: Sequence[Message]) -> list[int]:
         """What every prompt begins with that goes on from these messages with another question.

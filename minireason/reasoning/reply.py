@@ -7,7 +7,7 @@ import operator
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from minireason.engine.drafting import DraftCount
 from minireason.errors import UsageError
@@ -20,12 +20,26 @@ from minireason.events import (
     ThinkingDelta,
     ThinkingEnd,
     Timings,
+    TokenLogprob,
     Usage,
 )
+from minireason.reasoning.logprobs import TellLogprob
 from minireason.reasoning.prompt import Prompt
 from minireason.reasoning.text import StopStrings
-from minireason.reasoning.think import Label, Span
+from minireason.reasoning.think import Label, Span, State
 from minireason.settings import Settings
+
+
+class Added(NamedTuple):
+    """What one decision brings to the reader, and how much there was before it."""
+
+    event_start: int
+    events: list[Event]
+    logprob_start: int
+    logprobs: list[TokenLogprob]
+
+
+NOTHING_ADDED = Added(0, [], 0, [])
 
 
 class ReplyBuilder:
@@ -33,7 +47,7 @@ class ReplyBuilder:
 
     Events that were added are not seen until they are published: see `Controller`, which decides
     when. `parse` makes the typed value of a structured answer, and is None for a free one.
-    `drafts` counts what the engine drafts.
+    `drafts` counts what the engine drafts. `tell_logprob` is None where nobody asks for it.
     """
 
     def __init__(
@@ -45,11 +59,14 @@ class ReplyBuilder:
         load_s: float = 0.0,
         parse: Callable[[], Any] | None = None,
         drafts: DraftCount | None = None,
+        tell_logprob: TellLogprob | None = None,
     ) -> None:
         self.drafts = drafts or DraftCount()
         self.reply: Reply | None = None
         self.cached_tokens = 0
         """How many of the prompt's tokens were in the cache and were used."""
+        self.logprobs: list[TokenLogprob] = []
+        """Those of the answer's sampled tokens, as far as they were published."""
         self.thinking_tokens = self.answer_tokens = self.forced_tokens = 0
         self._model, self._prompt_tokens = model, len(prompt.ids)
         self._seed, self._load_s, self._parse = settings.seed or 0, load_s, parse
@@ -57,6 +74,10 @@ class ReplyBuilder:
         self._events: list[Event] = []
         self._unread = iter(self._events)
         self._added: list[Event] = []
+        self._tell_logprob = tell_logprob
+        self._added_logprobs: list[TokenLogprob] = []
+        self._undecided: tuple[TokenLogprob, ...] = ()
+        self._answer_chars = 0
         self._started = time.perf_counter()
         self._times: dict[str, float] = {}
 
@@ -83,28 +104,30 @@ class ReplyBuilder:
 
     def begin(self) -> None:
         """Forget what was added and not published."""
-        self._added = []
+        self._added, self._added_logprobs = [], []
 
     def save(self) -> tuple[Any, ...]:
         """What `restore` takes."""
         counts = self.thinking_tokens, self.answer_tokens, self.forced_tokens
-        return counts, self._stops.save()
+        return counts, self._stops.save(), self._answer_chars, self._undecided
 
     def restore(self, saved: tuple[Any, ...]) -> None:
         """Go back to what was so when this was saved."""
-        counts, stops = saved
+        counts, stops, self._answer_chars, self._undecided = saved
         self.thinking_tokens, self.answer_tokens, self.forced_tokens = counts
         self._stops.restore(stops)
 
-    def added(self) -> tuple[int, list[Event]]:
-        """What was added since `begin`: the number of events before it, and the events."""
-        return len(self._events), self._added
+    def added(self) -> Added:
+        """What was added since `begin`."""
+        return Added(len(self._events), self._added, len(self.logprobs), self._added_logprobs)
 
-    def publish(self, start: int, events: list[Event]) -> None:
-        """Let events be seen, as those from number `start` on; twice is as good as once."""
+    def publish(self, added: Added) -> None:
+        """Let what was added be seen; twice is as good as once."""
         if self.reply is not None:
             return  # the last event is there, perhaps with its typed value
-        self._events[start:] = events
+        events = added.events
+        self.logprobs[added.logprob_start :] = added.logprobs
+        self._events[added.event_start :] = events
         if events and isinstance(events[-1], Done):
             self.reply = events[-1].reply
 
@@ -131,6 +154,27 @@ class ReplyBuilder:
         if text:
             self._show(Label.ANSWER, text)
 
+    def note_logprob(self, token: int, state: State) -> None:
+        """Note the log-probability of a sampled token, unless it has opened a thought.
+
+        While it is not known whether there will be one, it waits.
+        """
+        if self._tell_logprob is None:
+            return
+        self._undecided += (self._tell_logprob(token, self._answer_chars),)
+        if state is State.THINKING:
+            self.drop_undecided()
+        elif state is State.ANSWER:
+            self._add_undecided()
+
+    def drop_undecided(self) -> None:
+        """Forget the tokens that turned out to belong to no answer."""
+        self._undecided = ()
+
+    def _add_undecided(self) -> None:
+        self._added_logprobs += self._undecided
+        self._undecided = ()
+
     @property
     def stopped(self) -> bool:
         """Whether a stop string has ended the answer."""
@@ -145,6 +189,8 @@ class ReplyBuilder:
         """Add what was held back, and the last event, which has the reply."""
         if rest := self._stops.flush():
             self._show(Label.ANSWER, rest)
+        if self._answer_chars:
+            self._add_undecided()
         self._added.append(Done(self.make(reason, thinking_end)))
 
     def make(self, reason: FinishReason, thinking_end: ThinkingEnd | None) -> Reply:
@@ -170,6 +216,7 @@ class ReplyBuilder:
                 accepted_tokens=self.drafts.accepted,
             ),
             timings=self._timings(),
+            stop_text=self._stops.matched,
         )
 
     def parse(self) -> None:
@@ -194,6 +241,7 @@ class ReplyBuilder:
         self._mark("text")
         if label is Label.ANSWER:
             self._mark("answer")
+            self._answer_chars += len(text)
         self._added.append(ThinkingDelta(text) if label is Label.THINKING else AnswerDelta(text))
 
     def _text(self, kind: type[ThinkingDelta | AnswerDelta]) -> str:

@@ -14,10 +14,10 @@ from typing import Any
 from minireason.engine.base import END, Mask, Step, Vocabulary, all_but
 from minireason.events import FinishReason, ThinkingEnd
 from minireason.reasoning.budget import Budget, Cut
-from minireason.reasoning.prompt import Prompt
+from minireason.reasoning.prompt import Prompt, machine_after
 from minireason.reasoning.reply import ReplyBuilder
 from minireason.reasoning.structured.follower import Follower
-from minireason.reasoning.think import State, ThinkMachine
+from minireason.reasoning.think import State
 from minireason.settings import MAX_TOKENS, Settings
 
 
@@ -42,7 +42,7 @@ class Rules:
         self._vocabulary, self._prompt, self._budget = vocabulary, prompt, budget
         self._max_tokens = settings.max_tokens or MAX_TOKENS
         self._builder, self._follower, self._allowance = builder, follower, allowance
-        self._machine = ThinkMachine(prompt.start, prompt.tags, begun=bool(prompt.begun))
+        self._machine = machine_after(prompt)
         self._tokens = prompt.ids[-1:]
         """What the sequence has from the last token of the prompt on."""
         self._landed: ThinkingEnd | None = None
@@ -133,6 +133,7 @@ class Rules:
         if len(landing) >= self._room():
             return self.finish("length")
         self._machine.drop_unfinished()
+        self._builder.drop_undecided()
         return self._force_landing(Cut("budget", len(self._tokens) - 1), landing)
 
     def _think(self, token: int) -> Step:
@@ -237,11 +238,14 @@ class Rules:
         return self._accept(token)
 
     def _accept(self, token: int) -> Step:
-        if self._machine.state is State.ANSWER:
+        before = self._machine.state
+        if before is State.ANSWER:
             self._builder.count(answer=1)
         else:
             self._builder.count(thinking=1)
         self._feed(token)
+        if before is not State.THINKING:
+            self._builder.note_logprob(token, self._machine.state)
         if self._builder.stopped:
             return self.finish("stop")
         return self._go_on(token)
@@ -251,6 +255,7 @@ class Rules:
         if token not in self._vocabulary.eog:
             self._builder.count(answer=1)
             self._builder.add_structured(follower.feed(token))
+            self._builder.note_logprob(token, State.ANSWER)
             if not follower.over:
                 return self._go_on(token)
         return self.finish("stop" if follower.whole else "length")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
+from operator import itemgetter
 
 
 class Utf8:
@@ -59,17 +60,24 @@ class StopStrings:
     def __init__(self, strings: Sequence[str]) -> None:
         self._strings = tuple(strings)
         self._held = ""
-        self.stopped = False
+        self.matched: str | None = None
+        """The stop string that came."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop string has come."""
+        return self.matched is not None
 
     def feed(self, text: str) -> str:
         """The text that is safe to show; after a stop string nothing more."""
         if self.stopped:
             return ""
         text = self._held + text
-        ends = [index for stop in self._strings if (index := text.find(stop)) >= 0]
+        ends = [(index, stop) for stop in self._strings if (index := text.find(stop)) >= 0]
         if ends:
-            self.stopped, self._held = True, ""
-            return text[: min(ends)].rstrip()
+            index, self.matched = min(ends, key=itemgetter(0))
+            self._held = ""
+            return text[:index].rstrip()
         held = held_back(text, self._strings)
         shown = (
             text[: len(text) - held].rstrip() if held else text
@@ -77,13 +85,13 @@ class StopStrings:
         self._held = text[len(shown) :]
         return shown
 
-    def save(self) -> tuple[str, bool]:
+    def save(self) -> tuple[str, str | None]:
         """What `restore` takes."""
-        return self._held, self.stopped
+        return self._held, self.matched
 
-    def restore(self, saved: tuple[str, bool]) -> None:
+    def restore(self, saved: tuple[str, str | None]) -> None:
         """Go back to what was so when this was saved."""
-        self._held, self.stopped = saved
+        self._held, self.matched = saved
 
     def flush(self) -> str:
         """What was held back, once no more can come."""

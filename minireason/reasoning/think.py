@@ -203,3 +203,13 @@ class ThinkMachine:
         label = Label.THINKING if self.state is State.THINKING else Label.ANSWER
         self.thought = self.thought or label is Label.THINKING
         return [(label, shown)]
+
+
+class RawText(ThinkMachine):
+    """All is answer, tags and white space too: what comes after a prompt without any template."""
+
+    def __init__(self) -> None:
+        super().__init__(State.ANSWER, Tags(), begun=True)
+
+    def _emit(self, text: str) -> list[Span]:
+        return [(Label.ANSWER, text)] if text else []

@@ -161,6 +161,7 @@ class Settings:
                 "thinking_budget",
                 self.thinking_budget,
                 f"leaves no room for an answer in max_tokens={self.max_tokens}",
+                most=self.max_tokens - 1,
             )
         self._check_structure()
 
@@ -199,7 +200,7 @@ class Settings:
             problem = (
                 f"the context holds {n_ctx} tokens in all; ask for less, or for a larger context"
             )
-            raise BadSetting("thinking_budget", self.thinking_budget, problem)
+            raise BadSetting("thinking_budget", self.thinking_budget, problem, most=n_ctx - 1)
 
     def check_begun(self) -> None:
         """Raise BadSetting if an answer cannot be gone on with that is begun already."""

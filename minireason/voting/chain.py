@@ -80,11 +80,15 @@ class Job:
         *,
         watch_confidence: bool = True,
         allowance: Callable[[], int] | None = None,
+        cache_scope: str = "",
     ) -> ReplyStream:
         """Open the chain's stream; raises BadSetting, UsageError or ContextFull."""
         own = replace(settings, seed=self.seed, temperature=self.temperature)
         options = StreamOptions(
-            watch_confidence=watch_confidence, cache_reply=False, allowance=allowance
+            watch_confidence=watch_confidence,
+            cache_reply=False,
+            cache_scope=cache_scope,
+            allowance=allowance,
         )
         return backend.stream(messages, own, options)
 
@@ -115,6 +119,7 @@ class Job:
             total_s=reply.timings.total_s,
             parsed=reply.parsed,
             replaced=ended and reply.thinking_end == "loop" and self.replaces is None,
+            answer_tokens=reply.usage.answer_tokens,
         )
 
 

@@ -30,7 +30,8 @@ MEASURING_TOKENS, MEASURING_SECONDS = 1_000, 10.0
 class VotePlan:
     """A vote with nothing left open; `settings` are those of each chain, and its seed is `seed`'s.
 
-    `prompt_tokens` are those of every chain, `samples` the chains to run at first.
+    `prompt_tokens` are those of every chain, `samples` the chains to run at first; for
+    `cache_scope` see `StreamOptions`.
     """
 
     backend: Backend
@@ -39,6 +40,7 @@ class VotePlan:
     seed: int
     messages: tuple[Message, ...]
     prompt_tokens: int
+    cache_scope: str = ""
 
     @property
     def samples(self) -> int:
@@ -103,11 +105,15 @@ class VotePlan:
             self.settings,
             watch_confidence=self.vote.samples > 1,
             allowance=None if self.vote.budget_tokens is None else allowance,
+            cache_scope=self.cache_scope,
         )
 
 
 def plan_vote(
-    backend: Backend, question: str | Sequence[Message], changes: SolveChanges
+    backend: Backend,
+    question: str | Sequence[Message],
+    changes: SolveChanges,
+    cache_scope: str = "",
 ) -> VotePlan:
     """Plan a vote over a question; raises BadSetting, UsageError or ContextFull."""
     vote, own = VoteSettings.split(changes)
@@ -128,4 +134,5 @@ def plan_vote(
         seed=random.randrange(MAX_SEED) if settings.seed is None else settings.seed,
         messages=tuple(messages),
         prompt_tokens=check_prompt(backend, messages, settings),
+        cache_scope=cache_scope,
     )

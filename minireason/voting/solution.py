@@ -19,10 +19,10 @@ class Chain:
 
     `text` is the answer as written, `answer` the final answer found in it (None: none, so it does
     not vote), `key` its canonical form. `seed` and `temperature` repeat it. `tokens` counts all it
-    generated. `confidence` is that of its last tokens (see `voting.ballot.tail_confidence`). Of a
-    structured answer the `answer` is the whole text, `parsed` its typed value; such answers are the
-    same only if their JSON is. `replaced` says that it went round in circles and another one ran
-    for it.
+    generated, `answer_tokens` those of its text. `confidence` is that of its last tokens (see
+    `voting.ballot.tail_confidence`). Of a structured answer the `answer` is the whole text,
+    `parsed` its typed value; such answers are the same only if their JSON is. `replaced` says that
+    it went round in circles and another one ran for it.
     """
 
     index: int
@@ -39,6 +39,7 @@ class Chain:
     total_s: float
     parsed: Any = None
     replaced: bool = False
+    answer_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,13 +47,18 @@ class SolveStream(Iterator[SolveEvent], Closing):
     """The events of one vote, to be iterated once; the last is `Solved`.
 
     Asking for the next event runs the model until there is one. Closing it ends all chains. Raises
-    BadSetting, UsageError or ContextFull when made.
+    BadSetting, UsageError or ContextFull when made. For `cache_scope` see `StreamOptions`.
     """
 
     def __init__(
-        self, backend: Backend, question: str | Sequence[Message], changes: SolveChanges
+        self,
+        backend: Backend,
+        question: str | Sequence[Message],
+        changes: SolveChanges,
+        *,
+        cache_scope: str = "",
     ) -> None:
-        self._plan = plan_vote(backend, question, changes)
+        self._plan = plan_vote(backend, question, changes, cache_scope)
         self._pool = self._plan.pool()
         self._prompt_tokens = self._plan.prompt_tokens
         self._record = Record(structured=self._plan.settings.structured)

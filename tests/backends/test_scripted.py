@@ -105,6 +105,7 @@ def test_budgets_cut_as_documented() -> None:
     assert (unclosed.thinking, unclosed.thinking_end) == ("17 plus", "unclosed")
     stopped = reasoner.ask(QUESTION, stop=["\\boxed"])
     assert (stopped.answer, stopped.finish_reason) == ("It is", "stop")
+    assert (stopped.stop_text, reasoner.ask(QUESTION).stop_text) == ("\\boxed", None)
 
 
 def test_finish_thinking_and_cancel() -> None:
@@ -186,6 +187,18 @@ def test_what_is_written_comes_behind_what_is_begun() -> None:
     assert plain.ask(said).answer == SUM.answer
     with pytest.raises(UsageError, match="does not think"):
         plain.count_tokens([asked, Message(role="assistant", content="", thinking="Hm.")])
+
+
+def test_a_raw_prompt_gets_the_answer_alone() -> None:
+    backend = ScriptedBackend(lambda messages: f"{messages[-1]['content']} it is.")
+    reply = Reasoner(backend).complete("And so", parse_special=True)
+    assert (reply.answer, reply.thinking_end) == ("And so it is.", None)
+    assert reply.usage.prompt_tokens == 2
+    assert (backend.requests[0].messages, backend.requests[0].prompt) == ((), "And so")
+    reply = Reasoner(ScriptedBackend(SUM)).complete("And so", stop=["\\boxed"])
+    assert (reply.thinking, reply.answer) == ("", "It is")
+    with pytest.raises(ContextFull):
+        Reasoner(ScriptedBackend("yes", n_ctx=10)).complete("word " * 10)
 
 
 def test_a_model_that_only_answers() -> None:

@@ -6,6 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from minireason.engine.base import END, Mask, SavedState, Step
 from minireason.engine.room import GRANULE_TOKENS, CacheRoom
 from minireason.errors import EngineError, LogitsNotFinite
@@ -107,6 +110,14 @@ class FakeRunner:
         token = self.rows[row]
         assert token is not None, "a row without logits"
         return float(token)
+
+    def logits(self, row: int) -> npt.NDArray[np.float32]:
+        """The highest is that of the token that is sampled."""
+        token = self.rows[row]
+        assert token is not None, "a row without logits"
+        logits = np.zeros(1_000, np.float32)
+        logits[token + 1] = 5
+        return logits
 
     def trim(self, slot: int, keep: int) -> None:
         del self.tokens[slot][keep:]

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from minireason.engine.prefill import Prefill
 from minireason.engine.scheduler import Scheduler
 from minireason.engine.sequence import PromptOnly, Sequence
 from tests.engine.fake import FakeRunner, ListHandler, room
@@ -205,3 +206,11 @@ def test_a_prompt_that_nobody_waits_for_any_more_is_not_read_to_its_end() -> Non
     runner.before_decode = lambda: scheduler.hasten(sequence)
     scheduler.step()
     assert runner.was_stopped.is_set()
+
+
+def test_a_prompt_longer_than_the_first_slot_is_read_ahead() -> None:
+    """Where nobody else has a slot or waits for one, room is made for it alone."""
+    runner = FakeRunner()
+    scheduler = Scheduler(runner, room(n_ctx=600))
+    Prefill(scheduler, prompt(1, 300)).run(lambda: False)
+    assert scheduler.cached(prompt(1, 301)) == 300

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minireason.engine.base import END, Mask, Step, all_but
+from minireason.engine.logprobs import RawLogits
 from minireason.engine.scheduler import Scheduler
 from minireason.engine.sequence import Sequence
 from tests.always import AlwaysDraft
@@ -106,6 +107,56 @@ def test_right_drafts_save_decodes() -> None:
     plain, drafted = generate({}, None)[3], generate({}, [[0] * 7] * 30)[3]
     assert len(drafted.decodes) * 4 < len(plain.decodes)
     assert max(rows for _, rows in drafted.decodes) == 8
+
+
+class AskingHandler(ScriptedHandler):
+    """Asks for the log-probability of each token that it decides about."""
+
+    def __init__(self, limit: int, steps: dict[int, tuple[str, int]], raw: RawLogits) -> None:
+        super().__init__(limit, steps)
+        self.raw, self.likeliest = raw, list[bool]()
+
+    def _decide(self, token: int) -> Step:
+        ((best, logprob),) = self.raw.logprobs(token).top
+        self.likeliest.append(best == token and -3 < logprob < -2)
+        return super()._decide(token)
+
+
+@settings(max_examples=100)
+@given(STEPS, GUESSES)
+def test_what_is_kept_is_of_the_token_at_hand(
+    steps: dict[int, tuple[str, int]], guesses: list[list[int]]
+) -> None:
+    for handler in asked(steps, guesses, lambda act: act()):
+        assert handler.likeliest
+        assert all(handler.likeliest)
+
+
+def asked(
+    steps: dict[int, tuple[str, int]], guesses: list[list[int]], do: Callable[[Act], object]
+) -> list[AskingHandler]:
+    """What handlers got that ask for log-probabilities, with drafts and without."""
+    handlers = []
+    for drafter in (None, GuessDrafter(guesses)):
+        scheduler = Scheduler(FakeRunner(n_batch=16, slot_tokens=128), room())
+        scheduler.speculation.gain = AlwaysDraft()
+        raw = RawLogits(1)
+        handlers.append(AskingHandler(30, steps, raw))
+        sequence = Sequence([7], None, handlers[-1])
+        sequence.raw_logits, sequence.drafter = raw, drafter
+        scheduler.add(sequence)
+        for _ in range(40):
+            do(scheduler.step)
+    return handlers
+
+
+@pytest.mark.parametrize("file", ["engine/postprocess.py", "engine/logprobs.py"])
+def test_what_is_kept_after_an_interruption_is_of_the_token_at_hand(file: str) -> None:
+    def scenario(do: Callable[[Act], object]) -> list[AskingHandler]:
+        return asked({4: ("drop", 2), 9: ("force", 0)}, [[0, 0, 1, 0], [0, 0, 0]] * 20, do)
+
+    for handlers in every_line(file, scenario):
+        assert all(all(handler.likeliest) and handler.likeliest for handler in handlers)
 
 
 @pytest.mark.parametrize(

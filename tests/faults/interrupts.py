@@ -50,9 +50,15 @@ WAYS = ("continue", "close", "twice")
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     ("What is 347 + 586?", {"temperature": 0, "max_tokens": 90}),
-    ("What is 21 + 586?", {"temperature": 1.5, "seed": 3, "thinking_budget": 16, "max_tokens": 80}),
+    (
+        "What is 21 + 586?",
+        {"temperature": 1.5, "seed": 3, "thinking_budget": 16, "max_tokens": 80, "logprobs": 2},
+    ),
     ("What is 347 + 586?", {"temperature": 2.0, "seed": 4, "max_tokens": 70, "stop": ("the",)}),
-    ("Say 5.", {"temperature": 1.0, "seed": 5, "schema": SCHEMA, "thinking_budget": 8}),
+    (
+        "Say 5.",
+        {"temperature": 1.0, "seed": 5, "schema": SCHEMA, "thinking_budget": 8, "logprobs": 0},
+    ),
     (f"What is {'7' * 230} + 1?", {"temperature": 0, "max_tokens": 40, "min_thinking": 20}),
     (f"{'g' * 200} What is 5 + 8?", {"temperature": 0, "max_tokens": 60}),
 ]
@@ -213,6 +219,9 @@ class Scenario:
         self._shown[index] += _text(self._do(stream.poll))
         reply = self._do(lambda: stream.reply)
         whole = self._shown[index] == reply.thinking + reply.answer
+        if "logprobs" in self._questions[index][1]:
+            ends = [one.text_end for one in stream.logprobs]
+            whole = whole and ends == sorted(ends) and len(ends) == reply.usage.answer_tokens
         return Answer(reply.thinking, reply.answer, reply.finish_reason, whole)
 
     def _ended(self, stream: Stream) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from minireason import Reply
+from minireason import Reply, TokenLogprob
 from minireason.engine.base import Mask
 from minireason.reasoning.budget import Budget, Limits
 from minireason.reasoning.controller import Controller
@@ -60,6 +60,7 @@ class Outcome:
 
     reply: Reply
     seen: str
+    logprobs: list[TokenLogprob]
 
 
 def allowed(mask: Mask | None, token: int) -> int:
@@ -78,7 +79,7 @@ def run(
     landing = Landing(lambda text: list(text.encode()), close, settings.landing, opening=opening)
     limits = Limits(settings.thinking_budget or 0, None, settings.min_thinking)
     prompt = Prompt([1, 2, 3], start, True, vocabulary.tags)
-    builder = ReplyBuilder("made up", prompt, settings)
+    builder = ReplyBuilder("made up", prompt, settings, tell_logprob=tell)
     budget = Budget(limits, landing, vocabulary.piece)
     rules = Rules(vocabulary, prompt, settings, budget, builder)
     controller = Controller(rules, builder)
@@ -94,7 +95,11 @@ def run(
         mask = step.mask
     assert builder.reply
     seen = b"".join(map(vocabulary.piece, sequence[len(prompt.ids) :]))
-    return Outcome(builder.reply, seen.decode("utf-8", "replace"))
+    return Outcome(builder.reply, seen.decode("utf-8", "replace"), builder.logprobs)
+
+
+def tell(token: int, text_end: int) -> TokenLogprob:
+    return TokenLogprob(PIECES[token], 0.0, (), text_end)
 
 
 def settings(budget: int, room: int, landing: str = LANDING, min_thinking: int = 4) -> Settings:
@@ -180,3 +185,55 @@ def test_what_others_took_of_a_shared_allowance_is_not_gone_over() -> None:
     assert builder.reply
     assert (builder.reply.answer, builder.reply.finish_reason) == ("a", "length")
     assert builder.tokens == 1
+
+
+@given(scripts, st.booleans(), st.sampled_from(State), st.integers(0, 40))
+def test_each_token_of_an_answer_has_its_log_probability(
+    script: list[int], has_tags: bool, start: State, budget: int
+) -> None:
+    outcome = run(script, Vocabulary(has_tags), settings(budget, 400), start)
+    ends, usage = [one.text_end for one in outcome.logprobs], outcome.reply.usage
+    assert ends == sorted(ends)
+    assert ends[-1:] <= [len(outcome.reply.answer)]
+    if start is not State.BEFORE:
+        assert len(ends) == usage.answer_tokens
+
+
+@pytest.mark.parametrize(
+    ("script", "noted"),
+    [
+        ([*b"\n\nYes.", EOG], [0, 0, 1, 2, 3, 4]),
+        ([*b"<b", EOG], [0, 2]),
+        ([*b"<think>so</think>No", EOG], [1, 2]),
+    ],
+)
+def test_tokens_before_it_is_known_whether_there_is_a_thought(
+    script: list[int], noted: list[int]
+) -> None:
+    plain = settings(40, 80, min_thinking=0)
+    outcome = run(script, Vocabulary(False), plain, State.BEFORE)
+    assert [one.text_end for one in outcome.logprobs] == noted
+
+
+def test_tokens_that_are_taken_back_have_none() -> None:
+    outcome = run([*b"\n" * 50], Vocabulary(False), settings(8, 80), State.BEFORE)
+    assert {one.token for one in outcome.logprobs} <= {b"x", b"\n"}
+    assert len(outcome.logprobs) == outcome.reply.usage.answer_tokens
+
+
+def test_a_token_that_does_not_count_is_not_seen() -> None:
+    """As where an interruption comes before what was decided counts."""
+    vocabulary, plain = Vocabulary(True), settings(0, 80)
+    prompt = Prompt([1, 2, 3], State.ANSWER, True, vocabulary.tags)
+    builder = ReplyBuilder("made up", prompt, plain, tell_logprob=tell)
+    landing = Landing(lambda text: list(text.encode()), [CLOSE_ID], LANDING)
+    rules = Rules(vocabulary, prompt, plain, Budget(Limits(0), landing, vocabulary.piece), builder)
+    saved = rules.save()
+    builder.begin()
+    rules.step(ord("a"))
+    assert builder.logprobs == []
+    rules.restore(saved)
+    controller = Controller(rules, builder)
+    for draw in (0, 1, 1):
+        controller.on_token(ord("b"), draw)
+    assert [(one.token, one.text_end) for one in builder.logprobs] == [(b"b", 1), (b"b", 2)]

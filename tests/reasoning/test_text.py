@@ -51,6 +51,8 @@ def test_stop_strings_in_any_chunks(letters: list[str], stops: tuple[str, ...], 
         # nothing else
         assert shown.rstrip() == text[:first].rstrip()
         assert text.startswith(shown)
+        assert watcher.matched in stops
+        assert text.startswith(watcher.matched, first)
 
 
 def test_white_space_before_a_stop_string_goes_with_it() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minireason.reasoning.think import Label, State, Tags, ThinkMachine
+from minireason.reasoning.think import Label, RawText, State, Tags, ThinkMachine
 
 THINK, ANSWER = Label.THINKING, Label.ANSWER
 OPEN_ID, CLOSE_ID = 1, 2
@@ -185,3 +185,11 @@ def test_a_thought_that_is_closed_at_once_was_one_where_it_was_begun() -> None:
 def test_a_tag_at_the_start_of_what_goes_on_is_text() -> None:
     machine = ThinkMachine(State.ANSWER, Tags(OPEN_ID, CLOSE_ID), begun=True)
     assert machine.feed(CLOSE_ID, b"</think>") == [(ANSWER, "</think>")]
+
+
+@given(st.lists(st.sampled_from(["<think>", "</think>", " ", "\n", "a", "<", "é"])))
+def test_raw_text_comes_out_as_it_is(parts: list[str]) -> None:
+    machine = RawText()
+    spans = [span for part in parts for span in machine.feed(CLOSE_ID, part.encode())]
+    assert spans == [(ANSWER, part) for part in parts]
+    assert machine.flush() == []

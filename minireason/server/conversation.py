@@ -1,0 +1,33 @@
+"""Messages of a request -> the messages of a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from minireason.messages import Message
+
+BETWEEN = "\n\n"
+"""What is put between texts that become one."""
+
+
+def system_first(messages: Iterable[Message]) -> list[Message]:
+    """The messages with one system text, all that there are, at the beginning.
+
+    R1 distills have a place for one system text only, and take the last.
+    """
+    given = list(messages)
+    system = [one["content"] for one in given if one["role"] == "system" and one["content"].strip()]
+    others = [one for one in given if one["role"] != "system"]
+    return [*([Message(role="system", content=BETWEEN.join(system))] if system else []), *others]
+
+
+def turns_joined(messages: Sequence[Message]) -> list[Message]:
+    """The messages with those that follow one of the same role joined to it."""
+    joined: list[Message] = []
+    for message in messages:
+        if joined and joined[-1]["role"] == message["role"]:
+            before = joined.pop()
+            texts = [text for text in (before["content"], message["content"]) if text]
+            message = {**before, **message, "content": BETWEEN.join(texts)}
+        joined.append(message)
+    return joined

@@ -1,0 +1,173 @@
+"""How a chat completion is written, streamed and whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from minireason.events import AnswerDelta, Event, ThinkingDelta
+from minireason.server.call import Call, Origin, Outcome
+from minireason.server.errors import ApiError
+from minireason.server.logprobs import ScoredDelta
+from minireason.server.openai_logprobs import of_chat
+from minireason.server.openai_shapes import (
+    DONE,
+    EVENT_STREAM,
+    FINGERPRINT,
+    PING,
+    compact,
+    data_line,
+    error_body,
+    finish_reason,
+    tally,
+    timings,
+    usage,
+)
+from minireason.server.openai_thought import Deltas, message
+from minireason.server.ours import extra
+from minireason.server.settings import ReasoningField
+from minireason.voting.solution import SolveEvent
+
+SILENT_EVENTS = 64
+"""So many events of which the client sees nothing are told it by a comment."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatStyle:
+    """How a client wants a chat completion written."""
+
+    field: ReasoningField = "both"
+    include_usage: bool = False
+
+
+class Chunks:
+    """Writes the chunks of one stream; what they have in common is made once."""
+
+    def __init__(self, origin: Origin, style: ChatStyle) -> None:
+        head = compact(_head(origin, "chat.completion.chunk"))
+        self._style = style
+        self._head = f"data: {head[:-1]}"
+        self._tail = ',"usage":null' if style.include_usage else ""
+
+    def delta(
+        self,
+        index: int,
+        delta: str,
+        *,
+        logprobs: str = "null",
+        finish: str = "null",
+        more: str = "",
+    ) -> bytes:
+        """A chunk of the choice `index`; all texts are JSON, `more` are fields of the chunk."""
+        choice = (
+            f'{{"index":{index},"delta":{delta},"logprobs":{logprobs},"finish_reason":{finish}}}'
+        )
+        return f'{self._head},"choices":[{choice}]{self._tail}{more}}}\n\n'.encode()
+
+    def first(self, index: int) -> bytes:
+        """The first chunk of a choice."""
+        return self.delta(index, '{"role":"assistant","content":""}')
+
+    def last(self, index: int, finish: str, fields: dict[str, Any]) -> bytes:
+        """The last chunk of a choice, with fields of its own."""
+        more = f",{compact(fields)[1:-1]}" if fields else ""
+        return self.delta(index, "{}", finish=compact(finish), more=more)
+
+    def end(self, outcome: Outcome, fields: dict[str, Any]) -> Iterator[bytes]:
+        """What comes after the last chunks: the usage, where it is wanted, and the end."""
+        if self._style.include_usage:
+            more = compact({"usage": usage(tally(outcome)), **fields})
+            yield f'{self._head},"choices":[],{more[1:]}\n\n'.encode()
+        yield DONE
+
+
+class ChatWire:
+    """A chat completion of one or several choices."""
+
+    media_type = EVENT_STREAM
+
+    def __init__(self, origin: Origin, call: Call, style: ChatStyle) -> None:
+        self._origin, self._style = origin, style
+        self._chunks = Chunks(origin, style)
+        self._deltas = [Deltas(style.field) for _ in range(call.choices)]
+        self._silent = 0
+
+    def begin(self) -> Iterable[bytes]:
+        """See `Wire.begin`: a chunk with the role for each choice."""
+        return [self._chunks.first(index) for index in range(len(self._deltas))]
+
+    def event(self, index: int, event: Event | SolveEvent) -> Iterable[bytes]:
+        """See `Wire.event`."""
+        deltas, logprobs = self._deltas[index], "null"
+        match event:
+            case ScoredDelta(text, tokens):
+                delta, logprobs = deltas.answer(text), compact(of_chat(tokens))
+            case ThinkingDelta(text):
+                delta = deltas.thinking(text)
+            case AnswerDelta(text):
+                delta = deltas.answer(text)
+            case _:
+                delta = deltas.end()
+        if delta:
+            return (self._chunks.delta(index, delta, logprobs=logprobs),)
+        self._silent += 1
+        return () if self._silent % SILENT_EVENTS else (PING,)
+
+    def ping(self) -> bytes:
+        """See `Wire.ping`."""
+        return PING
+
+    def end(self, outcome: Outcome) -> Iterable[bytes]:
+        """See `Wire.end`: the last chunk of each choice, and the usage."""
+        for index, reply in enumerate(outcome.replies):
+            own = Outcome((reply,), clamped_budget=outcome.clamped_budget)
+            fields = {"timings": timings([reply]), "minireason": extra(self._origin, own)}
+            yield self._chunks.last(index, finish_reason(reply), fields)
+        yield from self._chunks.end(outcome, {"timings": timings(outcome.replies)})
+
+    def fail(self, error: ApiError) -> Iterable[bytes]:
+        """See `Wire.fail`."""
+        return [data_line(error_body(error, self._origin.request_id))]
+
+    def whole(self, outcome: Outcome) -> object:
+        """See `Wire.whole`."""
+        choices = [
+            whole_choice(
+                index,
+                message(self._style.field, reply.thinking, reply.answer),
+                finish_reason(reply),
+            )
+            for index, reply in enumerate(outcome.replies)
+        ]
+        for choice, tokens in zip(choices, outcome.logprobs, strict=False):
+            choice["logprobs"] = of_chat(tokens)
+        whole = whole_completion(self._origin, outcome, choices)
+        return {**whole, "timings": timings(outcome.replies)}
+
+
+def whole_choice(index: int, told: dict[str, Any], finish: str) -> dict[str, Any]:
+    """A choice of a whole completion."""
+    return {"index": index, "message": told, "logprobs": None, "finish_reason": finish}
+
+
+def whole_completion(
+    origin: Origin, outcome: Outcome, choices: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """A whole completion, without times."""
+    return {
+        **_head(origin, "chat.completion"),
+        "choices": choices,
+        "usage": usage(tally(outcome)),
+        "minireason": extra(origin, outcome),
+    }
+
+
+def _head(origin: Origin, kind: str) -> dict[str, Any]:
+    return {
+        "id": origin.id,
+        "object": kind,
+        "created": origin.created,
+        "model": origin.model,
+        "system_fingerprint": FINGERPRINT,
+    }

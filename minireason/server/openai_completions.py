@@ -1,0 +1,231 @@
+"""POST /v1/completions: a raw text goes on; what it holds of control tokens stays text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta
+from minireason.server import openai_schemas
+from minireason.server.answering import Answer
+from minireason.server.body import read
+from minireason.server.call import Call, Origin, Outcome, Wire
+from minireason.server.errors import ApiError
+from minireason.server.logprobs import ScoredDelta
+from minireason.server.openai_fields import (
+    MAX_CHOICES,
+    Sampling,
+    StreamWishes,
+    Structure,
+    Tokens,
+    longest,
+    sampling,
+    stops,
+    structure,
+)
+from minireason.server.openai_logprobs import of_text
+from minireason.server.openai_shapes import (
+    DONE,
+    EVENT_STREAM,
+    FINGERPRINT,
+    PING,
+    compact,
+    data_line,
+    error_body,
+    error_shape,
+    finish_reason,
+    tally,
+    timings,
+    usage,
+)
+from minireason.server.operation import Operation
+from minireason.server.ours import extra
+from minireason.voting.solution import SolveEvent
+
+PATH = "/v1/completions"
+
+USUAL_TOKENS = 16
+"""How long a completion becomes of which nobody says it, as OpenAI and vLLM have it."""
+
+
+class CompletionBody(Sampling, Structure):
+    """The body of a completion; fields that it does not name are ignored."""
+
+    prompt: str | list[str]
+    stream_options: StreamWishes | None = None
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
+    stop: str | list[str] | None = None
+    max_tokens: Tokens | None = None
+    echo: bool | None = None
+    suffix: str | None = None
+    logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    parse_special: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionStyle:
+    """How a client wants a completion written; `echo` comes before its text."""
+
+    echo: str = ""
+    include_usage: bool = False
+
+
+async def completions(request: Request) -> Response:
+    """Go on with a text."""
+    body, _ = await read(request, CompletionBody)
+    prompt = _prompt(body)
+    tokens = USUAL_TOKENS if body.max_tokens is None else body.max_tokens
+    call = Call(
+        model=body.model,
+        prompt=prompt,
+        parse_special=bool(body.parse_special),
+        changes=sampling(body) | longest(tokens) | stops(body.stop) | structure(body),
+        choices=body.n or 1,
+        logprobs=body.logprobs,
+        stream=bool(body.stream),
+    )
+    style = CompletionStyle(
+        prompt if body.echo else "",
+        include_usage=bool(body.stream_options and body.stream_options.include_usage),
+    )
+
+    def wire(origin: Origin) -> Wire:
+        return CompletionWire(origin, call, style)
+
+    return Answer(request, call, wire, error_shape, prefix="cmpl-")
+
+
+def _prompt(body: CompletionBody) -> str:
+    """The one text to go on with; raises ApiError."""
+    if body.suffix:
+        problem = "suffix: nothing can be filled in before a text; leave it out."
+        raise ApiError(400, problem, "unsupported_parameter", "suffix")
+    if body.echo and body.logprobs is not None:
+        problem = "echo: there are no logprobs of a prompt; leave one of the two out."
+        raise ApiError(400, problem, "unsupported_parameter", "echo")
+    texts = [body.prompt] if isinstance(body.prompt, str) else body.prompt
+    if len(texts) != 1:
+        problem = "prompt has to be one text; send a request for each."
+        raise ApiError(400, problem, "invalid_value", "prompt")
+    return texts[0]
+
+
+class CompletionWire:
+    """A completion of one or several choices."""
+
+    media_type = EVENT_STREAM
+
+    def __init__(self, origin: Origin, call: Call, style: CompletionStyle) -> None:
+        self._origin, self._style, self._choices = origin, style, call.choices
+        self._head_json = compact(self._head())[:-1]
+        self._offsets = [0] * call.choices
+        self._tail = ',"usage":null' if style.include_usage else ""
+
+    def begin(self) -> Iterable[bytes]:
+        """See `Wire.begin`: what is echoed."""
+        echo = self._style.echo
+        return [self._chunk(index, echo) for index in range(self._choices)] if echo else []
+
+    def event(self, index: int, event: Event | SolveEvent) -> Iterable[bytes]:
+        """See `Wire.event`: the text is one, whatever the model takes for its thought."""
+        match event:
+            case ScoredDelta(text, tokens):
+                logprobs = compact(of_text(tokens, self._offsets[index]))
+                self._offsets[index] += len(text)
+                return (self._chunk(index, text, logprobs=logprobs),)
+            case ThinkingDelta(text) | AnswerDelta(text):
+                return (self._chunk(index, text),)
+            case _:
+                return ()
+
+    def ping(self) -> bytes:
+        """See `Wire.ping`."""
+        return PING
+
+    def end(self, outcome: Outcome) -> Iterable[bytes]:
+        """See `Wire.end`: the last chunk of each choice, and the usage."""
+        for index, reply in enumerate(outcome.replies):
+            own = Outcome((reply,), clamped_budget=outcome.clamped_budget)
+            fields = {"timings": timings([reply]), "minireason": extra(self._origin, own)}
+            finish = compact(finish_reason(reply))
+            yield self._chunk(index, "", finish=finish, more=f",{compact(fields)[1:-1]}")
+        if self._style.include_usage:
+            counted = compact({"choices": [], "usage": usage(tally(outcome))})
+            yield f"data: {self._head_json},{counted[1:]}\n\n".encode()
+        yield DONE
+
+    def fail(self, error: ApiError) -> Iterable[bytes]:
+        """See `Wire.fail`."""
+        return [data_line(error_body(error, self._origin.request_id))]
+
+    def whole(self, outcome: Outcome) -> object:
+        """See `Wire.whole`."""
+        choices = [self._choice(index, reply) for index, reply in enumerate(outcome.replies)]
+        for choice, tokens in zip(choices, outcome.logprobs, strict=False):
+            choice["logprobs"] = of_text(tokens)
+        return {
+            **self._head(),
+            "choices": choices,
+            "usage": usage(tally(outcome)),
+            "timings": timings(outcome.replies),
+            "minireason": extra(self._origin, outcome),
+        }
+
+    def _choice(self, index: int, reply: Reply) -> dict[str, Any]:
+        return {
+            "index": index,
+            "text": self._style.echo + reply.thinking + reply.answer,
+            "logprobs": None,
+            "finish_reason": finish_reason(reply),
+        }
+
+    def _chunk(
+        self,
+        index: int,
+        text: str,
+        *,
+        logprobs: str = "null",
+        finish: str = "null",
+        more: str = "",
+    ) -> bytes:
+        """A chunk; all but its text is JSON, `more` are fields of the chunk."""
+        choice = (
+            f'{{"index":{index},"text":{compact(text)},"logprobs":{logprobs},'
+            f'"finish_reason":{finish}}}'
+        )
+        return f'data: {self._head_json},"choices":[{choice}]{self._tail}{more}}}\n\n'.encode()
+
+    def _head(self) -> dict[str, Any]:
+        return {
+            "id": self._origin.id,
+            "object": "text_completion",
+            "created": self._origin.created,
+            "model": self._origin.model,
+            "system_fingerprint": FINGERPRINT,
+        }
+
+
+def routes() -> list[Route]:
+    """The route of completions."""
+    return [Route(PATH, completions, methods=["POST"])]
+
+
+def operations() -> list[Operation]:
+    """What the OpenAPI document says of it."""
+    return [
+        Operation(
+            PATH,
+            "post",
+            "Completion of a raw text",
+            openai_schemas.TEXT_COMPLETION,
+            openai_schemas.ERROR,
+            body=CompletionBody,
+            streams="text/event-stream",
+        )
+    ]

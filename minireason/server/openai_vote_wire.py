@@ -1,0 +1,138 @@
+"""How a vote is written as a chat completion: its events on the way, then the winning text.
+
+Every event of the vote is a chunk whose delta is empty and whose `minireason.event` tells it.
+Clients that know nothing of votes see a pause, and then the reply of the chain that stands for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from minireason.events import AnswerDelta, Event
+from minireason.server.call import Origin, Outcome
+from minireason.server.errors import ApiError
+from minireason.server.openai_chat_wire import (
+    ChatStyle,
+    Chunks,
+    whole_choice,
+    whole_completion,
+)
+from minireason.server.openai_shapes import (
+    EVENT_STREAM,
+    PING,
+    compact,
+    data_line,
+    error_body,
+    finish_reason,
+)
+from minireason.server.openai_thought import Deltas, message
+from minireason.server.ours import extra
+from minireason.voting.solution import (
+    Candidate,
+    Chain,
+    ChainAnswered,
+    ChainCancelled,
+    ChainDelta,
+    ChainStarted,
+    Decided,
+    SolveEvent,
+    VoteChanged,
+)
+
+
+class VoteWire:
+    """A vote."""
+
+    media_type = EVENT_STREAM
+
+    def __init__(self, origin: Origin, style: ChatStyle) -> None:
+        self._origin, self._style = origin, style
+        self._chunks = Chunks(origin, style)
+
+    def begin(self) -> Iterable[bytes]:
+        """See `Wire.begin`."""
+        return [self._chunks.first(0)]
+
+    def event(self, index: int, event: Event | SolveEvent) -> Iterable[bytes]:
+        """See `Wire.event`."""
+        told = _told(event)
+        if told is None:
+            return ()
+        more = f',"minireason":{{"event":{compact(told)}}}'
+        return (self._chunks.delta(0, "{}", more=more),)
+
+    def ping(self) -> bytes:
+        """See `Wire.ping`."""
+        return PING
+
+    def end(self, outcome: Outcome) -> Iterable[bytes]:
+        """See `Wire.end`: the reply of the chain that stands for the vote, and what was counted."""
+        chain = _shown(outcome)
+        if chain is not None:
+            deltas = Deltas(self._style.field)
+            thought = deltas.thinking(chain.thinking) if chain.thinking else ""
+            for delta in (thought, deltas.answer(chain.text)):
+                if delta:
+                    yield self._chunks.delta(0, delta)
+        fields = {"minireason": extra(self._origin, outcome)}
+        yield self._chunks.last(0, finish_reason(chain), fields)
+        yield from self._chunks.end(outcome, {})
+
+    def fail(self, error: ApiError) -> Iterable[bytes]:
+        """See `Wire.fail`."""
+        return [data_line(error_body(error, self._origin.request_id))]
+
+    def whole(self, outcome: Outcome) -> object:
+        """See `Wire.whole`."""
+        chain = _shown(outcome)
+        thinking, text = (chain.thinking, chain.text) if chain else ("", "")
+        told = message(self._style.field, thinking, text)
+        choice = whole_choice(0, told, finish_reason(chain))
+        return whole_completion(self._origin, outcome, [choice])
+
+
+def _shown(outcome: Outcome) -> Chain | None:
+    """The chain whose text stands for a vote; None if no chain came to its end."""
+    solution = outcome.solution
+    if solution is None:
+        return None
+    return next((chain for chain in solution.chains if chain.index == solution.best), None)
+
+
+def _told(event: Event | SolveEvent) -> dict[str, Any] | None:
+    """An event of a vote as the stream tells it; None for the last, which `end` tells."""
+    match event:
+        case ChainDelta(index, delta, tokens):
+            kind = "answer" if isinstance(delta, AnswerDelta) else "thinking"
+            told = {"index": index, "kind": kind, "text": delta.text, "tokens": tokens}
+            return {"type": "chain_delta", **told}
+        case ChainStarted(index, seed):
+            return {"type": "chain_started", "index": index, "seed": seed}
+        case ChainAnswered(chain):
+            return {
+                "type": "chain_answered",
+                "index": chain.index,
+                "answer": chain.answer,
+                "text": chain.text,
+                "tokens": chain.tokens,
+                "thinking_end": chain.thinking_end,
+            }
+        case ChainCancelled(chain):
+            return {"type": "chain_cancelled", "index": chain.index}
+        case VoteChanged(candidates, still_open):
+            told = {"candidates": list(map(_candidate, candidates)), "open": still_open}
+            return {"type": "vote", **told}
+        case Decided(because):
+            return {"type": "decided", "because": because}
+        case _:
+            return None
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "answer": candidate.answer,
+        "votes": candidate.votes,
+        "share": candidate.share,
+        "chains": list(candidate.chains),
+    }

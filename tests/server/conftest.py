@@ -1,0 +1,59 @@
+"""Servers for tests: one for all that asks `tiny`, and as many of their own as a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import minireason
+from minireason import Reasoner
+from minireason.testing import ScriptedBackend
+from tests.server.serving import Served
+
+
+@pytest.fixture(scope="session")
+def server(lived_in: object) -> Iterator[Served]:
+    """A server of the built-in model, for the whole run."""
+    served = Served([minireason.load("tiny", n_threads=1)])
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="session")
+def tiny_url(server: Served) -> str:
+    """Where that server is."""
+    return server.url.rstrip("/")
+
+
+@pytest.fixture(scope="session")
+def smollm2_url(smollm2_path: Path) -> Iterator[str]:
+    """Where a server of a model is that does not think."""
+    served = Served([minireason.load(smollm2_path, n_threads=1)])
+    yield served.url.rstrip("/")
+    served.stop()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Clients are asked from asyncio, as most programs do."""
+    return "asyncio"
+
+
+@pytest.fixture
+def served() -> Iterator[Callable[..., Served]]:
+    """Makes a server: of Reasoners and backends, or of a scripted one; settings as keywords."""
+    made: list[Served] = []
+
+    def serve(*models: Reasoner | ScriptedBackend, **settings: object) -> Served:
+        reasoners = [
+            model if isinstance(model, Reasoner) else Reasoner(model)
+            for model in models or (ScriptedBackend("It is 2."),)
+        ]
+        made.append(Served(reasoners, **settings))
+        return made[-1]
+
+    yield serve
+    for one in made:
+        one.stop()

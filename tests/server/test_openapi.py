@@ -1,0 +1,69 @@
+"""The OpenAPI document, and whether what it says of replies is so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+
+from minireason.server import apis, openai_schemas, openapi
+from minireason.server.call import Call, Outcome
+from minireason.server.errors import ApiError
+from minireason.server.openai_chat_wire import ChatStyle, ChatWire
+from minireason.server.openai_completions import CompletionStyle, CompletionWire
+from minireason.server.openai_responses_wire import ResponseStyle, ResponseWire
+from minireason.server.openai_shapes import error_body
+from minireason.server.openai_vote_wire import VoteWire
+from minireason.server.operation import Schema
+from tests.server.openai.reading import ORIGIN, reply
+from tests.server.openai.test_vote_wire import NOTHING, SOLUTION
+
+OUTCOME = Outcome((reply("So", "2"),), clamped_budget=9)
+CALL = Call(model=None)
+
+
+def references(value: Any) -> Iterator[str]:
+    """All that a document refers to."""
+    if isinstance(value, dict):
+        yield from (text for name, text in value.items() if name == "$ref")
+        for inner in value.values():
+            yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
+
+
+def test_everything_that_the_document_refers_to_is_in_it() -> None:
+    document = openapi.document(apis.operations())
+    json.dumps(document)
+    for reference in references(document):
+        target = document
+        for name in reference.removeprefix("#/").split("/"):
+            target = target[name]
+
+
+@pytest.mark.parametrize(
+    ("schema", "body"),
+    [
+        (openai_schemas.CHAT_COMPLETION, ChatWire(ORIGIN, CALL, ChatStyle()).whole(OUTCOME)),
+        (
+            openai_schemas.CHAT_COMPLETION,
+            VoteWire(ORIGIN, ChatStyle()).whole(Outcome(solution=SOLUTION)),
+        ),
+        (
+            openai_schemas.CHAT_COMPLETION,
+            VoteWire(ORIGIN, ChatStyle()).whole(Outcome(solution=NOTHING)),
+        ),
+        (
+            openai_schemas.TEXT_COMPLETION,
+            CompletionWire(ORIGIN, CALL, CompletionStyle()).whole(OUTCOME),
+        ),
+        (openai_schemas.RESPONSE, ResponseWire(ORIGIN, ResponseStyle()).whole(OUTCOME)),
+        (openai_schemas.ERROR, error_body(ApiError(400, "No."), "req-1")),
+    ],
+)
+def test_a_reply_is_as_the_document_says(schema: Schema, body: Any) -> None:
+    jsonschema.validate(body, schema)
