@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
-from minireason.aio import AsyncReasoner
 
 from minireason import Reasoner
+from minireason.aio import AsyncReasoner
 from minireason.messages import Message
 from minireason.server.ahead import IdleReader
 from minireason.testing import ScriptedBackend
@@ -142,6 +142,18 @@ def test_a_model_to_be_unloaded_is_left_for_good() -> None:
         assert other.ended == ["b stopped"], "its thread is out"
         await until(backend.reading.is_set)
         assert other.began == ["b"]
+
+    run(test)
+
+
+def test_a_model_alone_is_left_for_good() -> None:
+    async def test(reader: IdleReader, backend: Reading, _busy: set[str]) -> None:
+        reader.note(asynchronous(backend), said("a"), "")
+        await until(backend.reading.is_set)
+        with anyio.fail_after(60):
+            await reader.forget("m")
+        assert backend.began == ["a"]
+        assert backend.ended == ["a stopped"]
 
     run(test)
 
