@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
-from minireason.aio import AsyncReasoner
 
 from minireason import Reasoner
+from minireason.aio import AsyncReasoner
 from minireason.messages import Message
 from minireason.server.ahead import IdleReader
 from minireason.testing import ScriptedBackend
