@@ -66,8 +66,11 @@ class OpenItem:
         """The event of a piece of text."""
         self.texts.append(text)
         self.tokens += tokens
-        written = compact({"delta": text, **_logprobs(self.kind, tokens)})[1:-1]
-        return f'{self._head},{written},"sequence_number":{number}}}\n\n'.encode()
+        more = ""
+        if self.kind is MESSAGE:
+            more = f',"logprobs":{compact(of_tokens(tokens))}' if tokens else ',"logprobs":[]'
+        written = f'"delta":{compact(text)}{more},"sequence_number":{number}'
+        return f"{self._head},{written}}}\n\n".encode()
 
 
 class ResponseWire:
@@ -110,7 +113,8 @@ class ResponseWire:
         opened = self._open is not None and self._open.kind is MESSAGE
         if _has_message(reply) and not opened:
             yield from self._close("completed")
-            yield from self._begin(MESSAGE)
+            self._open = OpenItem(MESSAGE, self._origin, len(self._output))
+            yield from self._begin(self._open)
         yield from self._close(status)
         whole = self._whole(outcome, self._output)
         yield self._event(f"response.{status}", {"response": whole})
@@ -135,17 +139,18 @@ class ResponseWire:
             output.append(_item(MESSAGE, self._origin, _status(reply), part))
         return self._whole(outcome, output)
 
-    def _piece(self, kind: Kind, text: str, tokens: Tokens = ()) -> Iterator[bytes]:
-        if self._open is None or self._open.kind is not kind:
-            yield from self._close("completed")
-            yield from self._begin(kind)
-        if self._open is not None:
-            self._number += 1
-            yield self._open.delta(text, tokens, self._number - 1)
+    def _piece(self, kind: Kind, text: str, tokens: Tokens = ()) -> Iterable[bytes]:
+        item, opening = self._open, list[bytes]()
+        if item is None or item.kind is not kind:
+            opening += self._close("completed")
+            item = self._open = OpenItem(kind, self._origin, len(self._output))
+            opening += self._begin(item)
+        self._number += 1
+        return (*opening, item.delta(text, tokens, self._number - 1))
 
-    def _begin(self, kind: Kind) -> Iterator[bytes]:
-        """Open an item and its one part."""
-        item = self._open = OpenItem(kind, self._origin, len(self._output))
+    def _begin(self, item: OpenItem) -> Iterator[bytes]:
+        """Tell of an item that was opened, and of its one part."""
+        kind = item.kind
         told = {"output_index": len(self._output), "item": _item(kind, self._origin, "in_progress")}
         yield self._event("response.output_item.added", told)
         yield self._event("response.content_part.added", {**item.place, "part": _part(kind, "")})

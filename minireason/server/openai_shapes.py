@@ -43,9 +43,8 @@ def error_shape(error: ApiError, origin: Origin) -> dict[str, Any]:
     return error_body(error, origin.request_id)
 
 
-def compact(value: object) -> str:
-    """JSON without blanks, in ASCII: some clients break lines at any of Unicode's line ends."""
-    return json.dumps(value, separators=(",", ":"))
+compact = json.JSONEncoder(separators=(",", ":")).encode
+"""JSON without blanks, in ASCII: some clients break lines at any of Unicode's line ends."""
 
 
 def data_line(value: object) -> bytes:

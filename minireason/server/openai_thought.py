@@ -33,15 +33,15 @@ class Deltas:
     """Writes the text of one reply as the JSON of deltas; "" where there is nothing to write."""
 
     def __init__(self, field: ReasoningField) -> None:
-        self._names = _NAMES.get(field, ())
+        names = [f'"{name}":' for name in _NAMES.get(field, ())]
+        self._between = [*names[:1], *(f",{name}" for name in names[1:]), ""] if names else []
         self._inline = field == "inline"
         self._open = self._on_new_line = False
 
     def thinking(self, text: str) -> str:
         """A piece of the thought."""
-        if self._names:
-            written = compact(text)
-            return "{" + ",".join(f'"{name}":{written}' for name in self._names) + "}"
+        if self._between:
+            return "{" + compact(text).join(self._between) + "}"
         if not self._inline or not text:
             return ""
         before = "" if self._open else f"{OPEN}\n"

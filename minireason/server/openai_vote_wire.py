@@ -93,11 +93,13 @@ class VoteWire:
 
 
 def _shown(outcome: Outcome) -> Chain | None:
-    """The chain whose text stands for a vote; None if no chain came to its end."""
+    """The chain whose text stands for a vote: the best, or the first that said anything."""
     solution = outcome.solution
     if solution is None:
         return None
-    return next((chain for chain in solution.chains if chain.index == solution.best), None)
+    if solution.best is not None:
+        return next(chain for chain in solution.chains if chain.index == solution.best)
+    return next((chain for chain in solution.chains if chain.text or chain.thinking), None)
 
 
 def _told(event: Event | SolveEvent) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -42,20 +43,25 @@ def test_litellm(asked: dict[str, Any]) -> None:
 
 def test_an_agent(server: Served) -> None:
     pytest.importorskip("pydantic_ai")
+    asyncio.run(_ask_agents(f"{server.url}v1"))
+
+
+async def _ask_agents(url: str) -> None:
+    from openai import AsyncOpenAI
     from pydantic_ai import Agent, NativeOutput
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    provider = OpenAIProvider(base_url=f"{server.url}v1", api_key="none")
-    model = OpenAIChatModel("tiny", provider=provider)
-    settings: Any = {"temperature": 0}
-    result = Agent(model, model_settings=settings).run_sync(QUESTION)
-    assert "17" in result.output
-    kinds = [part.part_kind for part in result.all_messages()[-1].parts]
-    assert kinds == ["thinking", "text"]
-    again = Agent(model, model_settings=settings).run_sync(
-        QUESTION, message_history=result.all_messages()
-    )
-    assert again.output
-    typed = Agent(model, model_settings=settings, output_type=NativeOutput(Sum))
-    assert isinstance(typed.run_sync(QUESTION).output, Sum)
+    async with AsyncOpenAI(base_url=url, api_key="none") as client:
+        model = OpenAIChatModel("tiny", provider=OpenAIProvider(openai_client=client))
+        plain = Agent(model, model_settings={"temperature": 0})
+        result = await plain.run(QUESTION)
+        assert "17" in result.output
+        kinds = [part.part_kind for part in result.all_messages()[-1].parts]
+        assert kinds == ["thinking", "text"]
+        again = await plain.run(QUESTION, message_history=result.all_messages())
+        assert again.output
+        async with plain.run_stream(QUESTION) as stream:
+            assert await stream.get_output() == result.output
+        typed = Agent(model, model_settings={"temperature": 0}, output_type=NativeOutput(Sum))
+        assert isinstance((await typed.run(QUESTION)).output, Sum)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -173,3 +174,11 @@ def test_a_vote_that_came_to_nothing_ran_out() -> None:
     assert last["choices"] == [
         {"index": 0, "delta": {}, "logprobs": None, "finish_reason": "length"}
     ]
+
+
+def test_of_chains_that_were_all_cut_off_the_first_is_shown() -> None:
+    cut = replace(CHAIN, answer=None, finish="length")
+    solution = replace(NOTHING, chains=(cut,))
+    whole: Any = VoteWire(ORIGIN, ChatStyle()).whole(Outcome(solution=solution))
+    assert whole["choices"][0]["message"]["content"] == CHAIN.text
+    assert whole["choices"][0]["finish_reason"] == "length"
