@@ -59,6 +59,8 @@ class IdleReader:
         self._idle = idle
         self._noted: list[_Noted] = []
         self._current: _Noted | None = None
+        self._forgotten: set[str] = set()
+        """The models whose thread `forget` waits for."""
         self._woken, self._left = anyio.Event(), anyio.Event()
         self._closed = False
 
@@ -81,10 +83,13 @@ class IdleReader:
     async def forget(self, model: str) -> None:
         """See `base.ReadAheads.forget`."""
         self._noted = [noted for noted in self._noted if noted.model != model]
-        while self._current and self._current.model == model:
-            self._current.stop.set()
-            await self._left.wait()
-            self._noted = [noted for noted in self._noted if noted.model != model]
+        self._forgotten.add(model)
+        try:
+            while self._current and self._current.model == model:
+                self._current.stop.set()
+                await self._left.wait()
+        finally:
+            self._forgotten.discard(model)
 
     async def run(self) -> None:
         """See `base.ReadAheads.run`."""
@@ -118,6 +123,7 @@ class IdleReader:
             self._current = None
             left, self._left = self._left, anyio.Event()
             left.set()
+        dropped = self._closed or noted.model in self._forgotten
         superseded = any(noted.begins(other) for other in self._noted)
-        if noted.stop.is_set() and not superseded and not self._closed:
+        if noted.stop.is_set() and not superseded and not dropped:
             self._noted.append(noted.again())

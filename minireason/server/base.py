@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from minireason.aio import AsyncReasoner
@@ -23,6 +24,8 @@ class ModelEntry:
     loaded: bool
     size_bytes: int
     created: int
+    path: Path | None = None
+    """Its (first) file, None where it has none."""
 
 
 class Models(Protocol):

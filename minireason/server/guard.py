@@ -100,7 +100,9 @@ class _Noted:
 
     def __init__(self, send: Send, request_id: str, cors: list[tuple[bytes, bytes]]) -> None:
         self._send, self.began = send, time.perf_counter()
-        self._headers = [(b"x-request-id", request_id.encode()), *cors]
+        named = request_id.encode()
+        self._headers = [(b"x-request-id", named), (b"request-id", named), *cors]
+        """Anthropic's clients look for it by its second name."""
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:

@@ -6,12 +6,12 @@ import functools
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from minireason.errors import MinireasonError
 from minireason.models import catalog, cost, file_types, gguf, shape, store
 from minireason.models.store import ModelFile
+from minireason.server.base import ModelEntry
 
 _QUICKLY_HASHED_BYTES = 64 * 2**20
 
@@ -42,17 +42,17 @@ class Facts:
     """The numbers and short texts of the file's header."""
 
 
-def facts(name: str) -> Facts:
-    """The facts of a model by the name that it is asked for by; reads its header the first time."""
+def facts(entry: ModelEntry) -> Facts:
+    """The facts of a model; reads its header the first time."""
     with suppress(MinireasonError, OSError):
-        file = store.find(name)
-        stat = file.path.stat()
-        return _read(name, file, stat.st_size, stat.st_mtime_ns)
+        path = entry.path or store.find(entry.name).path
+        stat = path.stat()
+        return _read(ModelFile(path, entry.name), stat.st_size, stat.st_mtime_ns)
     return Facts()
 
 
 @functools.lru_cache(maxsize=256)
-def _read(name: str, file: ModelFile, size: int, _changed: int) -> Facts:
+def _read(file: ModelFile, size: int, _changed: int) -> Facts:
     header = gguf.check(file.path)
     metadata = header.metadata
     return Facts(
@@ -79,8 +79,7 @@ def _licence(label: str) -> str:
 
 def _digest(file: ModelFile, size: int) -> str:
     """The sha256 noted when it was installed, else that of a small file."""
-    path = Path(file.path)
-    manifest = next((entry for entry in store.manifests() if entry.path == path), None)
+    manifest = next((entry for entry in store.manifests() if entry.path == file.path), None)
     if manifest:
         return manifest.files[0].sha256
     return store.fingerprint(file) if size <= _QUICKLY_HASHED_BYTES else ""

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from minireason.errors import shown
 from minireason.server.answering import Answer
 from minireason.server.base import Models, Server
 from minireason.server.call import Call, Origin, Wire
@@ -78,7 +79,7 @@ async def keep_model(models: Models, name: str | None, seconds: float) -> None:
             else:
                 models.keep(entry.name, None if math.isinf(seconds) else seconds)
             return
-    raise ApiError(404, f"There is no model {name!r} here; see /api/tags.", "model_not_found")
+    raise ApiError(404, f"There is no model {shown(name)} here; see /api/tags.", "model_not_found")
 
 
 class _ThenKeep(Response):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from minireason.errors import shown
 from minireason.models import catalog
 from minireason.server import ollama_schemas
 from minireason.server.base import ModelEntry, Models, Server
@@ -34,6 +36,7 @@ LEVELS = (True, False, "low", "medium", "high", "max")
 """What `think` may be."""
 
 _BLOBS = "/api/blobs/{digest}"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}")
 
 
 class NameBody(Body):
@@ -73,7 +76,7 @@ def operations() -> list[Operation]:
         Operation("/api/ps", "get", "Loaded models", ollama_schemas.RUNNING, error, statuses=()),
         Operation("/api/version", "get", "Version", ollama_schemas.VERSION, error, statuses=()),
         Operation("/api/show", "post", "One model", shown, error, NameBody, statuses=(400, 404)),
-        Operation("/api/pull", "post", "Is it here?", pulled, error, NameBody, lines, (400, 501)),
+        Operation("/api/pull", "post", "Is it here?", pulled, error, NameBody, lines, (400, 404)),
     ]
 
 
@@ -114,7 +117,7 @@ async def show(request: Request) -> Response:
     """What a model is and can do."""
     body, _plain = await read(request, NameBody)
     entry = _entry(request.app.state.server.models, body.model or body.name)
-    known = await in_thread(facts, entry.name)
+    known = await in_thread(facts, entry)
     levels = {"thinking": {"values": LEVELS, "default": True}} if entry.thinks else {}
     return JSONResponse(
         {
@@ -134,8 +137,7 @@ async def show(request: Request) -> Response:
 async def pull(request: Request) -> Response:
     """Say that a model is there; nothing is fetched over the API."""
     body, _plain = await read(request, NameBody)
-    name = body.model or body.name
-    entry = _entry(request.app.state.server.models, name, status=501)
+    entry = _entry(request.app.state.server.models, body.model or body.name)
     done = {"status": "success", "model": entry.name}
     if body.stream is False:
         return JSONResponse(done)
@@ -153,19 +155,22 @@ async def embed(request: Request) -> Response:
     raise ApiError(501, "The models here give no embeddings.", "unsupported")
 
 
-def _entry(models: Models, name: str | None, status: int = 404) -> ModelEntry:
-    """The model of a name, the default one without; raises ApiError."""
+def _entry(models: Models, name: str | None) -> ModelEntry:
+    """The model of a name, the default one without; raises ApiError 404."""
     wanted = model_name(models, name)
     for entry in models.entries():
         if wanted in (None, entry.name):
             return entry
-    problem = f"There is no model {wanted!r} here; fetch it with: minireason pull {wanted}"
-    raise ApiError(status, problem, "model_not_found", "model")
+    advice = "GET /api/tags lists those there are."
+    if wanted and _NAME.fullmatch(wanted):
+        advice = f"fetch it with: minireason pull {wanted}"
+    problem = f"There is no model {shown(wanted)} here; {advice}"
+    raise ApiError(404, problem, "model_not_found", "model")
 
 
 async def _listed(entry: ModelEntry) -> dict[str, Any]:
     """A model as lists have it."""
-    known = await in_thread(facts, entry.name)
+    known = await in_thread(facts, entry)
     digest = {"digest": known.digest} if known.digest else {}
     return {
         "name": entry.name,

@@ -31,6 +31,7 @@ _COUNTS = {
     "eval_count": COUNT,
     "eval_duration": COUNT,
     "minireason": OURS,
+    "logprobs": list_of(ANY_OBJECT),
 }
 _MESSAGE = optional(record(role=one_of("assistant"), content=TEXT), thinking=TEXT)
 

@@ -12,6 +12,8 @@ from typing import Any
 from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta
 from minireason.server.call import Origin, Outcome
 from minireason.server.errors import ApiError
+from minireason.server.logprobs import ScoredDelta
+from minireason.server.openai_logprobs import of_tokens
 from minireason.server.ours import extra, output_tokens
 from minireason.server.times import nanoseconds, rfc3339
 from minireason.voting.solution import SolveEvent
@@ -32,6 +34,7 @@ class _LinesWire:
         thinking, answer, after = self._around()
         self._thinking = f"{head},{thinking}".encode()
         self._answer = f"{head},{answer}".encode()
+        self._closing = after
         self._after = f'{after},"done":false}}\n'.encode()
 
     def begin(self) -> Iterable[bytes]:
@@ -43,6 +46,11 @@ class _LinesWire:
         match event:
             case ThinkingDelta(text=text):
                 return self._thinking, json.dumps(text).encode(), self._after
+            case ScoredDelta(text=text, logprobs=tokens):
+                after = (
+                    f'{self._closing},"logprobs":{json.dumps(of_tokens(tokens))},"done":false}}\n'
+                )
+                return self._answer, json.dumps(text).encode(), after.encode()
             case AnswerDelta(text=text):
                 return self._answer, json.dumps(text).encode(), self._after
             case _:
@@ -64,7 +72,8 @@ class _LinesWire:
         """See `Wire.whole`."""
         reply = outcome.replies[0]
         texts = self._reply(reply.answer, reply.thinking)
-        return {**self._head, **texts, **self._ended(outcome)}
+        scores = {"logprobs": of_tokens(outcome.logprobs[0])} if outcome.logprobs else {}
+        return {**self._head, **texts, **scores, **self._ended(outcome)}
 
     def without_reply(self, reason: str) -> dict[str, Any]:
         """What a request that only loads or unloads a model is answered."""

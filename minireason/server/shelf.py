@@ -41,7 +41,8 @@ class Shelf:
         except (OSError, ModelFileError):  # gone or damaged; loading it will tell
             return ModelEntry(label, False, 0, False, 0, 0)
         thinks = thinks or catalog.thinks(label)
-        return ModelEntry(label, thinks, n_ctx, False, facts.st_size, int(facts.st_mtime))
+        created = int(facts.st_mtime)
+        return ModelEntry(label, thinks, n_ctx, False, facts.st_size, created, path)
 
     def _header(self, path: Path, facts: os.stat_result) -> tuple[bool, int]:
         """Whether the template knows thoughts, and the context that the model was trained for."""

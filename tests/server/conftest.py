@@ -9,6 +9,7 @@ import pytest
 
 import minireason
 from minireason import Reasoner
+from minireason.settings import LoadChanges
 from minireason.testing import ScriptedBackend
 from tests.server.serving import Served
 
@@ -30,7 +31,8 @@ def tiny_url(server: Served) -> str:
 @pytest.fixture(scope="session")
 def smollm2_url(smollm2_path: Path) -> Iterator[str]:
     """Where a server of a model is that does not think."""
-    served = Served([minireason.load(smollm2_path, n_threads=1)])
+    load = LoadChanges(n_threads=1)
+    served = Served([], models=(str(smollm2_path),), load=load)
     yield served.url.rstrip("/")
     served.stop()
 

@@ -146,6 +146,18 @@ def test_a_model_to_be_unloaded_is_left_for_good() -> None:
     run(test)
 
 
+def test_a_model_alone_is_left_for_good() -> None:
+    async def test(reader: IdleReader, backend: Reading, _busy: set[str]) -> None:
+        reader.note(asynchronous(backend), said("a"), "")
+        await until(backend.reading.is_set)
+        with anyio.fail_after(60):
+            await reader.forget("m")
+        assert backend.began == ["a"]
+        assert backend.ended == ["a stopped"]
+
+    run(test)
+
+
 def test_at_the_end_it_stops() -> None:
     backends: list[Reading] = []
 

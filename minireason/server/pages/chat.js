@@ -103,9 +103,9 @@ export class Chat extends EventTarget {
   /** Delete the shown conversation; gives what brings it back. */
   async remove() {
     const removed = this.current;
+    removed.gone = true; // a reply that is stopped now is not saved any more
     this.stop();
     await this.#try("remove", removed.id);
-    removed.gone = true;
     this.fresh();
     this.#emit("list");
     return async () => {

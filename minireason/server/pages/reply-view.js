@@ -15,6 +15,7 @@ const NOTES = {
   stopped: "You stopped this reply.",
   interrupted: "The page was closed while this was written; this much was kept.",
 };
+const CLAMPED = "The budget was more than fits; the thought could have";
 const CUT_OFF = "The answer was cut off by the limit of tokens.";
 
 export class ReplyView {
@@ -93,8 +94,7 @@ export class ReplyView {
 
   #updateNote(running) {
     const { reply } = this;
-    const cut = reply.state === "done" && reply.finish === "length" ? CUT_OFF : "";
-    const text = running ? "" : (reply.error ?? NOTES[reply.state] ?? cut);
+    const text = running ? "" : (reply.error ?? NOTES[reply.state] ?? limits(reply));
     if (reply.state === "failed") this.note.setAttribute("role", "alert");
     this.note.hidden = !text;
     setText(this.note, text);
@@ -112,6 +112,13 @@ export class ReplyView {
     setText(this.place, `${number} of ${of}`);
     setText(this.figures, figures(reply));
   }
+}
+
+/** Which limits a whole reply came to. */
+function limits({ clampedBudget, finish }) {
+  const isCut = typeof clampedBudget === "number";
+  const budget = isCut ? `${CLAMPED} ${count(clampedBudget, "token")}.` : "";
+  return [budget, finish === "length" ? CUT_OFF : ""].filter(Boolean).join(" ");
 }
 
 function quiet(text, click, label = null) {

@@ -21,6 +21,7 @@ export function newReply(model, now) {
     thinkingSeconds: 0,
     seconds: 0,
     thinkingEnd: null,
+    clampedBudget: null, // the tokens of thinking that the context left room for
     finish: null,
     error: null,
     open: null, // whether the reader unfolded (true) or folded (false) the thought
@@ -40,6 +41,7 @@ export function take(reply, chunk, now) {
   if (choice) takeChoice(reply, choice, now);
   if (chunk.usage) takeUsage(reply, chunk.usage);
   if (extra.thinking_end) reply.thinkingEnd = extra.thinking_end;
+  if (extra.thinking_budget !== undefined) reply.clampedBudget = extra.thinking_budget;
   if (reply.vote && extra.candidates) reply.vote.candidates = extra.candidates;
   if (reply.vote && extra.agreement !== undefined) reply.vote.agreement = extra.agreement;
   if (reply.vote && extra.stopped_because) reply.vote.because = extra.stopped_because;

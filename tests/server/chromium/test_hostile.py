@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.server.chromium.tools import Page, Stage, answered, ask, ends, expect, last_reply, say
 
 HOSTILE = {
@@ -36,29 +34,27 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_nothing_in_an_answer_runs(stage: Stage, page: Page, name: str) -> None:
-    text = HOSTILE[name]
-    reply = answered(stage, page, "Go", f"{text}\n\nThe end.", thought=text)
-    expect(reply.get_by_text("The end.")).to_be_visible()
-    reply.locator("details.thinking > summary").click()
-    dangerous = "script, img, iframe, object, embed, form, input, style, base, meta, link, video"
-    expect(reply.locator(".prose").locator(dangerous)).to_have_count(0)
-    for link in reply.locator(".prose a").all():
-        href = link.get_attribute("href") or ""
-        assert href.startswith(("https://", "http://", "mailto:"))
-        assert link.get_attribute("rel") == "noopener noreferrer nofollow"
-    handlers = reply.evaluate(
-        """(node) => [...node.querySelectorAll("*")].flatMap((each) =>
-            [...each.attributes].map(({ name }) => name).filter((name) => name.startsWith("on")))"""
-    )
-    assert handlers == []
-    fixed = reply.evaluate(
-        """(node) => [...node.querySelectorAll("*")]
-            .filter((each) => getComputedStyle(each).position === "fixed").length"""
-    )
-    assert fixed == 0
-    assert "ran" not in page.title()
+DANGEROUS = "script, img, iframe, object, embed, form, input, style, base, meta, link, video"
+HANDLERS = """(node) => [...node.querySelectorAll("*")].flatMap((each) =>
+    [...each.attributes].map(({ name }) => name).filter((name) => name.startsWith("on")))"""
+FIXED = """(node) => [...node.querySelectorAll("*")]
+    .filter((each) => getComputedStyle(each).position === "fixed").length"""
+
+
+def test_nothing_in_an_answer_or_a_thought_runs(stage: Stage, page: Page) -> None:
+    for name, text in HOSTILE.items():
+        page.keyboard.press("Alt+n")
+        reply = answered(stage, page, name, f"{text}\n\nThe end.", thought=text)
+        expect(reply.get_by_text("The end."), name).to_be_visible()
+        reply.locator("details.thinking > summary").click()
+        expect(reply.locator(".prose").locator(DANGEROUS), name).to_have_count(0)
+        for link in reply.locator(".prose a").all():
+            href = link.get_attribute("href") or ""
+            assert href.startswith(("https://", "http://", "mailto:")), name
+            assert link.get_attribute("rel") == "noopener noreferrer nofollow", name
+        assert reply.evaluate(HANDLERS) == [], name
+        assert reply.evaluate(FIXED) == 0, name
+        assert "ran" not in page.title()
 
 
 def test_hostile_text_stays_readable(stage: Stage, page: Page) -> None:

@@ -78,6 +78,20 @@ def test_a_reply_runs_on_while_another_conversation_is_read(
     ]
 
 
+def test_a_conversation_that_is_deleted_while_it_runs_stays_deleted(
+    stage: Stage, page: Page, gate: threading.Event
+) -> None:
+    stage.will(think("Slowly"), gate, say("There."), ends(1, 1))
+    ask(page, "The slow one")
+    expect(page.get_by_text("Slowly", exact=True)).to_be_visible()
+    page.get_by_role("button", name="This conversation").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    assert stage.abandoned.wait(20)
+    page.reload()
+    expect(page.get_by_role("navigation").get_by_role("listitem")).to_have_count(0)
+
+
 def test_a_full_storage_is_told_in_a_sentence(stage: Stage, page: Page) -> None:
     page.evaluate(
         """() => {

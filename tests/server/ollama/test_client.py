@@ -11,7 +11,7 @@ import pytest
 from ollama import AsyncClient, Client, ResponseError
 from pydantic import BaseModel
 
-from tests.server.serving import WAIT_S
+from tests.server.serving import WAIT_S, until
 
 MESSAGES = [{"role": "user", "content": "What is 12 + 5?"}]
 OPTIONS = {"temperature": 0, "num_predict": 2000}
@@ -99,6 +99,17 @@ def test_a_stop_text(client: Client) -> None:
     assert "17" not in (response.message.content or "")
 
 
+def test_logprobs(client: Client) -> None:
+    asked: dict[str, Any] = {"options": OPTIONS, "logprobs": True, "top_logprobs": 2}
+    whole = client.chat("tiny", MESSAGES, **asked)
+    assert whole.logprobs
+    assert "".join(one.token for one in whole.logprobs) == whole.message.content
+    assert all(len(one.top_logprobs or ()) == 2 for one in whole.logprobs)
+    parts = list(client.chat("tiny", MESSAGES, stream=True, **asked))
+    told = [one.token for part in parts for one in part.logprobs or ()]
+    assert told == [one.token for one in whole.logprobs]
+
+
 def test_too_few_tokens(client: Client) -> None:
     response = client.chat("tiny", MESSAGES, options={**OPTIONS, "num_predict": 4})
     assert response.done_reason == "length"
@@ -143,13 +154,13 @@ def test_a_model_is_loaded_and_unloaded(client: Client) -> None:
     assert [model.model for model in client.ps().models] == ["tiny"]
     unloaded = client.chat("tiny", [], keep_alive=0)
     assert (unloaded.message.content, unloaded.done_reason) == ("", "unload")
-    assert client.ps().models == []
+    until(lambda: not client.ps().models, "it is unloaded")
     assert client.chat("tiny", [], keep_alive="5m").done_reason == "load"
 
 
 def test_a_model_may_be_unloaded_after_its_answer(client: Client) -> None:
     assert client.chat("tiny", MESSAGES, options=OPTIONS, keep_alive="0s").message.content
-    assert client.ps().models == []
+    until(lambda: not client.ps().models, "it is unloaded")
 
 
 def test_a_model_that_is_there_is_pulled_at_once(client: Client) -> None:
@@ -157,7 +168,7 @@ def test_a_model_that_is_there_is_pulled_at_once(client: Client) -> None:
     assert [part.status for part in client.pull("tiny", stream=True)] == ["success"]
     with pytest.raises(ResponseError, match="minireason pull r1-7b") as error:
         client.pull("r1-7b")
-    assert error.value.status_code == 501
+    assert error.value.status_code == 404
 
 
 def test_an_unknown_model_is_not_found(client: Client) -> None:
@@ -238,7 +249,10 @@ def test_broken_json(tiny_url: str, body: bytes) -> None:
 def test_a_model_that_does_not_think(smollm2_url: str) -> None:
     options = {"temperature": 0, "num_predict": 8}
     with Client(host=smollm2_url) as client:
-        name = client.list().models[0].model or ""
+        (model, *_others) = client.list().models
+        name = model.model or ""
+        assert model.details
+        assert model.details.quantization_level == "Q4_1"
         assert client.show(name).capabilities == ["completion"]
         response = client.chat(name, MESSAGES, options=options, think=True)
     assert response.message.content
