@@ -39,8 +39,6 @@ import stress
 import subject
 import tools
 
-from minireason.models import gguf, store
-
 OURS = "minireason serve"
 PARTS = ("rate", "turn", "stress")
 SLOT_TOKENS = 2048
@@ -58,9 +56,6 @@ def ours(arguments: argparse.Namespace, model: str, slots: int) -> Iterator[tupl
     program = str(Path(__file__).with_name("serving.py"))
     options = ["--model", model, "--port", str(port), "--threads", str(arguments.threads)]
     options += ["--slots", str(slots)]
-    trained = gguf.check(store.find(model).path).number("context_length")
-    if slots * SLOT_TOKENS <= trained:  # else the cache of all slots is as large as memory allows
-        options += ["--ctx", str(slots * SLOT_TOKENS)]
     with tempfile.TemporaryDirectory() as folder:
         note = Path(folder) / "note.json"
         command = [sys.executable, program, str(note), "serve", *options]
