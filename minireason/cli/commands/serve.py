@@ -78,8 +78,7 @@ class Serving(LoadOptions):
         typer.Option(
             "--allow-host",
             metavar="NAME",
-            help="A further name that this server is called by, such as box.local; give it once for "
-            "each.",
+            help="A further name of this server, such as box.local; give it once for each.",
             show_default=False,
         ),
     ] = None
