@@ -138,8 +138,11 @@ def test_a_vote_ends_once_it_is_decided(tiny: Reasoner) -> None:
 def test_a_conversation_goes_on(served: Serve, connected: Connect) -> None:
     backend = ScriptedBackend(["Hello Ada.", "Ada."])
     chat = connected(f"{served(backend).url}v1").chat(system="Be kind.")
-    chat.ask("I am Ada.")
-    assert chat.ask("Who am I?").answer == "Ada."
+    for question, answer in (("I am Ada.", "Hello Ada."), ("Who am I?", "Ada.")):
+        turn = chat.stream(question)
+        for _ in turn:
+            pass
+        assert turn.reply.answer == answer
     roles = [message["role"] for message in backend.requests[-1].messages]
     assert roles == ["system", "user", "assistant", "user"]
 
