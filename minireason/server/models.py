@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from minireason.aio import AsyncReasoner
-from minireason.errors import DoesNotFit, UnknownModel, UsageError, shown
+from minireason.errors import DoesNotFit, NotInstalled, UnknownModel, UsageError, shown
 from minireason.models import store
 from minireason.reasoner import Reasoner
 from minireason.server.base import ModelEntry
@@ -105,7 +105,7 @@ class ModelPool:
             self._woken.set()
 
     async def _label_of(self, name: str | None) -> Label:
-        """Which model a name means; raises ApiError or UnknownModel, NotInstalled."""
+        """Which model a name means; raises ApiError or UnknownModel."""
         asked = (name or DEFAULT).strip()
         if asked.lower().endswith(_TAG):
             asked = asked[: -len(_TAG)]
@@ -260,8 +260,11 @@ class ModelPool:
 
 
 def _installed(name: str) -> Label:
-    """The label of an installed model; raises UnknownModel or NotInstalled."""
+    """The label of an installed model; raises UnknownModel, or ApiError with the command."""
     try:
         return store.find(name).label
+    except NotInstalled:  # its own message names a directory of this machine
+        problem = f"{name} is not installed; fetch it with: minireason pull {name}"
+        raise ApiError(404, problem, "model_not_found", "model") from None
     except UnknownModel as error:
         raise UnknownModel(name, error.nearest, error.known, by_path=False) from None
