@@ -33,7 +33,7 @@ class Access:
 
     def __init__(self, settings: ServerSettings) -> None:
         own = [settings.host, *settings.allow_hosts, "localhost"]
-        self._names = {host_name(name) for name in own}
+        self._names = {host_name(name) for name in own} - {""}
         self._addresses = not is_loopback(settings.host)
         self._origins = {origin.rstrip("/").lower() for origin in settings.cors_origins}
         self._keys = [_digest(key) for key in settings.api_keys]
