@@ -105,7 +105,7 @@ class ScriptedBackend:
             settings.check_begun()
         return self._start(
             ScriptedRequest(tuple(messages), settings, options),
-            _whole(self._next(messages)),
+            messages,
             prompt_tokens,
             answers=bool(begun.answer),
         )
@@ -123,17 +123,26 @@ class ScriptedBackend:
         self.check(settings, prompt_tokens)
         return self._start(
             ScriptedRequest((), settings, options, prompt),
-            _whole(self._next([Message(role="user", content=prompt)])),
+            [Message(role="user", content=prompt)],
             prompt_tokens,
             answers=True,
         )
 
     def _start(
-        self, request: ScriptedRequest, written: ScriptedReply, prompt_tokens: int, *, answers: bool
+        self,
+        request: ScriptedRequest,
+        asked: Sequence[Message],
+        prompt_tokens: int,
+        *,
+        answers: bool,
     ) -> ScriptedStream:
-        """The stream of a written reply; `answers`: without its thought."""
+        """The stream of the next reply of the script; `answers`: without its thought.
+
+        The request is noted before, so that a script may look at it.
+        """
         settings = request.settings
         self.requests.append(request)
+        written = _whole(self._next(asked))
         stream = ScriptedStream(
             self.name,
             written,

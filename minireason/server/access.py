@@ -26,6 +26,7 @@ ANY_ORIGIN = "*"
 _METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 _PREFLIGHT_S = 600
 _HOST = re.compile(r"(?:\[(?P<address>[^\[\]]*)\]|(?P<name>[^\[\]:]*))(?::[0-9]*)?")
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}")
 
 
 class Access:
@@ -42,12 +43,16 @@ class Access:
         """Raise ApiError 403 for a request that calls the server by a stranger's name."""
         named = [host_name(value) for value in headers.getlist("host")]
         if not named or not all(map(self._is_ours, named)):
-            raise ApiError(
-                403,
-                "This server is not called by that Host; call it localhost, or start it with "
-                "--allow-host NAME.",
-                "host_not_allowed",
-            )
+            raise ApiError(403, self._not_ours(named), "host_not_allowed")
+
+    def _not_ours(self, named: list[str]) -> str:
+        name = named[0] if len(named) == 1 and _NAME.fullmatch(named[0]) else "NAME"
+        called = "by that Host" if name == "NAME" else name
+        other = "its IP address" if self._addresses else "localhost"
+        return (
+            f"This server is not called {called}; call it {other}, or start it with --allow-host "
+            f"{name}."
+        )
 
     def _is_ours(self, name: str) -> bool:
         if name in self._names:

@@ -38,6 +38,11 @@ async def model(request: Request) -> Response:
     raise ApiError(404, problem, "model_not_found", "model")
 
 
+async def embeddings(request: Request) -> Response:
+    """Refuse embeddings."""
+    raise ApiError(501, "The models here give no embeddings.", "unsupported")
+
+
 def _told(entry: ModelEntry) -> dict[str, Any]:
     return {
         "id": entry.name,
@@ -49,10 +54,11 @@ def _told(entry: ModelEntry) -> dict[str, Any]:
 
 
 def routes() -> list[Route]:
-    """The routes of models; a name may hold slashes."""
+    """The routes of models, a name may hold slashes; and what a model is not asked for."""
     return [
         Route(PATH, models, methods=["GET"]),
         Route(f"{PATH}/{{name:path}}", model, methods=["GET"]),
+        Route("/v1/embeddings", embeddings, methods=["POST"]),
     ]
 
 

@@ -77,6 +77,20 @@ def test_hosts_on_loopback(host: str, expected: int) -> None:
     assert status(access(allow_hosts=("box.local",)).check_host, headers) == expected
 
 
+@pytest.mark.parametrize(
+    ("settings", "host", "said"),
+    [
+        ({}, "box.local:8181", "not called box.local; call it localhost, or .*-host box.local."),
+        ({"host": "0.0.0.0"}, "box", "not called box; call it its IP address, or .*-host box."),
+        ({}, "<b>", "not called by that Host; .*--allow-host NAME."),
+        ({}, "", "not called by that Host; .*--allow-host NAME."),
+    ],
+)
+def test_a_stranger_is_told_what_would_do(settings: Any, host: str, said: str) -> None:
+    with pytest.raises(ApiError, match=f"{said}$"):
+        access(**settings).check_host(Headers({"host": host}))
+
+
 def test_a_request_without_host_or_with_two_is_refused() -> None:
     assert status(access().check_host, Headers({})) == 403
     two = Headers(raw=[(b"host", b"localhost"), (b"host", b"evil.example")])

@@ -108,7 +108,9 @@ def test_a_model_that_is_not_installed_comes_with_the_command(tiny_path: Path) -
     unknown = refused(pool(Memory()), "gpt-9")
     assert unknown.status == 404
     assert "gpt-9" in unknown.message
-    assert ".gguf" not in unknown.message, "a path would not do"
+    assert "GET /v1/models" in unknown.message
+    for message in (error.message, unknown.message):
+        assert ".gguf" not in message, "a path would not do, and is nobody's business"
 
 
 def test_a_name_is_never_a_path(tiny_path: Path, tmp_path: Path) -> None:

@@ -9,7 +9,15 @@ from typing import Any
 import jsonschema
 import pytest
 
-from minireason.server import apis, openai_schemas, openapi
+from minireason.server import (
+    anthropic_schemas,
+    apis,
+    ollama_schemas,
+    ollama_wire,
+    openai_schemas,
+    openapi,
+)
+from minireason.server.anthropic_wire import MessageWire
 from minireason.server.call import Call, Outcome
 from minireason.server.errors import ApiError
 from minireason.server.openai_chat_wire import ChatStyle, ChatWire
@@ -63,6 +71,12 @@ def test_everything_that_the_document_refers_to_is_in_it() -> None:
         ),
         (openai_schemas.RESPONSE, ResponseWire(ORIGIN, ResponseStyle()).whole(OUTCOME)),
         (openai_schemas.ERROR, error_body(ApiError(400, "No."), "req-1")),
+        (anthropic_schemas.MESSAGE, MessageWire(ORIGIN).whole(OUTCOME)),
+        (anthropic_schemas.ERROR, apis.error_body("/v1/messages", ApiError(400, "No."), "req-1")),
+        (ollama_schemas.CHAT, ollama_wire.ChatWire(ORIGIN, None).whole(OUTCOME)),
+        (ollama_schemas.CHAT, ollama_wire.ChatWire(ORIGIN, None).without_reply("load")),
+        (ollama_schemas.GENERATION, ollama_wire.GenerateWire(ORIGIN, None).whole(OUTCOME)),
+        (ollama_schemas.ERROR, apis.error_body("/api/chat", ApiError(400, "No."), "req-1")),
     ],
 )
 def test_a_reply_is_as_the_document_says(schema: Schema, body: Any) -> None:

@@ -72,7 +72,7 @@ def test_a_chat_in_the_terminal_goes_on_with_it_and_the_page_keeps_what_it_knows
 
 @pytest.mark.parametrize(
     "name",
-    ["../x", "..", ".hidden", "a/b", "/etc/passwd", "x.jsonl", "a\0b", "~", "x" * 101, "a\\b"],
+    ["../x", ".hidden", "a/b", "/etc/passwd", "x.jsonl", "a\0b", "~", "x" * 101, "a\\b"],
 )
 def test_no_name_leads_out_of_the_folder(served: Serve, name: str) -> None:
     with served(sessions=True).client() as client:

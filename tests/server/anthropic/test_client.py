@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import pytest
+
+pytest.importorskip("anthropic", reason="anthropic is not installed (extra `test-server`)")
 
 import anthropic
 import httpx2
-import pytest
 from anthropic import Anthropic, AsyncAnthropic
 from anthropic.types import MessageParam
 from pydantic import BaseModel
 
-from tests.server.serving import WAIT_S
+from minireason.errors import EngineError
+from minireason.testing import ScriptedBackend, ScriptedReply
+from tests.server.serving import WAIT_S, Served
 
 QUESTION: list[MessageParam] = [{"role": "user", "content": "What is 12 + 5?"}]
 THINKING: Any = {"type": "enabled", "budget_tokens": 1024}
@@ -227,6 +232,47 @@ def test_tools_that_are_not_to_be_used_are_nothing(client: Anthropic) -> None:
         messages=QUESTION, tools=[tool], tool_choice={"type": "none"}, **ASKED
     )
     assert message.stop_reason == "end_turn"
+
+
+def test_a_reply_that_fails_in_the_middle_is_an_error(served: Callable[..., Served]) -> None:
+    failing = ScriptedReply(answer="It is 2.", error=EngineError("It broke."))
+    url = served(ScriptedBackend(failing)).url.rstrip("/")
+    with Anthropic(base_url=url, api_key="none", max_retries=0) as client:
+        with pytest.raises(anthropic.APIStatusError, match="It broke"):
+            client.messages.create(messages=QUESTION, **ASKED | {"model": "scripted"})
+        with pytest.raises(anthropic.APIStatusError, match="It broke"):
+            for _ in client.messages.create(
+                messages=QUESTION, stream=True, **ASKED | {"model": "scripted"}
+            ):
+                pass
+
+
+def test_tools_are_left_out_where_the_server_ignores_them(served: Callable[..., Served]) -> None:
+    url = served(ignore_tools=True).url.rstrip("/")
+    tool: Any = {"name": "look", "input_schema": {"type": "object"}}
+    used: Any = {"type": "tool_use", "id": "t", "name": "look", "input": {}}
+    result: Any = {"type": "tool_result", "tool_use_id": "t", "content": "42"}
+    turns: Any = [
+        *QUESTION,
+        {"role": "assistant", "content": [used]},
+        {"role": "user", "content": [result, {"type": "text", "text": "Go on."}]},
+    ]
+    with Anthropic(base_url=url, api_key="none", max_retries=0) as client:
+        message = client.messages.create(
+            model="scripted", max_tokens=100, messages=turns, tools=[tool]
+        )
+    assert getattr(message.content[0], "text", None) == "It is 2."
+
+
+def test_a_key_comes_in_a_header_of_its_own(served: Callable[..., Served]) -> None:
+    url = served(api_keys=("secret",)).url.rstrip("/")
+    asked: dict[str, Any] = {"model": "scripted", "max_tokens": 100, "messages": QUESTION}
+    with Anthropic(base_url=url, api_key="secret", max_retries=0) as client:
+        assert client.messages.create(**asked).content
+    with Anthropic(base_url=url, api_key="wrong", max_retries=0) as client:
+        with pytest.raises(anthropic.AuthenticationError) as error:
+            client.messages.create(**asked)
+        assert error.value.type == "authentication_error"
 
 
 def test_a_model_that_does_not_think(smollm2_url: str) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
 import pytest
+
+pytest.importorskip("ollama", reason="ollama is not installed (extra `test-server`)")
+
+import httpx
 from ollama import AsyncClient, Client, ResponseError
 from pydantic import BaseModel
 
-from tests.server.serving import WAIT_S, until
+from minireason.errors import EngineError
+from minireason.testing import ScriptedBackend, ScriptedReply
+from tests.server.serving import WAIT_S, Served, until
 
 MESSAGES = [{"role": "user", "content": "What is 12 + 5?"}]
 OPTIONS = {"temperature": 0, "num_predict": 2000}
@@ -244,6 +249,31 @@ def test_broken_json(tiny_url: str, body: bytes) -> None:
     answer = httpx.post(f"{tiny_url}/api/chat", content=body, timeout=WAIT_S)
     assert answer.status_code == 400
     assert set(answer.json()) == {"error"}
+
+
+def test_a_reply_that_fails_in_the_middle_is_an_error(served: Callable[..., Served]) -> None:
+    failing = ScriptedReply(answer="It is 2.", error=EngineError("It broke."))
+    with Client(host=served(ScriptedBackend(failing)).url) as client:
+        with pytest.raises(ResponseError, match="It broke"):
+            client.chat("scripted", MESSAGES)
+        with pytest.raises(ResponseError, match="It broke"):
+            list(client.chat("scripted", MESSAGES, stream=True))
+
+
+def test_tools_are_left_out_where_the_server_ignores_them(served: Callable[..., Served]) -> None:
+    called = [{"function": {"name": "look", "arguments": {}}}]
+    turns: list[Any] = [
+        *MESSAGES,
+        {"role": "assistant", "content": "I look.", "tool_calls": called},
+        {"role": "tool", "content": "42"},
+        {"role": "user", "content": "Go on."},
+    ]
+    tool = {"type": "function", "function": {"name": "look"}}
+    with Client(host=served(ignore_tools=True).url) as client:
+        response = client.chat("scripted", turns, tools=[tool])
+        assert response.message.content == "It is 2."
+        with pytest.raises(ResponseError, match="last message is a tool's"):
+            client.chat("scripted", turns[:-1])
 
 
 def test_a_model_that_does_not_think(smollm2_url: str) -> None:
