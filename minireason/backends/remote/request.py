@@ -81,8 +81,9 @@ class Request:
             return {}
         if self.native_budget and flavour.budget_field:
             told: dict[str, Any] = {flavour.budget_field: budget}
-            if flavour.landing_field and budget:
-                told[flavour.landing_field] = f"\n\n{settings.landing.strip()}\n"
+            if flavour.landing_field:
+                message = f"\n\n{settings.landing.strip()}\n" if budget else "\n"
+                told[flavour.landing_field] = message
             return told | (dict(flavour.thinking_off) if budget == 0 else {})
         if budget == 0:
             return dict(flavour.thinking_off)

@@ -73,7 +73,7 @@ def test_a_landing_goes_with_a_thought_alone(misbehaving: Make, connected: Conne
     reasoner.ask("?", thinking=False)
     budgets = [body["thinking_budget_tokens"] for body in server.bodies]
     landings = [body.get("reasoning_budget_message") for body in server.bodies]
-    assert (budgets, landings) == ([100, 0], ["\n\nSo:\n", None])
+    assert (budgets, landings) == ([100, 0], ["\n\nSo:\n", "\n"])
 
 
 def thoughts(*ends: bytes | Stall) -> Answer:
