@@ -55,7 +55,7 @@ def ours(arguments: argparse.Namespace, model: str, slots: int) -> Iterator[tupl
     port = llama_server.free_port()
     program = str(Path(__file__).with_name("serving.py"))
     options = ["--model", model, "--port", str(port), "--threads", str(arguments.threads)]
-    options += ["--slots", str(slots), "--ctx", str(slots * SLOT_TOKENS)]
+    options += ["--slots", str(slots)]
     with tempfile.TemporaryDirectory() as folder:
         note = Path(folder) / "note.json"
         command = [sys.executable, program, str(note), "serve", *options]

@@ -21,6 +21,7 @@ PROGRAM = "minireason"
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.UsageError, 2),
     (errors.NotInstalled, 3),
+    (errors.NotServed, 3),
     (errors.DoesNotFit, 4),
     (errors.ModelFileError, 5),
     (errors.StoreError, 6),

@@ -81,13 +81,20 @@ def _quoted(question: str) -> str:
 def as_typed(error: MinireasonError, names: Mapping[str, str]) -> str:
     """What an error says, with each of these names of settings as the user types it."""
     if isinstance(error, BadSetting):
-        value = error.value if isinstance(error.value, str) else repr(error.value)
+        value = _typed(error.value)
         named = names.get(error.name)
         if named is None:
             return str(error)
         return as_sentence(f"{named} {shortened(value)}: {_in_words(error.problem, names)}")
     names_settings = isinstance(error, DoesNotFit | ContextFull)
     return _in_words(str(error), names) if names_settings else str(error)
+
+
+def _typed(value: object) -> str:
+    """A value as the user typed it; several are those of an option that was given several times."""
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return value if isinstance(value, str) else repr(value)
 
 
 def _in_words(text: str, names: Mapping[str, str]) -> str:

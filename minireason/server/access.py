@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ from minireason.server.settings import ServerSettings
 ANY_ORIGIN = "*"
 _METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 _PREFLIGHT_S = 600
+_HOST = re.compile(r"(?:\[(?P<address>[^\[\]]*)\]|(?P<name>[^\[\]:]*))(?::[0-9]*)?")
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}")
 
 
 class Access:
@@ -31,7 +34,7 @@ class Access:
 
     def __init__(self, settings: ServerSettings) -> None:
         own = [settings.host, *settings.allow_hosts, "localhost"]
-        self._names = {host_name(name) for name in own}
+        self._names = {host_name(name) for name in own} - {""}
         self._addresses = not is_loopback(settings.host)
         self._origins = {origin.rstrip("/").lower() for origin in settings.cors_origins}
         self._keys = [_digest(key) for key in settings.api_keys]
@@ -40,12 +43,16 @@ class Access:
         """Raise ApiError 403 for a request that calls the server by a stranger's name."""
         named = [host_name(value) for value in headers.getlist("host")]
         if not named or not all(map(self._is_ours, named)):
-            raise ApiError(
-                403,
-                "This server is not called by that Host; call it localhost, or start it with "
-                "--allow-host NAME.",
-                "host_not_allowed",
-            )
+            raise ApiError(403, self._not_ours(named), "host_not_allowed")
+
+    def _not_ours(self, named: list[str]) -> str:
+        name = named[0] if len(named) == 1 and _NAME.fullmatch(named[0]) else "NAME"
+        called = "by that Host" if name == "NAME" else name
+        other = "its IP address" if self._addresses else "localhost"
+        return (
+            f"This server is not called {called}; call it {other}, or start it with --allow-host "
+            f"{name}."
+        )
 
     def _is_ours(self, name: str) -> bool:
         if name in self._names:
@@ -137,13 +144,15 @@ def is_loopback(host: str) -> bool:
 
 
 def host_name(value: str) -> str:
-    """The name of a Host header, without its port; of an IPv6 address without brackets."""
+    """The name of a Host header, without its port; of an IPv6 address without brackets.
+
+    "" for what no client makes of a URL, such as text behind the brackets.
+    """
     name = value.strip().lower()
-    if name.startswith("["):
-        return name[1:].partition("]")[0]
-    if name.count(":") == 1:
-        name = name.partition(":")[0]
-    return name.rstrip(".")
+    if name.count(":") > 1 and not name.startswith("["):
+        return name  # a bare IPv6 address, as --host and some clients write it
+    parts = _HOST.fullmatch(name)
+    return (parts["address"] or parts["name"] or "").rstrip(".") if parts else ""
 
 
 def _place(origin: str) -> str | None:

@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from minireason.aio import AsyncReasoner
-from minireason.errors import DoesNotFit, UnknownModel, UsageError, shown
+from minireason.errors import DoesNotFit, NotInstalled, UnknownModel, UsageError, shown
 from minireason.models import store
 from minireason.reasoner import Reasoner
 from minireason.server.base import ModelEntry
@@ -28,6 +28,7 @@ DEFAULT = "default"
 
 _TAG = ":latest"  # what clients of Ollama add
 _LONGEST_NAME = 200
+_ASK_FOR = "GET /v1/models lists all, and default means the first."
 _RETRY_AFTER_S = 60
 
 Label: TypeAlias = str
@@ -105,14 +106,14 @@ class ModelPool:
             self._woken.set()
 
     async def _label_of(self, name: str | None) -> Label:
-        """Which model a name means; raises ApiError or UnknownModel, NotInstalled."""
+        """Which model a name means; raises ApiError 404."""
         asked = (name or DEFAULT).strip()
         if asked.lower().endswith(_TAG):
             asked = asked[: -len(_TAG)]
         if known := self._known(asked):
             return known
         if len(asked) > _LONGEST_NAME or store.is_path(asked):
-            problem = f"There is no model named {shown(asked)} here; GET /v1/models lists them."
+            problem = f"There is no model named {shown(asked)} here; {_ASK_FOR}"
             raise ApiError(404, problem, "model_not_found", "model")
         return await anyio.to_thread.run_sync(_installed, asked)
 
@@ -260,8 +261,12 @@ class ModelPool:
 
 
 def _installed(name: str) -> Label:
-    """The label of an installed model; raises UnknownModel or NotInstalled."""
+    """The label of an installed model; raises ApiError 404, which tells no path of this machine."""
     try:
         return store.find(name).label
     except UnknownModel as error:
-        raise UnknownModel(name, error.nearest, error.known, by_path=False) from None
+        near = f"did you mean {' or '.join(error.nearest)}? " if error.nearest else ""
+        problem = f"There is no model named {shown(name)} here; {near}{_ASK_FOR}"
+    except NotInstalled:
+        problem = f"{name} is not installed here; fetch it with: minireason pull {name}"
+    raise ApiError(404, problem, "model_not_found", "model")

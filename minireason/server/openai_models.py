@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from minireason.errors import shown
 from minireason.server import openai_schemas
 from minireason.server.anthropic_models import is_anthropic, model_body, models_body
 from minireason.server.base import ModelEntry, Server
@@ -33,8 +34,13 @@ async def model(request: Request) -> Response:
     for entry in server.models.entries():
         if entry.name == name:
             return JSONResponse(model_body(entry) if is_anthropic(request) else _told(entry))
-    problem = f"There is no model named {name!r} here; GET {PATH} lists those there are."
+    problem = f"There is no model named {shown(name)} here; GET {PATH} lists those there are."
     raise ApiError(404, problem, "model_not_found", "model")
+
+
+async def embeddings(request: Request) -> Response:
+    """Refuse embeddings."""
+    raise ApiError(501, "The models here give no embeddings.", "unsupported")
 
 
 def _told(entry: ModelEntry) -> dict[str, Any]:
@@ -48,10 +54,11 @@ def _told(entry: ModelEntry) -> dict[str, Any]:
 
 
 def routes() -> list[Route]:
-    """The routes of models; a name may hold slashes."""
+    """The routes of models, a name may hold slashes; and what a model is not asked for."""
     return [
         Route(PATH, models, methods=["GET"]),
         Route(f"{PATH}/{{name:path}}", model, methods=["GET"]),
+        Route("/v1/embeddings", embeddings, methods=["POST"]),
     ]
 
 

@@ -12,7 +12,7 @@ import anyio
 import uvicorn
 from starlette.applications import Starlette
 
-from minireason.errors import UsageError
+from minireason.errors import BadSetting, UsageError
 from minireason.server.access import is_loopback
 from minireason.server.base import Server
 from minireason.server.protocol import protocol_of
@@ -33,9 +33,11 @@ _PATIENT = 2
 def check(settings: ServerSettings) -> None:
     """Raise UsageError for a server that anybody could use, or whose users are not apart."""
     if not is_loopback(settings.host) and not settings.api_keys:
-        raise UsageError(
-            f"host={settings.host!r}: others can reach that, so they need a key; write one into a "
-            "file and give --api-key-file PATH, or listen on 127.0.0.1 alone."
+        raise BadSetting(
+            "host",
+            settings.host,
+            "others can reach that, so they need a key; write one into a file and give "
+            "--api-key-file PATH, or listen on 127.0.0.1 alone",
         )
     if settings.sessions and len(settings.api_keys) > 1:
         raise UsageError(
@@ -52,7 +54,7 @@ def listen(settings: ServerSettings) -> socket.socket:
         family, kind, protocol, _, address = found[0]
         own = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        raise UsageError(f"host={host!r} is no address of this machine ({error}).") from None
+        raise BadSetting("host", host, f"is no address of this machine ({error})") from None
     try:
         if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where the other one shares ports
             own.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
@@ -123,6 +125,13 @@ class Running(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """See `uvicorn.Server`."""
         self._server.stop()
+        if running := len(self._server.running):
+            seconds = self._server.settings.stop_after_s
+            _log.info(
+                "stopping; replies that run: %d, for %g s at most; a second signal ends them",
+                running,
+                seconds,
+            )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._end_replies)
             await super().shutdown(sockets)
@@ -135,7 +144,7 @@ class Running(uvicorn.Server):
             while self._asked < 2:
                 await anyio.sleep(_LOOK_S)
         if self._server.running:
-            _log.info("ending %d replies where they are", len(self._server.running))
+            _log.info("ending replies where they are: %d", len(self._server.running))
         while True:
             self._server.end_replies()
             await anyio.sleep(_LOOK_S)

@@ -88,6 +88,14 @@ def _origins(value: Any) -> tuple[str, ...]:
     return origins
 
 
+def _seconds(value: Any) -> float:
+    try:
+        kept: float = number(0, _FOR_EVER_S)(value)
+    except ValueError:
+        raise ValueError("has to be a number of seconds, such as 300; 0 is at once") from None
+    return kept
+
+
 def _load(value: Any) -> LoadChanges:
     LoadSettings.of(value)
     return cast("LoadChanges", dict(value))
@@ -101,7 +109,7 @@ _RULES: dict[str, Rule] = {
     "api_keys": texts(at_least=0),
     "allow_hosts": texts(at_least=0),
     "cors_origins": _origins,
-    "keep_alive_s": number(0, _FOR_EVER_S),
+    "keep_alive_s": _seconds,
     "reasoning_field": one_of(get_args(ReasoningField)),
     "ignore_tools": yes_or_no,
     "sessions": yes_or_no,

@@ -26,6 +26,8 @@ def test_every_error_has_its_exit_code() -> None:
         "DownloadFailed": 6,
         "ChecksumMismatch": 6,
         "DiskFull": 6,
+        "ServerError": 6,
+        "NotServed": 3,
         "EngineError": 1,
         "ContextFull": 1,
         "DecodeFailed": 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
 import time
@@ -92,6 +93,13 @@ def read_to_end(own: socket.socket) -> bytes:
         while chunk := own.recv(65536):
             data += chunk
     return data
+
+
+def reply_on(own: socket.socket) -> tuple[int, bytes]:
+    """The status and the body of the next response on a connection."""
+    with http.client.HTTPResponse(own) as response:
+        response.begin()
+        return response.status, response.read()
 
 
 def until(so: Callable[[], object], what: str = "it is so") -> None:

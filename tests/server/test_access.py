@@ -32,6 +32,10 @@ def status(check: Any, *arguments: Any) -> int:
         ("[::1]", "::1"),
         ("127.0.0.1:80", "127.0.0.1"),
         ("a.example:1:2", "a.example:1:2"),
+        ("::1", "::1"),
+        ("[::1]evil.example", ""),
+        ("[localhost", ""),
+        ("localhost:evil.example", ""),
     ],
 )
 def test_the_name_in_a_host(host: str, name: str) -> None:
@@ -58,6 +62,9 @@ def test_beyond_loopback(host: str) -> None:
         ("BOX.local:80", 200),
         ("evil.example", 403),
         ("evil.example:8181", 403),
+        ("[::1]evil.example", 403),
+        ("[localhost", 403),
+        ("localhost:evil.example", 403),
         ("localhost.evil.example", 403),
         ("127.0.0.1.evil.example", 403),
         ("127.0.0.1@evil.example", 403),
@@ -68,6 +75,20 @@ def test_beyond_loopback(host: str) -> None:
 def test_hosts_on_loopback(host: str, expected: int) -> None:
     headers = Headers({"host": host})
     assert status(access(allow_hosts=("box.local",)).check_host, headers) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "host", "said"),
+    [
+        ({}, "box.local:8181", "not called box.local; call it localhost, or .*-host box.local."),
+        ({"host": "0.0.0.0"}, "box", "not called box; call it its IP address, or .*-host box."),
+        ({}, "<b>", "not called by that Host; .*--allow-host NAME."),
+        ({}, "", "not called by that Host; .*--allow-host NAME."),
+    ],
+)
+def test_a_stranger_is_told_what_would_do(settings: Any, host: str, said: str) -> None:
+    with pytest.raises(ApiError, match=f"{said}$"):
+        access(**settings).check_host(Headers({"host": host}))
 
 
 def test_a_request_without_host_or_with_two_is_refused() -> None:

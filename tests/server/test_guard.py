@@ -11,7 +11,7 @@ import pytest
 
 from minireason.testing import ScriptedBackend
 from tests.server.plain import PATH, body
-from tests.server.serving import Served, read_to_end, request, until
+from tests.server.serving import Served, read_to_end, reply_on, request, until
 
 Serve = Callable[..., Served]
 
@@ -102,8 +102,7 @@ def test_a_body_that_says_it_is_too_large_is_refused_at_once(served: Serve) -> N
     one = served(max_body_bytes=1000)
     with one.connect() as own:
         own.sendall(request(PATH, Content_Length="100000000", X_Any="1").replace(b"GET", b"POST"))
-        head = own.recv(65536)
-    assert head.startswith(b"HTTP/1.1 413 ")
+        assert reply_on(own)[0] == 413
     with one.client() as client:
         assert client.post(PATH, content=b"x" * 1001).status_code == 413
         assert client.post(PATH, content=json.dumps(body()).encode()).status_code == 200
@@ -116,8 +115,8 @@ def test_a_body_that_does_not_say_how_large_it_is_is_counted(served: Serve) -> N
     head = head.replace(b"Content-Length: 0\r\n", b"Transfer-Encoding: chunked\r\n")
     with one.connect() as own:
         own.sendall(head + chunk + chunk)
-        answer = own.recv(65536)
-    assert answer.startswith(b"HTTP/1.1 413 ")
+        status, answer = reply_on(own)
+    assert status == 413
     assert b"body_too_large" in answer
 
 

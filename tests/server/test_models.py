@@ -104,10 +104,13 @@ def test_a_model_that_is_not_installed_comes_with_the_command(tiny_path: Path) -
     error = refused(pool(Memory()), "r1-7b")
     assert (error.status, error.code, error.param) == (404, "model_not_found", "model")
     assert "minireason pull r1-7b" in error.message
+    assert str(models_dir()) not in error.message, "where files are is nobody's affair"
     unknown = refused(pool(Memory()), "gpt-9")
     assert unknown.status == 404
     assert "gpt-9" in unknown.message
-    assert ".gguf" not in unknown.message, "a path would not do"
+    assert "GET /v1/models" in unknown.message
+    for message in (error.message, unknown.message):
+        assert ".gguf" not in message, "a path would not do, and is nobody's business"
 
 
 def test_a_name_is_never_a_path(tiny_path: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -43,16 +44,24 @@ def test_a_connection_on_which_nothing_is_said_is_closed(served: Serve) -> None:
         assert b"HTTP/1.1 2" not in read_to_end(own)
 
 
+def one_response(own: socket.socket) -> bytes:
+    """A response whose body is an object of JSON; its head may come before it."""
+    data = b""
+    while not data.endswith(b"}") and (chunk := own.recv(65536)):
+        data += chunk
+    return data
+
+
 def test_the_time_for_a_head_begins_again_with_each_request(served: Serve) -> None:
     one = served(read_timeout_s=0.5)
     with one.connect() as own:
         for _ in range(4):
             own.sendall(request("/health"))
-            assert own.recv(65536).startswith(b"HTTP/1.1 200 ")
+            assert one_response(own).startswith(b"HTTP/1.1 200 ")
             time.sleep(0.2)
         time.sleep(0.6)  # between two requests it is the keep-alive that counts
         own.sendall(request("/health"))
-        assert own.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert one_response(own).startswith(b"HTTP/1.1 200 ")
         own.sendall(b"GET /hea")
         assert b"HTTP/1.1 200" not in read_to_end(own)
 

@@ -70,7 +70,10 @@ def test_replies_may_end_after_it_is_told_to_stop(served: Serve) -> None:
     assert one.pool.loaded() == [], "its memory is free"
 
 
-def test_after_a_while_replies_end_with_what_there_is(served: Serve) -> None:
+def test_after_a_while_replies_end_with_what_there_is(
+    served: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "minireason.server")
     gate = Gate()
     one = served(gate.backend, stop_after_s=0.1)
     with ThreadPoolExecutor(1) as pool, one.client() as client:
@@ -82,6 +85,11 @@ def test_after_a_while_replies_end_with_what_there_is(served: Serve) -> None:
         lines = reply.result().text.splitlines()
     assert lines[-2:] == ["0 done cancelled", "end"]
     one.wait()
+    told = [line for line in caplog.messages if "replies" in line]
+    assert told == [
+        "stopping; replies that run: 1, for 0.1 s at most; a second signal ends them",
+        "ending replies where they are: 1",
+    ]
 
 
 def test_who_waits_is_sent_away_at_once(served: Serve) -> None:

@@ -80,7 +80,7 @@ def test_a_port_that_is_taken_is_a_sentence() -> None:
 
 
 def test_beyond_this_machine_it_needs_keys() -> None:
-    assert_one_sentence(minireason("serve", *TINY, "--host", "0.0.0.0"), 2, "--api-key-file")
+    assert_one_sentence(minireason("serve", *TINY, "--host", "0.0.0.0"), 2, "--host 0.0.0.0: ")
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,10 @@ def test_beyond_this_machine_it_needs_keys() -> None:
     [
         (("--port", "99999"), "--port 99999: has to be a whole number from 0 to 65535"),
         (("--port", "web"), "--port web: has to be a whole number"),
-        (("--keep-alive", "soon"), "--keep-alive soon: has to be a number"),
+        (("--keep-alive", "5m"), "--keep-alive 5m: has to be a number of seconds"),
+        (("--keep-alive", "soon"), "--keep-alive soon: has to be a number of seconds"),
         (("--reasoning-field", "x"), "--reasoning-field x: has to be one of both, content"),
-        (("--cors-origin", "app.example"), "--cors-origin"),
+        (("--cors-origin", "app.example"), "--cors-origin app.example: has to be an origin"),
         (("--slots", "0"), "--slots 0: has to be a whole number from 1"),
         (("--ctx", "1"), "--ctx 1: has to be"),
     ],

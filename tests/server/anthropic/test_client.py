@@ -6,9 +6,12 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+
+pytest.importorskip("anthropic", reason="anthropic is not installed (extra `test-server`)")
+
 import anthropic
 import httpx2
-import pytest
 from anthropic import Anthropic, AsyncAnthropic
 from anthropic.types import MessageParam
 from pydantic import BaseModel

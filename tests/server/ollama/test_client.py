@@ -6,8 +6,11 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
 import pytest
+
+pytest.importorskip("ollama", reason="ollama is not installed (extra `test-server`)")
+
+import httpx
 from ollama import AsyncClient, Client, ResponseError
 from pydantic import BaseModel
 

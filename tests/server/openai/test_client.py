@@ -217,6 +217,12 @@ def test_models(client: Any) -> None:
         client.models.retrieve("no/such")
 
 
+def test_embeddings_are_refused_in_a_sentence(client: Any) -> None:
+    with pytest.raises(openai.InternalServerError, match="give no embeddings") as error:
+        client.embeddings.create(model="tiny", input="a text")
+    assert error.value.status_code == 501
+
+
 def test_a_completion(client: Any) -> None:
     asked = {"model": "tiny", "prompt": "What is 12", "temperature": 0, "max_tokens": 4}
     whole = client.completions.create(**asked).choices[0]
