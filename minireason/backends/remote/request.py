@@ -81,7 +81,7 @@ class Request:
             return {}
         if self.native_budget and flavour.budget_field:
             told: dict[str, Any] = {flavour.budget_field: budget}
-            if flavour.landing_field:
+            if flavour.landing_field and budget:
                 told[flavour.landing_field] = f"\n\n{settings.landing.strip()}\n"
             return told | (dict(flavour.thinking_off) if budget == 0 else {})
         if budget == 0:

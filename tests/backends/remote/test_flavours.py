@@ -66,6 +66,16 @@ def test_a_budget_goes_by_the_field_of_the_server(misbehaving: Make, connected: 
     assert "thinking_token_budget" not in server.bodies[1]
 
 
+def test_a_landing_goes_with_a_thought_alone(misbehaving: Make, connected: Connect) -> None:
+    server = misbehaving(*[reply(chunk(content="Yes."))] * 2, owner="llamacpp")
+    reasoner = connected(server.url)
+    reasoner.ask("?", thinking_budget=100, landing="So:")
+    reasoner.ask("?", thinking=False)
+    budgets = [body["thinking_budget_tokens"] for body in server.bodies]
+    landings = [body.get("reasoning_budget_message") for body in server.bodies]
+    assert (budgets, landings) == ([100, 0], ["\n\nSo:\n", None])
+
+
 def thoughts(*ends: bytes | Stall) -> Answer:
     """A thought of forty words."""
     return Answer([*(chunk(reasoning=f" w{number}") for number in range(40)), *ends])
