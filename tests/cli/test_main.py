@@ -73,6 +73,7 @@ def test_version_and_help() -> None:
         ("ask --model tiny --seed 1 --threads 1 hi", 0),
         ("chat --model tiny --seed 1 --threads 1", 0),
         ("solve --model tiny --seed 1 --threads 1 -n 1", 0),
+        ("batch no.jsonl -o out.jsonl --model tiny", 2),
         ("eval no.jsonl --model tiny", 2),
         ("bench --model nothing", 2),
         ("models", 0),
