@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import shutil
 import signal
@@ -67,7 +68,9 @@ def ours(arguments: argparse.Namespace, model: str, slots: int) -> Iterator[tupl
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(60)
-        arguments.callbacks_s.append(json.loads(note.read_text("utf-8"))["longest_s"])
+        callbacks = json.loads(note.read_text("utf-8"))
+        print(f"longest callback: {callbacks}", file=sys.stderr)
+        arguments.callbacks_s.append(callbacks["longest_s"])
 
 
 @contextmanager
@@ -112,7 +115,7 @@ def rate(arguments: argparse.Namespace, measured: Measured) -> None:
                 firsts = sorted(reply.first_s for reply in got)
                 note(measured, f"{count} clients, tokens/s", name, tokens_of(got) / spent_s)
                 note(measured, f"{count} clients, first token, s", name, statistics.median(firsts))
-                late = firsts[int(0.95 * (len(firsts) - 1))]
+                late = firsts[math.ceil(0.95 * (len(firsts) - 1))]
                 note(measured, f"{count} clients, first token, 95%, s", name, late)
 
 

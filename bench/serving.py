@@ -13,15 +13,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from minireason.cli import main
+from minireason.cli import start
 
 WARM_UP_S = 5.0
 CALL = "_run"  # asyncio's own name for it
 
 
-def note_callbacks() -> dict[str, float]:
+def note_callbacks() -> dict[str, Any]:
     """Have the longest callback noted from now on, in seconds of CPU time of its thread."""
-    longest = {"warm_up_s": 0.0, "longest_s": 0.0}
+    longest: dict[str, Any] = {"warm_up_s": 0.0, "longest_s": 0.0, "longest": ""}
     began = time.perf_counter()
     run = getattr(asyncio.Handle, CALL)
 
@@ -31,8 +31,10 @@ def note_callbacks() -> dict[str, float]:
             return run(self)
         finally:
             spent = time.thread_time() - before
-            name = "warm_up_s" if time.perf_counter() - began < WARM_UP_S else "longest_s"
-            longest[name] = max(longest[name], spent)
+            if time.perf_counter() - began < WARM_UP_S:
+                longest["warm_up_s"] = max(longest["warm_up_s"], spent)
+            elif spent > longest["longest_s"]:
+                longest.update(longest_s=spent, longest=repr(self)[:500])
 
     setattr(asyncio.Handle, CALL, timed)
     return longest
@@ -43,7 +45,7 @@ def serve() -> None:
     longest = note_callbacks()
     sys.argv = ["minireason", *arguments]
     try:
-        main.run()
+        start.run()
     finally:
         Path(note).write_text(json.dumps(longest), "utf-8")
 

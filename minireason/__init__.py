@@ -28,7 +28,9 @@ from minireason.errors import (
     MinireasonError,
     ModelFileError,
     NotInstalled,
+    NotServed,
     Offline,
+    ServerError,
     SessionError,
     StoreError,
     UnknownModel,
@@ -73,7 +75,7 @@ if TYPE_CHECKING:
     from minireason.conversation.session import Session
     from minireason.conversation.turn import TurnStream
     from minireason.manage import ModelInfo, PullProgress, list_models, pull
-    from minireason.reasoner import Reasoner, load
+    from minireason.reasoner import Reasoner, connect, load
     from minireason.voting.solution import (
         Candidate,
         Chain,
@@ -131,11 +133,13 @@ __all__ = [
     "ModelFileError",
     "ModelInfo",
     "NotInstalled",
+    "NotServed",
     "Offline",
     "PullProgress",
     "Reasoner",
     "Reply",
     "ReplyStream",
+    "ServerError",
     "Session",
     "SessionError",
     "Settings",
@@ -163,6 +167,7 @@ __all__ = [
     "VoteChanges",
     "VoteSettings",
     "aload",
+    "connect",
     "list_models",
     "load",
     "pull",
@@ -175,6 +180,7 @@ _LATE = {
     "AsyncSolveStream": "aio.streams",
     "AsyncStream": "aio.streams",
     "AsyncTurnStream": "aio.session",
+    "connect": "reasoner",
     "load": "reasoner",
     "Reasoner": "reasoner",
     "list_models": "manage",

@@ -5,12 +5,14 @@
     │   ├── UnknownModel
     │   ├── BadSetting
     │   └── BadCatalog
-    ├── StoreError            files and downloads
+    ├── StoreError            files, downloads and servers
     │   ├── NotInstalled
     │   ├── Offline
     │   ├── DownloadFailed
     │   ├── ChecksumMismatch
-    │   └── DiskFull
+    │   ├── DiskFull
+    │   └── ServerError
+    │       └── NotServed
     ├── ModelFileError        the file is not a model that can be run
     ├── DoesNotFit            it needs more memory than there is
     ├── EngineError           something went wrong while generating
@@ -170,6 +172,23 @@ class DiskFull(StoreError):
             "MINIREASON_HOME to a directory on another disk."
         )
         self.where, self.needed_bytes, self.available_bytes = where, needed_bytes, available_bytes
+
+
+class ServerError(StoreError):
+    """A server could not be reached, or gave no whole reply; `status` is None without an answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NotServed(ServerError):
+    """The server does not have the model; `served` are those that it has."""
+
+    def __init__(self, host: str, model: str, served: tuple[str, ...]) -> None:
+        has = f"; it has {shortened(', '.join(served), 400)}" if served else ""
+        super().__init__(f"{host} has no model named {shown(model)}{has}.", 404)
+        self.host, self.model, self.served = host, model, served
 
 
 class ModelFileError(MinireasonError):

@@ -1,4 +1,4 @@
-"""load() -> Reasoner: what is asked of a model, over one backend."""
+"""load() or connect() -> Reasoner: what is asked of a model, over one backend."""
 
 from __future__ import annotations
 
@@ -57,6 +57,22 @@ def load(
     return Reasoner(
         loading.open_model(os.fspath(model), requested, defaults=own, on_progress=on_progress)
     )
+
+
+def connect(
+    url: str, model: str | None = None, api_key: str | None = None, flavour: str = "auto"
+) -> Reasoner:
+    """Connect to a model of a server that speaks OpenAI's protocol, such as http://HOST:8000/v1.
+
+    `model` may be left out where the server has one alone. `api_key` comes from the environment
+    variable MINIREASON_API_KEY if it is not given, and goes to this host alone. `flavour` is the
+    kind of server, which is found out by asking it: "minireason", "vllm", "sglang", "llama-server",
+    "ollama", "deepseek", "openai" or "plain". Raises BadSetting, UsageError, ServerError or
+    NotServed.
+    """
+    from minireason.backends.remote.backend import open_remote
+
+    return Reasoner(open_remote(url, model, api_key, flavour))
 
 
 class Reasoner(Closing):

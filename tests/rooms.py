@@ -25,6 +25,7 @@ ROOMS = [
     "voting",
     "conversation",
     "evaluation",
+    "batch",
     "benchmark",
     "reasoner",
     "aio",
@@ -44,6 +45,7 @@ ROOMS = [
 APART = {
     "voting": "host models engine reasoning",
     "conversation": "models engine",
+    "batch": "engine reasoning",
     "server": "engine",
 }
 """What a room does not import, though it lies below: of a model these know `Backend` alone."""

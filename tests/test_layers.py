@@ -114,7 +114,7 @@ def test_nothing_reaches_into_private_names(path: Path) -> None:
             {
                 f"cli/terminal/{name}.py"
                 for name in (
-                    "answer bench_report evaluation_report live notes output progress region"
+                    "answer bench_report live meter notes output progress region"
                     " table thinking transfer vote_board wrapping markdown/code markdown/document"
                     " markdown/inline markdown/tables latex/formula latex/matrix"
                 ).split()

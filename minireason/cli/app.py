@@ -30,6 +30,7 @@ COMMANDS = {
     "doctor": _Command("doctor", "doctor"),
     "import": _Command("pull", "import_models"),
     "solve": _Command("solve", "solve", sectioned=True),
+    "batch": _Command("batch", "batch", sectioned=True),
     "eval": _Command("eval", "evaluate", sectioned=True),
     "bench": _Command("bench", "bench", sectioned=True),
     "serve": _Command("serve", "serve", sectioned=True),

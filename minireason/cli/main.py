@@ -21,6 +21,7 @@ PROGRAM = "minireason"
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.UsageError, 2),
     (errors.NotInstalled, 3),
+    (errors.NotServed, 3),
     (errors.DoesNotFit, 4),
     (errors.ModelFileError, 5),
     (errors.StoreError, 6),
@@ -98,13 +99,14 @@ def _run(arguments: list[str]) -> int:
 
 
 def _option_names() -> dict[str, str]:
+    from minireason.cli.commands.batch_options import Batching
     from minireason.cli.commands.bench import Measuring
     from minireason.cli.commands.eval_options import Evaluation
     from minireason.cli.commands.serve import Serving
     from minireason.cli.commands.solve import Vote
     from minireason.cli.options import Asked
 
-    return wording.option_names(Asked, Vote, Evaluation, Measuring, Serving)
+    return wording.option_names(Asked, Vote, Evaluation, Batching, Measuring, Serving)
 
 
 def _cannot(error: OSError) -> str:

@@ -22,7 +22,7 @@ from minireason.evaluation.items import Item
 from minireason.evaluation.trace_format import Run as Run
 from minireason.host import paths
 from minireason.host.journal import Journal, read
-from minireason.host.lock import FileLock
+from minireason.host.lock import of_file
 from minireason.models import store
 from minireason.settings import MAX_SEED
 from minireason.voting.solution import Chain
@@ -96,22 +96,20 @@ def default_path(run: Run) -> Path:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Hold a run's file against other processes.
+def alone(path: Path, command: str = "eval") -> Iterator[None]:
+    """Hold a run's file against other processes; `command` is what runs.
 
     Raises UsageError if another one has it, or StoreError.
     """
-    locks = paths.data_dir() / "locks"
-    lock = FileLock(locks / hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32])
     try:
-        locks.mkdir(parents=True, exist_ok=True)
+        lock = of_file(path)
         acquired = lock.acquire()
     except OSError as error:
-        raise store.cannot_write(locks, error) from None
+        raise store.cannot_write(paths.data_dir() / "locks", error) from None
     if not acquired:
         raise UsageError(
-            f"Another minireason eval is writing to {path}; wait for it, or name another file "
-            "with -o."
+            f"Another minireason {command} is writing to {path}; wait for it, or name another "
+            "file with -o."
         )
     try:
         yield

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
 
 import filelock
+
+from minireason.host import paths
 
 
 class FileLock:
@@ -43,3 +46,13 @@ class FileLock:
             with suppress(OSError):  # Windows keeps an open file
                 self.path.unlink(missing_ok=True)
         self._lock.release()
+
+
+def of_file(path: Path) -> FileLock:
+    """The lock of a file that one run at a time may write; it lies in the data directory.
+
+    Raises OSError where that cannot be made.
+    """
+    folder = paths.data_dir() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32])

@@ -25,6 +25,7 @@ from minireason.server.settings import ServerSettings
 ANY_ORIGIN = "*"
 _METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 _PREFLIGHT_S = 600
+_HOST = re.compile(r"(?:\[(?P<address>[^\[\]]*)\]|(?P<name>[^\[\]:]*))(?::[0-9]*)?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}")
 
 
@@ -33,7 +34,7 @@ class Access:
 
     def __init__(self, settings: ServerSettings) -> None:
         own = [settings.host, *settings.allow_hosts, "localhost"]
-        self._names = {host_name(name) for name in own}
+        self._names = {host_name(name) for name in own} - {""}
         self._addresses = not is_loopback(settings.host)
         self._origins = {origin.rstrip("/").lower() for origin in settings.cors_origins}
         self._keys = [_digest(key) for key in settings.api_keys]
@@ -143,13 +144,15 @@ def is_loopback(host: str) -> bool:
 
 
 def host_name(value: str) -> str:
-    """The name of a Host header, without its port; of an IPv6 address without brackets."""
+    """The name of a Host header, without its port; of an IPv6 address without brackets.
+
+    "" for what no client makes of a URL, such as text behind the brackets.
+    """
     name = value.strip().lower()
-    if name.startswith("["):
-        return name[1:].partition("]")[0]
-    if name.count(":") == 1:
-        name = name.partition(":")[0]
-    return name.rstrip(".")
+    if name.count(":") > 1 and not name.startswith("["):
+        return name  # a bare IPv6 address, as --host and some clients write it
+    parts = _HOST.fullmatch(name)
+    return (parts["address"] or parts["name"] or "").rstrip(".") if parts else ""
 
 
 def _place(origin: str) -> str | None:

@@ -123,7 +123,8 @@ async def count_tokens(request: Request) -> Response:
     server: Server = request.app.state.server
     given = _conversation(body, plain, server.settings)
     async with server.models.use(body.model or None) as reasoner:
-        tokens = await in_thread(reasoner.backend.count_tokens, given)
+        count, most = reasoner.backend.count_tokens, reasoner.n_ctx
+        tokens = await in_thread(count, given, at_most=most)  # what fits nowhere is estimated
     return JSONResponse({"input_tokens": tokens})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -26,6 +27,8 @@ from minireason.server.metrics import Counters
 from minireason.server.places import FairPlaces
 from minireason.server.settings import ServerSettings
 from minireason.server.shapes import error_response
+
+_log = logging.getLogger("minireason.server")
 
 PUBLIC = ("/health", "/")
 """Paths that need no key."""
@@ -94,6 +97,8 @@ async def _tell(request: Request, error: Exception) -> Response:
     headers = None
     if isinstance(error, HTTPException):
         told, headers = _of_starlette(request, error), error.headers
+    elif isinstance(error, MinireasonError) and told.status >= 500:
+        _log.error("request %s failed: %s", request.state.request_id, error)
     response = error_response(request.url.path, told, request.state.request_id)
     response.headers.update(headers or {})
     return response

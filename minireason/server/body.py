@@ -18,6 +18,9 @@ class Body(BaseModel):
 
 B = TypeVar("B", bound=Body)
 
+MOST_VALUES = 50_000
+"""So many values a body may hold in all: each may be wrong in several ways, and all are checked."""
+
 
 async def read(request: Request, kind: type[B]) -> tuple[B, dict[str, Any]]:
     """The body as a model, and as it came; raises ApiError 400."""
@@ -31,10 +34,25 @@ async def read(request: Request, kind: type[B]) -> tuple[B, dict[str, Any]]:
         raise ApiError(400, problem, "invalid_json") from None
     if not isinstance(plain, dict):
         raise ApiError(400, "The body has to be a JSON object.", "invalid_json")
+    _check_values(plain)
     try:
         return kind.model_validate(plain), plain
     except ValidationError as error:
         raise invalid(error, plain) from None
+
+
+def _check_values(plain: dict[str, Any]) -> None:
+    """Raise ApiError 413 for a body of more values than are ever meant."""
+    seen = 0
+    left: list[dict[str, Any] | list[Any]] = [plain]
+    while left:
+        one = left.pop()
+        seen += len(one)
+        if seen > MOST_VALUES:
+            problem = f"The body holds more than {MOST_VALUES:,} values; send less."
+            raise ApiError(413, problem, "body_too_large")
+        inner = one.values() if isinstance(one, dict) else one
+        left.extend(value for value in inner if isinstance(value, dict | list))
 
 
 def invalid(error: ValidationError, plain: dict[str, Any]) -> ApiError:

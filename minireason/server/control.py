@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from minireason.errors import shown
 from minireason.server import openai_schemas
 from minireason.server.base import Server
 from minireason.server.body import Body, read
@@ -29,7 +30,7 @@ async def control(request: Request) -> Response:
     server: Server = request.app.state.server
     running = server.running.get((request.state.owner, body.id))
     if running is None:
-        problem = f"No reply {body.id!r} is running."
+        problem = f"No reply {shown(body.id)} is running."
         return JSONResponse({"success": False, "message": problem})
     if not running.finish_thinking():
         problem = "There is no thought to end."

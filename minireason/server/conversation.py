@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from minireason.messages import Message
 
@@ -23,11 +24,14 @@ def system_first(messages: Iterable[Message]) -> list[Message]:
 
 def turns_joined(messages: Sequence[Message]) -> list[Message]:
     """The messages with those that follow one of the same role joined to it."""
-    joined: list[Message] = []
-    for message in messages:
-        if joined and joined[-1]["role"] == message["role"]:
-            before = joined.pop()
-            texts = [text for text in (before["content"], message["content"]) if text]
-            message = {**before, **message, "content": BETWEEN.join(texts)}
-        joined.append(message)
-    return joined
+    return [_joined(turns) for _, turns in groupby(messages, lambda message: message["role"])]
+
+
+def _joined(turns: Iterable[Message]) -> Message:
+    """One message of several; all texts at once, since there may be thousands."""
+    given = list(turns)
+    texts = filter(None, (message["content"] for message in given))
+    whole = given[0]
+    for message in given[1:]:
+        whole = {**whole, **message}
+    return {**whole, "content": BETWEEN.join(texts)}

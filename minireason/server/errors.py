@@ -9,7 +9,10 @@ from minireason.errors import (
     ContextFull,
     DoesNotFit,
     MinireasonError,
+    ModelFileError,
     NotInstalled,
+    SessionError,
+    StoreError,
     UnknownModel,
     UsageError,
 )
@@ -64,14 +67,22 @@ def api_error(error: Exception) -> ApiError:
             return error
         case ContextFull():
             return ApiError(400, str(error), "context_length_exceeded", "messages")
-        case UnknownModel() | NotInstalled():
+        case UnknownModel():
             return ApiError(404, str(error), "model_not_found", "model")
+        case NotInstalled():
+            problem = "The file of this model is not there any more; install it again."
+            return ApiError(404, problem, "model_not_found", "model")
         case BadSetting(name=name):
             return ApiError(400, str(error), "invalid_value", name)
         case UsageError():
             return ApiError(400, str(error), "invalid_request")
         case DoesNotFit():
             return ApiError(503, str(error), "model_does_not_fit", "model", retry_after_s=60)
+        case ModelFileError(path=path, problem=problem):
+            return ApiError(500, f"{path.name}: {problem}", "engine_error")
+        case StoreError() | SessionError():  # they name directories of this machine
+            problem = "A file of the server could not be read or written; its log tells more."
+            return ApiError(500, problem, "internal_error")
         case MinireasonError():
             return ApiError(500, str(error), "engine_error")
         case _:

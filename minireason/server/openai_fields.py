@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
+from minireason.errors import shown
 from minireason.server.body import Body
 from minireason.server.errors import ApiError
 from minireason.server.settings import ServerSettings
@@ -199,7 +200,9 @@ def text_of(content: str | list[Part] | None, place: str) -> str:
 
 def _text(part: Part, place: str) -> str:
     if part.type not in TEXT_PARTS:
-        problem = f"{place}: a part of type {part.type!r} cannot be read; models here read text."
+        problem = (
+            f"{place}: a part of type {shown(part.type)} cannot be read; models here read text."
+        )
         raise ApiError(400, problem, "unsupported_content", place)
     if part.text is None:
         raise ApiError(400, f"{place}: the text is missing.", "invalid_value", f"{place}.text")

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from minireason.errors import shown
 from minireason.server import openai_schemas
 from minireason.server.anthropic_models import is_anthropic, model_body, models_body
 from minireason.server.base import ModelEntry, Server
@@ -33,7 +34,7 @@ async def model(request: Request) -> Response:
     for entry in server.models.entries():
         if entry.name == name:
             return JSONResponse(model_body(entry) if is_anthropic(request) else _told(entry))
-    problem = f"There is no model named {name!r} here; GET {PATH} lists those there are."
+    problem = f"There is no model named {shown(name)} here; GET {PATH} lists those there are."
     raise ApiError(404, problem, "model_not_found", "model")
 
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from minireason.errors import shown
 from minireason.messages import Message
 from minireason.server import openai_schemas, thinking
 from minireason.server.answering import Answer
@@ -150,7 +151,7 @@ def conversation(body: ResponseBody, settings: ServerSettings) -> list[Message]:
 def _problem(kind: str, place: str) -> str:
     if kind == "message":
         return f"{place}: a message needs a role."
-    return f"{place}: an item of type {kind!r} cannot be read; send messages."
+    return f"{place}: an item of type {shown(kind)} cannot be read; send messages."
 
 
 def routes() -> list[Route]:

@@ -19,6 +19,7 @@ from minireason.backends.base import (
 )
 from minireason.errors import BadSetting, UsageError
 from minireason.events import Done, Event
+from minireason.server import limits
 from minireason.server.call import Call, Outcome
 from minireason.server.logprobs import Scorer
 from minireason.server.share import share_of
@@ -221,6 +222,7 @@ def _ready(stream: ReplyStream) -> bool:
 
 def open_replies(backend: Backend, call: Call, options: StreamOptions) -> Replies:
     """Start what a call asks for; raises BadSetting, UsageError, ContextFull or EngineError."""
+    limits.check(call.changes)
     if call.vote is not None:
         return Vote(backend, call, options)
     return Choices(backend, call, options)

@@ -90,7 +90,7 @@ def test_a_budget_above_the_context_is_refused_before_anything_is_loaded(
     )
 
 
-@pytest.mark.parametrize("command", ["ask", "solve", "chat", "eval"])
+@pytest.mark.parametrize("command", ["ask", "solve", "chat", "batch", "eval"])
 def test_help_has_every_shared_option_in_its_section(command: str) -> None:
     sections = minireason(command, "--help", env={"COLUMNS": "80"}).out.split("\n\n")
     by_heading = {section.split(":")[0]: section for section in sections}

@@ -32,6 +32,10 @@ def status(check: Any, *arguments: Any) -> int:
         ("[::1]", "::1"),
         ("127.0.0.1:80", "127.0.0.1"),
         ("a.example:1:2", "a.example:1:2"),
+        ("::1", "::1"),
+        ("[::1]evil.example", ""),
+        ("[localhost", ""),
+        ("localhost:evil.example", ""),
     ],
 )
 def test_the_name_in_a_host(host: str, name: str) -> None:
@@ -58,6 +62,9 @@ def test_beyond_loopback(host: str) -> None:
         ("BOX.local:80", 200),
         ("evil.example", 403),
         ("evil.example:8181", 403),
+        ("[::1]evil.example", 403),
+        ("[localhost", 403),
+        ("localhost:evil.example", 403),
         ("localhost.evil.example", 403),
         ("127.0.0.1.evil.example", 403),
         ("127.0.0.1@evil.example", 403),

@@ -104,6 +104,7 @@ def test_a_model_that_is_not_installed_comes_with_the_command(tiny_path: Path) -
     error = refused(pool(Memory()), "r1-7b")
     assert (error.status, error.code, error.param) == (404, "model_not_found", "model")
     assert "minireason pull r1-7b" in error.message
+    assert str(models_dir()) not in error.message, "where files are is nobody's affair"
     unknown = refused(pool(Memory()), "gpt-9")
     assert unknown.status == 404
     assert "gpt-9" in unknown.message

@@ -11,6 +11,7 @@ import typer
 from minireason.cli import idle, options, outcome
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
+from minireason.cli.remote import Remote
 from minireason.cli.terminal import facts, notes, output
 from minireason.cli.terminal.progress import Progress
 from minireason.cli.terminal.thinking import Thinking
@@ -26,6 +27,7 @@ def ask(
     question: options.Question = None,
     *,
     asked: Asked,
+    remote: Remote,
     thinking: options.Thinking = None,
     as_json: Annotated[
         bool,
@@ -43,7 +45,8 @@ def ask(
     text = whole_question(question)
     thoughts = Thinking(thinking or ("hide" if as_json else "stderr"))
     try:
-        reply = run(asked, text, thoughts, None if as_json else Answer(plain=asked.structured))
+        answer = None if as_json else Answer(plain=asked.structured)
+        reply = run(asked, remote, text, thoughts, answer)
     finally:
         thoughts.close()
     if as_json:
@@ -55,16 +58,21 @@ def ask(
     return outcome.of_reply(reply, structured=asked.structured)
 
 
-def run(asked: Asked, text: str, thinking: Thinking, answer: Answer | None) -> Reply:
+def run(
+    asked: Asked, remote: Remote, text: str, thinking: Thinking, answer: Answer | None
+) -> Reply:
     """Load the model, stream the reply, show it."""
     from minireason.cli.terminal.show import show
     from minireason.reasoner import load
 
     progress = Progress()
     try:
-        name = asked.model_name()
-        progress.loading(name)
-        with load(name, on_progress=progress.loaded_share, **asked.load) as reasoner:
+        name = remote.model_name(asked)
+        with remote.open(
+            name,
+            progress,
+            lambda: load(name, on_progress=progress.loaded_share, **asked.load),
+        ) as reasoner:
             idle.say(asked, reasoner, name)
             stream = reasoner.stream(
                 asked.messages(text), on_prefill=progress.prefill, **asked.settings

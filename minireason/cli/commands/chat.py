@@ -13,6 +13,7 @@ import typer
 from minireason.cli import idle, outcome, session_list
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
+from minireason.cli.remote import Remote
 from minireason.cli.terminal import notes
 from minireason.cli.terminal.progress import Progress
 from minireason.conversation import transcript
@@ -107,6 +108,7 @@ def _named(name: str) -> Path:
 def chat(
     *,
     asked: Asked,
+    remote: Remote,
     thinking: Annotated[
         str | None,
         typer.Option(
@@ -130,7 +132,7 @@ def chat(
     if plain:
         os.environ["TERM"] = "dumb"
     path = saving.path()
-    state = opened(asked, thinking or "fold")
+    state = opened(asked, remote, thinking or "fold")
     try:
         lines = reader(state)
         begin(state, path, save=not saving.no_save)
@@ -152,7 +154,7 @@ def _close(state: Chat) -> None:
     state.thoughts.close()
 
 
-def opened(asked: Asked, thinking: str) -> Chat:
+def opened(asked: Asked, remote: Remote, thinking: str) -> Chat:
     """Load the model and make an empty chat with it."""
     from minireason.cli.chat import loop
     from minireason.reasoner import Reasoner, load
@@ -160,13 +162,16 @@ def opened(asked: Asked, thinking: str) -> Chat:
     progress = Progress()
 
     def open_model(name: str) -> Reasoner:
-        progress.loading(name)
         try:
-            return load(name, on_progress=progress.loaded_share, **asked.load)
+            return remote.open(
+                name,
+                progress,
+                lambda: load(name, on_progress=progress.loaded_share, **asked.load),
+            )
         finally:
             progress.clear()
 
-    name = asked.model_name()
+    name = remote.model_name(asked)
     reasoner = open_model(name)
     try:
         idle.say(asked, reasoner, name)

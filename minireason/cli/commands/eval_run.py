@@ -158,12 +158,12 @@ def _refused(runner: Runner, task: Task) -> dict[int, str]:
 
 def _write_chains(runner: Runner, task: Task, how: Evaluation, *, quiet: bool) -> int:
     """Run chains, write each to the traces as it ends, and return how many ended for good."""
-    from minireason.cli.terminal.evaluation_report import Meter
+    from minireason.cli.terminal.meter import Meter
     from minireason.cli.terminal.show import interrupts
     from minireason.evaluation.traces import Writer
 
     writer, ended = Writer(task.traces), 0
-    with interrupts(runner.cancel), Meter(len(task.missing), quiet=quiet) as meter:
+    with interrupts(runner.cancel), Meter(len(task.missing), "chains", quiet=quiet) as meter:
         for chain in runner.chains(task.missing, how.batch_size):
             if chain:
                 writer.write(*chain)

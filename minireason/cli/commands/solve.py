@@ -12,6 +12,7 @@ from minireason.cli import idle, options, outcome
 from minireason.cli.commands.ask import whole_question
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
+from minireason.cli.remote import Remote
 from minireason.cli.terminal import notes, output, vote_board
 from minireason.cli.terminal.progress import Progress
 from minireason.errors import BadSetting
@@ -106,6 +107,7 @@ def solve(
     *,
     vote: Vote,
     asked: Asked,
+    remote: Remote,
     show_chains: Annotated[
         bool,
         typer.Option("--show-chains", help="Write every chain to standard error once it ends."),
@@ -125,7 +127,7 @@ def solve(
     VoteSettings.split(changes)
     text = whole_question(question)
     board = vote_board.Board(quiet=as_json, show_chains=show_chains)
-    solution = run(asked, changes, text, board)
+    solution = run(asked, remote, changes, text, board)
     if as_json:
         print(to_json(solution))
         if solution.answer is None:
@@ -135,7 +137,9 @@ def solve(
     return outcome.of_solution(solution)
 
 
-def run(asked: Asked, changes: SolveChanges, text: str, board: vote_board.Board) -> Solution:
+def run(
+    asked: Asked, remote: Remote, changes: SolveChanges, text: str, board: vote_board.Board
+) -> Solution:
     """Load the model, run the vote, show it."""
     from minireason.cli.terminal.show import interrupts
     from minireason.cli.terminal.suspension import suspendable
@@ -144,13 +148,11 @@ def run(asked: Asked, changes: SolveChanges, text: str, board: vote_board.Board)
     progress = Progress()
     with ExitStack() as stack:
         stack.callback(progress.clear)
-        name = asked.model_name()
-        progress.loading(name)
+        name = remote.model_name(asked)
+        how = room_for(changes.get("parallel"), asked.load)
         reasoner = stack.enter_context(
-            load(
-                name,
-                on_progress=progress.loaded_share,
-                **room_for(changes.get("parallel"), asked.load),
+            remote.open(
+                name, progress, lambda: load(name, on_progress=progress.loaded_share, **how)
             )
         )
         idle.say(asked, reasoner, name)

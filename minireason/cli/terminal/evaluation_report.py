@@ -1,73 +1,15 @@
-"""An evaluation as it runs and its report: progress on standard error, tables on standard output.
-
-The progress is a bar on a terminal and a line now and then in a pipe.
-"""
+"""The report of an evaluation: tables on standard output, what it took on standard error."""
 
 from __future__ import annotations
 
-import time
-
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
-from minireason.cli.terminal import notes, output, table
+from minireason.cli.terminal import notes, table
 from minireason.cli.terminal.table import Columns
 from minireason.evaluation.intervals import Estimate
 from minireason.evaluation.report import Report
 
-LINE_EVERY_S = 10.0
-"""Between two lines in a pipe."""
-
 _EVERY_VOTE = 16
 
 METHODS = {"wilson": "Wilson, items", "bootstrap": "bootstrap over items"}
-
-
-class Meter:
-    """How far a run is; `quiet` leaves the lines in a pipe out, not the bar on a terminal."""
-
-    def __init__(self, total: int, *, quiet: bool) -> None:
-        console = output.console(errors=True)
-        columns = (
-            TextColumn("chains"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TimeElapsedColumn(),
-        )
-        self._bar = Progress(
-            *columns,
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("", total=total, speed="")
-        self._quiet, self._total = quiet or console.is_terminal, total
-        self._began = self._said = time.monotonic()
-
-    def __enter__(self) -> Meter:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._bar.stop()
-
-    def show(self, done: int, tokens: int) -> None:
-        """`tokens` were generated since this began."""
-        now = time.monotonic()
-        speed = f"{tokens / max(1e-9, now - self._began):,.0f} tokens/s" if tokens else ""
-        self._bar.update(self._task, completed=done, speed=speed)
-        if not self._quiet and now - self._said >= LINE_EVERY_S:
-            self._said = now
-            rate = f", {speed}" if speed else ""
-            notes.note(f"{done:,} of {self._total:,} chains{rate}")
 
 
 def scores(report: Report) -> None:

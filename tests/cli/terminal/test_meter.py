@@ -2,19 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from minireason.cli.terminal import evaluation_report
-from minireason.cli.terminal.evaluation_report import Meter
+from minireason.cli.terminal import meter as meters
+from minireason.cli.terminal.meter import Meter
 
 
 def test_lines_in_a_pipe_come_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Meter(1000, quiet=False) as meter:
+    with Meter(1000, "chains", quiet=False) as meter:
         meter.show(1, 100)
         assert capsys.readouterr().err == "", "not yet"
-        monkeypatch.setattr(evaluation_report, "LINE_EVERY_S", 0.0)
+        monkeypatch.setattr(meters, "LINE_EVERY_S", 0.0)
         meter.show(999, 1000)
     assert capsys.readouterr().err.startswith("999 of 1,000 chains, ")
-    with Meter(1000, quiet=True) as meter:
+    with Meter(1000, "chains", quiet=True) as meter:
         meter.show(1, 100)
     assert capsys.readouterr().err == ""

@@ -1,0 +1,145 @@
+"""`RemoteBackend`: a model of a server, and `open_remote`, which asks the server what it is."""
+
+from __future__ import annotations
+
+import os
+import random
+import weakref
+from collections.abc import Callable, Sequence
+
+from minireason.backends.base import StreamOptions
+from minireason.backends.remote import request as requests
+from minireason.backends.remote.asking import Served, look
+from minireason.backends.remote.connection import READ_S, Connection, address
+from minireason.backends.remote.exchange import News
+from minireason.backends.remote.flavours import AUTO, FLAVOURS
+from minireason.backends.remote.request import Request
+from minireason.backends.remote.stream import RemoteStream, parsing
+from minireason.backends.remote.tally import CHARS_PER_TOKEN
+from minireason.checks import checked, one_of, text
+from minireason.errors import ContextFull, EngineError
+from minireason.messages import Message
+from minireason.models import catalog
+from minireason.models.tuned import StepCosts
+from minireason.reasoning.begun import Begun, parted
+from minireason.settings import MAX_SEED, Settings
+
+KEY_VARIABLE = "MINIREASON_API_KEY"
+"""The environment variable with the API key."""
+
+MAX_PARALLEL = 16
+"""Requests of one vote or batch at a time: servers put them into batches by themselves."""
+
+
+def open_remote(
+    url: str,
+    model: str | None = None,
+    api_key: str | None = None,
+    flavour: str = AUTO,
+    *,
+    read_s: float = READ_S,
+) -> RemoteBackend:
+    """Ask a server what it is, and make the backend of one of its models.
+
+    `read_s`: seconds until a silent server is given up. Raises UsageError, BadSetting, ServerError
+    or NotServed.
+    """
+    checked("flavour", flavour, one_of((AUTO, *FLAVOURS)))
+    if model is not None:
+        checked("model", model, text)
+    place = address(url, api_key or os.environ.get(KEY_VARIABLE))
+    connection = Connection(place, read_s=read_s)
+    try:
+        return RemoteBackend(connection, look(connection, model, flavour))
+    except BaseException:
+        connection.close()
+        raise
+
+
+class RemoteBackend:
+    """A model that a server runs; see `Backend`."""
+
+    def __init__(self, connection: Connection, served: Served) -> None:
+        self.connection, self.served, self.flavour = connection, served, served.flavour
+        self.name, self.n_ctx, self.thinks = served.model, served.n_ctx, served.thinks
+        self.max_parallel = MAX_PARALLEL
+        self.bare_questions = catalog.bare_questions(served.model)
+        self.defaults = catalog.defaults(served.model)
+        self._news = News()
+        self._streams: weakref.WeakSet[RemoteStream] = weakref.WeakSet()
+
+    def __repr__(self) -> str:
+        return f"<RemoteBackend {self.name} at {self.connection.place.host} ({self.flavour.name})>"
+
+    @property
+    def step_costs(self) -> StepCosts:
+        """See `KnowsStepCosts`: what runs side by side there costs nothing here."""
+        return StepCosts((1, MAX_PARALLEL), (1.0, 1.0))
+
+    def room_for(self, reply_tokens: int) -> int:
+        """See `Backend.room_for`: who waits is the server's matter."""
+        return self.max_parallel
+
+    def check(self, settings: Settings, prompt_tokens: int = 0) -> None:
+        """See `Backend.check`."""
+        self._check_open()
+        settings.check_context(self.n_ctx)
+        parsing(settings)
+        requests.check(self.flavour, settings)
+        if prompt_tokens >= self.n_ctx:
+            raise ContextFull(prompt_tokens, self.n_ctx, estimated=True)
+
+    def stream(
+        self, messages: Sequence[Message], settings: Settings, options: StreamOptions
+    ) -> RemoteStream:
+        """See `Backend.stream`."""
+        prompt_tokens = self.count_tokens(messages)
+        self.check(settings, prompt_tokens)
+        begun = parted(messages)[1] or Begun()
+        if begun.answer:
+            settings.check_begun()
+        seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
+        asked = Request(self.flavour, self.name, tuple(messages), settings, seed)
+        asked.body()  # raises for messages that cannot be told
+        stream = RemoteStream(
+            self.connection,
+            self._news,
+            asked,
+            options,
+            prompt_tokens=prompt_tokens,
+            parse=parsing(settings),
+        )
+        self._streams.add(stream)
+        return stream
+
+    def count_tokens(self, messages: Sequence[Message], *, at_most: int | None = None) -> int:
+        """See `Backend.count_tokens`: an estimate, for the server has the vocabulary."""
+        self._check_open()
+        asked, begun = parted(messages)
+        begun = begun or Begun()
+        texts = [message["content"] for message in asked] + [begun.thinking, begun.answer]
+        return sum(len(text) // CHARS_PER_TOKEN for text in texts) + CHARS_PER_TOKEN * len(asked)
+
+    def prefill(
+        self,
+        messages: Sequence[Message],
+        stopped: Callable[[], bool],
+        *,
+        cache_scope: str = "",
+    ) -> int:
+        """See `Backend.prefill`: a server cannot be asked for it."""
+        self._check_open()
+        return 0
+
+    def release(self) -> None:
+        """See `Backend.release`: there is nothing to give back."""
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        for stream in list(self._streams):
+            stream.close()
+        self.connection.close()
+
+    def _check_open(self) -> None:
+        if self.connection.closed:
+            raise EngineError("The connection to this server was closed; connect again.")

@@ -1,0 +1,210 @@
+"""HTTP to one server, on an event loop in a thread of its own, for any threads that ask.
+
+The key goes to this host alone: it stands in no client that follows redirects, in no repr, in no
+error and in no log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import weakref
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from minireason.backends.remote import faults
+from minireason.errors import EngineError, MinireasonError, ServerError, UsageError, shown
+
+if TYPE_CHECKING:
+    import httpx2
+
+T = TypeVar("T")
+
+CONNECT_S, READ_S, ASK_S = 10.0, 600.0, 30.0
+"""Seconds until a connection has to be there, until the next byte, and for a short question."""
+
+MAX_CONNECTIONS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server is; `key` stands in no repr."""
+
+    base: str
+    """The URL up to what each request adds, such as "http://localhost:8000/v1"."""
+
+    key: str | None = field(default=None, repr=False)
+    """The API key."""
+
+    @property
+    def host(self) -> str:
+        """Host and port, as errors name the server."""
+        return urlsplit(self.base).netloc
+
+    @property
+    def root(self) -> str:
+        """The URL without the last "/v1"."""
+        return self.base.removesuffix("/v1")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes with each request."""
+        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+
+
+def address(url: str, key: str | None) -> Address:
+    """The address of a URL; raises UsageError, which never shows the key."""
+    if not isinstance(url, str):
+        raise UsageError(f"A URL is text such as http://localhost:8000/v1, and not {shown(url)}.")
+    try:
+        parts = urlsplit(url.strip())
+        is_known = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        is_known = False
+    if not is_known:
+        named = "That" if "@" in url else shown(url)
+        raise UsageError(f"{named} is no URL of a server; give one such as http://HOST:PORT/v1.")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise UsageError(
+            "The URL of a server holds no key, no query and no fragment; give the key by api_key "
+            "or MINIREASON_API_KEY."
+        )
+    if key is not None and not _is_key(key):
+        raise UsageError("The API key is no single word of plain characters; copy it again.")
+    return Address(url.strip().rstrip("/"), key or None)
+
+
+def _is_key(key: object) -> bool:
+    """Whether a key can stand in a header."""
+    return isinstance(key, str) and all("!" <= char <= "~" for char in key)
+
+
+class Connection:
+    """A client of one server; closing it ends all that is under way."""
+
+    def __init__(self, place: Address, *, read_s: float = READ_S) -> None:
+        self.place = place
+        self._loop = asyncio.new_event_loop()
+        self._client = _client(place, read_s)
+        threading.Thread(
+            target=_run, args=(self._loop,), name="minireason-remote", daemon=True
+        ).start()
+        self._end = weakref.finalize(self, _stop, self._loop, self._client)
+        self._end.atexit = False  # the process takes its sockets with it
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.place.host}>"
+
+    @property
+    def client(self) -> httpx2.AsyncClient:
+        """The client, for coroutines that `start` runs."""
+        return self._client
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return not self._end.alive
+
+    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run a coroutine beside others; raises EngineError where it was closed."""
+        if self.closed:
+            work.close()
+            raise EngineError("The connection to this server was closed; connect again.")
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def get(self, url: str) -> tuple[int, Any]:
+        """The status of a URL of this server and its JSON, None where it is none.
+
+        Raises ServerError where nothing comes.
+        """
+        return self._ask("GET", url, None)
+
+    def post(self, url: str, body: object) -> tuple[int, Any]:
+        """The same for a request with a body."""
+        return self._ask("POST", url, json.dumps(body).encode())
+
+    def _ask(self, method: str, url: str, content: bytes | None) -> tuple[int, Any]:
+        future = self.start(ask(self._client, self.place, method, url, content))
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """End all that is under way."""
+        self._end()
+
+
+async def ask(
+    client: httpx2.AsyncClient, place: Address, method: str, url: str, content: bytes | None
+) -> tuple[int, Any]:
+    """A short question to a server; see `Connection.get`."""
+    headers = {**place.headers, "Content-Type": "application/json"}
+    try:
+        answer = await client.request(method, url, content=content, headers=headers, timeout=ASK_S)
+    except Exception as error:
+        raise unreachable(place, error) from None
+    if answer.status_code in (401, 403) or 300 <= answer.status_code < 400:
+        raise faults.of_status(place.host, answer.status_code, answer.content, place.key)
+    try:
+        return answer.status_code, json.loads(answer.content)
+    except (ValueError, RecursionError):
+        return answer.status_code, None
+
+
+def unreachable(place: Address, error: Exception) -> MinireasonError:
+    """What an error of the network means."""
+    import httpx2
+
+    told = faults.hidden(str(error), place.key) or type(error).__name__
+    if isinstance(error, httpx2.ConnectTimeout):
+        problem = "cannot be reached in time; is the address right?"
+    elif isinstance(error, httpx2.ConnectError):
+        problem = f"cannot be reached ({told}); is the server running, and the address right?"
+    elif isinstance(error, httpx2.TimeoutException):
+        problem = "said nothing for too long; it may be overloaded, so try later."
+    else:
+        problem = f"broke the connection off ({told}); try again."
+    return ServerError(f"{place.host} {problem}")
+
+
+def _client(place: Address, read_s: float) -> httpx2.AsyncClient:
+    import httpx2
+
+    encrypted = place.base.startswith("https:")
+    return httpx2.AsyncClient(
+        timeout=httpx2.Timeout(read_s, connect=CONNECT_S, pool=None),
+        limits=httpx2.Limits(max_connections=MAX_CONNECTIONS),
+        follow_redirects=False,
+        trust_env=encrypted,  # a proxy would see the key of a request that is not encrypted
+    )
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped."""
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+def _stop(loop: asyncio.AbstractEventLoop, client: httpx2.AsyncClient) -> None:
+    """End the loop's tasks and thread, from any thread and waiting for nothing."""
+
+    async def end() -> None:
+        own = asyncio.current_task()
+        tasks = [task for task in asyncio.all_tasks() if task is not own]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await client.aclose()
+        loop.call_soon(loop.stop)
+
+    if not loop.is_closed():
+        asyncio.run_coroutine_threadsafe(end(), loop)

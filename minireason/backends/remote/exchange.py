@@ -1,0 +1,206 @@
+"""One request whose reply is streamed: its pieces wait in an inbox until they are read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from minireason.backends.remote import faults, pieces
+from minireason.backends.remote.connection import Address, Connection, unreachable
+from minireason.backends.remote.pieces import Piece
+from minireason.backends.remote.sse import DONE, EventReader
+from minireason.errors import MinireasonError, ServerError
+
+if TYPE_CHECKING:
+    import httpx2
+
+TRIES = 5
+"""How often a request is sent at most, while nothing of its reply came."""
+
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
+
+
+class End:
+    """Stands at the end of the pieces of a whole reply."""
+
+
+class News:
+    """Tells whoever waits that something came for one of many streams."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self.count = 0
+        """How often something came."""
+
+    def tell(self) -> None:
+        """Something came."""
+        with self._changed:
+            self.count += 1
+            self._changed.notify_all()
+
+    def wait(self, seen: int, seconds: float) -> None:
+        """Wait until more came than `seen`, but no longer than so many seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.count != seen, seconds)
+
+
+class Inbox:
+    """What came of one reply and was not read yet."""
+
+    def __init__(self, news: News) -> None:
+        self.items: deque[Piece | End | MinireasonError] = deque()
+        self.begun = False
+        """Whether any text came: from then on the request must not be sent again."""
+        self._news = news
+
+    def put(self, item: Piece | End | MinireasonError) -> None:
+        """Add what came."""
+        if isinstance(item, Piece) and item.text:
+            self.begun = True
+        self.items.append(item)
+        self._news.tell()
+
+
+class Exchange:
+    """A request under way; nothing of it refers back to whoever reads its `inbox`."""
+
+    def __init__(
+        self, connection: Connection, path: str, body: Mapping[str, Any], news: News
+    ) -> None:
+        self.inbox = Inbox(news)
+        place = connection.place
+        sender = _Sender(connection.client, place, f"{place.base}{path}", body, self.inbox)
+        self._future = connection.start(sender.run())
+
+    def cancel(self) -> None:
+        """End it where it has not ended, and free its connection; waits for nothing."""
+        self._future.cancel()
+
+
+class _Again(Exception):
+    """The same request may go well later."""
+
+    def __init__(self, error: MinireasonError, wait_s: float | None = None) -> None:
+        super().__init__()
+        self.error, self.wait_s = error, wait_s
+
+
+class _Sender:
+    """Sends a request until its reply begins, and puts what comes into the inbox."""
+
+    def __init__(
+        self,
+        client: httpx2.AsyncClient,
+        place: Address,
+        url: str,
+        body: Mapping[str, Any],
+        inbox: Inbox,
+    ) -> None:
+        self._client, self._place, self._url, self._inbox = client, place, url, inbox
+        self._model = str(body.get("model", ""))
+        self._content = json.dumps(body).encode()
+
+    async def run(self) -> None:
+        """Put pieces, then an End or an error."""
+        wait_s = _FIRST_WAIT_S
+        for left in reversed(range(TRIES)):
+            try:
+                await self._once()
+                return
+            except _Again as again:
+                if not left or self._inbox.begun:
+                    self._inbox.put(again.error)
+                    return
+                longest = wait_s * random.uniform(0.5, 1.0)
+                await asyncio.sleep(longest if again.wait_s is None else again.wait_s)
+                wait_s *= 2
+            except MinireasonError as error:
+                self._inbox.put(error)
+                return
+            except Exception as error:
+                told = faults.hidden(f"{type(error).__name__}: {error}", self._place.key)
+                self._inbox.put(ServerError(f"{self._place.host} cannot be understood ({told})."))
+                return
+
+    async def _once(self) -> None:
+        """Send it once; raises _Again or an error of ours."""
+        import httpx2
+
+        headers = {**self._place.headers, "Content-Type": "application/json"}
+        try:
+            async with self._client.stream(
+                "POST", self._url, content=self._content, headers=headers
+            ) as response:
+                if response.status_code != 200:
+                    raise _refusal(self._place, response, await response.aread(), self._model)
+                await self._read(response)
+        except httpx2.ReadTimeout as error:
+            raise unreachable(self._place, error) from None
+        except httpx2.TransportError as error:
+            raise _Again(self._lost(error)) from None
+
+    def _lost(self, error: Exception) -> MinireasonError:
+        if not self._inbox.begun:
+            return unreachable(self._place, error)
+        return ServerError(
+            f"The connection to {self._place.host} was lost in the middle of the reply; ask again."
+        )
+
+    async def _read(self, response: httpx2.Response) -> None:
+        """Put the pieces of a reply."""
+        finished = False
+        async for data in _events(response):
+            if data == DONE:
+                finished = True
+                break
+            piece = self._piece(data)
+            finished = finished or piece.finish is not None
+            self._inbox.put(piece)
+        if not finished:
+            raise _Again(self._lost(ConnectionError("the reply has no end")))
+        self._inbox.put(End())
+
+    def _piece(self, data: str) -> Piece:
+        try:
+            chunk = json.loads(data)
+        except (ValueError, RecursionError):
+            chunk = None
+        if not isinstance(chunk, Mapping):
+            raise ServerError(
+                f"{self._place.host} sent what is no JSON of a reply; is it a server of OpenAI's "
+                "protocol?"
+            )
+        if error := faults.of_event(self._place.host, chunk, self._place.key):
+            raise error
+        return pieces.read(chunk)
+
+
+async def _events(response: httpx2.Response) -> AsyncIterator[str]:
+    """The data of each event; a whole reply that was not streamed is one."""
+    if "json" in response.headers.get("content-type", ""):
+        yield (await response.aread()).decode("utf-8", "replace")
+        return
+    reader = EventReader()
+    async for piece in response.aiter_bytes():
+        for data in reader.feed(piece):
+            yield data
+    for data in reader.flush():
+        yield data
+
+
+def _refusal(place: Address, response: httpx2.Response, body: bytes, model: str) -> Exception:
+    """The error of a status, within _Again where it may go well later."""
+    status = response.status_code
+    error = faults.of_status(place.host, status, body, place.key, model)
+    if status not in faults.RETRIED:
+        return error
+    try:
+        wait_s = float(response.headers.get("retry-after", ""))
+    except ValueError:
+        return _Again(error)
+    return _Again(error, min(max(wait_s, 0.0), _LONGEST_WAIT_S))

@@ -1,0 +1,77 @@
+"""What a server answers instead of a reply -> one of our errors, without the key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from minireason.errors import MinireasonError, NotServed, ServerError, UsageError, shortened
+
+RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
+"""Statuses after which the same request may go well."""
+
+_MAX_REASON = 300
+
+
+def of_status(
+    host: str, status: int, body: bytes, key: str | None, model: str = ""
+) -> MinireasonError:
+    """The error that a status means."""
+    told = reason(body, key)
+    because = f": {told}" if told else ""
+    if 300 <= status < 400:
+        return ServerError(
+            f"{host} redirects to another address, which is not followed, so that the key goes "
+            "nowhere else; give that address itself.",
+            status,
+        )
+    if status in (401, 403):
+        wants = "does not accept the API key" if key else "wants an API key"
+        return ServerError(
+            f"{host} {wants} (status {status}{because}); set MINIREASON_API_KEY, or give api_key.",
+            status,
+        )
+    if status == 404 and model and "model" in told.lower():
+        return NotServed(host, model, ())
+    if status == 404:
+        return ServerError(
+            f"{host} has no such path (status 404{because}); a URL mostly ends with /v1.", status
+        )
+    if 400 <= status < 500 and status not in RETRIED:
+        return UsageError(f"{host} refused the request (status {status}){because}")
+    return ServerError(f"{host} cannot answer now (status {status}{because}); try later.", status)
+
+
+def reason(body: bytes, key: str | None) -> str:
+    """What the body of an error says, in one short line without the key."""
+    text = body.decode("utf-8", "replace")
+    with suppress(ValueError, RecursionError):
+        text = _told(json.loads(text)) or text
+    return hidden(shortened(" ".join(text.split()), _MAX_REASON), key)
+
+
+def of_event(host: str, chunk: Mapping[str, Any], key: str | None) -> MinireasonError | None:
+    """The error that a chunk of a stream holds, None if it is none."""
+    if not chunk.get("error"):
+        return None
+    told = hidden(shortened(_told(chunk) or "no reason given", _MAX_REASON), key)
+    return ServerError(f"{host} broke the reply off: {told}")
+
+
+def hidden(text: str, key: str | None) -> str:
+    """The text with the key taken out, should a server repeat it."""
+    return text.replace(key, "[key]") if key else text
+
+
+def _told(body: Any) -> str:
+    """The message in the body of an error, "" if there is none."""
+    if isinstance(body, str):
+        return body
+    if not isinstance(body, Mapping):
+        return ""
+    for name in ("error", "message", "detail"):
+        if told := _told(body.get(name)):
+            return told
+    return ""

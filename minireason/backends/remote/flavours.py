@@ -1,0 +1,119 @@
+"""Kinds of servers: what each can do beyond the plain protocol, and how it is told so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flavour:
+    """What a kind of server understands."""
+
+    name: str
+    """The name by which it can be asked for."""
+
+    budget_field: str | None = None
+    """The field of a thinking budget in tokens; None where there is none."""
+
+    landing_field: str | None = None
+    """The field of the landing; None where the server has its own, or none."""
+
+    thinking_off: Mapping[str, Any] = field(default_factory=dict)
+    """What switches thinking off where there is no budget."""
+
+    continues: Mapping[str, Any] | None = None
+    """What makes the server go on with the assistant's last message; None where it cannot."""
+
+    takes_thought: bool = False
+    """Whether the assistant's last message may hold a thought that goes on."""
+
+    control: bool = False
+    """Whether a thought under way can be ended by a request."""
+
+    lands_loops: bool = False
+    """Whether the server checks for loops by itself."""
+
+    effort: bool = False
+    """Whether an effort goes as a word, since a number cannot be said."""
+
+    sampler: bool = False
+    """Whether `top_k` is known."""
+
+    longest_field: str = "max_tokens"
+    """The field of the most tokens of thinking and answer."""
+
+    schema: bool = True
+    """Whether an answer can be held to a JSON schema."""
+
+    structured_outputs: bool = False
+    """Whether it can be held to choices and to a regular expression."""
+
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    """What else goes with every request."""
+
+
+_TEMPLATE_OFF = {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}
+_GO_ON = {"continue_final_message": True, "add_generation_prompt": False}
+
+OURS = Flavour(
+    name="minireason",
+    budget_field="thinking_budget_tokens",
+    continues={},
+    takes_thought=True,
+    control=True,
+    lands_loops=True,
+    sampler=True,
+    structured_outputs=True,
+)
+VLLM = Flavour(
+    name="vllm",
+    budget_field="thinking_token_budget",
+    thinking_off=_TEMPLATE_OFF,
+    continues=_GO_ON,
+    sampler=True,
+    structured_outputs=True,
+)
+SGLANG = Flavour(name="sglang", thinking_off=_TEMPLATE_OFF, continues=_GO_ON, sampler=True)
+LLAMA_SERVER = Flavour(
+    name="llama-server",
+    budget_field="thinking_budget_tokens",
+    landing_field="reasoning_budget_message",
+    control=True,
+    sampler=True,
+    extras={"reasoning_format": "deepseek", "reasoning_control": True},
+)
+OLLAMA = Flavour(name="ollama", thinking_off={"reasoning_effort": "none"}, effort=True)
+DEEPSEEK = Flavour(
+    name="deepseek", thinking_off={"thinking": {"type": "disabled"}}, effort=True, schema=False
+)
+OPENAI = Flavour(
+    name="openai",
+    thinking_off={"reasoning_effort": "none"},
+    effort=True,
+    longest_field="max_completion_tokens",
+)
+PLAIN = Flavour(name="plain")
+
+FLAVOURS = {
+    flavour.name: flavour
+    for flavour in (OURS, VLLM, SGLANG, LLAMA_SERVER, OLLAMA, DEEPSEEK, OPENAI, PLAIN)
+}
+"""All flavours by name."""
+
+AUTO = "auto"
+"""The name that stands for finding out."""
+
+OWNERS = {
+    "minireason": OURS,
+    "vllm": VLLM,
+    "sglang": SGLANG,
+    "llamacpp": LLAMA_SERVER,
+    "library": OLLAMA,
+    "deepseek": DEEPSEEK,
+}
+"""Flavours by what a list of models says of who owns them."""
+
+HOSTS = {"api.openai.com": OPENAI, "api.deepseek.com": DEEPSEEK}
+"""Flavours of servers that everybody knows."""

@@ -1,0 +1,66 @@
+"""Pieces of a server's reply -> labelled text."""
+
+from __future__ import annotations
+
+from minireason.backends.remote.pieces import Piece
+from minireason.reasoning.begun import Begun
+from minireason.reasoning.think import Span, State, Tags, ThinkMachine
+
+
+class Labels:
+    """Says what is thinking and what is answer.
+
+    A server that tells the thought apart is believed; else the think machine takes it out of the
+    text. After `land` all that comes is the answer, wherever the server has it. `begun` is what
+    there is of the reply already.
+    """
+
+    def __init__(self, begun: Begun | None = None) -> None:
+        self._told = self._landed = False
+        self._thought = ThinkMachine(State.THINKING, Tags(), begun=begun is not None)
+        self._text = ThinkMachine(_start(begun), Tags(), begun=begun is not None)
+
+    @property
+    def thinking(self) -> bool:
+        """Whether a thought is under way."""
+        if self._landed:
+            return False
+        return self._text.state is State.THINKING or (
+            self._told and self._text.state is not State.ANSWER
+        )
+
+    def feed(self, piece: Piece) -> list[Span]:
+        """The labelled text that a piece completes."""
+        if self._landed:
+            return self._text.feed(-1, piece.text.encode())
+        spans: list[Span] = []
+        if piece.thinking and self._text.state is not State.ANSWER:
+            self._told = True
+            spans += self._thought.feed(-1, piece.thinking.encode())
+        if not piece.content:
+            return spans
+        if self._told and self._text.state is not State.ANSWER:
+            self._begin_answer()
+        return spans + self._text.feed(-1, piece.content.encode())
+
+    def land(self) -> None:
+        """The thought was ended for the model."""
+        self._landed = True
+        self._begin_answer()
+
+    def flush(self) -> list[Span]:
+        """What was held back."""
+        if self.thinking and self._told:
+            return self._thought.flush()
+        return self._text.flush()
+
+    def _begin_answer(self) -> None:
+        self._text = ThinkMachine(State.ANSWER, Tags())
+        self._text.forced = True  # a closing tag at its beginning is dropped
+
+
+def _start(begun: Begun | None) -> State:
+    """Where a reply goes on."""
+    if begun is None:
+        return State.BEFORE
+    return State.ANSWER if begun.answer else State.THINKING

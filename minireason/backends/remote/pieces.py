@@ -1,0 +1,71 @@
+"""What a chunk of a chat completion brings, out of the fields of all flavours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One chunk of a reply."""
+
+    id: str = ""
+    """The id of the reply."""
+
+    thinking: str = ""
+    """A piece of the thought, where the server tells it apart."""
+
+    content: str = ""
+    """A piece of the content."""
+
+    finish: str | None = None
+    """Why the reply ended, in the server's word; None while it goes on."""
+
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    """Counts of tokens so far."""
+
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """What our own server tells beside."""
+
+    @property
+    def text(self) -> str:
+        """All text that came."""
+        return self.thinking + self.content
+
+
+def read(chunk: Mapping[str, Any]) -> Piece:
+    """The piece of a chunk of a stream, or of a whole completion.
+
+    A thought that stands in both fields counts once.
+    """
+    choices = chunk.get("choices")
+    choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
+    delta = _mapping(choice.get("delta")) or _mapping(choice.get("message"))
+    finish = choice.get("finish_reason")
+    return Piece(
+        id=_text(chunk.get("id")),
+        thinking=_text(delta.get("reasoning_content")) or _text(delta.get("reasoning")),
+        content=_text(delta.get("content")),
+        finish=finish if isinstance(finish, str) else None,
+        usage=_mapping(chunk.get("usage")),
+        told=_mapping(chunk.get("minireason")),
+    )
+
+
+def count(usage: Mapping[str, Any], *path: str) -> int | None:
+    """A number in `usage`, None if it is not there."""
+    value: Any = usage
+    for name in path:
+        value = _mapping(value).get(name)
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return value if is_count else None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

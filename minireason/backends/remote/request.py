@@ -1,0 +1,172 @@
+"""Messages and settings -> the body of a chat completion, as a flavour wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from minireason.backends.remote.flavours import Flavour
+from minireason.errors import BadSetting, UsageError
+from minireason.messages import Message
+from minireason.reasoning.begun import Begun, parted
+from minireason.reasoning.think import CLOSE, OPEN
+from minireason.settings import LANDING, Settings
+
+PATH = "/chat/completions"
+
+_USUAL = Settings()
+_STREAMED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for, in our words."""
+
+    flavour: Flavour
+    model: str
+    messages: tuple[Message, ...]
+    settings: Settings
+    seed: int
+
+    @property
+    def begun(self) -> Begun | None:
+        """What there is of the reply already."""
+        return parted(self.messages)[1]
+
+    @property
+    def native_budget(self) -> bool:
+        """Whether the server itself ends the thought in time, with the landing asked for."""
+        own_landing = self.settings.landing != LANDING and not self.flavour.landing_field
+        return self.flavour.budget_field is not None and not own_landing
+
+    def body(self) -> dict[str, Any]:
+        """The body of the first request."""
+        body = self._common(self.settings.max_tokens)
+        body["messages"] = _wire(self.flavour, self.messages)
+        if self.begun and self.flavour.continues:
+            body.update(self.flavour.continues)
+        return {**body, **self._thinking(), **self.flavour.extras}
+
+    def continued(self, thinking: str, used_tokens: int) -> dict[str, Any]:
+        """The body of a request that goes on from a thought which ends, with the answer."""
+        longest = self.settings.max_tokens
+        body = self._common(None if longest is None else max(1, longest - used_tokens))
+        asked, begun = parted(self.messages)
+        before = begun.thinking if begun else ""
+        closed = f"{OPEN}\n{before}{thinking}\n{CLOSE}\n\n"
+        said = {"role": "assistant", "content": closed}
+        body["messages"] = [*_wire(self.flavour, asked), said]
+        return {**body, **(self.flavour.continues or {}), **self.flavour.extras}
+
+    def _common(self, longest: int | None) -> dict[str, Any]:
+        settings, flavour = self.settings, self.flavour
+        body = {"model": self.model, "seed": self.seed, **_STREAMED}
+        usual = flavour.longest_field == "max_tokens"
+        for name in ("temperature", "top_p"):
+            value = getattr(settings, name)
+            if usual or value != getattr(_USUAL, name):  # thinking models of OpenAI's take none
+                body[name] = value
+        if flavour.sampler:
+            body["top_k"] = settings.top_k or -1
+        if longest is not None:
+            body[flavour.longest_field] = longest
+        return body | _structure(settings)
+
+    def _thinking(self) -> dict[str, Any]:
+        """How much to think, as far as the server is told."""
+        settings, flavour = self.settings, self.flavour
+        budget = settings.thinking_tokens
+        if budget is None:
+            return {}
+        if self.native_budget and flavour.budget_field:
+            told: dict[str, Any] = {flavour.budget_field: budget}
+            if flavour.landing_field:
+                message = f"\n\n{settings.landing.strip()}\n" if budget else "\n"
+                told[flavour.landing_field] = message
+            return told | (dict(flavour.thinking_off) if budget == 0 else {})
+        if budget == 0:
+            return dict(flavour.thinking_off)
+        by_name = flavour.effort and settings.thinking_budget is None
+        return {"reasoning_effort": settings.effort} if by_name else {}
+
+
+def check(flavour: Flavour, settings: Settings) -> None:
+    """Raise BadSetting for what a flavour cannot do."""
+    where = f"a server of the kind {flavour.name}"
+    if settings.min_thinking != _USUAL.min_thinking:
+        _refuse("min_thinking", settings, f"cannot be told to {where}; leave it out")
+    if (settings.choices or settings.regex) and not flavour.structured_outputs:
+        name = "choices" if settings.choices else "regex"
+        _refuse(name, settings, f"cannot be followed by {where}; use a schema")
+    if settings.schema is not None and not flavour.schema:
+        _refuse("schema", settings, f"cannot be followed by {where}")
+    can_cut = flavour.continues is not None and not flavour.takes_thought
+    if settings.landing != LANDING and not (flavour.landing_field or can_cut):
+        _refuse("landing", settings, f"cannot be told to {where}, which has its own")
+    if not settings.loop_check and flavour.lands_loops:
+        _refuse("loop_check", settings, f"cannot be told to {where}, which always checks")
+    if settings.thinking_seconds is not None and not (flavour.control or can_cut):
+        _refuse("thinking_seconds", settings, f"cannot be kept by {where}, nor can we land it")
+    _check_budget(flavour, settings, where, can_cut=can_cut)
+
+
+def _check_budget(flavour: Flavour, settings: Settings, where: str, *, can_cut: bool) -> None:
+    if settings.thinking_tokens is None or flavour.budget_field or can_cut:
+        return
+    if settings.thinking_tokens == 0 and flavour.thinking_off:
+        return
+    if flavour.effort and settings.thinking and settings.thinking_budget is None:
+        return
+    name = "thinking_budget" if settings.thinking_budget is not None else "thinking"
+    if settings.thinking and settings.thinking_budget is None:
+        name = "effort"
+    _refuse(
+        name,
+        settings,
+        f"cannot be kept by {where}: it has no such field, and does not go on with a reply that "
+        "was cut; leave it out, or name another flavour if it is one",
+    )
+
+
+def _refuse(name: str, settings: Settings, problem: str) -> None:
+    raise BadSetting(name, getattr(settings, name), problem)
+
+
+def _structure(settings: Settings) -> dict[str, Any]:
+    """What the answer is held to."""
+    if settings.schema is not None:
+        from minireason.reasoning.structured import values
+
+        schema, _ = values.of(settings.schema)
+        named = {"name": "answer", "schema": schema, "strict": True}
+        return {"response_format": {"type": "json_schema", "json_schema": named}}
+    if settings.choices is not None:
+        return {"structured_outputs": {"choice": list(settings.choices)}}
+    if settings.regex is not None:
+        return {"structured_outputs": {"regex": settings.regex}}
+    return {}
+
+
+def _wire(flavour: Flavour, messages: Sequence[Message]) -> list[dict[str, str]]:
+    """The messages in OpenAI's words; raises UsageError for a reply that cannot be gone on with."""
+    asked, begun = parted(messages)
+    told = [{"role": message["role"], "content": message["content"]} for message in asked]
+    if begun is None:
+        return told
+    if flavour.continues is None:
+        raise UsageError(
+            f"A server of the kind {flavour.name} does not go on with a reply that is begun; "
+            "end the messages with the user's."
+        )
+    if flavour.takes_thought:
+        return [*told, _with_thought(begun)]
+    opened = f"{OPEN}\n{begun.thinking}" if begun.thinking or not begun.answer else ""
+    closed = f"\n{CLOSE}\n\n{begun.answer}" if opened and begun.answer else begun.answer
+    return [*told, {"role": "assistant", "content": opened + closed}]
+
+
+def _with_thought(begun: Begun) -> dict[str, str]:
+    """A message with its thought in a field of its own."""
+    said = {"role": "assistant", "content": begun.answer}
+    return said | ({"reasoning_content": begun.thinking} if begun.thinking else {})

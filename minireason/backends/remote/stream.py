@@ -1,0 +1,293 @@
+"""The stream of a reply that a server writes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from minireason.backends.base import StreamOptions
+from minireason.backends.remote import pieces
+from minireason.backends.remote.collected import Collected
+from minireason.backends.remote.connection import Connection, ask
+from minireason.backends.remote.exchange import End, Exchange, News
+from minireason.backends.remote.labels import Labels
+from minireason.backends.remote.pieces import Piece
+from minireason.backends.remote.request import PATH, Request
+from minireason.backends.remote.tally import Tally, estimate
+from minireason.backends.remote.thought import ThoughtLimit
+from minireason.closing import Closing
+from minireason.errors import MinireasonError, UsageError
+from minireason.events import Event, FinishReason, Reply, ThinkingEnd
+from minireason.reasoning.think import Label
+from minireason.settings import Settings
+
+POLL_S = 0.005
+"""How long `poll` waits for something to come."""
+
+_NEXT_S = 0.05
+_CONTROL = "/chat/completions/control"
+
+
+class RemoteStream(Iterator[Event], Closing):
+    """One reply of a server; a thread of its connection reads, and whoever asks is given it.
+
+    Where the server cannot end a thought itself, the request is cut off there, and a second one
+    goes on from the thought with the answer: see `Request.continued`.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        news: News,
+        request: Request,
+        options: StreamOptions,
+        *,
+        prompt_tokens: int,
+        parse: Callable[[str], Any] | None,
+    ) -> None:
+        self._connection, self._news, self._request = connection, news, request
+        self._options, self._flavour = options, request.flavour
+        settings = request.settings
+        self._collected = Collected(request.model, settings, request.seed, parse)
+        self._tally = Tally(prompt_tokens)
+        self._labels = Labels(request.begun)
+        self._limit = ThoughtLimit(
+            settings, native=request.native_budget, lands_loops=self._flavour.lands_loops
+        )
+        self._lock = threading.RLock()
+        self._exchange: Exchange | None = None
+        self._control: Future[tuple[int, Any]] | None = None
+        self._seen = 0
+        self._id = ""
+        self._finish: FinishReason = "stop"
+        self._landed: ThinkingEnd | None = None
+        self._told: Mapping[str, Any] = {}
+        self._iterated = self._cancelled = False
+
+    def __iter__(self) -> RemoteStream:
+        if self._iterated:
+            raise UsageError("This stream has been iterated already; ask again for another reply.")
+        self._iterated = True
+        return self
+
+    def __next__(self) -> Event:
+        while True:
+            with self._lock:
+                if self._collected.waiting:
+                    return self._collected.read()
+                if self.ended:
+                    raise StopIteration
+                self._step(_NEXT_S)
+
+    def poll(self) -> list[Event]:
+        """See `ReplyStream.poll`; waits for some milliseconds, if nothing came for any stream."""
+        with self._lock:
+            if not self._collected.waiting and not self.ended:
+                self._step(POLL_S)
+            return self._collected.read_all()
+
+    @property
+    def ready(self) -> bool:
+        """See `KnowsWhenReady.ready`."""
+        inbox = self._exchange.inbox.items if self._exchange else ()
+        return bool(inbox) or self._collected.waiting > 0 or self.ended
+
+    @property
+    def ended(self) -> bool:
+        """See `ReplyStream.ended`."""
+        return self._collected.reply is not None
+
+    @property
+    def tokens(self) -> int:
+        """See `ReplyStream.tokens`: by pieces, until the server tells."""
+        return self._tally.total
+
+    @property
+    def thinking_tokens(self) -> int:
+        """See `ReplyStream.thinking_tokens`."""
+        return self._tally.thinking
+
+    @property
+    def confidences(self) -> Sequence[float]:
+        """See `ReplyStream.confidences`: not asked for."""
+        return ()
+
+    @property
+    def reply(self) -> Reply:
+        """See `ReplyStream.reply`."""
+        if self._collected.reply is None:
+            raise UsageError("This stream has not ended; iterate it to the end or close it first.")
+        return self._collected.reply
+
+    def cancel(self) -> None:
+        """See `ReplyStream.cancel`."""
+        self._cancelled = True
+        self._news.tell()
+
+    def finish_thinking(self) -> bool:
+        """See `ReplyStream.finish_thinking`."""
+        can = self._flavour.control or self._can_cut
+        under_way = can and self._labels.thinking and not self._limit.asked and not self.ended
+        self._limit.asked = can
+        self._news.tell()
+        return under_way
+
+    def close(self) -> None:
+        """See `ReplyStream.close`."""
+        self.drop()
+        with self._lock:
+            self.drop()  # should another thread have gone on with a second request
+            self._end("cancelled")
+
+    def drop(self) -> None:
+        """See `ReplyStream.drop`."""
+        if self._exchange:
+            self._exchange.cancel()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_exchange"):
+            self.drop()
+
+    @property
+    def _can_cut(self) -> bool:
+        return self._flavour.continues is not None and not self._flavour.takes_thought
+
+    def _step(self, wait_s: float) -> None:
+        """Take in what is there, after waiting for it if there is nothing."""
+        if self._cancelled:
+            self.drop()
+            self._end("cancelled")
+            return
+        exchange = self._exchange or self._begin()
+        if not exchange.inbox.items:
+            self._news.wait(self._seen, wait_s)
+        self._seen = self._news.count
+        while exchange.inbox.items and exchange is self._exchange and not self.ended:
+            self._take(exchange.inbox.items.popleft())
+        if not self.ended and self._labels.thinking:
+            self._land_if_over()
+
+    def _begin(self) -> Exchange:
+        """Send the request; without any thought where only a cut can leave it out."""
+        self._seen = self._news.count
+        self._collected.begin()
+        skips = self._request.settings.thinking_tokens == 0 and not self._request.native_budget
+        if skips and self._can_cut and self._request.begun is None:
+            self._labels.land()
+            self._landed = "skipped"
+            return self._send(self._request.continued("", 0))
+        return self._send(self._request.body())
+
+    def _send(self, body: dict[str, Any]) -> Exchange:
+        self._exchange = Exchange(self._connection, PATH, body, self._news)
+        return self._exchange
+
+    def _take(self, item: Piece | End | MinireasonError) -> None:
+        """Take in a piece, the end or an error."""
+        if isinstance(item, Piece):
+            self._take_piece(item)
+        elif isinstance(item, End):
+            self._end(self._finish)
+        else:
+            self._end("cancelled")
+            self._collected.drop_unread()
+            raise item
+
+    def _take_piece(self, piece: Piece) -> None:
+        self._id = piece.id or self._id
+        tokens = estimate(piece.text)
+        if self._options.allowance and tokens > self._options.allowance():
+            self.drop()
+            self._end("length")
+            return
+        spans = self._labels.feed(piece)
+        if self._labels.thinking or (piece.thinking and self._landed is None):
+            self._tally.thinking += tokens
+        else:
+            self._tally.answer += tokens
+        self._show(spans)
+        if piece.finish is not None:
+            self._finish = "length" if piece.finish == "length" else "stop"
+            self._told = piece.told
+        if piece.usage:
+            self._tally.told(piece.usage, pieces.count(self._told, "forced_tokens") or 0)
+        if self._collected.stopped and not self.ended:
+            self.drop()
+            self._end("stop")
+        elif self._labels.thinking:
+            self._land_if_over()
+
+    def _show(self, spans: list[tuple[Label, str]]) -> None:
+        for span in spans:
+            if span[0] is Label.THINKING:
+                self._limit.feed(span[1])
+            self._collected.add(span)
+
+    def _land_if_over(self) -> None:
+        """End the thought if it is over: by the server, or else by a second request."""
+        end = self._limit.over(self._tally.thinking)
+        if end is None or self._landed is not None:
+            return
+        if self._flavour.control:
+            self._landed = end
+            self._ask_for_end()
+        elif self._can_cut:
+            self._landed = end
+            self._cut()
+
+    def _ask_for_end(self) -> None:
+        """Ask the server to end the thought."""
+        place = self._connection.place
+        content = json.dumps({"id": self._id, "action": "reasoning_end"}).encode()
+        self._control = self._connection.start(
+            ask(self._connection.client, place, "POST", f"{place.base}{_CONTROL}", content)
+        )
+
+    def _cut(self) -> None:
+        """Cut the request off, put the landing in, and go on with another."""
+        self.drop()
+        self._show(self._labels.flush())
+        thinking = self._limit.kept(self._collected.thinking)
+        message = self._request.settings.landing.strip()
+        landing = f"\n\n{message}" if message else ""
+        if landing:
+            self._collected.add((Label.THINKING, landing))
+            self._tally.forced += max(1, len(landing) // 4)
+        used = self._tally.total
+        self._tally.next_request()
+        self._labels.land()
+        self._send(self._request.continued(thinking + landing, used))
+
+    def _end(self, reason: FinishReason) -> None:
+        """End the reply here, if it has not ended."""
+        if self.ended:
+            return
+        self._show(self._labels.flush())
+        self._collected.end(reason, self._thinking_end(), self._tally.usage())
+
+    def _thinking_end(self) -> ThinkingEnd | None:
+        if "thinking_end" in self._told:
+            told: ThinkingEnd | None = self._told["thinking_end"]
+            return told
+        if not self._collected.answer and self._collected.thinking:
+            return "unclosed"
+        if self._landed is not None:
+            return self._landed
+        if not self._collected.thinking:
+            return "skipped"
+        budget = self._request.settings.thinking_tokens
+        is_full = budget is not None and self._tally.thinking >= budget
+        return "budget" if is_full else "natural"
+
+
+def parsing(settings: Settings) -> Callable[[str], Any] | None:
+    """What makes the typed value of a structured answer; None for a free one."""
+    if not settings.structured:
+        return None
+    from minireason.reasoning.structured.grammar import constraint
+
+    wanted = constraint(settings)
+    return wanted.parse if wanted else None

@@ -1,0 +1,295 @@
+"""The replies on disk: one a line, only ever appended to, and beside them whose they are.
+
+    OUT.jsonl       {"id": "q1", "source": "mine", "reply": {"answer": "4", ...}}
+    OUT.jsonl.run   {"minireason_batch": 1, "created": ..., "run": {"model": "tiny", ...}}
+
+A line is written with one system call as its reply ends, so that a killed process loses none. A
+thread of its own brings the lines to the disk, so that a power cut loses at most the last second.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from minireason.batch import lines
+from minireason.batch.ids import Ids
+from minireason.batch.jobs import REPLY, SAMPLE, key
+from minireason.errors import StoreError, UsageError, shortened
+from minireason.host import files, journal, state
+from minireason.settings import MAX_SEED
+from minireason.version import __version__
+
+VERSION = 1
+_FORM = {"minireason_batch": int, "run": dict}
+SYNC_EVERY_S = 0.5
+"""Between two times that what was written is brought to the disk: with the time that takes, less
+than a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What makes a run itself: everything that decides what a reply says.
+
+    How many replies each item gets and how many run at a time is not among it: a run can go on with
+    more.
+    """
+
+    model: str
+    """The label of the model."""
+
+    model_sha256: str
+    """The hash of its bytes."""
+
+    input_sha256: str
+    """The hash of its lines."""
+
+    seed: int | None
+    """The seed that those of all replies are made from; None draws one."""
+
+    system: str | None
+    """The system prompt of lines that have none."""
+
+    settings: dict[str, object]
+    """The settings of lines that say nothing else, without the seed."""
+
+
+@dataclass(slots=True)
+class Output:
+    """What there is of a run."""
+
+    path: Path
+    """The file of the replies."""
+
+    run: Run
+    """Whose they are."""
+
+    done: Ids
+    """The keys of the replies, see `jobs.key`."""
+
+    replies: int = 0
+    """How many there are."""
+
+    cut_off: int = 0
+    """How many of them ended for want of tokens."""
+
+    damaged: int = 0
+    """Lines that make no sense."""
+
+    length: int | None = None
+    """Bytes of the file that are whole lines; None where there is no file."""
+
+    def count(self, finish_reason: object) -> None:
+        """Count a reply in."""
+        self.replies += 1
+        self.cut_off += finish_reason == "length"
+
+
+def check_paths(source: Path, out: Path) -> None:
+    """Raise UsageError for what cannot be read or written, before anything is loaded."""
+    if str(source) == "-":
+        raise UsageError(
+            "A batch reads its questions again when it goes on, so it takes none from standard "
+            "input; write them to a file first."
+        )
+    next(lines.read(source), None)
+    for path in (out, run_file(out)):
+        if path.exists() and path.samefile(source):
+            raise UsageError(f"{path} is what is read; name another file with -o.")
+    if out.exists() and not out.is_file():
+        raise UsageError(f"{out} is no file that lines can be added to; name another with -o.")
+    if not out.parent.is_dir():
+        raise UsageError(f"There is no folder {out.parent}; make it, or name another file with -o.")
+
+
+def run_file(out: Path) -> Path:
+    """Where it is kept whose replies a file holds."""
+    return out.with_name(f"{out.name}.run")
+
+
+def resume(out: Path, run: Run) -> Output:
+    """What there is of a run, perhaps nothing yet.
+
+    A run without a seed has that of the file, or draws one. Raises UsageError if the file is
+    another run's or holds something else.
+    """
+    try:
+        size = out.stat().st_size if out.exists() else None
+        if not size:
+            seed = random.randrange(MAX_SEED) if run.seed is None else run.seed
+            return Output(out, replace(run, seed=seed), Ids(), length=size)
+        kept = _kept_run(out)
+        run = replace(run, seed=kept.seed) if run.seed is None else run
+        if kept != run:
+            raise UsageError(
+                f"{out} belongs to another run ({_difference(kept, run)}); name another file "
+                "with -o."
+            )
+        return _read(Output(out, run, Ids(), length=0))
+    except OSError as error:
+        raise UsageError(
+            f"{out} cannot be read ({error.strerror or error}); name another file with -o."
+        ) from None
+
+
+def _read(output: Output) -> Output:
+    """Note which replies there are."""
+    for line in journal.read(output.path):
+        output.length = line.end
+        value: dict[str, Any] = line.value or {}
+        name, sample, reply = value.get("id"), value.get(SAMPLE, 0), value.get(REPLY)
+        if not (isinstance(name, str | int) and isinstance(sample, int)):
+            output.damaged += 1
+        elif isinstance(reply, dict) and output.done.add(key(name, sample)):
+            output.count(reply.get("finish_reason"))
+        else:
+            output.damaged += 1
+    return output
+
+
+def _kept_run(out: Path) -> Run:
+    path = run_file(out)
+    kept = state.read_json(path, _FORM, journal.MAX_LINE_BYTES).value
+    names = {field.name for field in fields(Run)}
+    sound = isinstance(kept, dict) and kept["minireason_batch"] == VERSION
+    if not sound or kept["run"].keys() != names or not isinstance(kept["run"]["seed"], int):
+        raise UsageError(
+            f"{out} is there already, and {path.name} beside it does not say of which run; name "
+            "another file with -o."
+        )
+    return Run(**kept["run"])
+
+
+class Writer:
+    """The output, open for more replies; a context manager, whose end brings all to the disk."""
+
+    def __init__(self, output: Output) -> None:
+        """Cut a torn last line off. Raises StoreError."""
+        self._output, self._dirty = output, threading.Event()
+        self._ended = threading.Event()
+        self._problem: OSError | None = None
+        try:
+            self._handle = self._open()
+        except OSError as error:
+            raise self._cannot(error) from None
+        self._thread = threading.Thread(target=self._sync_often, name="batch-sync", daemon=True)
+
+    def _open(self) -> int:
+        output = self._output
+        if not output.length:
+            _keep_run(output)
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        handle = os.open(output.path, flags, files.PRIVATE)
+        try:
+            self._end = output.length or 0
+            os.ftruncate(handle, self._end)
+            os.lseek(handle, max(0, self._end - 1), os.SEEK_SET)
+            if self._end and os.read(handle, 1) != b"\n":
+                self._end += os.write(handle, b"\n")
+            os.fsync(handle)
+            _sync_folder(output.path.parent)
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle
+
+    def __enter__(self) -> Writer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        """Bring all to the disk; raises StoreError, unless there is an error already."""
+        self._ended.set()
+        self._thread.join()
+        try:
+            self._sync()
+        except OSError as error:
+            self._problem = error
+        finally:
+            os.close(self._handle)
+        if self._problem and kind is None:
+            raise self._cannot(self._problem)
+
+    def write(self, value: Mapping[str, object], finish_reason: str) -> None:
+        """Add a reply's line; from here on a killed process does not lose it.
+
+        Raises StoreError, and then nothing of the line is left in the file.
+        """
+        if self._problem:
+            raise self._cannot(self._problem)
+        data = journal.line(value)
+        try:
+            if (written := os.write(self._handle, data)) < len(data):
+                os.write(self._handle, data[written:])  # says why
+        except OSError as error:
+            os.ftruncate(self._handle, self._end)
+            os.lseek(self._handle, self._end, os.SEEK_SET)
+            raise self._cannot(error) from None
+        self._end += len(data)
+        self._output.count(finish_reason)
+        self._dirty.set()
+
+    def _sync_often(self) -> None:
+        while not self._ended.wait(SYNC_EVERY_S):
+            try:
+                self._sync()
+            except OSError as error:  # told by whoever writes next
+                self._problem = error
+                return
+
+    def _sync(self) -> None:
+        if self._dirty.is_set():
+            self._dirty.clear()
+            os.fsync(self._handle)
+
+    def _cannot(self, error: OSError) -> StoreError:
+        problem = f"The replies cannot be written to {self._output.path} ({error.strerror})"
+        return StoreError(f"{problem}; mend that, and run the same command again.")
+
+
+def _keep_run(output: Output) -> None:
+    """Write whose replies these are going to be, before there is one."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    head = {"minireason_batch": VERSION, "created": now, "minireason": __version__}
+    data = journal.line({**head, "run": asdict(output.run)})
+    files.write_whole(run_file(output.path), data, files.PRIVATE)
+    _sync_folder(output.path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system can."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def _difference(theirs: Run, ours: Run) -> str:
+    """The first field in which two runs differ, in words."""
+    names = (field.name for field in fields(Run))
+    name = next(name for name in names if getattr(theirs, name) != getattr(ours, name))
+    one, other = getattr(theirs, name), getattr(ours, name)
+    if isinstance(one, dict) and isinstance(other, dict):
+        name = next(key for key in {**one, **other} if one.get(key) != other.get(key))
+        one, other = one.get(name), other.get(name)
+    if name.endswith("_sha256"):
+        return f"its {name.removesuffix('_sha256')} was another"
+    return f"its {name} is {_short(one)}, this one's {_short(other)}"
+
+
+def _short(value: object) -> str:
+    return shortened(json.dumps(value, ensure_ascii=False), 40)

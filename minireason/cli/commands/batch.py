@@ -1,0 +1,63 @@
+"""minireason batch: a file of questions, and a file of replies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minireason.cli import outcome
+from minireason.cli.commands.batch_options import Batching
+from minireason.cli.commands.batch_run import Done, run
+from minireason.cli.grouped import expand
+from minireason.cli.options import Asked
+from minireason.cli.terminal import notes
+
+
+@expand
+def batch(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IN.jsonl",
+            help='The questions: lines like {"id": "q1", "question": "2 + 2?"}, with any setting.',
+            show_default=False,
+        ),
+    ],
+    *,
+    how: Batching,
+    asked: Asked,
+) -> int:
+    """Answer a file of questions, one JSON object a line, with one reply a line.
+
+    A line has a question or messages, perhaps an id, and any setting by its name.
+
+    A run that was stopped goes on when the same command is given again.
+    """
+    done = run(file, how, asked)
+    output = done.output
+    if done.finished:
+        notes.note(_summary(done))
+    else:
+        kept = f"{_replies(output.replies)} in {output.path}"
+        notes.error_line(f"Stopped with {kept}; the same command goes on.")
+        return outcome.INTERRUPTED
+    return outcome.PARTLY_DONE if done.left_out else 0
+
+
+def _summary(done: Done) -> str:
+    """What there is now, and what this run took."""
+    facts = [f"{_replies(done.output.replies)} in {done.output.path}"]
+    if done.output.cut_off:
+        facts.append(f"{done.output.cut_off:,} of them cut off for want of tokens")
+    if done.left_out:
+        facts.append(f"{done.left_out:,} line{'s' if done.left_out > 1 else ''} left out")
+    if done.tokens:
+        rate = f"{done.tokens / max(1e-9, done.seconds):,.0f} tokens/s"
+        facts.append(f"{done.tokens:,} tokens in {done.seconds:,.1f} s, {rate}")
+    return "; ".join(facts)
+
+
+def _replies(number: int) -> str:
+    return f"{number:,} repl{'y' if number == 1 else 'ies'}"

@@ -1,0 +1,69 @@
+"""A whole batch over a backend that is given, as the command runs one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from minireason import Reply, Settings
+from minireason.backends.base import Backend
+from minireason.batch import jobs, lines, output
+from minireason.batch.local import Answered, Runner
+from minireason.errors import MinireasonError
+
+RUN = output.Run("scripted", "", "", 1, None, {})
+
+
+def write(path: Path, items: Iterable[object]) -> Path:
+    path.write_text("".join(json.dumps(item) + "\n" for item in items))
+    return path
+
+
+def read(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+class Killed(Exception):
+    """What ends a run in the middle."""
+
+
+def run(
+    source: Path,
+    out: Path,
+    backend: Backend,
+    *,
+    samples: int = 1,
+    parallel: int = 3,
+    in_order: bool = False,
+    killed_after: int | None = None,
+) -> dict[int, str]:
+    """Run what is missing; what is wrong with the lines that are left out, by their numbers.
+
+    `killed_after` so many replies the run ends as if its process were killed: nothing more is
+    written.
+    """
+    broken: dict[int, str] = {}
+    replies = output.resume(out, RUN)
+    defaults = jobs.Defaults(Settings(), None, 1, samples)
+
+    def on_broken(number: int, problem: MinireasonError) -> None:
+        broken[number] = str(problem)
+
+    todo = jobs.jobs(lines.read(source), defaults, replies.done, on_broken)
+    written = 0
+    try:
+        with output.Writer(replies) as writer:
+            runner = Runner(backend, in_order=in_order)
+            for result in runner.results(todo, parallel):
+                if isinstance(result, Answered):
+                    if written == killed_after:
+                        raise Killed
+                    reply: Reply = result.reply
+                    writer.write(result.json(numbered=samples > 1), reply.finish_reason)
+                    written += 1
+                elif result:
+                    broken[result.job.item.number] = str(result.error)
+    finally:
+        replies.done.close()
+    return broken

@@ -1,0 +1,266 @@
+"""minireason batch as a user runs it: processes, files, kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minireason as package
+from tests.cli.pseudo_terminal import Terminal
+from tests.cli.run import COMMAND, Result, assert_one_sentence, minireason
+
+TINY = ("--model", "tiny", "--threads", "1")
+GREEDY = ("--temperature", "0")
+
+
+def questions(count: int) -> list[dict[str, object]]:
+    return [
+        {"id": f"q{number}", "question": f"What is {number} + {7 * number}?", "mine": [number]}
+        for number in range(1, count + 1)
+    ]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write(tmp_path / "in.jsonl", questions(12))
+
+
+def write(path: Path, items: list[dict[str, object]]) -> Path:
+    path.write_text("".join(json.dumps(item) + "\n" for item in items))
+    return path
+
+
+def batch(*arguments: str | Path) -> Result:
+    return minireason("batch", *map(str, arguments), *TINY)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The replies by id, each of which is there once."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    by_id = {line["id"]: line for line in lines}
+    assert len(by_id) == len(lines), "an id is there twice"
+    return by_id
+
+
+def answers(path: Path) -> dict[str, tuple[str, str]]:
+    return {
+        name: (line["reply"]["thinking"], line["reply"]["answer"])
+        for name, line in read(path).items()
+    }
+
+
+def test_the_greedy_replies_are_those_of_ask(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    result = batch(source, "-o", out, *GREEDY)
+    assert (result.code, result.out) == (0, "")
+    assert f"12 replies in {out}; " in result.err
+    lines = read(out)
+    assert list(lines["q3"]) == ["id", "mine", "reply"]
+    with package.load("tiny", n_threads=1) as reasoner:
+        for item in questions(12):
+            reply = reasoner.ask(str(item["question"]), temperature=0)
+            got = lines[str(item["id"])]
+            assert got["mine"] == item["mine"]
+            assert got["reply"]["answer"] == reply.answer
+            assert got["reply"]["thinking"] == reply.thinking
+            assert got["reply"]["usage"]["answer_tokens"] == reply.usage.answer_tokens
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+def test_killed_again_and_again_nothing_is_lost_and_nothing_is_there_twice(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", questions(60))
+    whole, torn = tmp_path / "whole.jsonl", tmp_path / "torn.jsonl"
+    options = ("--seed", "3", "--parallel", "2")
+    assert batch(source, *options, "-o", whole).code == 0
+    draw = random.Random(1)
+    for _ in range(3):
+        kept = torn.read_bytes() if torn.exists() else b""
+        lines = kept.count(b"\n")
+        process = subprocess.Popen(
+            [*COMMAND, "batch", str(source), "-o", str(torn), *options, *TINY],
+            stderr=subprocess.DEVNULL,
+        )
+        more = lines + draw.randint(1, 8)
+        while not torn.exists() or torn.read_bytes().count(b"\n") < more:
+            time.sleep(0.002)
+            assert process.poll() is None, "it was to be killed in the middle"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert torn.read_bytes().startswith(kept), "what there was is not run again"
+    with torn.open("ab") as file:
+        file.write(b'{"id": "q60", "rep')  # as a power cut would leave it
+    resumed = batch(source, "-o", torn, "--parallel", "2")  # the seed is the file's
+    assert resumed.code == 0, resumed
+    assert "of 60 replies are in" in resumed.err
+    assert read(torn).keys() == read(whole).keys()
+    seeds = {
+        path: {name: line["reply"]["seed"] for name, line in read(path).items()}
+        for path in (torn, whole)
+    }
+    assert seeds[torn] == seeds[whole]
+    before = torn.read_bytes()
+    again = batch(source, "-o", torn, *options)
+    assert again.code == 0
+    assert "60 replies in" in again.err
+    assert torn.read_bytes() == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT to another process")
+def test_ctrl_c_leaves_whole_lines_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    source, out = write(tmp_path / "in.jsonl", questions(60)), tmp_path / "out.jsonl"
+    process = subprocess.Popen(
+        [*COMMAND, "batch", str(source), "-o", str(out), *GREEDY, "--in-order", *TINY],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not out.exists() or out.read_bytes().count(b"\n") < 3:
+        time.sleep(0.002)
+        assert process.poll() is None, "it was to be stopped in the middle"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    stopped = len(read(out))
+    assert f"Stopped with {stopped} replies in {out}; the same command goes on." in said
+    assert batch(source, "-o", out, *GREEDY, "--in-order").code == 0
+    assert list(read(out)) == [item["id"] for item in questions(60)]
+
+
+def test_two_runs_cannot_share_an_output(tmp_path: Path) -> None:
+    source, out = write(tmp_path / "in.jsonl", questions(400)), tmp_path / "out.jsonl"
+    process = subprocess.Popen(
+        [*COMMAND, "batch", str(source), "-o", str(out), *TINY], stderr=subprocess.DEVNULL
+    )
+    try:
+        while not out.exists() or not out.stat().st_size:
+            time.sleep(0.002)
+            assert process.poll() is None, "it was to run for a while"
+        assert_one_sentence(batch(source, "-o", out), 2, "Another minireason batch is writing to")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_broken_lines_are_named_and_the_rest_runs(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    lines = source.read_text().splitlines()[:3]
+    lines[1:1] = [
+        "{broken",
+        json.dumps({"id": "q1", "question": "again"}),
+        json.dumps({"question": "hi", "temperature": "hot"}),
+        json.dumps({"question": "1 + " * 1100}),
+    ]
+    source.write_text("\n".join(lines))
+    result = batch(source, "-o", out, "--ctx", "2048")
+    assert result.code == 7
+    for said in (
+        "Line 2 of in.jsonl is left out: it is no JSON",
+        "Line 3 of in.jsonl is left out: its id 'q1' is that of an earlier line",
+        "Line 4 of in.jsonl is left out: temperature='hot': has to be a number from 0 to 100.",
+        "Line 5 of in.jsonl is left out: The prompt has",
+        "or give a larger --ctx, up to 4096.",
+        "3 replies in",
+        "4 lines left out",
+    ):
+        assert said in result.err
+    assert sorted(read(out)) == ["q1", "q2", "q3"]
+    again = batch(source, "-o", out, "--ctx", "2048")
+    assert again.code == 7
+    assert "4 lines left out" in again.err
+
+
+def test_samples_settings_of_a_line_and_replies_that_are_cut_off(tmp_path: Path) -> None:
+    items: list[dict[str, object]] = [
+        {"question": "What is 5 + 8?", "max_tokens": 6},
+        {"question": "What is 5 + 8?", "effort": "none", "choices": ["13", "14"], "seed": 5},
+    ]
+    source, out = write(tmp_path / "in.jsonl", items), tmp_path / "out.jsonl"
+    result = batch(source, "-o", out, "--samples", "3", "--seed", "1")
+    assert result.code == 0
+    assert "6 replies in" in result.err
+    assert "3 of them cut off for want of tokens" in result.err
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {(line["id"], line["sample"]) for line in lines} == {
+        (number, sample) for number in (1, 2) for sample in range(3)
+    }
+    by_choice = [line["reply"] for line in lines if line["id"] == 2]
+    assert {reply["parsed"] for reply in by_choice} <= {"13", "14"}
+    assert {reply["thinking_end"] for reply in by_choice} == {"skipped"}
+    assert sum(reply["seed"] == 5 for reply in by_choice) == 1
+    assert len({line["reply"]["seed"] for line in lines}) == 6
+
+
+def test_what_cannot_be_is_one_sentence_and_nothing_is_lost(source: Path, tmp_path: Path) -> None:
+    before = source.read_bytes()
+    out = tmp_path / "out.jsonl"
+    for arguments, said in (
+        ((tmp_path / "none.jsonl", "-o", out), "cannot be read (No such file or directory)"),
+        ((source, "-o", source), "is what is read; name another file with -o."),
+        ((source, "-o", tmp_path / "no" / "out.jsonl"), "There is no folder"),
+        ((source, "-o", tmp_path), "is no file that lines can be added to"),
+        (("-", "-o", out), "none from standard input"),
+        ((source, "-o", out, "--samples", "0"), "--samples 0: has to be"),
+        ((source, "-o", out, "--parallel", "x"), "--parallel x: has to be"),
+        ((source, "-o", out, "--thinking-budget", "5000"), "--thinking-budget 5000: the context"),
+        ((source,), "Missing option '--output'"),
+    ):
+        assert_one_sentence(batch(*arguments), 2, said)
+    assert source.read_bytes() == before
+    assert not out.exists()
+    assert batch(source, "-o", out, *GREEDY).code == 0
+    kept = out.read_bytes()
+    assert_one_sentence(batch(source, "-o", out), 2, "belongs to another run (its temperature is")
+    source.write_bytes(before + b'{"question": "one more"}\n')
+    changed = batch(source, "-o", out, *GREEDY)
+    assert_one_sentence(changed, 2, "belongs to another run (its input was another)")
+    assert out.read_bytes() == kept
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no limits")
+def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(
+    source: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    command = [*COMMAND, "batch", str(source), "-o", str(out), *GREEDY, *TINY]
+    limited = subprocess.run(
+        ["bash", "-c", 'ulimit -f 4; exec "$@"', "bash", *command],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert limited.returncode == 6, limited
+    assert "The replies cannot be written to" in limited.stderr
+    assert "run the same command again" in limited.stderr
+    kept = out.read_bytes()
+    assert 0 < len(read(out)) < 12
+    assert batch(source, "-o", out, *GREEDY).code == 0
+    assert out.read_bytes().startswith(kept)
+    assert len(read(out)) == 12
+
+
+def test_an_empty_input_makes_an_empty_output(tmp_path: Path) -> None:
+    source, out = write(tmp_path / "in.jsonl", []), tmp_path / "out.jsonl"
+    result = batch(source, "-o", out)
+    assert result.code == 0
+    assert out.read_bytes() == b""
+
+
+def test_on_a_terminal_a_bar_says_how_far_it_is(tmp_path: Path) -> None:
+    source, out = write(tmp_path / "in.jsonl", questions(60)), tmp_path / "out.jsonl"
+    lines = source.read_text().splitlines()
+    source.write_text("\n".join([*lines[:30], "{broken", *lines[30:]]))
+    terminal = Terminal("batch", str(source), "-o", str(out), *GREEDY, *TINY)
+    terminal.see("/61 ")
+    terminal.see(" tokens, ")
+    terminal.see("Line 31 of in.jsonl is left out: it is no JSON")
+    terminal.see("60 replies in")
+    assert terminal.ended() == 7
+    assert not [line for line in terminal.lines if "/61 " in line], "the bar is gone"

@@ -1,0 +1,70 @@
+"""--url on ask, solve and chat, over our own server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from minireason.testing import ScriptedBackend
+from tests.cli.run import assert_one_sentence, minireason
+from tests.server.conftest import served, server, tiny_url
+from tests.server.serving import Served
+
+__all__ = ["served", "server", "tiny_url"]
+
+QUESTION = "What is 347 + 586?"
+
+
+def test_ask(tiny_url: str) -> None:
+    result = minireason("ask", "--url", f"{tiny_url}/v1", "--temperature", "0", QUESTION)
+    assert (result.code, result.out) == (0, "The answer is \\boxed{933}.\n")
+    assert result.err.startswith("347 + 586\nones 7+6=13, so 3\n")
+
+
+def test_solve(tiny_url: str) -> None:
+    result = minireason("solve", "--url", f"{tiny_url}/v1", "-n", "4", "--json", "What is 3 + 4?")
+    assert result.code == 0
+    assert json.loads(result.out)["answer"] == "7"
+
+
+def test_chat(tiny_url: str) -> None:
+    url = f"{tiny_url}/v1"
+    result = minireason("chat", "--url", url, "--temperature", "0", stdin=f"{QUESTION}\n".encode())
+    assert result.code == 0
+    assert "933" in result.out
+
+
+def test_the_key_comes_from_a_file_or_the_environment(
+    served: Callable[..., Served], tmp_path: Path
+) -> None:
+    url = f"{served(ScriptedBackend('Yes.'), api_keys=('sk-1',)).url}v1"
+    file = tmp_path / "key"
+    file.write_text("sk-1\n")
+    asked = ("ask", "--url", url, "?")
+    assert minireason(*asked, "--api-key-file", str(file)).out == "Yes.\n"
+    assert minireason(*asked, env={"MINIREASON_API_KEY": "sk-1"}).out == "Yes.\n"
+    refused = minireason(*asked, env={"MINIREASON_API_KEY": "sk-2"})
+    assert_one_sentence(refused, 6, "does not accept the API key")
+    assert "sk-2" not in refused.err
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "told"),
+    [
+        (("--model", "r1"), 3, "it has tiny"),
+        (("--ctx", "512"), 2, "the server has loaded the model"),
+        (("--offline",), 2, "--offline uses no network"),
+        (("--api-key-file", "no-such-file"), 2, "could not be read"),
+    ],
+)
+def test_what_cannot_be_done(tiny_url: str, options: tuple[str, ...], code: int, told: str) -> None:
+    result = minireason("ask", "--url", f"{tiny_url}/v1", *options, "?")
+    assert_one_sentence(result, code, told)
+
+
+def test_a_key_file_without_a_url() -> None:
+    result = minireason("ask", "--api-key-file", "key", "?")
+    assert_one_sentence(result, 2, "--url")
