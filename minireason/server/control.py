@@ -9,9 +9,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from minireason.errors import shown
-from minireason.server import openai_schemas
 from minireason.server.base import Server
 from minireason.server.body import Body, read
+from minireason.server.openai import schemas as openai_schemas
 from minireason.server.operation import Operation
 
 PATH = "/v1/chat/completions/control"

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from minireason.server import openai_schemas
+from minireason.server.openai import schemas as openai_schemas
 from minireason.server.operation import Operation, Schema
 from minireason.version import __version__
 

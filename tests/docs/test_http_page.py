@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("starlette", reason="starlette is not installed (extra `server`)")
 
 from minireason.server import apis, thinking
-from minireason.server.ollama_options import Options
+from minireason.server.ollama.options import Options
 from tests.docs.blocks import ROOT
 
 

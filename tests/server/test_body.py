@@ -10,7 +10,7 @@ from minireason.backends.scripted import ScriptedBackend
 from minireason.messages import Message
 from minireason.server.body import MOST_VALUES
 from minireason.server.control import PATH as CONTROL
-from minireason.server.openai_chat import PATH
+from minireason.server.openai.chat import PATH
 from tests.server.serving import Served
 
 

@@ -9,22 +9,19 @@ from typing import Any
 import jsonschema
 import pytest
 
-from minireason.server import (
-    anthropic_schemas,
-    apis,
-    ollama_schemas,
-    ollama_wire,
-    openai_schemas,
-    openapi,
-)
-from minireason.server.anthropic_wire import MessageWire
+from minireason.server import apis, openapi
+from minireason.server.anthropic import schemas as anthropic_schemas
+from minireason.server.anthropic.wire import MessageWire
 from minireason.server.call import Call, Outcome
 from minireason.server.errors import ApiError
-from minireason.server.openai_chat_wire import ChatStyle, ChatWire
-from minireason.server.openai_completions import CompletionStyle, CompletionWire
-from minireason.server.openai_responses_wire import ResponseStyle, ResponseWire
-from minireason.server.openai_shapes import error_body
-from minireason.server.openai_vote_wire import VoteWire
+from minireason.server.ollama import schemas as ollama_schemas
+from minireason.server.ollama import wire as ollama_wire
+from minireason.server.openai import schemas as openai_schemas
+from minireason.server.openai.chat_wire import ChatStyle, ChatWire
+from minireason.server.openai.completions import CompletionStyle, CompletionWire
+from minireason.server.openai.responses_wire import ResponseStyle, ResponseWire
+from minireason.server.openai.shapes import error_body
+from minireason.server.openai.vote_wire import VoteWire
 from minireason.server.operation import Schema
 from tests.server.openai.reading import ORIGIN, reply
 from tests.server.openai.test_vote_wire import NOTHING, SOLUTION

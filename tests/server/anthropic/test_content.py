@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minireason.messages import Message
-from minireason.server.anthropic_content import conversation
+from minireason.server.anthropic.content import conversation
 from minireason.server.errors import ApiError
 from minireason.server.settings import ServerSettings
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minireason.server.anthropic_wire import UNSEEN_DELTAS, Display, MessageWire, error_body
+from minireason.server.anthropic.wire import UNSEEN_DELTAS, Display, MessageWire, error_body
 from minireason.server.call import Outcome
 from minireason.server.errors import ApiError
 from tests.server.written import ORIGIN, TEXTS, outcome, reply, streamed

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason.server.errors import ApiError
-from minireason.server.ollama_options import ReplyBody, changes, keep_s, logprobs
+from minireason.server.ollama.options import ReplyBody, changes, keep_s, logprobs
 
 
 def asked(**plain: Any) -> dict[str, Any]:

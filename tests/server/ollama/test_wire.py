@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 from minireason.server.call import Outcome
 from minireason.server.errors import ApiError
-from minireason.server.ollama_wire import ChatWire, GenerateWire, error_body
+from minireason.server.ollama.wire import ChatWire, GenerateWire, error_body
 from tests.server.written import ORIGIN, TEXTS, outcome, reply, streamed
 
 NAME = "tiny:latest"

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from minireason.server import openai_fields
 from minireason.server.body import Body, invalid
 from minireason.server.errors import ApiError
-from minireason.server.openai_chat import ChatBody, conversation
-from minireason.server.openai_responses import ResponseBody
-from minireason.server.openai_responses import conversation as items
+from minireason.server.openai import fields as openai_fields
+from minireason.server.openai.chat import ChatBody, conversation
+from minireason.server.openai.responses import ResponseBody
+from minireason.server.openai.responses import conversation as items
 from minireason.server.settings import ServerSettings
 
 IGNORING = ServerSettings(ignore_tools=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from minireason.events import Reply, ThinkingDelta
 from minireason.server.call import Call, Outcome
 from minireason.server.errors import ApiError
-from minireason.server.openai_chat_wire import ChatStyle, ChatWire
+from minireason.server.openai.chat_wire import ChatStyle, ChatWire
 from minireason.server.settings import ReasoningField
 from tests.server.openai.reading import (
     CUTS,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minireason.events import Reply
 from minireason.server.call import Call, Outcome
-from minireason.server.openai_completions import CompletionStyle, CompletionWire
+from minireason.server.openai.completions import CompletionStyle, CompletionWire
 from tests.server.openai.reading import (
     CUTS,
     ORIGIN,

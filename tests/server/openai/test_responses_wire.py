@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from minireason.events import Reply
 from minireason.server.call import Origin, Outcome
 from minireason.server.errors import ApiError
-from minireason.server.openai_responses_wire import ResponseStyle, ResponseWire
+from minireason.server.openai.responses_wire import ResponseStyle, ResponseWire
 from tests.server.openai.reading import CUTS, REPLIES, events_of, json_of, reply, streamed
 
 ORIGIN = Origin("resp_0a1b", "req-1", 1_700_000_000, "tiny", "")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from minireason.server import openai_schemas
+from minireason.server.openai import schemas as openai_schemas
 from minireason.testing import ScriptedBackend, ScriptedReply
 from tests.server.serving import Served
 

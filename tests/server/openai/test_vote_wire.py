@@ -9,8 +9,8 @@ import pytest
 
 from minireason.events import AnswerDelta, ThinkingDelta
 from minireason.server.call import Outcome
-from minireason.server.openai_chat_wire import ChatStyle
-from minireason.server.openai_vote_wire import VoteWire
+from minireason.server.openai.chat_wire import ChatStyle
+from minireason.server.openai.vote_wire import VoteWire
 from minireason.voting.solution import (
     Candidate,
     Chain,

@@ -10,8 +10,8 @@ from minireason.events import AnswerDelta, Event, ThinkingDelta
 from minireason.server.call import Call, Origin, Outcome
 from minireason.server.errors import ApiError
 from minireason.server.logprobs import ScoredDelta
-from minireason.server.openai_logprobs import of_chat
-from minireason.server.openai_shapes import (
+from minireason.server.openai.logprobs import of_chat
+from minireason.server.openai.shapes import (
     DONE,
     EVENT_STREAM,
     FINGERPRINT,
@@ -24,7 +24,7 @@ from minireason.server.openai_shapes import (
     timings,
     usage,
 )
-from minireason.server.openai_thought import Deltas, message
+from minireason.server.openai.thought import Deltas, message
 from minireason.server.ours import extra
 from minireason.server.settings import ReasoningField
 from minireason.voting.solution import SolveEvent

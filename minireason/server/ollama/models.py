@@ -12,15 +12,15 @@ from starlette.routing import Route
 
 from minireason.errors import shown
 from minireason.models import catalog
-from minireason.server import ollama_schemas
 from minireason.server.base import ModelEntry, Models, Server
 from minireason.server.body import Body, read
 from minireason.server.errors import ApiError
 from minireason.server.model_facts import Facts, facts
-from minireason.server.ollama_chat import ChatBody, chat
-from minireason.server.ollama_generate import GenerateBody, generate
-from minireason.server.ollama_options import model_name
-from minireason.server.ollama_wire import ChatWire, line
+from minireason.server.ollama import schemas as ollama_schemas
+from minireason.server.ollama.chat import ChatBody, chat
+from minireason.server.ollama.generate import GenerateBody, generate
+from minireason.server.ollama.options import model_name
+from minireason.server.ollama.wire import ChatWire, line
 from minireason.server.operation import Operation
 from minireason.server.times import rfc3339
 from minireason.server.waiting import in_thread

@@ -11,15 +11,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from minireason.messages import Message
-from minireason.server import openai_schemas, thinking
+from minireason.server import thinking
 from minireason.server.answering import Answer
 from minireason.server.base import Server
 from minireason.server.body import Body, read
 from minireason.server.call import Call, Origin, Wire
 from minireason.server.conversation import system_first
 from minireason.server.errors import ApiError
-from minireason.server.openai_chat_wire import ChatStyle, ChatWire
-from minireason.server.openai_fields import (
+from minireason.server.openai import schemas as openai_schemas
+from minireason.server.openai.chat_wire import ChatStyle, ChatWire
+from minireason.server.openai.fields import (
     MAX_CHOICES,
     Part,
     Sampling,
@@ -34,9 +35,9 @@ from minireason.server.openai_fields import (
     structure,
     text_of,
 )
-from minireason.server.openai_shapes import error_shape
-from minireason.server.openai_thought import field_of
-from minireason.server.openai_vote_wire import VoteWire
+from minireason.server.openai.shapes import error_shape
+from minireason.server.openai.thought import field_of
+from minireason.server.openai.vote_wire import VoteWire
 from minireason.server.operation import Operation
 from minireason.server.settings import ServerSettings
 from minireason.server.tools import refuse_tools

@@ -18,8 +18,8 @@ from minireason.server.answering import Answer
 from minireason.server.base import Models, Server
 from minireason.server.call import Call, Origin, Wire
 from minireason.server.errors import ApiError
-from minireason.server.ollama_options import ReplyBody, keep_s, model_name
-from minireason.server.ollama_wire import error_body
+from minireason.server.ollama.options import ReplyBody, keep_s, model_name
+from minireason.server.ollama.wire import error_body
 
 
 class LinesWire(Wire, Protocol):

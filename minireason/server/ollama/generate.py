@@ -13,9 +13,9 @@ from minireason.server.base import Server
 from minireason.server.body import read
 from minireason.server.call import Call
 from minireason.server.errors import ApiError
-from minireason.server.ollama_answer import answered, without_prompt
-from minireason.server.ollama_options import ReplyBody, changes, logprobs, model_name
-from minireason.server.ollama_wire import GenerateWire
+from minireason.server.ollama.answer import answered, without_prompt
+from minireason.server.ollama.options import ReplyBody, changes, logprobs, model_name
+from minireason.server.ollama.wire import GenerateWire
 from minireason.settings import Changes
 
 THINKING = ("thinking", "effort", "thinking_budget")

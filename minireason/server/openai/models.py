@@ -9,10 +9,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from minireason.errors import shown
-from minireason.server import openai_schemas
-from minireason.server.anthropic_models import is_anthropic, model_body, models_body
+from minireason.server.anthropic.models import is_anthropic, model_body, models_body
 from minireason.server.base import ModelEntry, Server
 from minireason.server.errors import ApiError
+from minireason.server.openai import schemas as openai_schemas
 from minireason.server.operation import Operation
 
 PATH = "/v1/models"

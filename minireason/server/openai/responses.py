@@ -11,14 +11,15 @@ from starlette.routing import Route
 
 from minireason.errors import shown
 from minireason.messages import Message
-from minireason.server import openai_schemas, thinking
+from minireason.server import thinking
 from minireason.server.answering import Answer
 from minireason.server.base import Server
 from minireason.server.body import Body, read
 from minireason.server.call import Call, Origin, Wire
 from minireason.server.conversation import system_first
 from minireason.server.errors import ApiError
-from minireason.server.openai_fields import (
+from minireason.server.openai import schemas as openai_schemas
+from minireason.server.openai.fields import (
     Format,
     Part,
     Sampling,
@@ -30,9 +31,9 @@ from minireason.server.openai_fields import (
     sampling,
     text_of,
 )
-from minireason.server.openai_responses_wire import ResponseStyle, ResponseWire
-from minireason.server.openai_shapes import error_shape
-from minireason.server.openai_thought import field_of
+from minireason.server.openai.responses_wire import ResponseStyle, ResponseWire
+from minireason.server.openai.shapes import error_shape
+from minireason.server.openai.thought import field_of
 from minireason.server.operation import Operation
 from minireason.server.settings import ServerSettings
 from minireason.server.tools import refuse_tools

@@ -12,13 +12,13 @@ from typing import Any
 from minireason.events import AnswerDelta, Event
 from minireason.server.call import Origin, Outcome
 from minireason.server.errors import ApiError
-from minireason.server.openai_chat_wire import (
+from minireason.server.openai.chat_wire import (
     ChatStyle,
     Chunks,
     whole_choice,
     whole_completion,
 )
-from minireason.server.openai_shapes import (
+from minireason.server.openai.shapes import (
     EVENT_STREAM,
     PING,
     compact,
@@ -26,7 +26,7 @@ from minireason.server.openai_shapes import (
     error_body,
     finish_reason,
 )
-from minireason.server.openai_thought import Deltas, message
+from minireason.server.openai.thought import Deltas, message
 from minireason.server.ours import extra
 from minireason.voting.solution import (
     Candidate,

@@ -13,7 +13,7 @@ from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta
 from minireason.server.call import Origin, Outcome
 from minireason.server.errors import ApiError
 from minireason.server.logprobs import ScoredDelta
-from minireason.server.openai_logprobs import of_tokens
+from minireason.server.openai.logprobs import of_tokens
 from minireason.server.ours import extra, output_tokens
 from minireason.server.times import nanoseconds, rfc3339
 from minireason.voting.solution import SolveEvent

@@ -10,8 +10,8 @@ from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta, TokenLog
 from minireason.server.call import Origin, Outcome
 from minireason.server.errors import ApiError
 from minireason.server.logprobs import ScoredDelta
-from minireason.server.openai_logprobs import of_tokens
-from minireason.server.openai_shapes import (
+from minireason.server.openai.logprobs import of_tokens
+from minireason.server.openai.shapes import (
     EVENT_STREAM,
     PING,
     compact,

@@ -13,9 +13,9 @@ from minireason.server.body import Body, read
 from minireason.server.call import Call
 from minireason.server.conversation import system_first
 from minireason.server.errors import ApiError
-from minireason.server.ollama_answer import answered, without_prompt
-from minireason.server.ollama_options import ReplyBody, changes, logprobs, model_name
-from minireason.server.ollama_wire import ChatWire
+from minireason.server.ollama.answer import answered, without_prompt
+from minireason.server.ollama.options import ReplyBody, changes, logprobs, model_name
+from minireason.server.ollama.wire import ChatWire
 from minireason.server.settings import ServerSettings
 from minireason.server.tools import refuse_tools
 

@@ -12,13 +12,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta
-from minireason.server import openai_schemas
 from minireason.server.answering import Answer
 from minireason.server.body import read
 from minireason.server.call import Call, Origin, Outcome, Wire
 from minireason.server.errors import ApiError
 from minireason.server.logprobs import ScoredDelta
-from minireason.server.openai_fields import (
+from minireason.server.openai import schemas as openai_schemas
+from minireason.server.openai.fields import (
     MAX_CHOICES,
     Sampling,
     StreamWishes,
@@ -29,8 +29,8 @@ from minireason.server.openai_fields import (
     stops,
     structure,
 )
-from minireason.server.openai_logprobs import of_text
-from minireason.server.openai_shapes import (
+from minireason.server.openai.logprobs import of_text
+from minireason.server.openai.shapes import (
     DONE,
     EVENT_STREAM,
     FINGERPRINT,

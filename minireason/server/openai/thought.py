@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minireason.reasoning.think import CLOSE, OPEN
-from minireason.server.openai_shapes import compact
+from minireason.server.openai.shapes import compact
 from minireason.server.settings import ReasoningField
 
 _NAMES: dict[ReasoningField, tuple[str, ...]] = {

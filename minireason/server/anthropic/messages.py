@@ -15,10 +15,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from minireason.messages import Message
-from minireason.server import anthropic_schemas, thinking
+from minireason.server import thinking
 from minireason.server.answering import Answer
-from minireason.server.anthropic_content import conversation
-from minireason.server.anthropic_wire import Display, MessageWire, error_body
+from minireason.server.anthropic import schemas as anthropic_schemas
+from minireason.server.anthropic.content import conversation
+from minireason.server.anthropic.wire import Display, MessageWire, error_body
 from minireason.server.base import Server
 from minireason.server.body import Body, read
 from minireason.server.call import Call, Origin

@@ -1,0 +1,1 @@
+"""Anthropic's API: bodies of requests -> calls, replies -> its JSON and events."""

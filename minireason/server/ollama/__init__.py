@@ -1,0 +1,1 @@
+"""Ollama's API: bodies of requests -> calls, replies -> its JSON and events."""

@@ -1,0 +1,1 @@
+"""OpenAI's API: bodies of requests -> calls, replies -> its JSON and events."""
