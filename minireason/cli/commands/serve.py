@@ -43,8 +43,8 @@ class Serving(LoadOptions):
             metavar="NAME",
             autocompletion=complete_model,
             help="Name of a model, or path of a .gguf file; give it once for each. The first is "
-            f"loaded at once, and meant by who names none. Default: ${options.MODEL_VARIABLE}, "
-            "else the best installed model that fits.",
+            "loaded at once, and answers requests that name none. Default: "
+            f"${options.MODEL_VARIABLE}, else the best installed model that fits.",
             show_default=False,
         ),
     ] = None
@@ -52,8 +52,8 @@ class Serving(LoadOptions):
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help=f"Address to listen on; beyond this machine it needs --api-key-file. "
-            f"Default: {_DEFAULTS.host}.",
+            help="Address to listen on, 0.0.0.0 for all; beyond this machine it needs "
+            f"--api-key-file. Default: {_DEFAULTS.host}.",
             show_default=False,
         ),
     ] = None
@@ -68,7 +68,7 @@ class Serving(LoadOptions):
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="File with the keys of which a request has to bring one: one a line, # begins a "
+            help="File with keys, of which a request has to bring one: one a line, # begins a "
             "comment. Nobody else may be able to read it.",
             show_default=False,
         ),
@@ -78,7 +78,7 @@ class Serving(LoadOptions):
         typer.Option(
             "--allow-host",
             metavar="NAME",
-            help="A further name that this server is called by; give it once for each.",
+            help="A further name of this server, such as box.local; give it once for each.",
             show_default=False,
         ),
     ] = None
