@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
@@ -107,7 +106,7 @@ class Misbehaving:
                 owner.keys.append(self.headers["Authorization"])
                 answer = owner.answer(self.path, body)
                 self.close_connection = True
-                with suppress(ConnectionError):
+                try:
                     self.send_response(answer.status)
                     self.send_header("Content-Type", answer.kind)
                     for name, value in answer.headers.items():
@@ -115,6 +114,8 @@ class Misbehaving:
                     self.end_headers()
                     for part in answer.parts:
                         self._send(part)
+                except ConnectionError:  # it went away while this was written
+                    owner.gone.set()
 
             def _send(self, part: bytes | Stall) -> None:
                 if isinstance(part, bytes):
