@@ -164,7 +164,6 @@ def test_errors_name_the_option_as_it_is_typed(
         ("solve --thinkin show hi", "--thinking-budget"),
         ("show r1-7b r1-8b", "(r1-8b). See minireason show --help."),
         ("run tiny", "chat --model NAME, for one question ask. See minireason --help."),
-        ("serve", "no server in this version. See minireason --help."),
         ("sessions show", "See minireason sessions show --help."),
         ("aks hi", "Did you mean 'ask'? See minireason --help."),
     ],

@@ -29,7 +29,7 @@ def batch(
     how: Batching,
     asked: Asked,
 ) -> int:
-    """Answer a file of questions, one JSON object a line, with one reply a line.
+    """Answer a file of questions: one JSON object a line in and out.
 
     A line has a question or messages, perhaps an id, and any setting by its name.
 

@@ -148,7 +148,7 @@ class Serving(LoadOptions):
 
 @expand
 def serve(*, asked: Serving) -> int:
-    """Serve models over HTTP, with the APIs of OpenAI, Anthropic and Ollama, and a page.
+    """Serve models over HTTP, as OpenAI, Anthropic and Ollama do.
 
     One line on standard output tells the address, once requests are answered; the log goes to
     standard error. Ctrl-C ends it, and lets replies go on for some seconds.
