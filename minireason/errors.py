@@ -117,7 +117,10 @@ class BadSetting(UsageError):
 
 
 class BadCatalog(UsageError):
-    """A models.toml that cannot be used; `line` is None where the text does not tell."""
+    """A models.toml or remotes.toml that cannot be used.
+
+    `line` is None where the text does not tell.
+    """
 
     def __init__(self, source: str, line: int | None, field: str, problem: str) -> None:
         place = f"{source}, line {line}" if line else source

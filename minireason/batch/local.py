@@ -41,7 +41,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A job that this model cannot be asked, and why."""
+    """A job that this model cannot be asked, or that its server has refused, and why."""
 
     job: Job
     error: UsageError | ContextFull
@@ -152,13 +152,16 @@ class Runner:
         if self._in_order:
             self._order.append(job)
 
-    def _end(self, active: Active[Job]) -> Answered:
+    def _end(self, active: Active[Job]) -> Result:
+        """The reply of a stream that has ended, or why the server has refused to give one."""
         stream = active.stream
         stream.close()
         with suppress(UsageError):  # of a value that its schema refuses; told once
             _ = stream.reply
         self._ended_tokens += stream.tokens
         self._pool.remove(active)
+        if active.error and stream.reply.finish_reason == "cancelled":
+            return Refused(active.job, active.error)
         return Answered(active.job, stream.reply)
 
     def _settled(self, result: Result) -> Iterator[Result]:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from minireason.cli.options import Asked
 from minireason.cli.terminal.progress import Progress
 from minireason.errors import UsageError
-from minireason.host import files
 
 if TYPE_CHECKING:
+    from minireason.backends.remote.backend import RemoteBackend
+    from minireason.backends.remote.named import Target
     from minireason.reasoner import Reasoner
-
-_MAX_KEY_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +26,8 @@ class Remote:
         str | None,
         typer.Option(
             metavar="URL",
-            help="Ask a model of a server, such as http://HOST:8000/v1. The API key, if it needs "
-            "one, is that of $MINIREASON_API_KEY.",
+            help="Ask a model of a server, such as http://HOST:8000/v1, or of one with a name in "
+            "remotes.toml. The API key, if it needs one, is that of $MINIREASON_API_KEY.",
             show_default=False,
         ),
     ] = None
@@ -43,7 +41,7 @@ class Remote:
     def model_name(self, asked: Asked) -> str:
         """The model asked for, or the best one here; "" for the only one of a server.
 
-        Raises UsageError for options that make no sense together.
+        Raises UsageError for options that make no sense together, and for a server that is none.
         """
         if self.url is None:
             if self.api_key_file is not None:
@@ -57,29 +55,41 @@ class Remote:
             raise UsageError(
                 "--offline uses no network, and --url needs it; leave out one of them."
             )
-        return asked.model or ""
+        return asked.model or self._target(self.url).model or ""
 
-    def open(self, name: str, progress: Progress, load_here: Callable[[], Reasoner]) -> Reasoner:
-        """The model of this name: of the server, or else loaded here."""
+    def open(
+        self,
+        name: str,
+        progress: Progress,
+        load_here: Callable[[], Reasoner],
+        parallel: int | Literal["auto"] = "auto",
+    ) -> Reasoner:
+        """The model of this name: of the server, for so many requests, or else loaded here."""
         if self.url is None:
             progress.loading(name)
             return load_here()
-        from minireason.reasoner import connect
+        from minireason.reasoner import Reasoner
 
+        return Reasoner(self.connect(name, progress, parallel))
+
+    def connect(
+        self, name: str, progress: Progress, parallel: int | Literal["auto"] = "auto"
+    ) -> RemoteBackend:
+        """The server's model of this name, for so many requests at a time.
+
+        Raises UsageError, ServerError or NotServed.
+        """
+        from minireason.backends.remote.backend import MAX_PARALLEL, open_remote
+
+        if self.url is None:
+            raise UsageError("There is no server; give one by --url.")
+        target = self._target(self.url)
         progress.say("connecting ...")
-        return connect(self.url, name or None, self._key())
+        most = MAX_PARALLEL if parallel == "auto" else max(MAX_PARALLEL, parallel)
+        model = name or target.model
+        return open_remote(target.url, model, target.key, target.flavour, max_parallel=most)
 
-    def _key(self) -> str | None:
-        """The key in the file, None without one; raises UsageError, which never shows it."""
-        if self.api_key_file is None:
-            return None
-        try:
-            key = files.read_bytes(Path(self.api_key_file), _MAX_KEY_BYTES).decode().strip()
-        except OSError as error:
-            problem = f"could not be read ({error.strerror or error}); give the path of a file"
-            raise UsageError(f"The key file {self.api_key_file} {problem}.") from None
-        except ValueError:
-            key = ""
-        if not key:
-            raise UsageError(f"The key file {self.api_key_file} holds no key; put it there alone.")
-        return key
+    def _target(self, url: str) -> Target:
+        from minireason.backends.remote import named
+
+        return named.find(url, self.api_key_file)

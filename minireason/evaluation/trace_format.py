@@ -56,10 +56,10 @@ class Run:
     """
 
     model: str
-    """The label of the model."""
+    """The label of the model; of one on a server its name and the server's address."""
 
     model_sha256: str
-    """The hash of its bytes."""
+    """The hash of its bytes; "" for one on a server, which does not tell."""
 
     set: str
     """The name of the set."""

@@ -30,7 +30,7 @@ def models_dir() -> Path:
 
 
 def config_dir() -> Path:
-    """The directory of the user's own models.toml.
+    """The directory of the user's own models.toml and remotes.toml.
 
     $MINIREASON_HOME, else the platform's directory for configuration.
     """

@@ -38,11 +38,12 @@ def open_remote(
     flavour: str = AUTO,
     *,
     read_s: float = READ_S,
+    max_parallel: int = MAX_PARALLEL,
 ) -> RemoteBackend:
     """Ask a server what it is, and make the backend of one of its models.
 
-    `read_s`: seconds until a silent server is given up. Raises UsageError, BadSetting, ServerError
-    or NotServed.
+    `read_s`: seconds until a silent server is given up. `max_parallel`: requests at a time, at
+    most. Raises UsageError, BadSetting, ServerError or NotServed.
     """
     checked("flavour", flavour, one_of((AUTO, *FLAVOURS)))
     if model is not None:
@@ -50,7 +51,8 @@ def open_remote(
     place = address(url, api_key or os.environ.get(KEY_VARIABLE))
     connection = Connection(place, read_s=read_s)
     try:
-        return RemoteBackend(connection, look(connection, model, flavour))
+        served = look(connection, model, flavour)
+        return RemoteBackend(connection, served, max_parallel=max_parallel)
     except BaseException:
         connection.close()
         raise
@@ -59,10 +61,12 @@ def open_remote(
 class RemoteBackend:
     """A model that a server runs; see `Backend`."""
 
-    def __init__(self, connection: Connection, served: Served) -> None:
+    def __init__(
+        self, connection: Connection, served: Served, *, max_parallel: int = MAX_PARALLEL
+    ) -> None:
         self.connection, self.served, self.flavour = connection, served, served.flavour
         self.name, self.n_ctx, self.thinks = served.model, served.n_ctx, served.thinks
-        self.max_parallel = MAX_PARALLEL
+        self.max_parallel = max_parallel
         self.bare_questions = catalog.bare_questions(served.model)
         self.defaults = catalog.defaults(served.model)
         self._news = News()
@@ -70,6 +74,11 @@ class RemoteBackend:
 
     def __repr__(self) -> str:
         return f"<RemoteBackend {self.name} at {self.connection.place.host} ({self.flavour.name})>"
+
+    @property
+    def label(self) -> str:
+        """The model's name and where it is: what a run over this server is known by."""
+        return f"{self.name} at {self.connection.place.base}"
 
     @property
     def step_costs(self) -> StepCosts:

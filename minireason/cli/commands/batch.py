@@ -9,9 +9,10 @@ import typer
 
 from minireason.cli import outcome
 from minireason.cli.commands.batch_options import Batching
-from minireason.cli.commands.batch_run import Done, run
+from minireason.cli.commands.batch_run import Done, kept, run
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
+from minireason.cli.remote import Remote
 from minireason.cli.terminal import notes
 
 
@@ -28,6 +29,7 @@ def batch(
     *,
     how: Batching,
     asked: Asked,
+    remote: Remote,
 ) -> int:
     """Answer a file of questions: one JSON object a line in and out.
 
@@ -35,20 +37,19 @@ def batch(
 
     A run that was stopped goes on when the same command is given again.
     """
-    done = run(file, how, asked)
+    done = run(file, how, asked, remote)
     output = done.output
     if done.finished:
         notes.note(_summary(done))
     else:
-        kept = f"{_replies(output.replies)} in {output.path}"
-        notes.error_line(f"Stopped with {kept}; the same command goes on.")
+        notes.error_line(f"Stopped with {kept(output)}; the same command goes on.")
         return outcome.INTERRUPTED
     return outcome.PARTLY_DONE if done.left_out else 0
 
 
 def _summary(done: Done) -> str:
     """What there is now, and what this run took."""
-    facts = [f"{_replies(done.output.replies)} in {done.output.path}"]
+    facts = [kept(done.output)]
     if done.output.cut_off:
         facts.append(f"{done.output.cut_off:,} of them cut off for want of tokens")
     if done.left_out:
@@ -57,7 +58,3 @@ def _summary(done: Done) -> str:
         rate = f"{done.tokens / max(1e-9, done.seconds):,.0f} tokens/s"
         facts.append(f"{done.tokens:,} tokens in {done.seconds:,.1f} s, {rate}")
     return "; ".join(facts)
-
-
-def _replies(number: int) -> str:
-    return f"{number:,} repl{'y' if number == 1 else 'ies'}"

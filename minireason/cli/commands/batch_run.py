@@ -10,14 +10,14 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from minireason.cli import idle, wording
+from minireason.cli import wording
 from minireason.cli.commands.batch_options import Batching
-from minireason.cli.commands.solve import room_for
+from minireason.cli.commands.run_model import RunModel, telling_what_is_kept
 from minireason.cli.options import Asked
+from minireason.cli.remote import Remote
 from minireason.cli.terminal import notes
 from minireason.cli.terminal.progress import Progress
 from minireason.errors import BadSetting, MinireasonError
-from minireason.models import catalog, store
 
 if TYPE_CHECKING:
     from minireason.batch.jobs import Job
@@ -47,29 +47,32 @@ class Done:
 class Batch:
     """One run of the command."""
 
-    def __init__(self, file: Path, how: Batching, asked: Asked) -> None:
-        self._file, self._how, self._asked = file, how, asked
+    def __init__(self, file: Path, how: Batching, asked: Asked, remote: Remote) -> None:
+        self._file, self._how, self._asked, self._remote = file, how, asked, remote
         self._names = wording.option_names(Asked, Batching)
         self._left_out: set[int] = set()
         self._meter: Meter | None = None
 
     def run(self) -> Done:
-        """Run what is missing; raises UsageError, StoreError and what loading raises."""
+        """Run what is missing.
+
+        Raises UsageError, StoreError and what loading or connecting raises.
+        """
         from minireason.batch import jobs, lines, output
         from minireason.evaluation.traces import alone
 
         output.check_paths(self._file, self._how.output)
-        name = self._asked.model_name()
-        label = store.find(name).label
         with ExitStack() as stack:
+            model = RunModel(self._asked, self._remote, self._how.batch_size)
+            stack.enter_context(model)
             stack.enter_context(alone(self._how.output, "batch"))
             facts = self._facts()
-            replies = output.resume(self._how.output, self._identity(name, facts.sha256))
+            replies = output.resume(self._how.output, self._identity(model, facts.sha256))
             stack.callback(replies.done.close)
             self._say_what_there_is(replies, facts.lines)
             changes = cast("Changes", {**self._asked.settings, "seed": None})
             defaults = jobs.Defaults(
-                catalog.defaults(label).changed(changes),
+                model.defaults.changed(changes),
                 self._asked.system,
                 replies.run.seed or 0,
                 self._how.replies_each,
@@ -79,7 +82,8 @@ class Batch:
             if not first:
                 with output.Writer(replies):  # which makes the file, or cuts off a torn line
                     return Done(replies, len(self._left_out), finished=True)
-            return self._generate(name, replies, chain(first, todo), facts.lines)
+            with telling_what_is_kept(lambda: kept(replies)):
+                return self._generate(model, replies, chain(first, todo), facts.lines)
 
     def _facts(self) -> Facts:
         from minireason.batch import lines
@@ -91,25 +95,19 @@ class Batch:
         finally:
             progress.clear()
 
-    def _identity(self, name: str, input_sha256: str) -> Run:
+    def _identity(self, model: RunModel, input_sha256: str) -> Run:
         """What makes this run itself; the seed is None if it was not said."""
         from minireason.batch.output import Run
         from minireason.evaluation.run import settings_of
 
-        progress = Progress()
-        file = store.find(name)
-        progress.say(f"hashing {file.path.name} ...")
-        try:
-            return Run(
-                model=file.label,
-                model_sha256=store.fingerprint(file),
-                input_sha256=input_sha256,
-                seed=self._asked.seed,
-                system=self._asked.system,
-                settings=settings_of(self._asked.settings, catalog.defaults(file.label)),
-            )
-        finally:
-            progress.clear()
+        return Run(
+            model=model.label,
+            model_sha256=model.sha256(),
+            input_sha256=input_sha256,
+            seed=self._asked.seed,
+            system=self._asked.system,
+            settings=settings_of(self._asked.settings, model.defaults),
+        )
 
     def _say_what_there_is(self, replies: Output, lines: int) -> None:
         if replies.damaged:
@@ -118,25 +116,16 @@ class Batch:
             total = lines * self._how.replies_each
             notes.note(f"{replies.replies:,} of {total:,} replies are in {replies.path} already.")
 
-    def _generate(self, name: str, replies: Output, todo: Iterator[Job], lines: int) -> Done:
-        """Load the model and run the jobs."""
+    def _generate(self, model: RunModel, replies: Output, todo: Iterator[Job], lines: int) -> Done:
+        """Open the model and run the jobs."""
         from minireason.batch.local import Runner
         from minireason.cli.terminal.meter import Meter
-        from minireason.reasoner import load
 
         total = lines * self._how.replies_each
-        with ExitStack() as stack:
-            progress = Progress()
-            stack.callback(progress.clear)
-            progress.loading(name)
-            settings = room_for(self._how.batch_size, self._asked.load)
-            loaded = load(name, on_progress=progress.loaded_share, **settings)
-            reasoner = stack.enter_context(loaded)
-            idle.say(self._asked, reasoner, name)
-            self._check(reasoner)
-            runner = Runner(reasoner.backend, in_order=self._how.in_order)
-            progress.clear()
-            self._meter = stack.enter_context(Meter(total, "replies", done=replies.replies))
+        reasoner = model.open()
+        self._check(reasoner)
+        runner = Runner(reasoner.backend, in_order=self._how.in_order)
+        with Meter(total, "replies", done=replies.replies) as self._meter:
             began = time.monotonic()
             finished = self._write(runner, todo, replies, total)
             seconds = time.monotonic() - began
@@ -179,10 +168,15 @@ class Batch:
         say(f"Line {number} of {self._file.name} is left out: {said}")
 
 
-def run(file: Path, how: Batching, asked: Asked) -> Done:
+def kept(output: Output) -> str:
+    """How many replies there are, and where."""
+    return f"{output.replies:,} repl{'y' if output.replies == 1 else 'ies'} in {output.path}"
+
+
+def run(file: Path, how: Batching, asked: Asked, remote: Remote) -> Done:
     """Answer the lines of a file that have no reply yet.
 
     Raises UsageError if the output is another run's, StoreError if it cannot be written, and what
-    loading a model raises.
+    loading a model or connecting to one raises.
     """
-    return Batch(file, how, asked).run()
+    return Batch(file, how, asked, remote).run()

@@ -14,6 +14,7 @@ from minireason.cli.commands.eval_options import Evaluation
 from minireason.cli.commands.eval_run import Done
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
+from minireason.cli.remote import Remote
 from minireason.cli.terminal import notes, output
 from minireason.errors import UsageError
 
@@ -32,6 +33,7 @@ def evaluate(
     *,
     how: Evaluation,
     asked: Asked,
+    remote: Remote,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with all scores.")
     ] = False,
@@ -44,12 +46,11 @@ def evaluate(
     """
     if how.plot:
         _check_plot(how.plot, how)
-    done = _done(file, how, asked, quiet=as_json)
+    done = _done(file, how, asked, remote, quiet=as_json)
     for number, problem in done.broken.items():
         notes.error_line(f"Line {number} of {done.traces.run.set} is left out: {problem}")
     if not done.finished:
-        kept = f"{len(done.traces.chains):,} chains in {done.traces.path}"
-        notes.error_line(f"Stopped with {kept}; the same command goes on.")
+        notes.error_line(f"Stopped with {eval_run.kept(done.traces)}; the same command goes on.")
         return outcome.INTERRUPTED
     show(_report(done, how), done, as_json=as_json)
     return outcome.PARTLY_DONE if done.broken else 0
@@ -62,13 +63,15 @@ def _check_plot(path: Path, how: Evaluation) -> None:
     drawing.check(path, samples=how.samples if how.replay else how.samples or 1)
 
 
-def _done(file: Path | None, how: Evaluation, asked: Asked, *, quiet: bool) -> Done:
+def _done(
+    file: Path | None, how: Evaluation, asked: Asked, remote: Remote, *, quiet: bool
+) -> Done:
     """Run a set, or read the traces of an earlier run; raises UsageError."""
     if how.replay:
-        how.check_replay(file, asked)
+        how.check_replay(file, asked, remote)
         return eval_run.replayed(how.replay, how)
     if file:
-        return eval_run.run(file, how, asked, quiet=quiet)
+        return eval_run.run(file, how, asked, remote, quiet=quiet)
     raise UsageError(
         "There is no set; give a JSONL file with questions and answers, or --replay and the "
         "traces of an earlier run."

@@ -10,6 +10,7 @@ import typer
 
 from minireason.cli.commands.solve import Batch
 from minireason.cli.options import Asked
+from minireason.cli.remote import Remote
 from minireason.errors import BadSetting, UsageError
 from minireason.settings import VoteSettings
 
@@ -69,10 +70,10 @@ class Evaluation(Batch):
         """How many chains run at a time."""
         return self.changes.get("parallel", "auto")
 
-    def check_replay(self, file: Path | None, asked: Asked) -> None:
+    def check_replay(self, file: Path | None, asked: Asked, remote: Remote) -> None:
         """Raise UsageError for what means nothing where nothing is generated."""
         of_a_run = file or self.output or self.limit or self.instruction
-        if of_a_run or asked != Asked(offline=asked.offline):
+        if of_a_run or asked != Asked(offline=asked.offline) or remote != Remote():
             raise UsageError(
                 "--replay reads what is there; beside it only --samples, --parallel, --plot and "
                 "--json mean anything."

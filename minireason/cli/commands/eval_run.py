@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minireason.cli import idle, wording
+from minireason.cli import wording
 from minireason.cli.commands.eval_options import Evaluation
-from minireason.cli.commands.solve import room_for
+from minireason.cli.commands.run_model import RunModel, telling_what_is_kept
 from minireason.cli.options import Asked
+from minireason.cli.remote import Remote
 from minireason.cli.terminal import notes
-from minireason.cli.terminal.progress import Progress
-from minireason.models import catalog, store
 
 if TYPE_CHECKING:
     from minireason.evaluation.items import Item, ItemSet
@@ -40,7 +38,7 @@ class Task:
     `others`: there are items of which nothing is missing.
     """
 
-    model: str
+    model: RunModel
     traces: Traces
     missing: list[tuple[Item, int, bool]]
     others: bool
@@ -58,22 +56,29 @@ def replayed(path: Path, how: Evaluation) -> Done:
     return Done(traces, list(traces.items.values()), samples, {}, finished=True)
 
 
-def run(file: Path, how: Evaluation, asked: Asked, *, quiet: bool) -> Done:
+def run(file: Path, how: Evaluation, asked: Asked, remote: Remote, *, quiet: bool) -> Done:
     """Run what is missing of a set's chains.
 
     Raises UsageError if the traces are another run's, or StoreError.
     """
     from minireason.evaluation import items as sets
-    from minireason.evaluation import traces as tracing
 
     item_set = sets.read(file)
-    items = item_set.items[: how.limit]
     if asked.temperature == 0 and (how.samples or 1) > 1:
         notes.error_line("At temperature 0 all chains of an item are the same, so one is run.")
         how = replace(how, samples=1)
-    samples = how.samples or 1
-    name = asked.model_name()
-    own = identity(name, item_set, how, asked)
+    with RunModel(asked, remote, how.batch_size) as model:
+        return _run(model, item_set, how, asked, quiet=quiet)
+
+
+def _run(
+    model: RunModel, item_set: ItemSet, how: Evaluation, asked: Asked, *, quiet: bool
+) -> Done:
+    """Run what is missing with this model."""
+    from minireason.evaluation import traces as tracing
+
+    items, samples = item_set.items[: how.limit], how.samples or 1
+    own = identity(model, item_set, how, asked)
     path = how.output or tracing.default_path(own)
     refused: dict[int, str] = {}
     finished = True
@@ -85,62 +90,53 @@ def run(file: Path, how: Evaluation, asked: Asked, *, quiet: bool) -> Done:
             notes.note(f"{len(missing):,} of {total:,} chains to run; traces: {path}")
         if missing:
             others = len({item.number for item, _, _ in missing}) < len(items)
-            task = Task(name, traces, missing, others)
-            refused, finished = generate(task, how, asked, quiet=quiet)
+            task = Task(model, traces, missing, others)
+            with telling_what_is_kept(lambda: kept(traces)):
+                refused, finished = generate(task, how, asked, quiet=quiet)
     asked_items = [item for item in items if item.number not in refused]
     return Done(traces, asked_items, samples, item_set.broken | refused, finished)
 
 
-def identity(name: str, item_set: ItemSet, how: Evaluation, asked: Asked) -> Run:
+def identity(model: RunModel, item_set: ItemSet, how: Evaluation, asked: Asked) -> Run:
     """What makes this run itself; the seed is None if it was not said."""
     from minireason.evaluation.run import settings_of
     from minireason.evaluation.traces import Run
     from minireason.voting.chain import instruction_for
 
-    progress = Progress()
-    file = store.find(name)
-    bare = catalog.bare_questions(file.label)
-    progress.say(f"hashing {file.path.name} ...")
-    try:
-        return Run(
-            model=file.label,
-            model_sha256=store.fingerprint(file),
-            set=item_set.name,
-            set_sha256=item_set.sha256,
-            seed=asked.seed,
-            system=asked.system,
-            instruction=instruction_for(how.instruction, bare=bare, structured=asked.structured),
-            settings=settings_of(asked.settings, catalog.defaults(file.label)),
-        )
-    finally:
-        progress.clear()
+    return Run(
+        model=model.label,
+        model_sha256=model.sha256(),
+        set=item_set.name,
+        set_sha256=item_set.sha256,
+        seed=asked.seed,
+        system=asked.system,
+        instruction=instruction_for(
+            how.instruction, bare=model.bare_questions, structured=asked.structured
+        ),
+        settings=settings_of(asked.settings, model.defaults),
+    )
+
+
+def kept(traces: Traces) -> str:
+    """How many chains there are, and where."""
+    return f"{len(traces.chains):,} chains in {traces.path}"
 
 
 def generate(
     task: Task, how: Evaluation, asked: Asked, *, quiet: bool
 ) -> tuple[dict[int, str], bool]:
-    """Load the model and run these chains.
+    """Open the model and run these chains.
 
     Returns what is wrong with items that cannot be asked, by line, and whether all has been run.
     If no item can be asked, and no other has been, this raises what is wrong with the first.
     """
     from minireason.evaluation.run import Runner
-    from minireason.reasoner import load
 
-    parallel, progress = how.batch_size, Progress()
-    with ExitStack() as stack:
-        stack.callback(progress.clear)
-        progress.loading(task.model)
-        settings = room_for(parallel, asked.load)
-        loaded = load(task.model, on_progress=progress.loaded_share, **settings)
-        reasoner = stack.enter_context(loaded)
-        idle.say(asked, reasoner, task.model)
-        vote = (how.samples or 1) > 1
-        runner = Runner(reasoner.backend, task.traces.run, asked.settings, vote=vote)
-        refused = _refused(runner, task)
-        missing = [entry for entry in task.missing if entry[0].number not in refused]
-        progress.clear()
-        ended = _write_chains(runner, replace(task, missing=missing), how, quiet=quiet)
+    parallel, vote = how.batch_size, (how.samples or 1) > 1
+    runner = Runner(task.model.open().backend, task.traces.run, asked.settings, vote=vote)
+    refused = _refused(runner, task)
+    missing = [entry for entry in task.missing if entry[0].number not in refused]
+    ended = _write_chains(runner, replace(task, missing=missing), how, quiet=quiet)
     if parallel != "auto" and runner.parallel < min(parallel, len(missing)):
         notes.error_line(
             f"There is no room for {parallel} chains at a time, so {runner.parallel} ran at a time."

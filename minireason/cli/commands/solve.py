@@ -149,10 +149,14 @@ def run(
     with ExitStack() as stack:
         stack.callback(progress.clear)
         name = remote.model_name(asked)
-        how = room_for(changes.get("parallel"), asked.load)
+        parallel = changes.get("parallel", "auto")
+        how = room_for(parallel, asked.load)
         reasoner = stack.enter_context(
             remote.open(
-                name, progress, lambda: load(name, on_progress=progress.loaded_share, **how)
+                name,
+                progress,
+                lambda: load(name, on_progress=progress.loaded_share, **how),
+                parallel,
             )
         )
         idle.say(asked, reasoner, name)

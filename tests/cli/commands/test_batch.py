@@ -7,15 +7,22 @@ import os
 import random
 import signal
 import subprocess
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import minireason as package
+from tests.backends.remote.conftest import misbehaving
+from tests.backends.remote.misbehaving import Answer, Misbehaving, chunk, refused, reply
 from tests.cli.pseudo_terminal import Terminal
 from tests.cli.run import COMMAND, Result, assert_one_sentence, minireason
+from tests.server.conftest import server, tiny_url
+
+__all__ = ["misbehaving", "server", "tiny_url"]
 
 TINY = ("--model", "tiny", "--threads", "1")
 GREEDY = ("--temperature", "0")
@@ -264,3 +271,106 @@ def test_on_a_terminal_a_bar_says_how_far_it_is(tmp_path: Path) -> None:
     terminal.see("60 replies in")
     assert terminal.ended() == 7
     assert not [line for line in terminal.lines if "/61 " in line], "the bar is gone"
+
+
+def over(url: str, *arguments: str | Path) -> Result:
+    """The same over a server."""
+    return minireason("batch", *map(str, arguments), "--url", url)
+
+
+def test_over_a_server_the_greedy_replies_are_those_of_this_machine(
+    source: Path, tmp_path: Path, tiny_url: str
+) -> None:
+    here, there = tmp_path / "here.jsonl", tmp_path / "there.jsonl"
+    assert batch(source, "-o", here, *GREEDY).code == 0
+    result = over(f"{tiny_url}/v1", source, "-o", there, *GREEDY)
+    assert result.code == 0, result
+    assert f"12 replies in {there}; " in result.err
+    assert answers(there) == answers(here)
+    run = json.loads(there.with_name("there.jsonl.run").read_text())["run"]
+    assert (run["model"], run["model_sha256"]) == (f"tiny at {tiny_url}/v1", "")
+    kept = there.read_bytes()
+    again = over(tiny_url, source, "-o", there, *GREEDY, "--model", "tiny")
+    assert again.code == 0
+    assert "12 of 12 replies are in" in again.err
+    elsewhere = batch(source, "-o", there, *GREEDY)
+    assert_one_sentence(elsewhere, 2, "belongs to another run (its model is")
+    assert there.read_bytes() == kept
+
+
+def test_so_many_requests_run_at_a_time_as_were_asked_for(
+    source: Path, tmp_path: Path, misbehaving: Callable[..., Misbehaving]
+) -> None:
+    together, lock = threading.Barrier(3, timeout=60), threading.Lock()
+    running: list[int] = [0]
+
+    def answer(_body: dict[str, Any]) -> Answer:
+        with lock:
+            running.append(running[-1] + 1)
+        together.wait()
+        with lock:
+            running.append(running[-1] - 1)
+        return reply(chunk(content="Yes."))
+
+    server = misbehaving(*[answer] * 12)
+    result = over(server.url, source, "-o", tmp_path / "out.jsonl", "--parallel", "3")
+    assert result.code == 0, result
+    assert {told for _, told in answers(tmp_path / "out.jsonl").values()} == {"Yes."}
+    assert max(running) == 3
+
+
+def test_a_server_that_fails_ends_the_run_and_the_same_command_goes_on(
+    source: Path, tmp_path: Path, misbehaving: Callable[..., Misbehaving]
+) -> None:
+    out, failing = tmp_path / "out.jsonl", threading.Event()
+    failing.set()
+
+    def answer(body: dict[str, Any]) -> Answer:
+        question = body["messages"][-1]["content"]
+        if question == "What is 4 + 28?" and failing.is_set():
+            return refused(503, "no room", Retry_After="0")
+        return reply(chunk(content=question))
+
+    server = misbehaving(*[answer] * 40)
+    command = (server.url, source, "-o", out, "--parallel", "1")
+    stopped = over(*command)
+    assert stopped.code == 6, stopped
+    assert f"Stopped with 3 replies in {out}; the same command goes on." in stopped.err
+    assert "cannot answer now (status 503: no room)" in stopped.err
+    kept = out.read_bytes()
+    assert sorted(read(out)) == ["q1", "q2", "q3"]
+    failing.clear()
+    server.bodies.clear()
+    assert over(*command).code == 0
+    assert out.read_bytes().startswith(kept)
+    assert len(server.bodies) == 9, "what there was is not asked again"
+    assert {name: told for name, (_, told) in answers(out).items()} == {
+        item["id"]: item["question"] for item in questions(12)
+    }
+
+
+def test_a_line_that_the_server_refuses_is_named_and_the_rest_runs(
+    source: Path, tmp_path: Path, misbehaving: Callable[..., Misbehaving]
+) -> None:
+    def answer(body: dict[str, Any]) -> Answer:
+        is_refused = body["messages"][-1]["content"] == "What is 4 + 28?"
+        return refused(400, "not this one") if is_refused else reply(chunk(content="Yes."))
+
+    server = misbehaving(*[answer] * 12)
+    out = tmp_path / "out.jsonl"
+    result = over(server.url, source, "-o", out, "--in-order")
+    assert result.code == 7, result
+    assert "Line 4 of in.jsonl is left out: " in result.err
+    assert "refused the request (status 400): not this one" in result.err
+    assert list(read(out)) == [item["id"] for item in questions(12) if item["id"] != "q4"]
+
+
+def test_a_server_that_is_none_leaves_no_output(
+    source: Path, tmp_path: Path, tiny_url: str
+) -> None:
+    out = tmp_path / "out.jsonl"
+    url = f"{tiny_url}/v1"
+    assert_one_sentence(over("http://127.0.0.1:1/v1", source, "-o", out), 6, "cannot be reached")
+    assert_one_sentence(over(url, source, "-o", out, "--model", "r1"), 3, "it has tiny")
+    assert_one_sentence(over(url, source, "-o", out, "--ctx", "512"), 2, "has loaded the model")
+    assert not out.exists()

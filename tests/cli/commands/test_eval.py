@@ -7,14 +7,21 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from minireason import FinishReason, Reply, ThinkingEnd
 from minireason.cli.main import main
 from minireason.reasoning.reply import ReplyBuilder
+from tests.backends.remote.conftest import misbehaving
+from tests.backends.remote.misbehaving import Answer, Misbehaving, chunk, refused, reply
 from tests.cli.run import COMMAND, Result, assert_one_sentence, minireason
+from tests.server.conftest import server, tiny_url
+
+__all__ = ["misbehaving", "server", "tiny_url"]
 
 TINY = ("--model", "tiny", "--threads", "1")
 ITEMS = [
@@ -225,3 +232,56 @@ def test_a_bar_on_a_terminal(item_set: Path) -> None:
     child.close()
     assert child.exitstatus == 0
     assert "majority@2" in child.before
+
+
+def test_over_a_server_the_greedy_chains_are_those_of_this_machine(
+    item_set: Path, tmp_path: Path, tiny_url: str
+) -> None:
+    here, there = tmp_path / "here.jsonl", tmp_path / "there.jsonl"
+    options = ("--temperature", "0", "--seed", "3")
+    over = ("eval", str(item_set), *options, "--url", f"{tiny_url}/v1")
+    assert evaluate(item_set, *options, "-o", here).code == 0
+    result = minireason(*over, "-o", str(there))
+    assert result.code == 0, result
+    assert _texts(there) == _texts(here)
+    run = json.loads(there.read_text().splitlines()[0])["run"]
+    assert (run["model"], run["model_sha256"]) == (f"tiny at {tiny_url}/v1", "")
+    assert "0 of 5 chains to run" in minireason(*over, "-o", str(there)).err
+    assert minireason("eval", "--replay", str(there)).code == 0
+    elsewhere = evaluate(item_set, *options, "-o", there)
+    assert_one_sentence(elsewhere, 2, "belongs to another run (its model is")
+    first = minireason(*over, "--limit", "1")
+    assert "1 of 1 chains to run" in first.err, "its traces have a place of their own"
+
+
+def _texts(path: Path) -> dict[tuple[int, int], tuple[object, ...]]:
+    names = ("seed", "thinking", "text", "answer", "finish")
+    return {key: tuple(chain[name] for name in names) for key, chain in chains(path).items()}
+
+
+def test_a_server_that_fails_ends_the_run_and_the_same_command_goes_on(
+    item_set: Path, tmp_path: Path, misbehaving: Callable[..., Misbehaving]
+) -> None:
+    path, broken = tmp_path / "traces.jsonl", ["12 + 9"]
+
+    def answer(body: dict[str, Any]) -> Answer:
+        if any(part in body["messages"][-1]["content"] for part in broken):
+            return refused(503, "no room", Retry_After="0")
+        return reply(chunk(content="It is \\boxed{13}."))
+
+    server = misbehaving(*[answer] * 20)
+    command = ("eval", str(item_set), "-o", str(path), "--url", server.url, "--parallel", "1")
+    stopped = minireason(*command)
+    assert stopped.code == 6, stopped
+    assert f"Stopped with 2 chains in {path}; the same command goes on." in stopped.err
+    assert "cannot answer now (status 503: no room)" in stopped.err
+    broken.clear()
+    resumed = minireason(*command)
+    assert resumed.code == 0, resumed
+    assert "3 of 5 chains to run" in resumed.err
+    assert resumed.out.splitlines()[1].startswith("pass@1\t20.0%")
+
+
+def test_a_replay_asks_no_server() -> None:
+    result = minireason("eval", "--replay", "traces.jsonl", "--url", "http://127.0.0.1:1/v1")
+    assert_one_sentence(result, 2, "--replay reads what is there")

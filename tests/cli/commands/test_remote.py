@@ -1,8 +1,9 @@
-"""--url on ask, solve and chat, over our own server."""
+"""--url, with a URL or a name, over our own server."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,3 +69,35 @@ def test_what_cannot_be_done(tiny_url: str, options: tuple[str, ...], code: int,
 def test_a_key_file_without_a_url() -> None:
     result = minireason("ask", "--api-key-file", "key", "?")
     assert_one_sentence(result, 2, "--url")
+
+
+def test_a_name_in_the_place_of_a_url(
+    served: Callable[..., Served], tmp_path: Path, tiny_url: str
+) -> None:
+    locked = f"{served(ScriptedBackend('Yes.'), api_keys=('sk-1',)).url}v1"
+    (Path(os.environ["MINIREASON_HOME"]) / "remotes.toml").write_text(
+        f'[mine]\nurl = "{tiny_url}/v1"\nmodel = "tiny"\nflavour = "minireason"\n'
+        f'[locked]\nurl = "{locked}"\napi_key_env = "LOCKED_KEY"\n'
+        f'[lacking]\nurl = "{tiny_url}/v1"\nmodel = "r1"\n'
+        '[bad]\nurl = "nowhere"\n'
+    )
+    greedy = ("--url", "mine", "--temperature", "0")
+    assert minireason("ask", *greedy, QUESTION).out == "The answer is \\boxed{933}.\n"
+    solved = minireason("solve", "--url", "mine", "-n", "4", "--json", "What is 3 + 4?")
+    assert json.loads(solved.out)["answer"] == "7"
+    talked = minireason("chat", *greedy, stdin=f"{QUESTION}\n".encode())
+    assert "933" in talked.out
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text(json.dumps({"question": QUESTION, "answer": "933"}))
+    assert minireason("batch", str(source), "-o", str(out), *greedy).code == 0
+    assert "933" in json.loads(out.read_text())["reply"]["answer"]
+    evaluated = minireason("eval", str(source), *greedy, "--json")
+    assert json.loads(evaluated.out)["pass_at_1"]["value"] == 1
+    asked = ("ask", "--url", "locked", "?")
+    assert minireason(*asked, env={"LOCKED_KEY": "sk-1"}).out == "Yes.\n"
+    assert_one_sentence(minireason(*asked), 2, "names an environment variable that is not set")
+    lacking = ("ask", "--url", "lacking", "?")
+    assert_one_sentence(minireason(*lacking), 3, "it has tiny")
+    assert minireason(*lacking, "--model", "tiny").code == 0
+    assert_one_sentence(minireason("ask", "--url", "bad", "?"), 2, "line 12: bad.url has to be")
+    assert_one_sentence(minireason("ask", "--url", "none", "?"), 2, "names mine, locked, lacking")
