@@ -57,12 +57,12 @@ def find(name: str, key_file: str | None = None) -> Target:
     if "://" in name:
         return Target(name, key=read_key(Path(key_file)) if key_file else None)
     table = _entry(name)
-    for key in table.items():
-        if key == "api_key":
+    for given in table.items():
+        if given == "api_key":
             problem = "does not belong in this file; give api_key_file or api_key_env instead"
-            table.refuse(key, problem)
-        if key not in _FIELDS:
-            table.refuse(key, f"is no field of a server; known are {', '.join(_FIELDS)}")
+            table.refuse(given, problem)
+        if given not in _FIELDS:
+            table.refuse(given, f"is no field of a server; known are {', '.join(_FIELDS)}")
     flavour = table.text("flavour", AUTO)
     if flavour not in (AUTO, *FLAVOURS):
         table.refuse("flavour", f"has to be one of {', '.join((AUTO, *FLAVOURS))}")

@@ -63,9 +63,7 @@ def _check_plot(path: Path, how: Evaluation) -> None:
     drawing.check(path, samples=how.samples if how.replay else how.samples or 1)
 
 
-def _done(
-    file: Path | None, how: Evaluation, asked: Asked, remote: Remote, *, quiet: bool
-) -> Done:
+def _done(file: Path | None, how: Evaluation, asked: Asked, remote: Remote, *, quiet: bool) -> Done:
     """Run a set, or read the traces of an earlier run; raises UsageError."""
     if how.replay:
         how.check_replay(file, asked, remote)

@@ -71,9 +71,7 @@ def run(file: Path, how: Evaluation, asked: Asked, remote: Remote, *, quiet: boo
         return _run(model, item_set, how, asked, quiet=quiet)
 
 
-def _run(
-    model: RunModel, item_set: ItemSet, how: Evaluation, asked: Asked, *, quiet: bool
-) -> Done:
+def _run(model: RunModel, item_set: ItemSet, how: Evaluation, asked: Asked, *, quiet: bool) -> Done:
     """Run what is missing with this model."""
     from minireason.evaluation import traces as tracing
 

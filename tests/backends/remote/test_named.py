@@ -86,5 +86,5 @@ def test_a_name_that_is_none() -> None:
 @pytest.mark.parametrize("text", ["gpu", "[gpu", "gpu = 3"])
 def test_a_file_that_is_none(text: str) -> None:
     write(text)
-    with pytest.raises(BadCatalog, match="remotes.toml"):
+    with pytest.raises(BadCatalog, match=r"remotes\.toml"):
         find("gpu")
