@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from minireason.batch.lines import Facts
     from minireason.batch.local import Runner
     from minireason.batch.output import Output, Run
+    from minireason.batch.ray import Runner as RayRunner
     from minireason.cli.terminal.meter import Meter
     from minireason.reasoner import Reasoner
     from minireason.settings import Changes
@@ -120,33 +121,72 @@ class Batch:
 
     def _generate(self, name: str, replies: Output, todo: Iterator[Job], lines: int) -> Done:
         """Load the model and run the jobs."""
-        from minireason.batch.local import Runner
         from minireason.cli.terminal.meter import Meter
-        from minireason.reasoner import load
 
         total = lines * self._how.replies_each
         with ExitStack() as stack:
-            progress = Progress()
-            stack.callback(progress.clear)
-            progress.loading(name)
-            settings = room_for(self._how.batch_size, self._asked.load)
-            loaded = load(name, on_progress=progress.loaded_share, **settings)
-            reasoner = stack.enter_context(loaded)
-            idle.say(self._asked, reasoner, name)
-            self._check(reasoner)
-            runner = Runner(reasoner.backend, in_order=self._how.in_order)
-            progress.clear()
+            start = self._here if self._how.ray is None else self._on_ray
+            runner = start(name, replies.run.model_sha256, stack)
             self._meter = stack.enter_context(Meter(total, "replies", done=replies.replies))
             began = time.monotonic()
             finished = self._write(runner, todo, replies, total)
             seconds = time.monotonic() - began
         return Done(replies, len(self._left_out), finished, runner.tokens, seconds)
 
+    def _here(self, name: str, _sha256: str, stack: ExitStack) -> Runner:
+        """Load the model in this process."""
+        from minireason.batch.local import Runner
+        from minireason.reasoner import load
+
+        with ExitStack() as meanwhile:
+            progress = Progress()
+            meanwhile.callback(progress.clear)
+            progress.loading(name)
+            settings = room_for(self._how.batch_size, self._asked.load)
+            loaded = load(name, on_progress=progress.loaded_share, **settings)
+            reasoner = stack.enter_context(loaded)
+            idle.say(self._asked, reasoner, name)
+            self._check(reasoner)
+        return Runner(reasoner.backend, in_order=self._how.in_order)
+
+    def _on_ray(self, name: str, sha256: str, stack: ExitStack) -> RayRunner:
+        """Join the cluster, and divide it; the workers load the model."""
+        from minireason.backends import loading
+        from minireason.batch import ray
+        from minireason.batch.share import share
+        from minireason.batch.worker import Wanted
+        from minireason.settings import LoadSettings
+
+        if self._asked.n_gpu_layers:
+            problem = "workers on Ray compute on the CPU; leave it out"
+            raise BadSetting("n_gpu_layers", self._asked.n_gpu_layers, problem)
+        file = store.find(name)
+        load = room_for(self._how.batch_size, self._asked.load)
+        with ExitStack() as meanwhile:
+            progress = Progress()
+            meanwhile.callback(progress.clear)
+            progress.say("joining Ray ...")
+            nodes = stack.enter_context(ray.joined(self._how.ray or ray.LOCAL))
+        needed = loading.needed_bytes(file.path, LoadSettings.of(load))
+        threads, usual = self._asked.n_threads, loading.machine().cores
+        each = share(nodes, needed, threads, self._how.actors, usual)
+        wanted = Wanted(
+            str(file.path.absolute()) if store.is_path(name) else name,
+            sha256,
+            {**load, "n_threads": each.cores, "n_gpu_layers": 0},
+            catalog.defaults(file.label).changed(cast("Changes", self._asked.settings)),
+            self._how.batch_size,
+            each.memory_bytes,
+        )
+        return ray.Runner(wanted, each, in_order=self._how.in_order)
+
     def _check(self, reasoner: Reasoner) -> None:
         """Raise what would be wrong with every line."""
         reasoner.backend.check(reasoner.defaults.changed(cast("Changes", self._asked.settings)))
 
-    def _write(self, runner: Runner, todo: Iterator[Job], replies: Output, total: int) -> bool:
+    def _write(
+        self, runner: Runner | RayRunner, todo: Iterator[Job], replies: Output, total: int
+    ) -> bool:
         """Write each reply as it ends; whether the run came to its own end."""
         from minireason.batch.local import Answered
         from minireason.batch.output import Writer
