@@ -50,7 +50,8 @@ def chains(path: Path) -> dict[tuple[int, int], dict[str, object]]:
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
 def test_a_killed_run_goes_on_and_comes_to_the_same(item_set: Path, tmp_path: Path) -> None:
     whole, torn = tmp_path / "whole.jsonl", tmp_path / "torn.jsonl"
-    options = ("-n", "4", "--temperature", "1.2", "--parallel", "1")
+    # What is drafted depends on what was measured, and moves the last bits of the confidence.
+    options = ("-n", "4", "--temperature", "1.2", "--parallel", "1", "--reproducible")
     uninterrupted = evaluate(item_set, *options, "--seed", "3", "-o", whole, "--json")
     assert uninterrupted.code == 0, uninterrupted
     assert uninterrupted.err == ""
@@ -220,7 +221,7 @@ def test_a_bar_on_a_terminal(item_set: Path) -> None:
     child = pexpect.spawn(
         COMMAND[0], command, encoding="utf-8", timeout=60, dimensions=(40, 120), env=environment
     )
-    child.expect("━━━.* tokens/s")
+    child.expect("━━━.* tokens, .*/s")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
