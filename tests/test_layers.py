@@ -121,6 +121,7 @@ def test_nothing_reaches_into_private_names(path: Path) -> None:
             },
         ),
         ("matplotlib", {"picture.py", "benchmark/plot.py", "evaluation/plot.py"}),
+        ("ray", {"batch/ray.py"}),
         ("prompt_toolkit", {"cli/chat/editor.py"}),
         ("pylatexenc", {"cli/terminal/latex/symbols.py"}),
     ],
@@ -159,6 +160,7 @@ def test_light_imports(code: str) -> None:
         "starlette",
         "uvicorn",
         "prometheus_client",
+        "ray",
     )
     loaded = f"loaded = [name for name in {heavy} if name in sys.modules]"
     script = f"{code}\nimport sys\n{loaded}\nassert not loaded, loaded"

@@ -74,3 +74,12 @@ def test_evaluate(tmp_path: Path) -> None:
     alone, voted = printed.splitlines()
     assert alone.startswith("one chain is right in ")
     assert voted.startswith("a vote of 2 in ")
+
+
+@pytest.mark.slow
+def test_cluster(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray comes with the extra ray")
+    printed, _ = run("cluster.py", folder=tmp_path)
+    lost, last = printed.splitlines()
+    assert lost == "lost a worker after 50 replies"
+    assert last == "200 replies from the cluster, 200 the same as without it"

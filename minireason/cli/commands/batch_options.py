@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from minireason.checks import checked, whole
 from minireason.cli.commands.solve import parallel_of
+from minireason.errors import UsageError
 from minireason.settings import VoteSettings
 
 
@@ -47,7 +49,27 @@ class Batching:
         ),
     ] = False
 
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Run on a Ray cluster, HOST:PORT of its head; auto starts one here.",
+            show_default=False,
+        ),
+    ] = None
+    actors: Annotated[
+        int | None,
+        typer.Option(
+            help="Workers on Ray, each with the model. Default: what its cores and memory hold.",
+            show_default=False,
+        ),
+    ] = None
+
     def __post_init__(self) -> None:
+        if self.actors is not None:
+            checked("actors", self.actors, whole(1, 100_000))
+            if self.ray is None:
+                raise UsageError("--actors says how many workers there are on Ray; add --ray auto.")
         VoteSettings(samples=self.replies_each, parallel=self.batch_size)
 
     @property

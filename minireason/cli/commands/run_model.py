@@ -31,9 +31,11 @@ class RunModel:
     def __init__(self, asked: Asked, remote: Remote, parallel: int | Literal["auto"]) -> None:
         self._asked, self._remote, self._parallel = asked, remote, parallel
         self._reasoner: Reasoner | None = None
-        self._name = remote.model_name(asked)
+        self.name = remote.model_name(asked)
+        """What it was asked for by, "" for the only one of a server."""
+
         at_server = remote.url is not None
-        self.label = self._connected() if at_server else store.find(self._name).label
+        self.label = self._connected() if at_server else store.find(self.name).label
         """What the run is known by."""
 
         known_as = self._reasoner.name if self._reasoner else self.label
@@ -60,7 +62,7 @@ class RunModel:
         """The hash of its bytes, "" for one of a server."""
         if self._remote.url is not None:
             return ""
-        progress, file = Progress(), store.find(self._name)
+        progress, file = Progress(), store.find(self.name)
         progress.say(f"hashing {file.path.name} ...")
         try:
             return store.fingerprint(file)
@@ -70,7 +72,7 @@ class RunModel:
     def open(self) -> Reasoner:
         """The model; says which options change nothing for it."""
         reasoner = self._reasoner or self._loaded()
-        idle.say(self._asked, reasoner, self._name)
+        idle.say(self._asked, reasoner, self.name)
         return reasoner
 
     def _connected(self) -> str:
@@ -79,7 +81,7 @@ class RunModel:
 
         progress = Progress()
         try:
-            backend = self._remote.connect(self._name, progress, self._parallel)
+            backend = self._remote.connect(self.name, progress, self._parallel)
         finally:
             progress.clear()
         self._reasoner = Reasoner(backend)
@@ -91,8 +93,8 @@ class RunModel:
         progress = Progress()
         settings = room_for(self._parallel, self._asked.load)
         try:
-            progress.loading(self._name)
-            self._reasoner = load(self._name, on_progress=progress.loaded_share, **settings)
+            progress.loading(self.name)
+            self._reasoner = load(self.name, on_progress=progress.loaded_share, **settings)
         finally:
             progress.clear()
         return self._reasoner

@@ -1,0 +1,283 @@
+"""Run a batch on a Ray cluster (extra `ray`): Ray places the workers and says which are lost.
+
+The driver reads the lines and writes the replies, as without Ray. Each worker is an actor with a
+model of its own and has a bounded number of jobs. A job whose worker is lost goes to another one:
+it is put back before its result is known, so that each reply comes once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, Literal
+
+from minireason.batch.jobs import Job
+from minireason.batch.local import LOOKED_AT, Answered, Order, Refused, Result
+from minireason.batch.share import Node, Share
+from minireason.batch.worker import AHEAD, Outcome, Wanted, Worker
+from minireason.errors import (
+    ContextFull,
+    EngineError,
+    MinireasonError,
+    ServerError,
+    UsageError,
+    shortened,
+    shown,
+)
+
+LOCAL = "auto"
+"""The address that stands for a cluster of this machine alone, which ends with the run."""
+
+MOST_TRIES = 5
+"""A job with which so many workers were lost is left out."""
+
+MOST_LOST = 3
+"""So many losses for each worker without one reply in between end the run."""
+
+_STORE_BYTES = 128 * 2**20
+_REACHED_S = 10.0
+_TURN_S = 0.1
+
+
+@contextmanager
+def joined(address: str) -> Iterator[list[Node]]:
+    """Join a cluster, or start one with "auto", until the block ends; its machines.
+
+    Raises UsageError without the extra, ServerError where there is no cluster to join.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of a default
+    try:
+        import ray
+    except ModuleNotFoundError:
+        message = "Ray is not installed; install it with: pip install 'minireason[ray]'."
+        raise UsageError(message) from None
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == LOCAL:
+        quiet |= {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
+    else:
+        _reach(address)
+    try:
+        ray.init(address="local" if address == LOCAL else address, **quiet)
+    except Exception as error:  # of many kinds
+        raise _not_joined(address, error) from None
+    try:
+        yield [_node(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    finally:
+        ray.shutdown()
+
+
+def _node(resources: dict[str, float]) -> Node:
+    return Node(int(resources.get("CPU", 0)), int(resources.get("memory", 0)))
+
+
+def _reach(address: str) -> None:
+    """Raise at once what Ray would try for a minute."""
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdigit() or int(port) >= 2**16:
+        raise UsageError(
+            f"--ray {shown(address)} is no address of a cluster; give HOST:PORT of its head, such "
+            'as 10.0.0.1:6379, or "auto" for one on this machine.'
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _REACHED_S).close()
+    except OSError as error:
+        raise _not_joined(address, error) from None
+
+
+def _not_joined(address: str, error: Exception) -> ServerError:
+    said = " ".join(str(error).split())
+    if "Version mismatch" in said:
+        return ServerError(
+            f"The cluster at {address} has another version of Ray or Python ({said}); run this "
+            "with the versions that it has."
+        )
+    if address == LOCAL:
+        return ServerError(f"Ray could not be started here ({shortened(said, 200)}); try again.")
+    return ServerError(
+        f"There is no Ray cluster at {address} ({shortened(said, 200)}); start one with ray start "
+        "--head, or check the address."
+    )
+
+
+@dataclass(slots=True, eq=False)
+class _Actor:
+    """A worker of the cluster, as the driver sees it."""
+
+    handle: Any
+    places: int = 0
+    """How many replies it runs at a time; 0 until its model is loaded."""
+
+    jobs: int = 0
+    lost: bool = False
+
+    @property
+    def free(self) -> bool:
+        return bool(self.places) and not self.lost and self.jobs < self.places + AHEAD
+
+
+class Runner:
+    """Runs jobs on the cluster that was joined; for the caller the same as `local.Runner`."""
+
+    def __init__(self, wanted: Wanted, share: Share, *, in_order: bool = False) -> None:
+        import ray
+
+        self._ray, self._wanted, self._share = ray, wanted, share
+        self._order = Order(kept=in_order)
+        self._jobs: Iterator[Job] = iter(())
+        self._first: list[Job] = []
+        self._again: deque[Job] = deque()
+        self._read_all = self._cancelled = self.finished = False
+        self._actors: list[_Actor] = []
+        self._calls: dict[Any, tuple[_Actor, Job | None]] = {}
+        self._tries: Counter[tuple[int, int]] = Counter()
+        self._lost_in_a_row = 0
+        self.tokens = 0
+
+    @property
+    def handles(self) -> list[Any]:
+        """The actors that there are now."""
+        return [actor.handle for actor in self._actors]
+
+    def cancel(self) -> None:
+        """Ask from any thread or a signal handler that the run end here."""
+        self._cancelled = True
+
+    def results(
+        self,
+        jobs: Iterator[Job],
+        requested: int | Literal["auto"] = "auto",
+        most: int | None = None,
+    ) -> Iterator[Result | None]:
+        """What comes of the jobs; see `local.Runner.results`.
+
+        How many run at a time is said by `Wanted`. Raises EngineError, and what loading raised.
+        """
+        self._first = list(islice(jobs, LOOKED_AT))
+        self._jobs = chain(self._first, jobs)
+        try:
+            for _ in range(self._share.actors if most is None else min(self._share.actors, most)):
+                self._start()
+            while not self._cancelled:
+                self._feed()
+                if self._read_all and not self._again and not self._answering:
+                    self.finished = True
+                    return
+                for call in self._ended():
+                    yield from self._settled(call)
+                yield None
+        finally:
+            for actor in self._actors:
+                self._ray.kill(actor.handle)
+            self._calls.clear()
+
+    @property
+    def _answering(self) -> bool:
+        return any(job for _, job in self._calls.values())
+
+    def _start(self) -> None:
+        """Start a worker, wherever Ray finds room; it waits there where that is nowhere yet."""
+        share, load = self._share, self._wanted.load
+        options = {
+            "num_cpus": share.cores,
+            "memory": share.memory_bytes,
+            "max_concurrency": load.get("n_seq_max", 16) + AHEAD + 1,
+        }
+        handle = self._ray.remote(Worker).options(**options).remote(self._wanted)
+        actor = _Actor(handle)
+        self._actors.append(actor)
+        self._calls[handle.load.remote(self._first)] = actor, None
+
+    def _feed(self) -> None:
+        """Give jobs to those that have the fewest, while there are free places."""
+        while free := [actor for actor in self._actors if actor.free]:
+            job = self._next()
+            if job is None:
+                return
+            actor = min(free, key=lambda actor: actor.jobs)
+            actor.jobs += 1
+            self._calls[actor.handle.answer.remote(job)] = actor, job
+
+    def _next(self) -> Job | None:
+        """A job that was lost, or else a new one; None if there is none now."""
+        if self._again:
+            return self._again.popleft()
+        if self._order.full or self._read_all:
+            return None
+        job = next(self._jobs, None)
+        if job is None:
+            self._read_all = True
+        else:
+            self._order.note(job)
+        return job
+
+    def _ended(self) -> list[Any]:
+        """The calls that ended by now, after a moment's wait for the first of them."""
+        calls = list(self._calls)
+        self._ray.wait(calls, timeout=_TURN_S)
+        ended: list[Any] = self._ray.wait(calls, num_returns=len(calls), timeout=0)[0]
+        return ended
+
+    def _settled(self, call: Any) -> Iterator[Result]:
+        """The results whose turn it is, now that a call ended."""
+        from ray.exceptions import RayError, RayTaskError
+
+        actor, job = self._calls.pop(call)
+        actor.jobs -= job is not None
+        try:
+            value = self._ray.get(call)
+        except RayTaskError as error:
+            said = shortened(" ".join(str(error.cause).split()), 200)
+            raise EngineError(f"A worker failed ({said}); look at Ray's logs.") from None
+        except RayError as error:
+            self._renew(actor, str(error))
+            if job is not None:
+                yield from self._again_or_not(job)
+            return
+        if isinstance(value, MinireasonError):
+            raise value
+        if job is None:
+            actor.places = value
+            return
+        self._lost_in_a_row = 0
+        yield from self._order.settled(self._result(job, value))
+
+    def _result(self, job: Job, outcome: Outcome) -> Result:
+        self.tokens += outcome.tokens
+        if isinstance(outcome.result, UsageError | ContextFull):
+            return Refused(job, outcome.result)
+        if isinstance(outcome.result, MinireasonError):
+            raise outcome.result
+        return Answered(job, outcome.result)
+
+    def _renew(self, actor: _Actor, why: str) -> None:
+        """Start another worker instead of one that was lost."""
+        if actor.lost:
+            return
+        actor.lost = True
+        self._actors.remove(actor)
+        self._ray.kill(actor.handle)  # where only its result was lost
+        self._lost_in_a_row += 1
+        if self._lost_in_a_row > MOST_LOST * self._share.actors:
+            last = shortened(why.strip().splitlines()[-1].strip(" ."), 200)
+            raise EngineError(
+                f"{self._lost_in_a_row} workers were lost without one reply (of the last one Ray "
+                f"says: {last}); mend that, and run the same command again."
+            )
+        self._start()
+
+    def _again_or_not(self, job: Job) -> Iterator[Result]:
+        """Let a job whose worker was lost run again, unless it may be what loses them."""
+        name = job.item.number, job.sample
+        self._tries[name] += 1
+        if self._tries[name] < MOST_TRIES:
+            self._again.append(job)
+            return
+        problem = EngineError(f"{MOST_TRIES} workers were lost with it; run it alone, without Ray.")
+        yield from self._order.settled(Refused(job, problem))

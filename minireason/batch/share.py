@@ -1,0 +1,69 @@
+"""Pure arithmetic: the machines of a cluster and a model -> how many workers of what size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from minireason.errors import BadSetting, DoesNotFit
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine of a cluster, as its scheduler counts it."""
+
+    cpus: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What each of so many workers gets."""
+
+    actors: int
+    cores: int
+    memory_bytes: int
+
+
+def share(
+    nodes: Sequence[Node], needed_bytes: int, cores: int | None, actors: int | None, usual: int
+) -> Share:
+    """How the machines are divided, where each worker needs `needed_bytes`.
+
+    `cores` each and so many `actors` where that was said; else `usual` cores each, and as many
+    workers as there is room for. Raises BadSetting if there is no room for so many, DoesNotFit if
+    there is none for one.
+    """
+    largest = max((node.cpus for node in nodes), default=0)
+    if cores is None:
+        cores = max(1, min(usual, largest))
+        while actors and cores > 1 and _room(nodes, cores, needed_bytes) < actors:
+            cores -= 1
+    room = _room(nodes, cores, needed_bytes)
+    if not room:
+        _refuse(nodes, needed_bytes, cores, largest)
+    if actors and actors > room:
+        problem = f"the cluster has the cores and the memory for {room} at most"
+        raise BadSetting("actors", actors, problem, most=room)
+    fair = min(
+        node.memory_bytes // slots for node in nodes if (slots := _slots(node, cores, needed_bytes))
+    )
+    return Share(actors or room, cores, fair)
+
+
+def _refuse(nodes: Sequence[Node], needed_bytes: int, cores: int, largest: int) -> None:
+    if cores > largest:
+        problem = f"no machine of the cluster has more than {largest} cores"
+        raise BadSetting("n_threads", cores, problem, most=largest)
+    most = max(node.memory_bytes for node in nodes)
+    advice = "add a larger machine to the cluster, or use a smaller model or context."
+    raise DoesNotFit("A worker", needed_bytes, most, advice)
+
+
+def _room(nodes: Sequence[Node], cores: int, needed_bytes: int) -> int:
+    return sum(_slots(node, cores, needed_bytes) for node in nodes)
+
+
+def _slots(node: Node, cores: int, needed_bytes: int) -> int:
+    """How many workers a machine has room for."""
+    return min(node.cpus // cores, node.memory_bytes // max(1, needed_bytes))

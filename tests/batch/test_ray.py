@@ -1,0 +1,216 @@
+"""A batch on a local Ray cluster of two workers, which are killed, and the command beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import minireason as package
+from minireason.batch import jobs, lines, output
+from minireason.batch.local import Answered, Refused
+from minireason.batch.share import Node, Share, share
+from minireason.batch.worker import Wanted
+from minireason.errors import (
+    MinireasonError,
+    ModelFileError,
+    NotInstalled,
+    ServerError,
+    UsageError,
+)
+from minireason.models import store
+from minireason.settings import Settings
+from tests.cli.run import assert_one_sentence, minireason, started
+
+ray = pytest.importorskip("ray", reason="Ray comes with the extra ray")
+from minireason.batch import ray as on_ray  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+GREEDY = Settings(temperature=0, max_tokens=200)
+RUN = output.Run("tiny", "", "", 1, None, {})
+
+
+@pytest.fixture(scope="module")
+def nodes(lived_in: Path) -> Iterator[list[Node]]:
+    with on_ray.joined("auto") as found:
+        yield found
+
+
+def questions(path: Path, count: int) -> Path:
+    items = [
+        {"id": f"q{number}", "question": f"What is {number} + {7 * number}?"}
+        for number in range(1, count + 1)
+    ]
+    path.write_text("".join(json.dumps(item) + "\n" for item in items))
+    return path
+
+
+def wanted(model: str = "tiny", sha256: str | None = None) -> Wanted:
+    found = sha256 or store.fingerprint(store.find("tiny"))
+    return Wanted(model, found, {"n_threads": 1, "n_gpu_layers": 0}, GREEDY, 4, 2**30)
+
+
+def two(nodes: list[Node]) -> Share:
+    return share(nodes, 2**28, 1, 2, 1)
+
+
+def run(source: Path, out: Path, runner: on_ray.Runner, kill_at: int = 0, stop_at: int = 0) -> int:
+    """Write what is missing; kill a worker, or stop, after so many. How many came."""
+
+    def broken(number: int, problem: MinireasonError) -> None:
+        raise AssertionError(f"line {number}: {problem}")
+
+    replies, came, killed = output.resume(out, RUN), 0, None
+    defaults = jobs.Defaults(GREEDY, None, 1)
+    todo = jobs.jobs(lines.read(source), defaults, replies.done, broken)
+    with output.Writer(replies) as writer:
+        for result in runner.results(todo):
+            if result is None:
+                continue
+            assert isinstance(result, Answered)
+            writer.write(result.json(numbered=False), result.reply.finish_reason)
+            came += 1
+            if came == kill_at:
+                killed = runner.handles[0]
+                call = killed.__ray_call__.remote(lambda _: os.getpid())
+                os.kill(ray.get(call), signal.SIGKILL)
+            if came == stop_at:
+                break
+    replies.done.close()
+    assert killed is None or killed not in runner.handles, "another was started instead"
+    return came
+
+
+def answers(path: Path) -> dict[str, tuple[str, str]]:
+    """The replies by id, each of which is there once."""
+    read = [json.loads(line) for line in path.read_text().splitlines()]
+    by_id = {line["id"]: (line["reply"]["thinking"], line["reply"]["answer"]) for line in read}
+    assert len(by_id) == len(read), "an id is there twice"
+    return by_id
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+def test_a_worker_is_killed_and_every_reply_comes_once(nodes: list[Node], tmp_path: Path) -> None:
+    source, out = questions(tmp_path / "in.jsonl", 60), tmp_path / "out.jsonl"
+    runner = on_ray.Runner(wanted(), two(nodes))
+    assert run(source, out, runner, kill_at=10) == 60
+    assert runner.finished
+    got = answers(out)
+    with package.load("tiny", n_threads=1) as reasoner:
+        for line in source.read_text().splitlines():
+            item = json.loads(line)
+            reply = reasoner.ask(item["question"], temperature=0, max_tokens=200)
+            assert got[item["id"]] == (reply.thinking, reply.answer)
+
+
+@pytest.mark.slow
+def test_it_goes_on_and_keeps_the_order(nodes: list[Node], tmp_path: Path) -> None:
+    source, out = questions(tmp_path / "in.jsonl", 40), tmp_path / "out.jsonl"
+    first = on_ray.Runner(wanted(), two(nodes), in_order=True)
+    assert run(source, out, first, stop_at=15) == 15
+    assert not first.finished
+    assert run(source, out, on_ray.Runner(wanted(), two(nodes), in_order=True)) == 25
+    assert list(answers(out)) == [f"q{number}" for number in range(1, 41)]
+
+
+@pytest.mark.slow
+def test_a_line_that_cannot_be_asked_is_left_out(nodes: list[Node]) -> None:
+    item = jobs.read_item(lines.Line(1, b'{"question": "2 + 2?"}'), jobs.Defaults(GREEDY, None, 1))
+    long = jobs.Item(2, 2, (package.Message(role="user", content="1 + " * 90_000),), GREEDY)
+    todo = [jobs.Job(each, 0, GREEDY) for each in (long, item)]
+    came = [each for each in on_ray.Runner(wanted(), two(nodes)).results(iter(todo)) if each]
+    refused = [each.job.item.number for each in came if isinstance(each, Refused)]
+    assert refused == [2]
+    assert len(came) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "sha256", "kind", "said"),
+    [
+        ("/nowhere/model.gguf", None, NotInstalled, "There is no file /nowhere/model.gguf"),
+        ("tiny", "0" * 64, ModelFileError, "not the file that the run began with"),
+    ],
+)
+def test_a_worker_without_the_model(
+    nodes: list[Node], model: str, sha256: str | None, kind: type[Exception], said: str
+) -> None:
+    runner = on_ray.Runner(wanted(model, sha256), two(nodes))
+    with pytest.raises(kind, match=f"^On the worker .*{said}"):
+        list(runner.results(iter(())))
+
+
+@pytest.mark.slow
+def test_a_cluster_of_another_version(nodes: list[Node], tmp_path: Path) -> None:
+    address = ray.get_runtime_context().gcs_address
+    script = (
+        "import ray, sys; ray.__version__ = '2.1.0'\n"
+        "from minireason.batch.ray import joined\n"
+        "from minireason.errors import ServerError\n"
+        "try:\n"
+        f"    joined({address!r}).__enter__()\n"
+        "except ServerError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
+    )
+    said = done.stdout.strip()
+    assert said.startswith(f"The cluster at {address} has another version of Ray or Python")
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_the_command_on_ray_and_without_it(tmp_path: Path) -> None:
+    source = questions(tmp_path / "in.jsonl", 20)
+    alone, cluster = tmp_path / "alone.jsonl", tmp_path / "cluster.jsonl"
+    greedy = ("--model", "tiny", "--temperature", "0")
+    assert minireason("batch", str(source), "-o", str(alone), *greedy).code == 0
+    options = ("--ray", "auto", "--actors", "2")
+    result = started("batch", str(source), "-o", str(cluster), *greedy, *options)
+    assert result.code == 0, result
+    assert answers(cluster) == answers(alone)
+    text = cluster.read_text().splitlines(keepends=True)
+    cluster.write_text("".join(text[:12]))
+    resumed = minireason("batch", str(source), "-o", str(cluster), *greedy)
+    assert resumed.code == 0, "a run on Ray goes on without it"
+    assert answers(cluster) == answers(alone)
+
+
+def test_an_address_without_a_cluster() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        with pytest.raises(ServerError, match=f"^There is no Ray cluster at {address} "):
+            on_ray.joined(address).__enter__()
+
+
+@pytest.mark.parametrize("address", ["", "head", "ray://head:10001", "head:port", "head:99999"])
+def test_what_is_no_address(address: str) -> None:
+    with pytest.raises(UsageError, match="is no address of a cluster; give HOST:PORT"):
+        on_ray.joined(address).__enter__()
+
+
+def test_without_the_extra(tmp_path: Path) -> None:
+    (tmp_path / "ray.py").write_text("raise ModuleNotFoundError('ray')")
+    source, out = questions(tmp_path / "in.jsonl", 1), tmp_path / "out.jsonl"
+    options = ("--model", "tiny", "--ray", "auto")
+    env = {"PYTHONPATH": str(tmp_path)}
+    result = started("batch", str(source), "-o", str(out), *options, env=env)
+    assert_one_sentence(result, 2, "pip install 'minireason[ray]'")
+
+
+def test_actors_are_of_ray(tmp_path: Path) -> None:
+    source, out = questions(tmp_path / "in.jsonl", 1), tmp_path / "out.jsonl"
+    result = minireason("batch", str(source), "-o", str(out), "--actors", "2")
+    assert_one_sentence(result, 2, "add --ray auto")
+    result = minireason("batch", str(source), "-o", str(out), "--actors", "0", "--ray", "auto")
+    assert_one_sentence(result, 2, "--actors 0")
