@@ -6,6 +6,7 @@ A whole run is spread over the cores by pytest-xdist; one of some files or names
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import shutil
 import sys
@@ -60,6 +61,8 @@ def _own_home(
     monkeypatch.setenv("MINIREASON_HOME", str(home))
     for name in ("MINIREASON_MODEL", "COLUMNS", "LINES"):  # pytest-xdist sets the last two
         monkeypatch.delenv(name, raising=False)
+    for name in ("minireason", "minireason.server"):  # a page or a command may have set it
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")
