@@ -1,4 +1,4 @@
-"""What a `with` block does with everything that is closed."""
+"""What `with` and `async with` blocks do with everything that is closed."""
 
 from __future__ import annotations
 
@@ -24,3 +24,22 @@ class Closing(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class AsyncClosing(ABC):
+    """What the end of an `async with` block closes, however it ends."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """End what is under way and free what is held."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()

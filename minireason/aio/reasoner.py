@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import Any, TypeVar, Unpack, overload
 
 import anyio
 from anyio import to_thread
@@ -23,6 +22,7 @@ from minireason.aio.streams import (
 )
 from minireason.backends.base import Backend
 from minireason.checks import checked, function
+from minireason.closing import AsyncClosing
 from minireason.errors import UsageError, shown
 from minireason.events import Reply
 from minireason.messages import Message
@@ -67,7 +67,7 @@ async def aload(
         raise
 
 
-class AsyncReasoner:
+class AsyncReasoner(AsyncClosing):
     """A `Reasoner` for tasks of asyncio or trio; `aload` makes one, or this, of a `Reasoner`.
 
     One thread steps the model for all streams of it, wakes their tasks, and sleeps while nobody
@@ -215,14 +215,3 @@ class AsyncReasoner:
     def _close(self) -> None:
         self._driver.close()
         self.reasoner.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()

@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar, Unpack
+from typing import TypeVar, Unpack
 
 from anyio import to_thread
 
@@ -15,6 +14,7 @@ from minireason.aio.driver import Driver
 from minireason.aio.feed import Feed
 from minireason.aio.mailbox import Mailbox
 from minireason.aio.streams import AsyncReplyStream, OnPrefill, to_the_end
+from minireason.closing import AsyncClosing
 from minireason.conversation.history import Turn
 from minireason.conversation.session import Session
 from minireason.conversation.turn import TurnStream
@@ -25,7 +25,7 @@ from minireason.settings import Changes
 T = TypeVar("T")
 
 
-class AsyncSession:
+class AsyncSession(AsyncClosing):
     """A `Session` for tasks; `AsyncReasoner.chat` makes one.
 
     One turn at a time is under way: whatever comes next but `turns` and `messages` ends it where
@@ -109,17 +109,6 @@ class AsyncSession:
     async def aclose(self) -> None:
         """See `Session.close`."""
         await self._do(self.session.close)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     async def _do(self, act: Callable[[], T]) -> T:
         """Call what changes the conversation; it is done also where its task is cancelled."""

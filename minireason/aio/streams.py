@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 import anyio
@@ -15,6 +14,7 @@ from minireason.aio.driver import Driver
 from minireason.aio.feed import Feed
 from minireason.aio.mailbox import Mailbox
 from minireason.checks import checked, function
+from minireason.closing import AsyncClosing
 from minireason.errors import UsageError
 from minireason.events import Event, Reply
 from minireason.voting.solution import Solution, SolveEvent
@@ -30,7 +30,7 @@ _PATIENCE_S = 5.0
 """How long the end of a block waits for the step that runs; the source is closed after it."""
 
 
-class AsyncEvents(Generic[S, E]):
+class AsyncEvents(AsyncClosing, Generic[S, E]):
     """The events of a source, to be iterated once within `async with`; what all streams share.
 
     Entering the block makes the source, in a worker thread, and the driver's thread reads it from
@@ -65,14 +65,6 @@ class AsyncEvents(Generic[S, E]):
             self._leave()
             raise
         return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def _open(self, mailbox: Mailbox[E]) -> None:
         """Make the source and have the driver read it; in a worker thread."""
