@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -30,49 +31,34 @@ class Counters:
 
     def __init__(self, places: Callable[[], Counts], loaded: Callable[[], list[str]]) -> None:
         self._registry = registry = CollectorRegistry()
-        self._requests = Counter(
-            "minireason_requests",
-            "Requests by route and status.",
-            ["api", "status"],
-            registry=registry,
+        counter = partial(Counter, registry=registry)
+        histogram = partial(Histogram, buckets=SECONDS, registry=registry)
+        self._requests = counter(
+            "minireason_requests", "Requests by route and status.", ["api", "status"]
         )
-        self._seconds = Histogram(
+        self._seconds = histogram(
             "minireason_request_seconds",
             "From the head of a request to the end of its response.",
             ["api"],
-            buckets=SECONDS,
-            registry=registry,
         )
-        self._first = Histogram(
+        self._first = histogram(
             "minireason_time_to_first_token_seconds",
             "From a request to the first text of its reply.",
             ["model"],
-            buckets=SECONDS,
-            registry=registry,
         )
-        self._replies = Counter(
-            "minireason_replies",
-            "Replies by how they ended.",
-            ["model", "finish"],
-            registry=registry,
+        self._replies = counter(
+            "minireason_replies", "Replies by how they ended.", ["model", "finish"]
         )
-        self._ends = Counter(
-            "minireason_thinking_ends",
-            "Thoughts by how they ended.",
-            ["model", "end"],
-            registry=registry,
+        self._ends = counter(
+            "minireason_thinking_ends", "Thoughts by how they ended.", ["model", "end"]
         )
-        self._tokens = Counter(
+        self._tokens = counter(
             "minireason_tokens",
             "Tokens: of prompts (cached of them), thinking, answers, forced, and of votes.",
             ["model", "kind"],
-            registry=registry,
         )
-        self._hits = Counter(
-            "minireason_cache_hits",
-            "Replies whose prompt was cached in part.",
-            ["model"],
-            registry=registry,
+        self._hits = counter(
+            "minireason_cache_hits", "Replies whose prompt was cached in part.", ["model"]
         )
         registry.register(_Now(places, loaded))
 

@@ -6,6 +6,7 @@ The text of lines is ASCII, for some clients take U+2028 and its like for the en
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,7 +20,7 @@ from minireason.server.times import nanoseconds, rfc3339
 from minireason.voting.solution import SolveEvent
 
 
-class _LinesWire:
+class _LinesWire(ABC):
     """What /api/chat and /api/generate write alike; a `Wire`.
 
     `model` is the name that the request gave.
@@ -89,13 +90,13 @@ class _LinesWire:
             "minireason": extra(self._origin, outcome),
         }
 
+    @abstractmethod
     def _around(self) -> tuple[str, str, str]:
         """The JSON before a piece of thinking, before one of the answer, and after either."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _reply(self, answer: str, thinking: str) -> dict[str, Any]:
         """The fields of a reply's text."""
-        raise NotImplementedError
 
 
 class ChatWire(_LinesWire):

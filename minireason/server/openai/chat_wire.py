@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,9 @@ from minireason.events import AnswerDelta, Event, ThinkingDelta
 from minireason.server.call import Call, Origin, Outcome
 from minireason.server.errors import ApiError
 from minireason.server.logprobs import ScoredDelta
+from minireason.server.openai.chunks import Chunks
 from minireason.server.openai.logprobs import of_chat
 from minireason.server.openai.shapes import (
-    DONE,
     EVENT_STREAM,
     FINGERPRINT,
     PING,
@@ -41,45 +41,24 @@ class ChatStyle:
     include_usage: bool = False
 
 
-class Chunks:
-    """Writes the chunks of one stream; what they have in common is made once."""
+class ChatChunks(Chunks):
+    """Writes the chunks of a chat completion."""
 
     def __init__(self, origin: Origin, style: ChatStyle) -> None:
-        head = compact(_head(origin, "chat.completion.chunk"))
-        self._style = style
-        self._head = f"data: {head[:-1]}"
-        self._tail = ',"usage":null' if style.include_usage else ""
+        head = _head(origin, "chat.completion.chunk")
+        super().__init__(head, include_usage=style.include_usage)
 
-    def delta(
-        self,
-        index: int,
-        delta: str,
-        *,
-        logprobs: str = "null",
-        finish: str = "null",
-        more: str = "",
-    ) -> bytes:
-        """A chunk of the choice `index`; all texts are JSON, `more` are fields of the chunk."""
-        choice = (
-            f'{{"index":{index},"delta":{delta},"logprobs":{logprobs},"finish_reason":{finish}}}'
-        )
-        return f'{self._head},"choices":[{choice}]{self._tail}{more}}}\n\n'.encode()
+    def delta(self, index: int, delta: str, *, logprobs: str = "null", more: str = "") -> bytes:
+        """A chunk of the choice `index`; all texts are JSON, see `Chunks.choice`."""
+        return self.choice(index, f'"delta":{delta}', logprobs=logprobs, more=more)
 
     def first(self, index: int) -> bytes:
         """The first chunk of a choice."""
         return self.delta(index, '{"role":"assistant","content":""}')
 
-    def last(self, index: int, finish: str, fields: dict[str, Any]) -> bytes:
+    def finish(self, index: int, finish: str, fields: dict[str, Any]) -> bytes:
         """The last chunk of a choice, with fields of its own."""
-        more = f",{compact(fields)[1:-1]}" if fields else ""
-        return self.delta(index, "{}", finish=compact(finish), more=more)
-
-    def end(self, outcome: Outcome, fields: dict[str, Any]) -> Iterator[bytes]:
-        """What comes after the last chunks: the usage, where it is wanted, and the end."""
-        if self._style.include_usage:
-            more = compact({"usage": usage(tally(outcome)), **fields})
-            yield f'{self._head},"choices":[],{more[1:]}\n\n'.encode()
-        yield DONE
+        return self.last(index, '"delta":{}', finish, fields)
 
 
 class ChatWire:
@@ -89,7 +68,7 @@ class ChatWire:
 
     def __init__(self, origin: Origin, call: Call, style: ChatStyle) -> None:
         self._origin, self._style = origin, style
-        self._chunks = Chunks(origin, style)
+        self._chunks = ChatChunks(origin, style)
         self._deltas = [Deltas(style.field) for _ in range(call.choices)]
         self._silent = 0
 
@@ -123,7 +102,7 @@ class ChatWire:
         for index, reply in enumerate(outcome.replies):
             own = Outcome((reply,), clamped_budget=outcome.clamped_budget)
             fields = {"timings": timings([reply]), "minireason": extra(self._origin, own)}
-            yield self._chunks.last(index, finish_reason(reply), fields)
+            yield self._chunks.finish(index, finish_reason(reply), fields)
         yield from self._chunks.end(outcome, {"timings": timings(outcome.replies)})
 
     def fail(self, error: ApiError) -> Iterable[bytes]:

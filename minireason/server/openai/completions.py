@@ -18,6 +18,7 @@ from minireason.server.call import Call, Origin, Outcome, Wire
 from minireason.server.errors import ApiError
 from minireason.server.logprobs import ScoredDelta
 from minireason.server.openai import schemas as openai_schemas
+from minireason.server.openai.chunks import Chunks
 from minireason.server.openai.fields import (
     MAX_CHOICES,
     Sampling,
@@ -31,7 +32,6 @@ from minireason.server.openai.fields import (
 )
 from minireason.server.openai.logprobs import of_text
 from minireason.server.openai.shapes import (
-    DONE,
     EVENT_STREAM,
     FINGERPRINT,
     PING,
@@ -123,9 +123,8 @@ class CompletionWire:
 
     def __init__(self, origin: Origin, call: Call, style: CompletionStyle) -> None:
         self._origin, self._style, self._choices = origin, style, call.choices
-        self._head_json = compact(self._head())[:-1]
+        self._chunks = Chunks(self._head(), include_usage=style.include_usage)
         self._offsets = [0] * call.choices
-        self._tail = ',"usage":null' if style.include_usage else ""
 
     def begin(self) -> Iterable[bytes]:
         """See `Wire.begin`: what is echoed."""
@@ -153,12 +152,8 @@ class CompletionWire:
         for index, reply in enumerate(outcome.replies):
             own = Outcome((reply,), clamped_budget=outcome.clamped_budget)
             fields = {"timings": timings([reply]), "minireason": extra(self._origin, own)}
-            finish = compact(finish_reason(reply))
-            yield self._chunk(index, "", finish=finish, more=f",{compact(fields)[1:-1]}")
-        if self._style.include_usage:
-            counted = compact({"choices": [], "usage": usage(tally(outcome))})
-            yield f"data: {self._head_json},{counted[1:]}\n\n".encode()
-        yield DONE
+            yield self._chunks.last(index, '"text":""', finish_reason(reply), fields)
+        yield from self._chunks.end(outcome, {})
 
     def fail(self, error: ApiError) -> Iterable[bytes]:
         """See `Wire.fail`."""
@@ -185,21 +180,8 @@ class CompletionWire:
             "finish_reason": finish_reason(reply),
         }
 
-    def _chunk(
-        self,
-        index: int,
-        text: str,
-        *,
-        logprobs: str = "null",
-        finish: str = "null",
-        more: str = "",
-    ) -> bytes:
-        """A chunk; all but its text is JSON, `more` are fields of the chunk."""
-        choice = (
-            f'{{"index":{index},"text":{compact(text)},"logprobs":{logprobs},'
-            f'"finish_reason":{finish}}}'
-        )
-        return f'data: {self._head_json},"choices":[{choice}]{self._tail}{more}}}\n\n'.encode()
+    def _chunk(self, index: int, text: str, *, logprobs: str = "null") -> bytes:
+        return self._chunks.choice(index, f'"text":{compact(text)}', logprobs=logprobs)
 
     def _head(self) -> dict[str, Any]:
         return {

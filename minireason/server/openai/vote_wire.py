@@ -13,8 +13,8 @@ from minireason.events import AnswerDelta, Event
 from minireason.server.call import Origin, Outcome
 from minireason.server.errors import ApiError
 from minireason.server.openai.chat_wire import (
+    ChatChunks,
     ChatStyle,
-    Chunks,
     whole_choice,
     whole_completion,
 )
@@ -48,7 +48,7 @@ class VoteWire:
 
     def __init__(self, origin: Origin, style: ChatStyle) -> None:
         self._origin, self._style = origin, style
-        self._chunks = Chunks(origin, style)
+        self._chunks = ChatChunks(origin, style)
 
     def begin(self) -> Iterable[bytes]:
         """See `Wire.begin`."""
@@ -76,7 +76,7 @@ class VoteWire:
                 if delta:
                     yield self._chunks.delta(0, delta)
         fields = {"minireason": extra(self._origin, outcome)}
-        yield self._chunks.last(0, finish_reason(chain), fields)
+        yield self._chunks.finish(0, finish_reason(chain), fields)
         yield from self._chunks.end(outcome, {})
 
     def fail(self, error: ApiError) -> Iterable[bytes]:
