@@ -100,8 +100,8 @@ class SolveStream(Iterator[SolveEvent], Closing):
         deltas: list[SolveEvent] = [
             delta for told in self._pool.events if (delta := self._delta(*told))
         ]
-        # Given and taken in one act.
-        return (deltas, self._pool.events.clear())[0]  # type: ignore[func-returns-value]
+        take: Callable[[], object] = self._pool.events.clear
+        return (deltas, take())[0]  # given and taken in one act
 
     @property
     def ready(self) -> bool:
