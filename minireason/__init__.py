@@ -69,7 +69,8 @@ if TYPE_CHECKING:
     from minireason.aio.reasoner import AsyncReasoner, aload
     from minireason.aio.session import AsyncSession, AsyncTurnStream
     from minireason.aio.streams import AsyncSolveStream, AsyncStream
-    from minireason.backends.base import LogprobStream, ReplyStream
+    from minireason.backends.base import ReplyStream
+    from minireason.backends.capabilities import LogprobStream
     from minireason.backends.stream import Stream
     from minireason.conversation.history import Turn
     from minireason.conversation.session import Session
@@ -186,7 +187,7 @@ _LATE = {
     "list_models": "manage",
     "ModelInfo": "manage",
     "pull": "manage",
-    "LogprobStream": "backends.base",
+    "LogprobStream": "backends.capabilities",
     "ReplyStream": "backends.base",
     "PullProgress": "manage",
     "Session": "conversation.session",

@@ -8,16 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, overload
 
 from minireason.backends import loading
-from minireason.backends.base import (
-    MAX_LOGPROBS,
-    Backend,
-    CompletesText,
-    KnowsLogprobs,
-    LogprobStream,
-    ReplyStream,
-    StreamOptions,
-    missing_of,
-)
+from minireason.backends.base import MAX_LOGPROBS, Backend, ReplyStream, StreamOptions, missing_of
+from minireason.backends.capabilities import CompletesText, KnowsLogprobs, LogprobStream
 from minireason.checks import checked, function, text, whole, yes_or_no
 from minireason.closing import Closing
 from minireason.errors import BadSetting, UsageError, shown

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from minireason.aio.base import Cancels, Source
 from minireason.aio.mailbox import Mailbox
-from minireason.backends.base import KnowsWhenReady
+from minireason.backends.capabilities import KnowsWhenReady
 
 E = TypeVar("E")
 

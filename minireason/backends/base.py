@@ -21,11 +21,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self
 
-from minireason.events import Event, Reply, TokenLogprob
+from minireason.events import Event, Reply
 from minireason.messages import Message
-from minireason.models.tuned import StepCosts
 from minireason.settings import Settings
 
 MAX_LOGPROBS = 20
@@ -159,25 +158,6 @@ class ReplyStream(Iterator[Event], Protocol):
         ...
 
 
-@runtime_checkable
-class KnowsLogprobs(Protocol):
-    """A `ReplyStream` may know this as well."""
-
-    @property
-    def logprobs(self) -> Sequence[TokenLogprob]:
-        """One for each sampled token of the answer so far, in order; it only grows.
-
-        Tokens that were put in for the model have none, nor has the end of the text. Those of a
-        stop string have one, though their text is left out. Empty unless `StreamOptions.logprobs`
-        asked for it.
-        """
-        ...
-
-
-class LogprobStream(ReplyStream, KnowsLogprobs, Protocol):
-    """A `ReplyStream` that tells log-probabilities."""
-
-
 class Backend(Protocol):
     """Where replies come from. Its methods may be called from any thread."""
 
@@ -273,57 +253,3 @@ def missing_of(backend: object) -> list[str]:
     """The names of `Backend` that an object lacks, in order; none: it may be used as one."""
     names = (name for name in dir(Backend) if not name.startswith("_"))
     return [name for name in names if not hasattr(backend, name)]
-
-
-@runtime_checkable
-class KnowsStepCosts(Protocol):
-    """A `Backend` may know this as well."""
-
-    @property
-    def step_costs(self) -> StepCosts | None:
-        """What a step for several replies costs; None where it was not measured."""
-        ...
-
-
-@runtime_checkable
-class CompletesText(Protocol):
-    """A `Backend` may do this as well."""
-
-    def complete(
-        self,
-        prompt: str,
-        settings: Settings,
-        options: StreamOptions,
-        *,
-        parse_special: bool = False,
-    ) -> ReplyStream:
-        """Start a text that goes on from a raw prompt; nothing runs until the stream is iterated.
-
-        There is no template and no thought: all that comes is the answer, tags and white space too,
-        and what `settings` say of thinking counts for nothing. Literals of control tokens in the
-        prompt are text, unless `parse_special` makes the tokens of them. Raises BadSetting,
-        UsageError, ContextFull or EngineError.
-        """
-        ...
-
-
-@runtime_checkable
-class KnowsWhenReady(Protocol):
-    """A `ReplyStream` may know this as well, for whoever reads many in turn."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether `poll` would give something, or the end, without a step of the model."""
-        ...
-
-
-@runtime_checkable
-class MeasuresItself(Protocol):
-    """A `Backend` may do this as well."""
-
-    def measure(self, stopped: Callable[[], bool]) -> None:
-        """Measure what is faster on this machine, for the next time, while nobody wants the model.
-
-        Steps aside as soon as `stopped` says so. Does nothing where there is nothing to find out.
-        """
-        ...

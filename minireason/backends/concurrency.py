@@ -16,7 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from minireason.backends.base import Backend, KnowsStepCosts, ReplyStream
+from minireason.backends.base import Backend, ReplyStream
+from minireason.backends.capabilities import KnowsStepCosts
 from minireason.models.tuned import StepCosts
 
 EXPECTED_REPLY_TOKENS = 8_192

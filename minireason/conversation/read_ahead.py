@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from minireason.backends.base import Backend, MeasuresItself
+from minireason.backends.base import Backend
+from minireason.backends.capabilities import MeasuresItself
 from minireason.errors import EngineError, UsageError
 from minireason.messages import Message
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from minireason.backends.base import KnowsWhenReady, ReplyStream
+from minireason.backends.base import ReplyStream
+from minireason.backends.capabilities import KnowsWhenReady
 from minireason.closing import Closing
 from minireason.conversation.history import Turn
 from minireason.conversation.record import Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from minireason.backends.base import KnowsLogprobs
+from minireason.backends.capabilities import KnowsLogprobs
 from minireason.events import AnswerDelta, Event, TokenLogprob
 
 

@@ -9,14 +9,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
-from minireason.backends.base import (
-    Backend,
-    CompletesText,
-    KnowsLogprobs,
-    KnowsWhenReady,
-    ReplyStream,
-    StreamOptions,
-)
+from minireason.backends.base import Backend, ReplyStream, StreamOptions
+from minireason.backends.capabilities import CompletesText, KnowsLogprobs, KnowsWhenReady
 from minireason.errors import BadSetting, UsageError
 from minireason.events import Done, Event
 from minireason.server import limits

@@ -11,7 +11,7 @@ import pytest
 
 from minireason import Reasoner
 from minireason.backends import comparison, loading, tuning
-from minireason.backends.base import KnowsStepCosts, MeasuresItself
+from minireason.backends.capabilities import KnowsStepCosts, MeasuresItself
 from minireason.backends.local import LocalBackend
 from minireason.backends.tuning import Tuner
 from minireason.engine.measure import Probe

@@ -20,8 +20,8 @@ def test_exported_names_are_the_documented_ones() -> None:
     text = "\n".join(page.read_text("utf-8") for page in pages)
     documented = Counter(re.findall(r"^::: minireason\.([\w.]+)$", text, re.MULTILINE))
     testing = [f"testing.{name}" for name in minireason.testing.__all__]
-    names = ("Backend", "ReplyStream", "StreamOptions", "CompletesText", "KnowsLogprobs")
-    protocols = [f"backends.base.{name}" for name in names]
+    protocols = [f"backends.base.{name}" for name in ("Backend", "ReplyStream", "StreamOptions")]
+    protocols += [f"backends.capabilities.{name}" for name in ("CompletesText", "KnowsLogprobs")]
     assert documented == Counter([*minireason.__all__, *testing, *protocols])
 
 
