@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from minireason.cli import wording
-from minireason.cli.options import Asked, Loading
+from minireason.cli.load_options import Loading
+from minireason.cli.options import Asked
 from minireason.cli.terminal import notes
 from minireason.models import gguf, store
 

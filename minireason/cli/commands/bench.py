@@ -13,7 +13,7 @@ import typer
 from minireason import picture
 from minireason.cli import idle, outcome
 from minireason.cli.grouped import expand
-from minireason.cli.options import Loading
+from minireason.cli.load_options import Loading
 from minireason.cli.terminal import notes, output
 from minireason.cli.terminal.progress import Progress
 from minireason.errors import BadSetting

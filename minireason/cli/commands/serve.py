@@ -13,10 +13,10 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from minireason.cli import options
+from minireason.cli import load_options
 from minireason.cli.completion import complete_model
 from minireason.cli.grouped import expand
-from minireason.cli.options import LoadOptions
+from minireason.cli.load_options import LoadOptions
 from minireason.cli.terminal.progress import Progress
 from minireason.errors import UsageError
 from minireason.host import files
@@ -44,7 +44,7 @@ class Serving(LoadOptions):
             autocompletion=complete_model,
             help="Name of a model, or path of a .gguf file; give it once for each. The first is "
             "loaded at once, and answers requests that name none. Default: "
-            f"${options.MODEL_VARIABLE}, else the best installed model that fits.",
+            f"${load_options.MODEL_VARIABLE}, else the best installed model that fits.",
             show_default=False,
         ),
     ] = None
@@ -120,7 +120,7 @@ class Serving(LoadOptions):
     log_prompts: Annotated[
         bool, typer.Option("--log-prompts", help="Write prompts and replies to the log.")
     ] = False
-    offline: options.Offline = False
+    offline: load_options.Offline = False
 
     n_seq_max: Annotated[
         int | None,
@@ -161,7 +161,7 @@ def serve(*, asked: Serving) -> int:
     server.check(settings)
     with server.listen(settings) as bound:
         settings = asked.settings(
-            api_keys=keys, models=settings.models or (options.default_model_name(),)
+            api_keys=keys, models=settings.models or (load_options.default_model_name(),)
         )
         _run(settings, bound)
     return 0

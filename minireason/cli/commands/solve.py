@@ -8,7 +8,7 @@ from typing import Annotated, Literal, cast
 
 import typer
 
-from minireason.cli import idle, options, outcome
+from minireason.cli import idle, load_options, options, outcome
 from minireason.cli.commands.ask import whole_question
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
@@ -50,7 +50,7 @@ class Batch:
     @property
     def changes(self) -> VoteChanges:
         """What was asked for of the vote; raises BadSetting."""
-        values = options.given(self, VoteSettings)
+        values = load_options.given(self, VoteSettings)
         if self.parallel is not None:
             values["parallel"] = parallel_of(self.parallel)
         return cast("VoteChanges", values)
