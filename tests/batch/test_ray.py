@@ -34,7 +34,7 @@ from minireason.batch import ray as on_ray  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 GREEDY = Settings(temperature=0, max_tokens=200)
-RUN = output.Run("tiny", "", "", 1, None, {})
+RUN = output.Run("tiny", "", 1, None, {}, "")
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ class Batch:
         Raises UsageError, StoreError and what loading or connecting raises.
         """
         from minireason.batch import jobs, lines, output
-        from minireason.evaluation.traces import alone
+        from minireason.runs import alone
 
         if self._how.ray is not None and self._remote.url is not None:
             raise UsageError("Workers on Ray load the model themselves; leave out --url or --ray.")
@@ -103,7 +103,7 @@ class Batch:
     def _identity(self, model: RunModel, input_sha256: str) -> Run:
         """What makes this run itself; the seed is None if it was not said."""
         from minireason.batch.output import Run
-        from minireason.evaluation.run import settings_of
+        from minireason.runs import settings_of
 
         return Run(
             model=model.label,
