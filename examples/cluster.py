@@ -62,7 +62,7 @@ def main() -> None:
         print("Ray is not installed; install it with: pip install 'minireason[ray]'.")
         return
     answers = on_cluster(count)
-    with minireason.load("tiny") as reasoner:
+    with minireason.load("tiny", n_threads=1) as reasoner:
         alone = {
             job.item.number: reasoner.ask(job.item.messages, temperature=0, seed=1).answer
             for job in jobs(count)

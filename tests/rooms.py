@@ -23,6 +23,7 @@ ROOMS = [
     "reasoning",
     "backends",
     "voting",
+    "wire",
     "conversation",
     "evaluation",
     "batch",
@@ -46,6 +47,7 @@ APART = {
     "voting": "host models engine reasoning",
     "conversation": "models engine",
     "batch": "engine reasoning",
+    "wire": "host models engine",
     "server": "engine",
 }
 """What a room does not import, though it lies below: of a model these know `Backend` alone."""

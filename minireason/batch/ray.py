@@ -122,6 +122,25 @@ class _Actor:
         return bool(self.places) and not self.lost and self.jobs < self.places + AHEAD
 
 
+class _Free:
+    """The workers with a free place, by how many jobs they have; each act takes the same time."""
+
+    def __init__(self) -> None:
+        self._by_jobs: dict[int, dict[_Actor, None]] = {}
+
+    def fewest(self) -> _Actor | None:
+        """A worker with the fewest jobs; None where no place is free."""
+        jobs = min((jobs for jobs, actors in self._by_jobs.items() if actors), default=None)
+        return None if jobs is None else next(iter(self._by_jobs[jobs]))
+
+    def note(self, actor: _Actor, more: int = 0) -> None:
+        """A worker has so many jobs more, or has been loaded or lost."""
+        self._by_jobs.get(actor.jobs, {}).pop(actor, None)
+        actor.jobs += more
+        if actor.free:
+            self._by_jobs.setdefault(actor.jobs, {})[actor] = None
+
+
 class Runner:
     """Runs jobs on the cluster that was joined; for the caller the same as `local.Runner`."""
 
@@ -135,6 +154,7 @@ class Runner:
         self._again: deque[Job] = deque()
         self._read_all = self._cancelled = self.finished = False
         self._actors: list[_Actor] = []
+        self._free = _Free()
         self._calls: dict[Any, tuple[_Actor, Job | None]] = {}
         self._tries: Counter[tuple[int, int]] = Counter()
         self._lost_in_a_row = 0
@@ -196,12 +216,11 @@ class Runner:
 
     def _feed(self) -> None:
         """Give jobs to those that have the fewest, while there are free places."""
-        while free := [actor for actor in self._actors if actor.free]:
+        while actor := self._free.fewest():
             job = self._next()
             if job is None:
                 return
-            actor = min(free, key=lambda actor: actor.jobs)
-            actor.jobs += 1
+            self._free.note(actor, 1)
             self._calls[actor.handle.answer.remote(job)] = actor, job
 
     def _next(self) -> Job | None:
@@ -229,7 +248,7 @@ class Runner:
         from ray.exceptions import RayError, RayTaskError
 
         actor, job = self._calls.pop(call)
-        actor.jobs -= job is not None
+        self._free.note(actor, -1 if job else 0)
         try:
             value = self._ray.get(call)
         except RayTaskError as error:
@@ -244,6 +263,7 @@ class Runner:
             raise value
         if job is None:
             actor.places = value
+            self._free.note(actor)
             return
         self._lost_in_a_row = 0
         yield from self._order.settled(self._result(job, value))
@@ -261,6 +281,7 @@ class Runner:
         if actor.lost:
             return
         actor.lost = True
+        self._free.note(actor)
         self._actors.remove(actor)
         self._ray.kill(actor.handle)  # where only its result was lost
         self._lost_in_a_row += 1

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-from minireason.server.errors import ApiError
 from minireason.server.settings import ServerSettings
+from minireason.wire.errors import ApiError
 
 ANY_ORIGIN = "*"
 _METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"

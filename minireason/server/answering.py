@@ -18,9 +18,9 @@ from minireason.aio import AsyncEvents, AsyncReasoner
 from minireason.backends.base import StreamOptions
 from minireason.messages import Message
 from minireason.server.base import Server
-from minireason.server.call import Call, Origin, Outcome, Wire
-from minireason.server.errors import ApiError, api_error
 from minireason.server.replies import Piece, Replies, open_replies, places_of
+from minireason.wire.call import Call, Origin, Outcome, Wire, WireOf
+from minireason.wire.errors import ApiError, api_error
 
 _log = logging.getLogger("minireason.server")
 
@@ -41,7 +41,7 @@ class Answer(Response):
         self,
         request: Request,
         call: Call,
-        wire_of: Callable[[Origin], Wire],
+        wire_of: WireOf,
         error_shape: ErrorShape,
         *,
         prefix: str,

@@ -9,15 +9,15 @@ from starlette.routing import BaseRoute
 from minireason.server import control, openapi
 from minireason.server.anthropic import messages as anthropic_messages
 from minireason.server.anthropic import wire as anthropic_wire
-from minireason.server.errors import ApiError
 from minireason.server.ollama import models as ollama_models
 from minireason.server.ollama import wire as ollama_wire
 from minireason.server.openai import chat as openai_chat
 from minireason.server.openai import completions as openai_completions
 from minireason.server.openai import models as openai_models
 from minireason.server.openai import responses as openai_responses
-from minireason.server.openai import shapes as openai_shapes
 from minireason.server.operation import Operation
+from minireason.wire.errors import ApiError
+from minireason.wire.openai import shapes as openai_shapes
 
 _APIS = (
     openai_chat,

@@ -21,12 +21,12 @@ from minireason.errors import MinireasonError
 from minireason.server import apis, page, probes, sessions
 from minireason.server.ahead import IdleReader
 from minireason.server.base import Models, Server
-from minireason.server.errors import ApiError, api_error
 from minireason.server.guard import GONE, Guard
 from minireason.server.metrics import Counters
 from minireason.server.places import FairPlaces
 from minireason.server.settings import ServerSettings
 from minireason.server.shapes import error_response
+from minireason.wire.errors import ApiError, api_error
 
 _log = logging.getLogger("minireason.server")
 

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from minireason.aio import AsyncReasoner
 from minireason.messages import Message
-from minireason.server.call import Outcome
 from minireason.server.settings import ServerSettings
+from minireason.wire.call import Outcome
 
 
 @dataclass(frozen=True, slots=True)

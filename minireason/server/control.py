@@ -10,9 +10,10 @@ from starlette.routing import Route
 
 from minireason.errors import shown
 from minireason.server.base import Server
-from minireason.server.body import Body, read
+from minireason.server.body import read
 from minireason.server.openai import schemas as openai_schemas
 from minireason.server.operation import Operation
+from minireason.wire.body import Body
 
 PATH = "/v1/chat/completions/control"
 

@@ -19,9 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from minireason.server.access import Access, is_preflight, preflight_headers
 from minireason.server.base import Server
-from minireason.server.errors import ApiError, api_error, stopping
 from minireason.server.settings import ServerSettings
 from minireason.server.shapes import error_response
+from minireason.wire.errors import ApiError, api_error, stopping
 
 _log = logging.getLogger("minireason.server")
 

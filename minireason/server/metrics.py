@@ -16,8 +16,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from minireason.events import Reply
-from minireason.server.call import Outcome
 from minireason.voting.solution import Solution
+from minireason.wire.call import Outcome
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500)
 """Upper bounds of the buckets of times: a thought takes from a moment to minutes."""

@@ -17,11 +17,11 @@ from minireason.errors import DoesNotFit, NotInstalled, UnknownModel, UsageError
 from minireason.models import store
 from minireason.reasoner import Reasoner
 from minireason.server.base import ModelEntry
-from minireason.server.errors import ApiError, stopping
 from minireason.server.opening import open_beside
 from minireason.server.settings import ServerSettings
 from minireason.server.shelf import Shelf
 from minireason.settings import LoadSettings
+from minireason.wire.errors import ApiError, stopping
 
 DEFAULT = "default"
 """The name that always means the default, as no name does."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from minireason.server.errors import RETRY_AFTER_S, ApiError, stopping
+from minireason.wire.errors import RETRY_AFTER_S, ApiError, stopping
 
 
 @dataclass(slots=True, eq=False)

@@ -14,12 +14,12 @@ from minireason.backends.capabilities import CompletesText, KnowsLogprobs, Knows
 from minireason.errors import BadSetting, UsageError
 from minireason.events import Done, Event
 from minireason.server import limits
-from minireason.server.call import Call, Outcome
-from minireason.server.logprobs import Scorer
 from minireason.server.share import share_of
 from minireason.settings import MAX_SEED, Changes, SolveChanges, VoteSettings
 from minireason.voting.solution import SolveEvent
 from minireason.voting.solve import SolveStream
+from minireason.wire.call import Call, Outcome
+from minireason.wire.logprobs import Scorer
 
 
 @dataclass(frozen=True, slots=True)

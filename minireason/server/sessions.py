@@ -19,9 +19,10 @@ from starlette.routing import Route
 from minireason.conversation import transcript
 from minireason.conversation.history import History, Turn
 from minireason.errors import SessionError, shortened, shown
-from minireason.server.body import Body, read
-from minireason.server.errors import ApiError
+from minireason.server.body import read
 from minireason.server.waiting import in_thread
+from minireason.wire.body import Body
+from minireason.wire.errors import ApiError
 
 _NAME = re.compile(r"\w[\w .-]{0,99}")
 _SHOWN_OF_A_QUESTION = 60

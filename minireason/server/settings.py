@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, cast, get_args
 
 from minireason.checks import Rule, check_fields, number, one_of, text, texts, whole, yes_or_no
 from minireason.settings import LoadChanges, LoadSettings
-
-ReasoningField: TypeAlias = Literal["both", "content", "reasoning", "inline", "none"]
-"""Where a chat completion has its thought: in `reasoning_content` and `reasoning`, in one of them,
-within `content` between the tags, or nowhere."""
+from minireason.wire.policy import ReasoningField
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +76,11 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         check_fields(self, _RULES)
+
+    @property
+    def tools_advice(self) -> str:
+        """What is said to do where tools are refused."""
+        return "ask without them, or start the server with --ignore-tools, which leaves them out"
 
 
 def _origins(value: Any) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import JSONResponse
 
 from minireason.server.apis import error_body
-from minireason.server.errors import ApiError
+from minireason.wire.errors import ApiError
 
 
 def error_response(path: str, error: ApiError, request_id: str) -> JSONResponse:

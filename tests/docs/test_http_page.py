@@ -9,8 +9,9 @@ import pytest
 
 pytest.importorskip("starlette", reason="starlette is not installed (extra `server`)")
 
-from minireason.server import apis, thinking
+from minireason.server import apis
 from minireason.server.ollama.options import Options
+from minireason.wire import thinking
 from tests.docs.blocks import ROOT
 
 

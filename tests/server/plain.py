@@ -11,10 +11,10 @@ from starlette.routing import Route
 
 from minireason.events import AnswerDelta, Done, Event, ThinkingDelta
 from minireason.server.answering import Answer
-from minireason.server.call import Call, Origin, Outcome
-from minireason.server.errors import ApiError
 from minireason.settings import Changes
 from minireason.voting.solution import SolveEvent
+from minireason.wire.call import Call, Origin, Outcome
+from minireason.wire.errors import ApiError
 
 PATH = "/plain"
 

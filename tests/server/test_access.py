@@ -6,8 +6,8 @@ import pytest
 from starlette.datastructures import Headers
 
 from minireason.server.access import Access, host_name, is_loopback
-from minireason.server.errors import ApiError
 from minireason.server.settings import ServerSettings
+from minireason.wire.errors import ApiError
 
 
 def access(**settings: Any) -> Access:

@@ -8,9 +8,9 @@ import pytest
 
 from minireason.backends.scripted import ScriptedBackend
 from minireason.messages import Message
-from minireason.server.body import MOST_VALUES
 from minireason.server.control import PATH as CONTROL
 from minireason.server.openai.chat import PATH
+from minireason.wire.body import MOST_VALUES
 from tests.server.serving import Served
 
 

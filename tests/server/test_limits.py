@@ -8,10 +8,10 @@ from minireason.backends.base import StreamOptions
 from minireason.backends.scripted import ScriptedBackend
 from minireason.errors import BadSetting
 from minireason.messages import Message
-from minireason.server.call import Call
 from minireason.server.limits import MOST_FORM_CHARS, MOST_STOPS, check
 from minireason.server.replies import open_replies
 from minireason.settings import Changes
+from minireason.wire.call import Call
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from minireason import Reasoner
 from minireason.errors import DoesNotFit, ModelFileError, NotInstalled, UnknownModel, UsageError
 from minireason.host.paths import models_dir
 from minireason.models.manifests import Manifest, StoredFile, note
-from minireason.server.errors import ApiError, api_error
 from minireason.server.models import ModelPool
 from minireason.server.settings import ServerSettings
 from minireason.testing import ScriptedBackend
+from minireason.wire.errors import ApiError, api_error
 from tests.server.plain import PATH, body
 from tests.server.serving import Served, until
 

@@ -12,19 +12,19 @@ import pytest
 from minireason.server import apis, openapi
 from minireason.server.anthropic import schemas as anthropic_schemas
 from minireason.server.anthropic.wire import MessageWire
-from minireason.server.call import Call, Outcome
-from minireason.server.errors import ApiError
 from minireason.server.ollama import schemas as ollama_schemas
 from minireason.server.ollama import wire as ollama_wire
 from minireason.server.openai import schemas as openai_schemas
-from minireason.server.openai.chat_wire import ChatStyle, ChatWire
 from minireason.server.openai.completions import CompletionStyle, CompletionWire
-from minireason.server.openai.responses_wire import ResponseStyle, ResponseWire
-from minireason.server.openai.shapes import error_body
-from minireason.server.openai.vote_wire import VoteWire
 from minireason.server.operation import Schema
-from tests.server.openai.reading import ORIGIN, reply
-from tests.server.openai.test_vote_wire import NOTHING, SOLUTION
+from minireason.wire.call import Call, Outcome
+from minireason.wire.errors import ApiError
+from minireason.wire.openai.chat_wire import ChatStyle, ChatWire
+from minireason.wire.openai.responses_wire import ResponseStyle, ResponseWire
+from minireason.wire.openai.shapes import error_body
+from minireason.wire.openai.vote_wire import VoteWire
+from tests.wire.openai.reading import ORIGIN, reply
+from tests.wire.openai.test_vote_wire import NOTHING, SOLUTION
 
 OUTCOME = Outcome((reply("So", "2"),), clamped_budget=9)
 CALL = Call(model=None)
@@ -53,7 +53,7 @@ def test_everything_that_the_document_refers_to_is_in_it() -> None:
 @pytest.mark.parametrize(
     ("schema", "body"),
     [
-        (openai_schemas.CHAT_COMPLETION, ChatWire(ORIGIN, CALL, ChatStyle()).whole(OUTCOME)),
+        (openai_schemas.CHAT_COMPLETION, ChatWire(ORIGIN, 1, ChatStyle()).whole(OUTCOME)),
         (
             openai_schemas.CHAT_COMPLETION,
             VoteWire(ORIGIN, ChatStyle()).whole(Outcome(solution=SOLUTION)),

@@ -7,8 +7,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from minireason.server.errors import ApiError
 from minireason.server.places import FairPlaces
+from minireason.wire.errors import ApiError
 
 Act = Callable[[], Awaitable[None]]
 

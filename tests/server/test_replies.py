@@ -10,9 +10,9 @@ from minireason.backends.base import StreamOptions
 from minireason.backends.scripted import ScriptedBackend, ScriptedReply
 from minireason.errors import BadSetting
 from minireason.messages import Message
-from minireason.server.call import Call
 from minireason.server.replies import Replies, open_replies
 from minireason.settings import Changes, VoteChanges
+from minireason.wire.call import Call
 
 QUESTION = [Message(role="user", content="1+1?")]
 WRITTEN = ScriptedReply(thinking="So it is two " * 20, answer="The answer is 2.")

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from minireason.events import AnswerDelta, Done, Reply, ThinkingDelta, Timings, Usage
-from minireason.server.call import Origin, Outcome, Wire
+from minireason.wire.call import Origin, Outcome, Wire
 
 ORIGIN = Origin(id="id_1", request_id="req_1", created=1_700_000_000, model="tiny")
 

@@ -20,7 +20,8 @@ from minireason.cli.load_options import LoadOptions
 from minireason.cli.terminal.progress import Progress
 from minireason.errors import UsageError
 from minireason.host import files
-from minireason.server.settings import ReasoningField, ServerSettings
+from minireason.server.settings import ServerSettings
+from minireason.wire.policy import ReasoningField
 
 _DEFAULTS = ServerSettings()
 _EXTRA = ("starlette", "uvicorn", "prometheus_client", "pydantic", "llguidance", "jsonschema")

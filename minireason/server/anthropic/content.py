@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minireason.messages import Message
-from minireason.server.conversation import system_first, turns_joined
-from minireason.server.errors import ApiError
 from minireason.server.settings import ServerSettings
-from minireason.server.tools import refuse_tools
+from minireason.wire.conversation import system_first, turns_joined
+from minireason.wire.errors import ApiError
+from minireason.wire.tools import refuse_tools
 
 _THOUGHTS = ("thinking", "redacted_thinking")
 

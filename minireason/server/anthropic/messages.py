@@ -15,20 +15,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from minireason.messages import Message
-from minireason.server import thinking
 from minireason.server.answering import Answer
 from minireason.server.anthropic import schemas as anthropic_schemas
 from minireason.server.anthropic.content import conversation
 from minireason.server.anthropic.wire import Display, MessageWire, error_body
 from minireason.server.base import Server
-from minireason.server.body import Body, read
-from minireason.server.call import Call, Origin
-from minireason.server.errors import ApiError
+from minireason.server.body import read
 from minireason.server.operation import Operation
 from minireason.server.settings import ServerSettings
-from minireason.server.tools import refuse_tools
 from minireason.server.waiting import in_thread
 from minireason.settings import Changes
+from minireason.wire import thinking
+from minireason.wire.body import Body
+from minireason.wire.call import Call, Origin
+from minireason.wire.errors import ApiError
+from minireason.wire.tools import refuse_tools
 
 SMALLEST_TOP_P = 1e-6
 """What a `top_p` of 0 means: the likeliest token alone."""

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
 from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta
-from minireason.server.call import Origin, Outcome
-from minireason.server.errors import ApiError
-from minireason.server.ours import extra, output_tokens
 from minireason.voting.solution import SolveEvent
+from minireason.wire.call import Origin, Outcome
+from minireason.wire.errors import ApiError
+from minireason.wire.ours import extra, output_tokens
 
 Display: TypeAlias = Literal["shown", "omitted", "hidden"]
 """Whether a thought is in a block, has an empty block in its place, or none."""

@@ -16,10 +16,10 @@ from starlette.types import Receive, Scope, Send
 from minireason.errors import shown
 from minireason.server.answering import Answer
 from minireason.server.base import Models, Server
-from minireason.server.call import Call, Origin, Wire
-from minireason.server.errors import ApiError
 from minireason.server.ollama.options import ReplyBody, keep_s, model_name
 from minireason.server.ollama.wire import error_body
+from minireason.wire.call import Call, Origin, Wire
+from minireason.wire.errors import ApiError
 
 
 class LinesWire(Wire, Protocol):

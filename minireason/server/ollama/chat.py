@@ -9,15 +9,16 @@ from starlette.responses import Response
 
 from minireason.messages import Message
 from minireason.server.base import Server
-from minireason.server.body import Body, read
-from minireason.server.call import Call
-from minireason.server.conversation import system_first
-from minireason.server.errors import ApiError
+from minireason.server.body import read
 from minireason.server.ollama.answer import answered, without_prompt
 from minireason.server.ollama.options import ReplyBody, changes, logprobs, model_name
 from minireason.server.ollama.wire import ChatWire
 from minireason.server.settings import ServerSettings
-from minireason.server.tools import refuse_tools
+from minireason.wire.body import Body
+from minireason.wire.call import Call
+from minireason.wire.conversation import system_first
+from minireason.wire.errors import ApiError
+from minireason.wire.tools import refuse_tools
 
 
 class Turn(Body):

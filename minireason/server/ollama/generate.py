@@ -11,12 +11,12 @@ from starlette.responses import Response
 from minireason.messages import Message
 from minireason.server.base import Server
 from minireason.server.body import read
-from minireason.server.call import Call
-from minireason.server.errors import ApiError
 from minireason.server.ollama.answer import answered, without_prompt
 from minireason.server.ollama.options import ReplyBody, changes, logprobs, model_name
 from minireason.server.ollama.wire import GenerateWire
 from minireason.settings import Changes
+from minireason.wire.call import Call
+from minireason.wire.errors import ApiError
 
 THINKING = ("thinking", "effort", "thinking_budget")
 """Settings of the thought."""

@@ -13,8 +13,7 @@ from starlette.routing import Route
 from minireason.errors import shown
 from minireason.models import catalog
 from minireason.server.base import ModelEntry, Models, Server
-from minireason.server.body import Body, read
-from minireason.server.errors import ApiError
+from minireason.server.body import read
 from minireason.server.model_facts import Facts, facts
 from minireason.server.ollama import schemas as ollama_schemas
 from minireason.server.ollama.chat import ChatBody, chat
@@ -25,6 +24,8 @@ from minireason.server.operation import Operation
 from minireason.server.times import rfc3339
 from minireason.server.waiting import in_thread
 from minireason.version import __version__
+from minireason.wire.body import Body
+from minireason.wire.errors import ApiError
 
 API_VERSION = "0.40.0"
 """The version of Ollama whose API this is; clients look at it for what they may ask."""

@@ -8,12 +8,12 @@ from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from minireason.server import thinking
 from minireason.server.base import Models
-from minireason.server.body import Body
-from minireason.server.errors import ApiError
 from minireason.server.times import duration_s
 from minireason.settings import Changes
+from minireason.wire import thinking
+from minireason.wire.body import Body
+from minireason.wire.errors import ApiError
 
 LATEST = ":latest"
 

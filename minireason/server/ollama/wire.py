@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta
-from minireason.server.call import Origin, Outcome
-from minireason.server.errors import ApiError
-from minireason.server.logprobs import ScoredDelta
-from minireason.server.openai.logprobs import of_tokens
-from minireason.server.ours import extra, output_tokens
 from minireason.server.times import nanoseconds, rfc3339
 from minireason.voting.solution import SolveEvent
+from minireason.wire.call import Origin, Outcome
+from minireason.wire.errors import ApiError
+from minireason.wire.logprobs import ScoredDelta
+from minireason.wire.openai.logprobs import of_tokens
+from minireason.wire.ours import extra, output_tokens
 
 
 class _LinesWire(ABC):

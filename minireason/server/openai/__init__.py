@@ -1,1 +1,1 @@
-"""OpenAI's API: bodies of requests -> calls, replies -> its JSON and events."""
+"""OpenAI's API: its routes, and what `minireason.wire.openai` does not know of it."""

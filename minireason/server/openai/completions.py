@@ -14,12 +14,14 @@ from starlette.routing import Route
 from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta
 from minireason.server.answering import Answer
 from minireason.server.body import read
-from minireason.server.call import Call, Origin, Outcome, Wire
-from minireason.server.errors import ApiError
-from minireason.server.logprobs import ScoredDelta
 from minireason.server.openai import schemas as openai_schemas
-from minireason.server.openai.chunks import Chunks
-from minireason.server.openai.fields import (
+from minireason.server.operation import Operation
+from minireason.voting.solution import SolveEvent
+from minireason.wire.call import Call, Origin, Outcome, Wire
+from minireason.wire.errors import ApiError
+from minireason.wire.logprobs import ScoredDelta
+from minireason.wire.openai.chunks import Chunks
+from minireason.wire.openai.fields import (
     MAX_CHOICES,
     Sampling,
     StreamWishes,
@@ -30,8 +32,8 @@ from minireason.server.openai.fields import (
     stops,
     structure,
 )
-from minireason.server.openai.logprobs import of_text
-from minireason.server.openai.shapes import (
+from minireason.wire.openai.logprobs import of_text
+from minireason.wire.openai.shapes import (
     EVENT_STREAM,
     FINGERPRINT,
     PING,
@@ -44,9 +46,7 @@ from minireason.server.openai.shapes import (
     timings,
     usage,
 )
-from minireason.server.operation import Operation
-from minireason.server.ours import extra
-from minireason.voting.solution import SolveEvent
+from minireason.wire.ours import extra
 
 PATH = "/v1/completions"
 

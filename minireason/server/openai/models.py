@@ -11,9 +11,9 @@ from starlette.routing import Route
 from minireason.errors import shown
 from minireason.server.anthropic.models import is_anthropic, model_body, models_body
 from minireason.server.base import ModelEntry, Server
-from minireason.server.errors import ApiError
 from minireason.server.openai import schemas as openai_schemas
 from minireason.server.operation import Operation
+from minireason.wire.errors import ApiError
 
 PATH = "/v1/models"
 

@@ -87,6 +87,37 @@ def test_a_killed_run_goes_on_and_comes_to_the_same(item_set: Path, tmp_path: Pa
     assert scores["majority"][0]["value"] == pytest.approx(scores["pass_at_1"]["value"])
 
 
+OLD = Path(__file__).parent / "old_traces"
+"""A set, and the traces of two of its items that the code of commit f40dff4 wrote.
+
+    minireason eval set.jsonl --model tiny -n 2 --limit 2 --seed 3 --temperature 1.2
+
+The first chain was made to go round in circles, so another one replaced it.
+"""
+
+OLD_SEEDS = {(1, 2): 2804551300, (3, 0): 3501027959, (3, 1): 1570341698}
+OLD_SEEDS |= {(2, 2): 504915937, (3, 2): 2406075872}
+"""Those of the chains that the code of that commit added with -n 3, by line and index."""
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"line": 3, "item": {"ques'])
+def test_traces_of_an_older_version_go_on(tmp_path: Path, torn: bytes) -> None:
+    path, old = tmp_path / "traces.jsonl", (OLD / "traces.jsonl").read_bytes()
+    path.write_bytes(old + torn)
+    options = ("-n", "3", "--temperature", "1.2", "-o", path, "--json")
+    result = evaluate(OLD / "set.jsonl", *options)
+    assert result.code == 0, result
+    scores = json.loads(result.out)
+    assert (scores["items"], scores["samples"], scores["run"]["seed"]) == (3, 3, 3)
+    assert path.read_bytes().startswith(old), "what there was is not run again"
+    lines = [json.loads(line) for line in path.read_bytes()[len(old) :].splitlines()]
+    seeds = {(line["line"], line["chain"]["index"]): line["chain"]["seed"] for line in lines}
+    assert seeds == OLD_SEEDS
+    assert all(line.keys() == {"line", "item", "chain", "run_s"} for line in lines)
+    assert evaluate(OLD / "set.jsonl", *options).code == 0
+    assert len(path.read_bytes().splitlines()) == 1 + 5 + len(OLD_SEEDS), "nothing is run again"
+
+
 def test_the_same_command_finds_its_traces_and_other_runs_are_refused(
     item_set: Path, tmp_path: Path
 ) -> None:
@@ -211,8 +242,9 @@ def test_ctrl_c_keeps_what_there_is(item_set: Path, tmp_path: Path) -> None:
         [*COMMAND, "eval", str(item_set), "-n", "64", "-o", str(path), *TINY],
         stderr=subprocess.PIPE,
     )
-    while not path.exists():
+    while not path.exists() or path.read_bytes().count(b"\n") < 2:
         time.sleep(0.01)
+        assert process.poll() is None, "it was to be stopped in the middle"
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from minireason.messages import Message
 from minireason.server.anthropic.content import conversation
-from minireason.server.errors import ApiError
 from minireason.server.settings import ServerSettings
+from minireason.wire.errors import ApiError
 
 SETTINGS = ServerSettings()
 IGNORING = ServerSettings(ignore_tools=True)

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minireason.server.anthropic.wire import UNSEEN_DELTAS, Display, MessageWire, error_body
-from minireason.server.call import Outcome
-from minireason.server.errors import ApiError
+from minireason.wire.call import Outcome
+from minireason.wire.errors import ApiError
 from tests.server.written import ORIGIN, TEXTS, outcome, reply, streamed
 
 DISPLAYS: list[Display] = ["shown", "omitted", "hidden"]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minireason.server.errors import ApiError
 from minireason.server.ollama.options import ReplyBody, changes, keep_s, logprobs
+from minireason.wire.errors import ApiError
 
 
 def asked(**plain: Any) -> dict[str, Any]:

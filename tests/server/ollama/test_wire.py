@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from minireason.server.call import Outcome
-from minireason.server.errors import ApiError
 from minireason.server.ollama.wire import ChatWire, GenerateWire, error_body
+from minireason.wire.call import Outcome
+from minireason.wire.errors import ApiError
 from tests.server.written import ORIGIN, TEXTS, outcome, reply, streamed
 
 NAME = "tiny:latest"

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason.events import Reply
-from minireason.server.call import Call, Outcome
 from minireason.server.openai.completions import CompletionStyle, CompletionWire
-from tests.server.openai.reading import (
+from minireason.wire.call import Call, Outcome
+from tests.wire.openai.reading import (
     CUTS,
     ORIGIN,
     REPLIES,

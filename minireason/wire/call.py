@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from minireason.events import Event, Reply, TokenLogprob
 from minireason.messages import Message
-from minireason.server.errors import ApiError
 from minireason.settings import Changes, VoteChanges
 from minireason.voting.solution import Solution, SolveEvent
+from minireason.wire.errors import ApiError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,3 +91,7 @@ class Origin:
     created: int
     model: str
     owner: str = ""
+
+
+WireOf: TypeAlias = Callable[[Origin], Wire]
+"""Makes the wire of a request; it can be pickled."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from minireason.reasoning.think import CLOSE, OPEN
-from minireason.server.openai.shapes import compact
-from minireason.server.settings import ReasoningField
+from minireason.wire.openai.shapes import compact
+from minireason.wire.policy import ReasoningField
 
 _NAMES: dict[ReasoningField, tuple[str, ...]] = {
     "both": ("reasoning_content", "reasoning"),

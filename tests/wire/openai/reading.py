@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from minireason.events import AnswerDelta, Done, Event, Reply, ThinkingDelta, Timings, Usage
-from minireason.server.call import Origin, Outcome, Wire
+from minireason.wire.call import Origin, Outcome, Wire
 
 ORIGIN = Origin("chatcmpl-0a1b", "req-1", 1_700_000_000, "tiny", "")
 

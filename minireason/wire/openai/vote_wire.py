@@ -10,24 +10,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from minireason.events import AnswerDelta, Event
-from minireason.server.call import Origin, Outcome
-from minireason.server.errors import ApiError
-from minireason.server.openai.chat_wire import (
-    ChatChunks,
-    ChatStyle,
-    whole_choice,
-    whole_completion,
-)
-from minireason.server.openai.shapes import (
-    EVENT_STREAM,
-    PING,
-    compact,
-    data_line,
-    error_body,
-    finish_reason,
-)
-from minireason.server.openai.thought import Deltas, message
-from minireason.server.ours import extra
 from minireason.voting.solution import (
     Candidate,
     Chain,
@@ -39,6 +21,24 @@ from minireason.voting.solution import (
     SolveEvent,
     VoteChanged,
 )
+from minireason.wire.call import Origin, Outcome
+from minireason.wire.errors import ApiError
+from minireason.wire.openai.chat_wire import (
+    ChatChunks,
+    ChatStyle,
+    whole_choice,
+    whole_completion,
+)
+from minireason.wire.openai.shapes import (
+    EVENT_STREAM,
+    PING,
+    compact,
+    data_line,
+    error_body,
+    finish_reason,
+)
+from minireason.wire.openai.thought import Deltas, message
+from minireason.wire.ours import extra
 
 
 class VoteWire:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from minireason.events import AnswerDelta, Event, Reply, ThinkingDelta, TokenLogprob
-from minireason.server.call import Origin, Outcome
-from minireason.server.errors import ApiError
-from minireason.server.logprobs import ScoredDelta
-from minireason.server.openai.logprobs import of_tokens
-from minireason.server.openai.shapes import (
+from minireason.voting.solution import SolveEvent
+from minireason.wire.call import Origin, Outcome
+from minireason.wire.errors import ApiError
+from minireason.wire.logprobs import ScoredDelta
+from minireason.wire.openai.logprobs import of_tokens
+from minireason.wire.openai.shapes import (
     EVENT_STREAM,
     PING,
     compact,
@@ -19,8 +20,7 @@ from minireason.server.openai.shapes import (
     tally,
     timings,
 )
-from minireason.server.ours import extra
-from minireason.voting.solution import SolveEvent
+from minireason.wire.ours import extra
 
 SILENT_EVENTS = 64
 """So many events of which the client sees nothing are told it by a comment."""

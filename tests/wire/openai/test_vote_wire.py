@@ -8,9 +8,6 @@ from typing import Any
 import pytest
 
 from minireason.events import AnswerDelta, ThinkingDelta
-from minireason.server.call import Outcome
-from minireason.server.openai.chat_wire import ChatStyle
-from minireason.server.openai.vote_wire import VoteWire
 from minireason.voting.solution import (
     Candidate,
     Chain,
@@ -24,7 +21,10 @@ from minireason.voting.solution import (
     SolveTokens,
     VoteChanged,
 )
-from tests.server.openai.reading import ORIGIN, json_of
+from minireason.wire.call import Outcome
+from minireason.wire.openai.chat_wire import ChatStyle
+from minireason.wire.openai.vote_wire import VoteWire
+from tests.wire.openai.reading import ORIGIN, json_of
 
 CHAIN = Chain(
     index=1,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from minireason.events import Reply
-from minireason.server.call import Origin, Outcome
 from minireason.voting.solution import Chain, Solution
+from minireason.wire.call import Origin, Outcome
 
 
 def extra(origin: Origin, outcome: Outcome) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason.events import Reply
-from minireason.server.call import Origin, Outcome
-from minireason.server.errors import ApiError
-from minireason.server.openai.responses_wire import ResponseStyle, ResponseWire
-from tests.server.openai.reading import CUTS, REPLIES, events_of, json_of, reply, streamed
+from minireason.wire.call import Origin, Outcome
+from minireason.wire.errors import ApiError
+from minireason.wire.openai.responses_wire import ResponseStyle, ResponseWire
+from tests.wire.openai.reading import CUTS, REPLIES, events_of, json_of, reply, streamed
 
 ORIGIN = Origin("resp_0a1b", "req-1", 1_700_000_000, "tiny", "")
 

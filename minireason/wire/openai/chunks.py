@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from minireason.server.call import Outcome
-from minireason.server.openai.shapes import DONE, compact, tally, usage
+from minireason.wire.call import Outcome
+from minireason.wire.openai.shapes import DONE, compact, tally, usage
 
 
 class Chunks:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minireason.events import AnswerDelta, Event, ThinkingDelta, TokenLogprob
 from minireason.reasoning.text import StopStrings
-from minireason.server.logprobs import ScoredDelta, Scorer
+from minireason.wire.logprobs import ScoredDelta, Scorer
 
 TOKENS = st.lists(st.text("abc", min_size=1, max_size=3), max_size=12)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from minireason.server.errors import ApiError
 from minireason.settings import Changes
+from minireason.wire.errors import ApiError
 
 BUDGETS = (
     "reasoning_budget_tokens",

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from minireason.events import AnswerDelta, Event, ThinkingDelta
-from minireason.server.call import Call, Origin, Outcome
-from minireason.server.errors import ApiError
-from minireason.server.logprobs import ScoredDelta
-from minireason.server.openai.chunks import Chunks
-from minireason.server.openai.logprobs import of_chat
-from minireason.server.openai.shapes import (
+from minireason.voting.solution import SolveEvent
+from minireason.wire.call import Origin, Outcome
+from minireason.wire.errors import ApiError
+from minireason.wire.logprobs import ScoredDelta
+from minireason.wire.openai.chunks import Chunks
+from minireason.wire.openai.logprobs import of_chat
+from minireason.wire.openai.shapes import (
     EVENT_STREAM,
     FINGERPRINT,
     PING,
@@ -24,10 +25,9 @@ from minireason.server.openai.shapes import (
     timings,
     usage,
 )
-from minireason.server.openai.thought import Deltas, message
-from minireason.server.ours import extra
-from minireason.server.settings import ReasoningField
-from minireason.voting.solution import SolveEvent
+from minireason.wire.openai.thought import Deltas, message
+from minireason.wire.ours import extra
+from minireason.wire.policy import ReasoningField
 
 SILENT_EVENTS = 64
 """So many events of which the client sees nothing are told it by a comment."""
@@ -66,10 +66,10 @@ class ChatWire:
 
     media_type = EVENT_STREAM
 
-    def __init__(self, origin: Origin, call: Call, style: ChatStyle) -> None:
+    def __init__(self, origin: Origin, choices: int, style: ChatStyle) -> None:
         self._origin, self._style = origin, style
         self._chunks = ChatChunks(origin, style)
-        self._deltas = [Deltas(style.field) for _ in range(call.choices)]
+        self._deltas = [Deltas(style.field) for _ in range(choices)]
         self._silent = 0
 
     def begin(self) -> Iterable[bytes]:

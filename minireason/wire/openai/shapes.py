@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from minireason.events import Reply
-from minireason.server.call import Origin, Outcome
-from minireason.server.errors import ApiError
-from minireason.server.ours import output_tokens
 from minireason.version import __version__
 from minireason.voting.solution import Chain, Solution
+from minireason.wire.call import Origin, Outcome
+from minireason.wire.errors import ApiError
+from minireason.wire.ours import output_tokens
 
 FINGERPRINT = f"minireason-{__version__}"
 """The `system_fingerprint` of every reply."""

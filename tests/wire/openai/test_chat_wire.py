@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason.events import Reply, ThinkingDelta
-from minireason.server.call import Call, Outcome
-from minireason.server.errors import ApiError
-from minireason.server.openai.chat_wire import ChatStyle, ChatWire
-from minireason.server.settings import ReasoningField
-from tests.server.openai.reading import (
+from minireason.wire.call import Outcome
+from minireason.wire.errors import ApiError
+from minireason.wire.openai.chat_wire import ChatStyle, ChatWire
+from minireason.wire.policy import ReasoningField
+from tests.wire.openai.reading import (
     CUTS,
     ORIGIN,
     REPLIES,
@@ -28,7 +28,7 @@ FIELDS: tuple[ReasoningField, ...] = get_args(ReasoningField)
 
 
 def wire(style: ChatStyle, choices: int = 1) -> ChatWire:
-    return ChatWire(ORIGIN, Call(model=None, choices=choices), style)
+    return ChatWire(ORIGIN, choices, style)
 
 
 def merged(chunks: list[dict[str, Any]], index: int = 0) -> dict[str, str]:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from minireason.server.body import Body, invalid
-from minireason.server.errors import ApiError
-from minireason.server.openai import fields as openai_fields
-from minireason.server.openai.chat import ChatBody, conversation
-from minireason.server.openai.responses import ResponseBody
-from minireason.server.openai.responses import conversation as items
 from minireason.server.settings import ServerSettings
+from minireason.wire.body import Body, invalid
+from minireason.wire.errors import ApiError
+from minireason.wire.openai import fields as openai_fields
+from minireason.wire.openai.chat_body import ChatBody, conversation
+from minireason.wire.openai.responses_body import ResponseBody
+from minireason.wire.openai.responses_body import conversation as items
 
 IGNORING = ServerSettings(ignore_tools=True)
 QUESTION = {"role": "user", "content": "1+1?"}

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field
 
 from minireason.errors import shown
-from minireason.server.body import Body
-from minireason.server.errors import ApiError
-from minireason.server.settings import ServerSettings
-from minireason.server.tools import refuse_tools
 from minireason.settings import MAX_SEED, Changes
+from minireason.wire.body import Body
+from minireason.wire.errors import ApiError
+from minireason.wire.policy import Policy
+from minireason.wire.tools import refuse_tools
 
 MAX_CHOICES = 128
 """The most replies to one prompt (`n`), as OpenAI has it."""
@@ -183,12 +183,12 @@ def _schema(name: str, given: dict[str, Any] | str) -> dict[str, Any]:
     return schema
 
 
-def check_tools(body: Tools, settings: ServerSettings) -> None:
-    """Raise ApiError where a body wants tools to be called, unless the server ignores them."""
+def check_tools(body: Tools, policy: Policy) -> None:
+    """Raise ApiError where a body wants tools to be called, unless they are ignored."""
     for name, choice in (("tools", "tool_choice"), ("functions", "function_call")):
         chosen = getattr(body, choice)
         if chosen != "none" and (getattr(body, name) or chosen not in (None, "auto")):
-            refuse_tools(settings, name, name)
+            refuse_tools(policy, name, name)
 
 
 def text_of(content: str | list[Part] | None, place: str) -> str:

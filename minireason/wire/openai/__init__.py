@@ -1,0 +1,1 @@
+"""OpenAI's API: bodies -> calls, outcomes -> its JSON and events."""
