@@ -3,17 +3,13 @@
     OUT.jsonl       {"id": "q1", "source": "mine", "reply": {"answer": "4", ...}}
     OUT.jsonl.run   {"minireason_batch": 1, "created": ..., "run": {"model": "tiny", ...}}
 
-A line is written with one system call as its reply ends, so that a killed process loses none. A
-thread of its own brings the lines to the disk, so that a power cut loses at most the last second.
+See `host.journal.Appender` for how they are written.
 """
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import random
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -23,16 +19,13 @@ from typing import Any
 from minireason.batch import lines
 from minireason.batch.ids import Ids
 from minireason.batch.jobs import REPLY, SAMPLE, key
-from minireason.errors import StoreError, UsageError, shortened
+from minireason.errors import UsageError, shortened
 from minireason.host import files, journal, state
 from minireason.settings import MAX_SEED
 from minireason.version import __version__
 
 VERSION = 1
 _FORM = {"minireason_batch": int, "run": dict}
-SYNC_EVERY_S = 0.5
-"""Between two times that what was written is brought to the disk: with the time that takes, less
-than a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,114 +161,32 @@ def _kept_run(out: Path) -> Run:
     return Run(**kept["run"])
 
 
-class Writer:
-    """The output, open for more replies; a context manager, whose end brings all to the disk."""
+class Writer(journal.Appender):
+    """The output, open for more replies."""
 
     def __init__(self, output: Output) -> None:
         """Cut a torn last line off. Raises StoreError."""
-        self._output, self._dirty = output, threading.Event()
-        self._ended = threading.Event()
-        self._problem: OSError | None = None
-        try:
-            self._handle = self._open()
-        except OSError as error:
-            raise self._cannot(error) from None
-        self._thread = threading.Thread(target=self._sync_often, name="batch-sync", daemon=True)
-
-    def _open(self) -> int:
-        output = self._output
+        self._output = output
         if not output.length:
             _keep_run(output)
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        handle = os.open(output.path, flags, files.PRIVATE)
-        try:
-            self._end = output.length or 0
-            os.ftruncate(handle, self._end)
-            os.lseek(handle, max(0, self._end - 1), os.SEEK_SET)
-            if self._end and os.read(handle, 1) != b"\n":
-                self._end += os.write(handle, b"\n")
-            os.fsync(handle)
-            _sync_folder(output.path.parent)
-        except BaseException:
-            os.close(handle)
-            raise
-        return handle
-
-    def __enter__(self) -> Writer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
-        """Bring all to the disk; raises StoreError, unless there is an error already."""
-        self._ended.set()
-        self._thread.join()
-        try:
-            self._sync()
-        except OSError as error:
-            self._problem = error
-        finally:
-            os.close(self._handle)
-        if self._problem and kind is None:
-            raise self._cannot(self._problem)
+        super().__init__(output.path, output.length, "replies")
 
     def write(self, value: Mapping[str, object], finish_reason: str) -> None:
-        """Add a reply's line; from here on a killed process does not lose it.
-
-        Raises StoreError, and then nothing of the line is left in the file.
-        """
-        if self._problem:
-            raise self._cannot(self._problem)
-        data = journal.line(value)
-        try:
-            if (written := os.write(self._handle, data)) < len(data):
-                os.write(self._handle, data[written:])  # says why
-        except OSError as error:
-            os.ftruncate(self._handle, self._end)
-            os.lseek(self._handle, self._end, os.SEEK_SET)
-            raise self._cannot(error) from None
-        self._end += len(data)
+        """Add a reply's line, see `append`."""
+        self.append(value)
         self._output.count(finish_reason)
-        self._dirty.set()
-
-    def _sync_often(self) -> None:
-        while not self._ended.wait(SYNC_EVERY_S):
-            try:
-                self._sync()
-            except OSError as error:  # told by whoever writes next
-                self._problem = error
-                return
-
-    def _sync(self) -> None:
-        if self._dirty.is_set():
-            self._dirty.clear()
-            os.fsync(self._handle)
-
-    def _cannot(self, error: OSError) -> StoreError:
-        problem = f"The replies cannot be written to {self._output.path} ({error.strerror})"
-        return StoreError(f"{problem}; mend that, and run the same command again.")
 
 
 def _keep_run(output: Output) -> None:
-    """Write whose replies these are going to be, before there is one."""
+    """Write whose replies these are going to be, before there is one; raises StoreError."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     head = {"minireason_batch": VERSION, "created": now, "minireason": __version__}
     data = journal.line({**head, "run": asdict(output.run)})
-    files.write_whole(run_file(output.path), data, files.PRIVATE)
-    _sync_folder(output.path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk, where the system can."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        files.write_whole(run_file(output.path), data, files.PRIVATE)
+        files.sync_folder(output.path.parent)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(handle)
+        raise journal.cannot_write("replies", output.path, error) from None
 
 
 def _difference(theirs: Run, ours: Run) -> str:

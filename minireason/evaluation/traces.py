@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
-from minireason.errors import StoreError, UsageError
+from minireason.errors import UsageError
 from minireason.evaluation import trace_format
 from minireason.evaluation.items import Item
 from minireason.evaluation.trace_format import Run as Run
 from minireason.host import paths
-from minireason.host.journal import Journal, read
+from minireason.host.journal import Appender, read
 from minireason.host.lock import of_file
 from minireason.models import store
 from minireason.settings import MAX_SEED
@@ -163,26 +163,19 @@ def resume(path: Path, run: Run) -> Traces:
     return traces
 
 
-class Writer:
+class Writer(Appender):
     """A run's file, open for more chains."""
 
     def __init__(self, traces: Traces) -> None:
+        """Write the first line of a new file, or cut a torn last one off. Raises StoreError."""
         self._traces, self._before, self._began = traces, traces.seconds, time.perf_counter()
-        self._journal = Journal(traces.path, traces.length)
-        self._headless = not traces.length
+        head = trace_format.head(traces.run)
+        super().__init__(traces.path, traces.length, "traces", [head])
 
     def write(self, item: Item, chain: Chain) -> None:
-        """Keep a chain, for good once this returns; raises StoreError."""
+        """Add a chain's line, see `append`."""
         self._traces.seconds = round(self._before + time.perf_counter() - self._began, 3)
-        lines = [trace_format.line(item, chain, self._traces.seconds)]
-        if self._headless:
-            lines.insert(0, trace_format.head(self._traces.run))
-        try:
-            self._journal.append(lines)
-        except OSError as error:
-            problem = f"The traces cannot be written to {self._traces.path} ({error.strerror})"
-            raise StoreError(f"{problem}; mend that, and run the same command again.") from None
-        self._headless = False
+        self.append(trace_format.line(item, chain, self._traces.seconds))
         self._traces.add(item, chain)
 
 

@@ -107,6 +107,20 @@ def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
         raise
 
 
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system can; raises OSError."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
 def make_private(handle: int) -> None:
     """Take everybody else's rights from an open file of ours that an older version made.
 

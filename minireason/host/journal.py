@@ -1,18 +1,22 @@
-"""JSON lines that survive a crash: what conversations and evaluations keep while they go on.
+"""JSON lines that survive a crash: what conversations and long runs keep while they go on.
 
-Lines are only ever appended, with one system call and fsync, so that a crash can tear only the last
-one; a torn one is cut off before the next is appended. A file is data that anybody may have
-written: nothing in it is trusted.
+Lines are only ever appended, with one system call, so that a killed process loses none and a crash
+can tear only the last one; a torn one is cut off before the next is appended. A `Journal` has them
+on the disk when it returns. An `Appender` brings them there within a second, and holds nobody up.
+A file is data that anybody may have written: nothing in it is trusted.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
+from minireason.errors import StoreError
 from minireason.host import files, state
 
 MAX_LINE_BYTES = 64 * 2**20
@@ -20,6 +24,10 @@ MAX_LINE_BYTES = 64 * 2**20
 
 What follows of it is read as further lines, which make no sense either.
 """
+
+SYNC_EVERY_S = 0.5
+"""Between two times that an `Appender` brings what was written to the disk: with the time that
+takes, less than a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +84,107 @@ class Journal:
         self._pending.clear()
 
     def _write(self, data: bytes) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | (os.O_EXCL if self._length is None else 0)
-        handle = os.open(self.path, flags | getattr(os, "O_BINARY", 0), files.PRIVATE)
+        handle = _opened(self.path, self._length)
         try:
             if self._private:
                 files.make_private(handle)
-            good = self._length or 0
-            self._length = good
-            os.ftruncate(handle, good)  # a line that was torn by a crash or a full disk
-            os.lseek(handle, max(0, good - 1), os.SEEK_SET)
-            if good and os.read(handle, 1) != b"\n":
-                data = b"\n" + data
-            if (written := os.write(handle, data)) < len(data):
-                os.write(handle, data[written:])  # says why
+            self._length = self._length or 0
+            data = _missing_end(handle, self._length) + data
+            _write(handle, data)
             os.fsync(handle)
-            self._length = good + len(data)
+            self._length += len(data)
         finally:
             os.close(handle)
+
+
+class Appender:
+    """A file open for more lines; a context manager, whose end brings all to the disk.
+
+    `noun` is what the lines are, for errors.
+    """
+
+    def __init__(
+        self, path: Path, length: int | None, noun: str, first: Iterable[Mapping[str, object]] = ()
+    ) -> None:
+        """For `length` see `Journal`; a file without lines begins with the `first`.
+
+        Raises StoreError.
+        """
+        self._path, self._noun = path, noun
+        self._dirty, self._ended = threading.Event(), threading.Event()
+        self._problem: OSError | None = None
+        self._end = length or 0
+        try:
+            self._handle = _opened(path, length)
+            try:
+                self._write(_missing_end(self._handle, self._end))
+                self._write(b"" if self._end else b"".join(map(line, first)))
+                os.fsync(self._handle)
+                files.sync_folder(path.parent)
+            except BaseException:
+                os.close(self._handle)
+                raise
+        except OSError as error:
+            raise cannot_write(noun, path, error) from None
+        self._thread = threading.Thread(target=self._sync_often, name="sync", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        """Bring all to the disk; raises StoreError, unless there is an error already."""
+        self._ended.set()
+        self._thread.join()
+        try:
+            self._sync()
+        except OSError as error:
+            self._problem = error
+        finally:
+            os.close(self._handle)
+        if self._problem and kind is None:
+            raise cannot_write(self._noun, self._path, self._problem)
+
+    def append(self, value: Mapping[str, object]) -> None:
+        """Add a line; from here on a killed process does not lose it.
+
+        Raises StoreError, and then nothing of the line is left in the file.
+        """
+        try:
+            if self._problem:
+                raise self._problem
+            self._write(line(value))
+        except OSError as error:
+            raise cannot_write(self._noun, self._path, error) from None
+        self._dirty.set()
+
+    def _write(self, data: bytes) -> None:
+        try:
+            _write(self._handle, data)
+        except OSError:
+            os.ftruncate(self._handle, self._end)
+            os.lseek(self._handle, self._end, os.SEEK_SET)
+            raise
+        self._end += len(data)
+
+    def _sync_often(self) -> None:
+        while not self._ended.wait(SYNC_EVERY_S):
+            try:
+                self._sync()
+            except OSError as error:  # told by whoever writes next
+                self._problem = error
+                return
+
+    def _sync(self) -> None:
+        if self._dirty.is_set():
+            self._dirty.clear()
+            os.fsync(self._handle)
+
+
+def cannot_write(noun: str, path: Path, error: OSError) -> StoreError:
+    """What to say where the lines of a run cannot be written."""
+    problem = f"The {noun} cannot be written to {path} ({error.strerror})"
+    return StoreError(f"{problem}; mend that, and run the same command again.")
 
 
 def line(value: Mapping[str, object]) -> bytes:
@@ -107,3 +198,22 @@ def _object(raw: bytes) -> dict[str, object] | None:
     except state.Damaged:
         return None
     return value if isinstance(value, dict) else None
+
+
+def _opened(path: Path, length: int | None) -> int:
+    """A file to append to; one without a `length` is made, and never one that is there taken."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    flags = os.O_RDWR | os.O_CREAT | (os.O_EXCL if length is None else 0)
+    return os.open(path, flags | getattr(os, "O_BINARY", 0), files.PRIVATE)
+
+
+def _missing_end(handle: int, length: int) -> bytes:
+    """Cut off what a crash or a full disk tore; what the last whole line needs for its end."""
+    os.ftruncate(handle, length)
+    os.lseek(handle, max(0, length - 1), os.SEEK_SET)
+    return b"\n" if length and os.read(handle, 1) != b"\n" else b""
+
+
+def _write(handle: int, data: bytes) -> None:
+    if (written := os.write(handle, data)) < len(data):
+        os.write(handle, data[written:])  # says why

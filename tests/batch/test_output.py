@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from minireason import StoreError, UsageError
-from minireason.batch import output
+from minireason import UsageError
 from minireason.batch.output import Writer, check_paths, resume, run_file
 from tests.batch.helpers import RUN, read
 
@@ -108,68 +106,3 @@ def test_paths_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none from standard input"):
         check_paths(Path("-"), tmp_path / "out.jsonl")
     check_paths(source, tmp_path / "out.jsonl")
-
-
-@pytest.mark.skipif(os.name == "nt", reason="no limits")
-def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
-    import resource
-
-    out = tmp_path / "out.jsonl"
-    add(out, "a")
-    size = out.stat().st_size
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    replies = resume(out, RUN)
-    with Writer(replies) as writer:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, before[1]))
-        try:
-            with pytest.raises(StoreError, match=r"cannot be written to .*run the same command"):
-                writer.write(line("b"), "stop")
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        assert out.stat().st_size == size, "nothing of the line is left"
-        writer.write(line("c"), "stop")
-    assert [value["id"] for value in read(out)] == ["a", "c"]
-
-
-def test_lines_are_brought_to_the_disk_while_no_more_come(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is written is synced soon, though nobody calls: a step of the model may take long."""
-    import threading
-
-    synced, real = threading.Event(), os.fsync
-    out = tmp_path / "out.jsonl"
-    replies = resume(out, RUN)
-    with Writer(replies) as writer:
-        handle_size = out.stat().st_size
-
-        def fsync(handle: int) -> None:
-            real(handle)
-            if os.fstat(handle).st_size > handle_size:
-                synced.set()
-
-        monkeypatch.setattr(output.os, "fsync", fsync)
-        writer.write(line("a"), "stop")
-        assert synced.wait(60)
-
-
-def test_a_disk_that_fails_in_between_is_told_with_the_next_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import threading
-
-    failed = threading.Event()
-    writer = Writer(resume(tmp_path / "out.jsonl", RUN))
-
-    def fsync(_handle: int) -> None:
-        failed.set()
-        raise OSError(5, "Input/output error")
-
-    def go_on() -> None:
-        with writer:
-            monkeypatch.setattr(output.os, "fsync", fsync)
-            writer.write(line("a"), "stop")
-            assert failed.wait(60)
-
-    with pytest.raises(StoreError, match="Input/output error"):
-        go_on()

@@ -42,10 +42,10 @@ def chain(index: int, answer: str | None = "2", *, replaced: bool = False) -> Ch
 
 def written(path: Path) -> Traces:
     traces = resume(path, RUN)
-    writer = Writer(traces)
-    for item in ITEMS[:2]:
-        for index in range(2):
-            writer.write(item, chain(index))
+    with Writer(traces) as writer:
+        for item in ITEMS[:2]:
+            for index in range(2):
+                writer.write(item, chain(index))
     return traces
 
 
@@ -75,9 +75,9 @@ def test_a_torn_last_line_is_mended(tmp_path: Path, cut: int) -> None:
     path.write_bytes(path.read_bytes()[:-cut])
     traces = resume(path, RUN)
     assert len(traces.missing(ITEMS[:2], 2)) == (0 if cut == 1 else 1)
-    writer = Writer(traces)
-    for item, index, _ in traces.missing(ITEMS, 2):
-        writer.write(item, chain(index))
+    with Writer(traces) as writer:
+        for item, index, _ in traces.missing(ITEMS, 2):
+            writer.write(item, chain(index))
     again = resume(path, RUN)
     assert (again.missing(ITEMS, 2), again.damaged) == ([], 0)
     assert len(path.read_bytes().splitlines()) == 7
@@ -131,11 +131,11 @@ def test_numbers_that_cannot_be_are_damage(tmp_path: Path, name: str, forged: st
 
 def test_a_chain_that_went_round_in_circles_is_whole_once_it_is_replaced(tmp_path: Path) -> None:
     traces = resume(tmp_path / "traces.jsonl", RUN)
-    writer = Writer(traces)
-    writer.write(ITEMS[0], chain(0, replaced=True))
-    assert traces.missing(ITEMS[:1], 2) == [(ITEMS[0], 0, True), (ITEMS[0], 1, False)]
-    assert traces.missing(ITEMS[:1], 1) == [], "nothing replaces it where nobody votes"
-    writer.write(ITEMS[0], chain(0))
+    with Writer(traces) as writer:
+        writer.write(ITEMS[0], chain(0, replaced=True))
+        assert traces.missing(ITEMS[:1], 2) == [(ITEMS[0], 0, True), (ITEMS[0], 1, False)]
+        assert traces.missing(ITEMS[:1], 1) == [], "nothing replaces it where nobody votes"
+        writer.write(ITEMS[0], chain(0))
     again = resume(traces.path, RUN)
     assert [[one.replaced for one in tries] for tries in again.tries(ITEMS[0], 1) or []] == [
         [True, False]
@@ -169,8 +169,8 @@ def test_a_seed_that_was_not_said_is_that_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "traces.jsonl"
     drawn = resume(path, replace(RUN, seed=None))
     assert isinstance(drawn.run.seed, int)
-    Writer(drawn).write(ITEMS[0], chain(0))
-    assert resume(path, replace(RUN, seed=None)).run == drawn.run
+    with Writer(drawn):
+        assert resume(path, replace(RUN, seed=None)).run == drawn.run
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     traces = Traces(tmp_path / "file" / "traces.jsonl", RUN)
     with pytest.raises(StoreError, match="cannot be written"):
-        Writer(traces).write(ITEMS[0], chain(0))
+        Writer(traces)
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:

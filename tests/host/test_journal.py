@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minireason.host.journal import Journal, read
+from minireason import StoreError
+from minireason.host.journal import Appender, Journal, read
 
 OBJECTS = st.lists(
     st.dictionaries(st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=9), st.none())),
@@ -56,3 +59,79 @@ def test_an_existing_file_is_never_taken_for_a_new_one(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         Journal(path).append([{"a": 1}])
     assert path.read_text() == "precious\n"
+
+
+def values(path: Path) -> list[dict[str, object] | None]:
+    return [line.value for line in read(path)]
+
+
+def test_a_file_that_is_appended_to_begins_once_with_its_first_lines(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "j.jsonl"
+    with Appender(path, None, "lines", [{"head": 1}]) as appender:
+        assert values(path) == [{"head": 1}]
+        appender.append({"a": 1})
+        assert values(path) == [{"head": 1}, {"a": 1}], "what was appended is there at once"
+    whole = path.read_bytes()
+    for kept in range(len(whole) + 1):
+        path.write_bytes(whole[:kept])
+        lines = list(read(path))
+        with Appender(path, lines[-1].end if lines else 0, "lines", [{"head": 1}]) as appender:
+            appender.append({"b": 2})
+        assert values(path) == [{"head": 1}, *[line.value for line in lines[1:]], {"b": 2}]
+    with pytest.raises(StoreError, match=r"The lines cannot be written to .*File exists"):
+        Appender(path, None, "lines")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no limits")
+def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
+    import resource
+
+    path = tmp_path / "j.jsonl"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Appender(path, None, "lines", [{"a": 1}]) as appender:
+        size = path.stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, before[1]))
+        try:
+            with pytest.raises(StoreError, match=r"cannot be written to .*run the same command"):
+                appender.append({"b": "more than ten bytes"})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert path.stat().st_size == size, "nothing of the line is left"
+        appender.append({"c": 3})
+    assert values(path) == [{"a": 1}, {"c": 3}]
+
+
+def test_lines_are_brought_to_the_disk_while_no_more_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written is synced soon, though nobody calls: a step of the model may take long."""
+    synced, real = threading.Event(), os.fsync
+    with Appender(tmp_path / "j.jsonl", None, "lines") as appender:
+
+        def fsync(handle: int) -> None:
+            real(handle)
+            synced.set()
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        appender.append({"a": 1})
+        assert synced.wait(60)
+
+
+def test_a_disk_that_fails_in_between_is_told_with_the_next_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = threading.Event()
+    appender = Appender(tmp_path / "j.jsonl", None, "lines")
+
+    def fsync(_handle: int) -> None:
+        failed.set()
+        raise OSError(5, "Input/output error")
+
+    def go_on() -> None:
+        with appender:
+            monkeypatch.setattr(os, "fsync", fsync)
+            appender.append({"a": 1})
+            assert failed.wait(60)
+
+    with pytest.raises(StoreError, match="Input/output error"):
+        go_on()

@@ -156,8 +156,12 @@ def _write_chains(runner: Runner, task: Task, how: Evaluation, *, quiet: bool) -
     from minireason.cli.terminal.show import interrupts
     from minireason.evaluation.traces import Writer
 
-    writer, ended = Writer(task.traces), 0
-    with interrupts(runner.cancel), Meter(len(task.missing), "chains", quiet=quiet) as meter:
+    ended = 0
+    with (
+        interrupts(runner.cancel),
+        Writer(task.traces) as writer,
+        Meter(len(task.missing), "chains", quiet=quiet) as meter,
+    ):
         for chain in runner.chains(task.missing, how.batch_size):
             if chain:
                 writer.write(*chain)

@@ -242,8 +242,9 @@ def test_ctrl_c_keeps_what_there_is(item_set: Path, tmp_path: Path) -> None:
         [*COMMAND, "eval", str(item_set), "-n", "64", "-o", str(path), *TINY],
         stderr=subprocess.PIPE,
     )
-    while not path.exists():
+    while not path.exists() or path.read_bytes().count(b"\n") < 2:
         time.sleep(0.01)
+        assert process.poll() is None, "it was to be stopped in the middle"
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
