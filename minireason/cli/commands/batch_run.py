@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from minireason.cli import wording
 from minireason.cli.commands.batch_options import Batching
-from minireason.cli.commands.run_model import RunModel, telling_what_is_kept
+from minireason.cli.commands.run_model import RunModel, say_what_there_is, telling_what_is_kept
 from minireason.cli.options import Asked
 from minireason.cli.remote import Remote
 from minireason.cli.terminal import notes
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from minireason.batch.output import Output, Run
     from minireason.batch.ray import Runner as RayRunner
     from minireason.cli.terminal.meter import Meter
-    from minireason.reasoner import Reasoner
     from minireason.settings import Changes
 
 
@@ -70,7 +69,8 @@ class Batch:
             facts = self._facts()
             replies = output.resume(self._how.output, self._identity(model, facts.sha256))
             stack.callback(replies.done.close)
-            self._say_what_there_is(replies, facts.lines)
+            done, total = replies.replies, facts.lines * self._how.replies_each
+            say_what_there_is("replies", replies.path, done, total, replies.damaged)
             changes = cast("Changes", {**self._asked.settings, "seed": None})
             defaults = jobs.Defaults(
                 model.defaults.changed(changes),
@@ -110,13 +110,6 @@ class Batch:
             settings=settings_of(self._asked.settings, model.defaults),
         )
 
-    def _say_what_there_is(self, replies: Output, lines: int) -> None:
-        if replies.damaged:
-            notes.error_line(f"{replies.damaged} damaged lines of {replies.path} are left alone.")
-        if replies.replies:
-            total = lines * self._how.replies_each
-            notes.note(f"{replies.replies:,} of {total:,} replies are in {replies.path} already.")
-
     def _generate(self, model: RunModel, replies: Output, todo: Iterator[Job], lines: int) -> Done:
         """Open the model, here or on Ray, and run the jobs."""
         from minireason.cli.terminal.meter import Meter
@@ -138,21 +131,15 @@ class Batch:
         """Open the model in this process, or the one of a server."""
         from minireason.batch.local import Runner
 
-        reasoner = model.open()
-        self._check(reasoner)
-        return Runner(reasoner.backend, in_order=self._how.in_order)
+        return Runner(model.open().backend, in_order=self._how.in_order)
 
     def _on_ray(self, model: RunModel, sha256: str, stack: ExitStack) -> RayRunner:
         """Join the cluster; the workers load the model, or ask the server."""
         from minireason.cli.commands.batch_ray import Workers
 
         if self._remote.url is not None:
-            self._check(model.open())
+            model.open()
         return Workers(self._how, self._asked, self._remote, model, sha256).join(stack)
-
-    def _check(self, reasoner: Reasoner) -> None:
-        """Raise what would be wrong with every line."""
-        reasoner.backend.check(reasoner.defaults.changed(cast("Changes", self._asked.settings)))
 
     def _write(
         self, runner: Runner | RayRunner, todo: Iterator[Job], replies: Output, total: int
