@@ -40,11 +40,13 @@ class RunModel:
         self.label = self._connected() if at_server else store.find(self.name).label
         """What the run is known by."""
 
-        known_as = self._reasoner.name if self._reasoner else self.label
-        self.defaults = catalog.defaults(known_as)
+        self.known_as = self._reasoner.name if self._reasoner else self.label
+        """What its replies say that they are of."""
+
+        self.defaults = catalog.defaults(self.known_as)
         """The settings of a reply where nobody says anything."""
 
-        self.bare_questions = catalog.bare_questions(known_as)
+        self.bare_questions = catalog.bare_questions(self.known_as)
         """Whether it wants questions without an instruction for the answer's form."""
 
     def __enter__(self) -> RunModel:
