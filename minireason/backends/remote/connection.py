@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import weakref
 from collections.abc import Coroutine
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from minireason.backends.remote import faults
+from minireason.backends.remote import bounds, faults
 from minireason.errors import EngineError, MinireasonError, ServerError, UsageError, shown
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ CONNECT_S, READ_S, ASK_S = 10.0, 600.0, 30.0
 """Seconds until a connection has to be there, until the next byte, and for a short question."""
 
 MAX_CONNECTIONS = 64
+
+_CRYPTOGRAPHIC = re.compile(r"SSL|TLS|certificate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ def address(url: str, key: str | None) -> Address:
         raise UsageError(f"A URL is text such as http://localhost:8000/v1, and not {shown(url)}.")
     try:
         parts = urlsplit(url.strip())
-        is_known = parts.scheme in ("http", "https") and bool(parts.hostname)
+        plain = url.strip().isprintable() and " " not in url.strip()
+        is_known = plain and parts.scheme in ("http", "https") and bool(parts.hostname)
         _ = parts.port
     except ValueError:
         is_known = False
@@ -89,8 +93,8 @@ class Connection:
 
     def __init__(self, place: Address, *, read_s: float = READ_S) -> None:
         self.place = place
-        self._loop = asyncio.new_event_loop()
         self._client = _client(place, read_s)
+        self._loop = asyncio.new_event_loop()
         threading.Thread(
             target=_run, args=(self._loop,), name="minireason-remote", daemon=True
         ).start()
@@ -147,13 +151,19 @@ async def ask(
     """A short question to a server; see `Connection.get`."""
     headers = {**place.headers, "Content-Type": "application/json"}
     try:
-        answer = await client.request(method, url, content=content, headers=headers, timeout=ASK_S)
+        async with (
+            asyncio.timeout(ASK_S),
+            client.stream(method, url, content=content, headers=headers) as answer,
+        ):
+            body = await bounds.body(answer)
+    except ServerError:
+        raise
     except Exception as error:
         raise unreachable(place, error) from None
     if answer.status_code in (401, 403) or 300 <= answer.status_code < 400:
-        raise faults.of_status(place.host, answer.status_code, answer.content, place.key)
+        raise faults.of_status(place.host, answer.status_code, body, place.key)
     try:
-        return answer.status_code, json.loads(answer.content)
+        return answer.status_code, json.loads(body)
     except (ValueError, RecursionError):
         return answer.status_code, None
 
@@ -165,9 +175,14 @@ def unreachable(place: Address, error: Exception) -> MinireasonError:
     told = faults.hidden(str(error), place.key) or type(error).__name__
     if isinstance(error, httpx2.ConnectTimeout):
         problem = "cannot be reached in time; is the address right?"
+    elif isinstance(error, httpx2.ConnectError) and _CRYPTOGRAPHIC.search(told):
+        problem = (
+            f"cannot be reached by TLS ({told}); if it has none give http://, and if its "
+            "certificate is your own name that by SSL_CERT_FILE."
+        )
     elif isinstance(error, httpx2.ConnectError):
         problem = f"cannot be reached ({told}); is the server running, and the address right?"
-    elif isinstance(error, httpx2.TimeoutException):
+    elif isinstance(error, httpx2.TimeoutException | TimeoutError):
         problem = "said nothing for too long; it may be overloaded, so try later."
     else:
         problem = f"broke the connection off ({told}); try again."
@@ -178,12 +193,23 @@ def _client(place: Address, read_s: float) -> httpx2.AsyncClient:
     import httpx2
 
     encrypted = place.base.startswith("https:")
-    return httpx2.AsyncClient(
-        timeout=httpx2.Timeout(read_s, connect=CONNECT_S, pool=None),
-        limits=httpx2.Limits(max_connections=MAX_CONNECTIONS),
-        follow_redirects=False,
-        trust_env=encrypted,  # a proxy would see the key of a request that is not encrypted
-    )
+    try:
+        return httpx2.AsyncClient(
+            timeout=httpx2.Timeout(read_s, connect=CONNECT_S, pool=None),
+            limits=httpx2.Limits(max_connections=MAX_CONNECTIONS),
+            follow_redirects=False,
+            trust_env=encrypted,  # a proxy would see the key of a request that is not encrypted
+        )
+    except (
+        ImportError,
+        OSError,
+        ValueError,
+        httpx2.InvalidURL,
+    ):  # whose texts may hold a proxy's password
+        raise UsageError(
+            "The proxy or the certificates that the environment names cannot be used; mend or "
+            "unset HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR."
+        ) from None
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

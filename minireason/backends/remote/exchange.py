@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from minireason.backends.remote import faults, pieces
+from minireason.backends.remote import bounds, faults, pieces
 from minireason.backends.remote.connection import Address, Connection, unreachable
 from minireason.backends.remote.pieces import Piece
 from minireason.backends.remote.sse import DONE, EventReader
@@ -23,6 +24,7 @@ TRIES = 5
 """How often a request is sent at most, while nothing of its reply came."""
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
+_UNREAD_S = 0.02
 
 
 class End:
@@ -64,6 +66,11 @@ class Inbox:
             self.begun = True
         self.items.append(item)
         self._news.tell()
+
+    async def room(self) -> None:
+        """Wait while too much is there that nobody reads."""
+        while len(self.items) > bounds.MAX_UNREAD:
+            await asyncio.sleep(_UNREAD_S)
 
 
 class Exchange:
@@ -137,7 +144,7 @@ class _Sender:
                 "POST", self._url, content=self._content, headers=headers
             ) as response:
                 if response.status_code != 200:
-                    raise _refusal(self._place, response, await response.aread(), self._model)
+                    raise _refusal(self._place, response, await bounds.body(response), self._model)
                 await self._read(response)
         except httpx2.ReadTimeout as error:
             raise unreachable(self._place, error) from None
@@ -153,14 +160,18 @@ class _Sender:
 
     async def _read(self, response: httpx2.Response) -> None:
         """Put the pieces of a reply."""
-        finished = False
+        finished, chars = False, 0
         async for data in _events(response):
             if data == DONE:
                 finished = True
                 break
             piece = self._piece(data)
             finished = finished or piece.finish is not None
+            chars += len(piece.text) + bounds.PIECE_CHARS * bool(piece.text)
+            if chars > bounds.MAX_REPLY_CHARS:
+                raise bounds.too_long(self._place.host)
             self._inbox.put(piece)
+            await self._inbox.room()
         if not finished:
             raise _Again(self._lost(ConnectionError("the reply has no end")))
         self._inbox.put(End())
@@ -183,7 +194,7 @@ class _Sender:
 async def _events(response: httpx2.Response) -> AsyncIterator[str]:
     """The data of each event; a whole reply that was not streamed is one."""
     if "json" in response.headers.get("content-type", ""):
-        yield (await response.aread()).decode("utf-8", "replace")
+        yield (await bounds.body(response)).decode("utf-8", "replace")
         return
     reader = EventReader()
     async for piece in response.aiter_bytes():
@@ -202,5 +213,7 @@ def _refusal(place: Address, response: httpx2.Response, body: bytes, model: str)
     try:
         wait_s = float(response.headers.get("retry-after", ""))
     except ValueError:
+        return _Again(error)
+    if math.isnan(wait_s):
         return _Again(error)
     return _Again(error, min(max(wait_s, 0.0), _LONGEST_WAIT_S))

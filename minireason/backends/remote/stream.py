@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, get_args
 
 from minireason.backends.base import StreamOptions
 from minireason.backends.remote import pieces
@@ -270,8 +270,8 @@ class RemoteStream(Iterator[Event], Closing):
 
     def _thinking_end(self) -> ThinkingEnd | None:
         if "thinking_end" in self._told:
-            told: ThinkingEnd | None = self._told["thinking_end"]
-            return told
+            told = self._told["thinking_end"]
+            return told if told in get_args(ThinkingEnd) else None
         if not self._collected.answer and self._collected.thinking:
             return "unclosed"
         if self._landed is not None:
