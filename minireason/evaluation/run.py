@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, cast
 
 from minireason.backends import concurrency
@@ -14,7 +13,7 @@ from minireason.errors import BadSetting, ContextFull, UsageError
 from minireason.evaluation.items import Item
 from minireason.evaluation.traces import Run
 from minireason.messages import Message
-from minireason.settings import ChainChanges, Changes, Settings
+from minireason.settings import ChainChanges, Changes
 from minireason.voting.chain import (
     RETRY_TEMPERATURE_STEP,
     Job,
@@ -27,17 +26,6 @@ from minireason.voting.solution import Chain
 Missing = Sequence[tuple[Item, int, bool]]
 Refusal = UsageError | ContextFull
 """What is wrong with an item that cannot be asked."""
-
-
-def settings_of(changes: ChainChanges, defaults: Settings) -> dict[str, object]:
-    """Every setting that decides what a chain says but the seed, as JSON: for `Run.settings`.
-
-    `defaults` are the model's.
-    """
-    settings = asdict(defaults.changed(cast("Changes", changes)))
-    del settings["seed"]
-    plain: dict[str, object] = json.loads(json.dumps(settings))
-    return plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from minireason.batch import jobs, lines, output
 from minireason.batch.local import Answered, Runner
 from minireason.errors import MinireasonError
 
-RUN = output.Run("scripted", "", "", 1, None, {})
+RUN = output.Run("scripted", "", 1, None, {}, "")
 
 
 def write(path: Path, items: Iterable[object]) -> Path:

@@ -16,17 +16,16 @@ from minireason import (
     Reply,
     Settings,
     ThinkingEnd,
-    UsageError,
 )
 from minireason.evaluation.items import Item
-from minireason.evaluation.run import Missing, Runner, settings_of
+from minireason.evaluation.run import Missing, Runner
 from minireason.evaluation.traces import Run
 from minireason.reasoning.reply import ReplyBuilder
 from minireason.testing import ScriptedBackend, ScriptedReply
 from tests.local import local
 
 ITEMS = [Item(line, f"What is {line} + {line}?", str(2 * line)) for line in range(2, 6)]
-RUN = Run("tiny", "", "set", "", 1, None, "", {})
+RUN = Run("tiny", "", 1, None, {}, "set", "", "")
 
 
 @pytest.fixture(scope="module")
@@ -136,20 +135,6 @@ def test_the_models_own_settings_are_those_of_its_chains(
     chosen = [chain for tries in ended.values() for chain in tries]
     assert {chain.temperature for chain in chosen} == {1.2}
     assert 20 < max(chain.tokens for chain in chosen) <= 30, "what is said goes before"
-
-
-def test_settings_are_all_that_decides_what_a_chain_says() -> None:
-    settings = settings_of({"seed": 5, "temperature": 1.0, "choices": ["a", "b"]}, Settings())
-    assert "seed" not in settings
-    assert (settings["temperature"], settings["top_p"], settings["choices"]) == (
-        1.0,
-        0.95,
-        ["a", "b"],
-    )
-    models_own = settings_of({"top_p": 0.5}, Settings(temperature=1.0, top_p=0.9))
-    assert (models_own["temperature"], models_own["top_p"]) == (1.0, 0.5)
-    with pytest.raises(UsageError):
-        settings_of({"temperature": -1}, Settings())
 
 
 def test_eval_measures_on_the_chains_that_it_runs() -> None:

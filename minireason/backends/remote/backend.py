@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from minireason.backends.base import StreamOptions
 from minireason.backends.remote import request as requests
 from minireason.backends.remote.asking import Served, look
-from minireason.backends.remote.connection import READ_S, Connection, address
+from minireason.backends.remote.connection import READ_S, SPARE_CONNECTIONS, Connection, address
 from minireason.backends.remote.exchange import News
 from minireason.backends.remote.flavours import AUTO, FLAVOURS
 from minireason.backends.remote.request import Request
@@ -49,7 +49,8 @@ def open_remote(
     if model is not None:
         checked("model", model, text)
     place = address(url, api_key or os.environ.get(KEY_VARIABLE))
-    connection = Connection(place, read_s=read_s)
+    most = max_parallel + SPARE_CONNECTIONS
+    connection = Connection(place, read_s=read_s, max_connections=most)
     try:
         served = look(connection, model, flavour)
         return RemoteBackend(connection, served, max_parallel=max_parallel)

@@ -28,7 +28,8 @@ T = TypeVar("T")
 CONNECT_S, READ_S, ASK_S = 10.0, 600.0, 30.0
 """Seconds until a connection has to be there, until the next byte, and for a short question."""
 
-MAX_CONNECTIONS = 64
+SPARE_CONNECTIONS = 48
+"""Beside those of the replies at a time that were asked for: short questions, and other threads."""
 
 _CRYPTOGRAPHIC = re.compile(r"SSL|TLS|certificate")
 
@@ -91,9 +92,11 @@ def _is_key(key: object) -> bool:
 class Connection:
     """A client of one server; closing it ends all that is under way."""
 
-    def __init__(self, place: Address, *, read_s: float = READ_S) -> None:
+    def __init__(
+        self, place: Address, *, read_s: float = READ_S, max_connections: int = SPARE_CONNECTIONS
+    ) -> None:
         self.place = place
-        self._client = _client(place, read_s)
+        self._client = _client(place, read_s, max_connections)
         self._loop = asyncio.new_event_loop()
         threading.Thread(
             target=_run, args=(self._loop,), name="minireason-remote", daemon=True
@@ -189,23 +192,19 @@ def unreachable(place: Address, error: Exception) -> MinireasonError:
     return ServerError(f"{place.host} {problem}")
 
 
-def _client(place: Address, read_s: float) -> httpx2.AsyncClient:
+def _client(place: Address, read_s: float, max_connections: int) -> httpx2.AsyncClient:
     import httpx2
 
     encrypted = place.base.startswith("https:")
     try:
         return httpx2.AsyncClient(
             timeout=httpx2.Timeout(read_s, connect=CONNECT_S, pool=None),
-            limits=httpx2.Limits(max_connections=MAX_CONNECTIONS),
+            limits=httpx2.Limits(max_connections=max_connections),
             follow_redirects=False,
             trust_env=encrypted,  # a proxy would see the key of a request that is not encrypted
         )
-    except (
-        ImportError,
-        OSError,
-        ValueError,
-        httpx2.InvalidURL,
-    ):  # whose texts may hold a proxy's password
+    except (ImportError, OSError, ValueError, httpx2.InvalidURL):
+        # what they say may hold a proxy's password
         raise UsageError(
             "The proxy or the certificates that the environment names cannot be used; mend or "
             "unset HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR."

@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, cast
 from minireason.cli import wording
 from minireason.cli.commands.batch_options import Batching
 from minireason.cli.commands.run_model import RunModel, telling_what_is_kept
-from minireason.cli.commands.solve import room_for
 from minireason.cli.options import Asked
 from minireason.cli.remote import Remote
 from minireason.cli.terminal import notes
 from minireason.cli.terminal.progress import Progress
-from minireason.errors import BadSetting, MinireasonError, UsageError
-from minireason.models import catalog, store
+from minireason.errors import BadSetting, MinireasonError
 
 if TYPE_CHECKING:
     from minireason.batch.jobs import Job
@@ -62,10 +60,8 @@ class Batch:
         Raises UsageError, StoreError and what loading or connecting raises.
         """
         from minireason.batch import jobs, lines, output
-        from minireason.evaluation.traces import alone
+        from minireason.runs import alone
 
-        if self._how.ray is not None and self._remote.url is not None:
-            raise UsageError("Workers on Ray load the model themselves; leave out --url or --ray.")
         output.check_paths(self._file, self._how.output)
         with ExitStack() as stack:
             model = RunModel(self._asked, self._remote, self._how.batch_size)
@@ -103,7 +99,7 @@ class Batch:
     def _identity(self, model: RunModel, input_sha256: str) -> Run:
         """What makes this run itself; the seed is None if it was not said."""
         from minireason.batch.output import Run
-        from minireason.evaluation.run import settings_of
+        from minireason.runs import settings_of
 
         return Run(
             model=model.label,
@@ -131,7 +127,7 @@ class Batch:
             if self._how.ray is None:
                 runner = self._here(model)
             else:
-                runner = self._on_ray(model.name, replies.run.model_sha256, stack)
+                runner = self._on_ray(model, replies.run.model_sha256, stack)
             self._meter = stack.enter_context(Meter(total, "replies", done=replies.replies))
             began = time.monotonic()
             finished = self._write(runner, todo, replies, total)
@@ -146,36 +142,13 @@ class Batch:
         self._check(reasoner)
         return Runner(reasoner.backend, in_order=self._how.in_order)
 
-    def _on_ray(self, name: str, sha256: str, stack: ExitStack) -> RayRunner:
-        """Join the cluster, and divide it; the workers load the model."""
-        from minireason.backends import loading
-        from minireason.batch import ray
-        from minireason.batch.share import share
-        from minireason.batch.worker import Wanted
-        from minireason.settings import LoadSettings
+    def _on_ray(self, model: RunModel, sha256: str, stack: ExitStack) -> RayRunner:
+        """Join the cluster; the workers load the model, or ask the server."""
+        from minireason.cli.commands.batch_ray import Workers
 
-        if self._asked.n_gpu_layers:
-            problem = "workers on Ray compute on the CPU; leave it out"
-            raise BadSetting("n_gpu_layers", self._asked.n_gpu_layers, problem)
-        file = store.find(name)
-        load = room_for(self._how.batch_size, self._asked.load)
-        with ExitStack() as meanwhile:
-            progress = Progress()
-            meanwhile.callback(progress.clear)
-            progress.say("joining Ray ...")
-            nodes = stack.enter_context(ray.joined(self._how.ray or ray.LOCAL))
-        needed = loading.needed_bytes(file.path, LoadSettings.of(load))
-        threads, usual = self._asked.n_threads, loading.machine().cores
-        each = share(nodes, needed, threads, self._how.actors, usual)
-        wanted = Wanted(
-            str(file.path.absolute()) if store.is_path(name) else name,
-            sha256,
-            {**load, "n_threads": each.cores, "n_gpu_layers": 0},
-            catalog.defaults(file.label).changed(cast("Changes", self._asked.settings)),
-            self._how.batch_size,
-            each.memory_bytes,
-        )
-        return ray.Runner(wanted, each, in_order=self._how.in_order)
+        if self._remote.url is not None:
+            self._check(model.open())
+        return Workers(self._how, self._asked, self._remote, model, sha256).join(stack)
 
     def _check(self, reasoner: Reasoner) -> None:
         """Raise what would be wrong with every line."""

@@ -74,13 +74,14 @@ def run(file: Path, how: Evaluation, asked: Asked, remote: Remote, *, quiet: boo
 def _run(model: RunModel, item_set: ItemSet, how: Evaluation, asked: Asked, *, quiet: bool) -> Done:
     """Run what is missing with this model."""
     from minireason.evaluation import traces as tracing
+    from minireason.runs import alone
 
     items, samples = item_set.items[: how.limit], how.samples or 1
     own = identity(model, item_set, how, asked)
     path = how.output or tracing.default_path(own)
     refused: dict[int, str] = {}
     finished = True
-    with tracing.alone(path):
+    with alone(path, "eval"):
         traces = tracing.resume(path, own)
         missing = traces.missing(items, samples)
         if not quiet:
@@ -97,8 +98,8 @@ def _run(model: RunModel, item_set: ItemSet, how: Evaluation, asked: Asked, *, q
 
 def identity(model: RunModel, item_set: ItemSet, how: Evaluation, asked: Asked) -> Run:
     """What makes this run itself; the seed is None if it was not said."""
-    from minireason.evaluation.run import settings_of
     from minireason.evaluation.traces import Run
+    from minireason.runs import settings_of
     from minireason.voting.chain import instruction_for
 
     return Run(

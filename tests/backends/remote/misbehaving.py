@@ -50,6 +50,12 @@ def refused(status: int, message: str = "no", **headers: str) -> Answer:
     return Answer([body], status, named, "application/json")
 
 
+class _Server(ThreadingHTTPServer):
+    """Lets many clients knock at once."""
+
+    request_queue_size = 256
+
+
 class Misbehaving:
     """Answers chat completions by a script: one answer after the other, or a function of each body.
 
@@ -64,7 +70,7 @@ class Misbehaving:
         self.gone = threading.Event()
         self.pages: dict[str, Answer] = {"/v1/models": models("m", owner=owner), **(pages or {})}
         self._answers: Iterator[Answer | Script] = iter(answers)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.stopping = threading.Event()
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,22 @@ def test_at_some_time_it_gives_up(misbehaving: Make, connected: Connect) -> None
         connected(server.url).ask("?")
     assert error.value.status == 429
     assert len(server.bodies) == 5
+
+
+def test_as_many_requests_as_asked_for_are_under_way(misbehaving: Make, connected: Connect) -> None:
+    together = threading.Barrier(90)
+
+    def answer(_body: dict[str, Any]) -> Answer:
+        together.wait(WAIT_S)  # nobody is answered before all have asked
+        return reply(chunk(content="Yes."))
+
+    reasoner = connected(misbehaving(*[answer] * 90).url, max_parallel=90)
+    streams = [reasoner.stream("?") for _ in range(90)]
+    for stream in streams:
+        stream.poll()
+    for stream in streams:
+        list(stream)
+    assert {stream.reply.answer for stream in streams} == {"Yes."}
 
 
 def test_a_reply_that_has_begun_is_never_asked_again(misbehaving: Make, connected: Connect) -> None:
