@@ -17,7 +17,7 @@ from minireason.backends.remote.request import Request
 from minireason.backends.remote.stream import RemoteStream, parsing
 from minireason.backends.remote.tally import CHARS_PER_TOKEN
 from minireason.checks import checked, one_of, text
-from minireason.errors import ContextFull, EngineError
+from minireason.errors import ContextFull
 from minireason.messages import Message
 from minireason.models import catalog
 from minireason.models.tuned import StepCosts
@@ -92,7 +92,7 @@ class RemoteBackend:
 
     def check(self, settings: Settings, prompt_tokens: int = 0) -> None:
         """See `Backend.check`."""
-        self._check_open()
+        self.connection.check_open()
         settings.check_context(self.n_ctx)
         parsing(settings)
         requests.check(self.flavour, settings)
@@ -124,7 +124,7 @@ class RemoteBackend:
 
     def count_tokens(self, messages: Sequence[Message], *, at_most: int | None = None) -> int:
         """See `Backend.count_tokens`: an estimate, for the server has the vocabulary."""
-        self._check_open()
+        self.connection.check_open()
         asked, begun = parted(messages)
         begun = begun or Begun()
         texts = [message["content"] for message in asked] + [begun.thinking, begun.answer]
@@ -138,7 +138,7 @@ class RemoteBackend:
         cache_scope: str = "",
     ) -> int:
         """See `Backend.prefill`: a server cannot be asked for it."""
-        self._check_open()
+        self.connection.check_open()
         return 0
 
     def release(self) -> None:
@@ -149,7 +149,3 @@ class RemoteBackend:
         for stream in list(self._streams):
             stream.close()
         self.connection.close()
-
-    def _check_open(self) -> None:
-        if self.connection.closed:
-            raise EngineError("The connection to this server was closed; connect again.")

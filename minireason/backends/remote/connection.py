@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import threading
 import weakref
@@ -101,7 +102,8 @@ class Connection:
         threading.Thread(
             target=_run, args=(self._loop,), name="minireason-remote", daemon=True
         ).start()
-        self._end = weakref.finalize(self, _stop, self._loop, self._client)
+        self._process = os.getpid()
+        self._end = weakref.finalize(self, _stop, self._loop, self._client, self._process)
         self._end.atexit = False  # the process takes its sockets with it
 
     def __repr__(self) -> str:
@@ -114,14 +116,19 @@ class Connection:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
-        return not self._end.alive
+        """Whether it was closed, or is another process's: a fork has no thread that reads."""
+        return not self._end.alive or os.getpid() != self._process
+
+    def check_open(self) -> None:
+        """Raise EngineError where it was closed."""
+        if self.closed:
+            raise was_closed()
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Run a coroutine beside others; raises EngineError where it was closed."""
         if self.closed:
             work.close()
-            raise EngineError("The connection to this server was closed; connect again.")
+            raise was_closed()
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def get(self, url: str) -> tuple[int, Any]:
@@ -146,6 +153,14 @@ class Connection:
     def close(self) -> None:
         """End all that is under way."""
         self._end()
+
+
+def was_closed() -> EngineError:
+    """The error of whoever uses a connection that is closed."""
+    return EngineError(
+        "The connection to this server was closed, or made before this process was forked; "
+        "connect again."
+    )
 
 
 async def ask(
@@ -219,7 +234,7 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-def _stop(loop: asyncio.AbstractEventLoop, client: httpx2.AsyncClient) -> None:
+def _stop(loop: asyncio.AbstractEventLoop, client: httpx2.AsyncClient, process: int) -> None:
     """End the loop's tasks and thread, from any thread and waiting for nothing."""
 
     async def end() -> None:
@@ -231,5 +246,5 @@ def _stop(loop: asyncio.AbstractEventLoop, client: httpx2.AsyncClient) -> None:
         await client.aclose()
         loop.call_soon(loop.stop)
 
-    if not loop.is_closed():
+    if not loop.is_closed() and os.getpid() == process:
         asyncio.run_coroutine_threadsafe(end(), loop)

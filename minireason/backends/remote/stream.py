@@ -11,7 +11,7 @@ from typing import Any, get_args
 from minireason.backends.base import StreamOptions
 from minireason.backends.remote import pieces
 from minireason.backends.remote.collected import Collected
-from minireason.backends.remote.connection import Connection, ask
+from minireason.backends.remote.connection import Connection, ask, was_closed
 from minireason.backends.remote.exchange import End, Exchange, News
 from minireason.backends.remote.labels import Labels
 from minireason.backends.remote.pieces import Piece
@@ -163,6 +163,8 @@ class RemoteStream(Iterator[Event], Closing):
             return
         exchange = self._exchange or self._begin()
         if not exchange.inbox.items:
+            if self._connection.closed:
+                self._take(was_closed())
             self._news.wait(self._seen, wait_s)
         self._seen = self._news.count
         while exchange.inbox.items and exchange is self._exchange and not self.ended:
