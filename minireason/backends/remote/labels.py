@@ -15,13 +15,15 @@ class Labels:
 
     A server that tells the thought apart is believed, and a tag within either is text; else the
     think machine takes the thought out of the text. After `land` all that comes is the answer,
-    wherever the server has it. `begun` is what there is of the reply already.
+    wherever the server has it. `begun` is what there is of the reply already; `opened` says that
+    the text begins within the thought.
     """
 
-    def __init__(self, begun: Begun | None = None) -> None:
+    def __init__(self, begun: Begun | None = None, *, opened: bool = False) -> None:
         self._told = self._landed = False
         self._thought = ThinkMachine(State.THINKING, _NO_TAGS, begun=begun is not None)
-        self._text = ThinkMachine(_start(begun), Tags(), begun=begun is not None)
+        start = State.THINKING if opened and begun is None else _start(begun)
+        self._text = ThinkMachine(start, Tags(), begun=begun is not None)
 
     @property
     def thinking(self) -> bool:
