@@ -86,7 +86,7 @@ def test_a_reply_that_nobody_reads_waits_at_the_server(
     def pieces() -> Iterator[bytes]:
         yield from repeat(chunk(content="x", pad="y" * 4000), 5 * bounds.MAX_UNREAD)
         sent_all.set()
-        yield DONE
+        yield chunk(finish="stop") + DONE
 
     stream = connected(misbehaving(Answer(pieces())).url).stream("?")
     next(stream)
