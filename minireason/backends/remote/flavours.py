@@ -50,6 +50,12 @@ class Flavour:
     structured_outputs: bool = False
     """Whether it can be held to choices and to a regular expression."""
 
+    logprobs: bool = False
+    """Whether it tells log-probabilities, and of each token up to MAX_LOGPROBS of the likeliest."""
+
+    confidence_field: str | None = None
+    """The field that asks for confidences as such; where there is none, logprobs make them."""
+
     extras: Mapping[str, Any] = field(default_factory=dict)
     """What else goes with every request."""
 
@@ -66,6 +72,8 @@ OURS = Flavour(
     lands_loops=True,
     sampler=True,
     structured_outputs=True,
+    logprobs=True,
+    confidence_field="confidences",
 )
 VLLM = Flavour(
     name="vllm",
@@ -74,17 +82,23 @@ VLLM = Flavour(
     continues=_GO_ON,
     sampler=True,
     structured_outputs=True,
+    logprobs=True,
 )
-SGLANG = Flavour(name="sglang", thinking_off=_TEMPLATE_OFF, continues=_GO_ON, sampler=True)
+SGLANG = Flavour(
+    name="sglang", thinking_off=_TEMPLATE_OFF, continues=_GO_ON, sampler=True, logprobs=True
+)
 LLAMA_SERVER = Flavour(
     name="llama-server",
     budget_field="thinking_budget_tokens",
     landing_field="reasoning_budget_message",
     control=True,
     sampler=True,
+    logprobs=True,
     extras={"reasoning_format": "deepseek", "reasoning_control": True},
 )
-OLLAMA = Flavour(name="ollama", thinking_off={"reasoning_effort": "none"}, effort=True)
+OLLAMA = Flavour(
+    name="ollama", thinking_off={"reasoning_effort": "none"}, effort=True, logprobs=True
+)
 DEEPSEEK = Flavour(
     name="deepseek", thinking_off={"thinking": {"type": "disabled"}}, effort=True, schema=False
 )
@@ -93,6 +107,7 @@ OPENAI = Flavour(
     thinking_off={"reasoning_effort": "none"},
     effort=True,
     longest_field="max_completion_tokens",
+    logprobs=True,
 )
 PLAIN = Flavour(name="plain")
 
