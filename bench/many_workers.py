@@ -194,8 +194,10 @@ def _install(cluster: Cluster) -> None:
         setattr(module, name, getattr(cluster, name))
     exceptions = types.ModuleType("ray.exceptions")
     exceptions.RayError, exceptions.RayTaskError = RayError, RayTaskError  # type: ignore[attr-defined]
-    module.exceptions = exceptions  # type: ignore[attr-defined]
-    sys.modules["ray"], sys.modules["ray.exceptions"] = module, exceptions
+    strategies = types.ModuleType("ray.util.scheduling_strategies")
+    strategies.NodeAffinitySchedulingStrategy = None  # type: ignore[attr-defined]
+    for one in (module, exceptions, strategies, types.ModuleType("ray.util")):
+        sys.modules[one.__name__] = one
 
 
 def _jobs(count: int) -> Iterator[Any]:

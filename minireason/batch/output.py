@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from minireason import runs
-from minireason.batch import lines
+from minireason.batch import forms, lines
+from minireason.batch.base import OWN, Form
 from minireason.batch.ids import Ids
-from minireason.batch.jobs import REPLY, SAMPLE, key
+from minireason.batch.jobs import key
 from minireason.errors import UsageError
 from minireason.host import files, journal, state
 from minireason.version import __version__
@@ -32,6 +32,9 @@ class Run(runs.Run):
 
     input_sha256: str
     """The hash of its lines."""
+
+    form: str = OWN
+    """The form of the lines, in and out."""
 
 
 @dataclass(slots=True)
@@ -58,6 +61,11 @@ class Output:
 
     length: int | None = None
     """Bytes of the file that are whole lines; None where there is no file."""
+
+    @property
+    def form(self) -> Form:
+        """The form of its lines."""
+        return forms.named(self.run.form)
 
     def count(self, finish_reason: object) -> None:
         """Count a reply in."""
@@ -107,14 +115,12 @@ def resume(out: Path, run: Run) -> Output:
 
 def _read(output: Output) -> Output:
     """Note which replies there are."""
+    form = output.form
     for line in journal.read(output.path):
         output.length = line.end
-        value: dict[str, Any] = line.value or {}
-        name, sample, reply = value.get("id"), value.get(SAMPLE, 0), value.get(REPLY)
-        if not (isinstance(name, str | int) and isinstance(sample, int)):
-            output.damaged += 1
-        elif isinstance(reply, dict) and output.done.add(key(name, sample)):
-            output.count(reply.get("finish_reason"))
+        noted = form.noted(line.value or {})
+        if noted and output.done.add(key(noted.id, noted.sample)):
+            output.count(noted.finish_reason)
         else:
             output.damaged += 1
     return output
@@ -125,12 +131,13 @@ def _kept_run(out: Path) -> Run:
     kept = state.read_json(path, _FORM, journal.MAX_LINE_BYTES).value
     names = {field.name for field in fields(Run)}
     sound = isinstance(kept, dict) and kept["minireason_batch"] == VERSION
-    if not sound or kept["run"].keys() != names or not isinstance(kept["run"]["seed"], int):
+    run = {"form": OWN, **kept["run"]} if sound else {}  # the first files did not say it
+    if run.keys() != names or not isinstance(run["seed"], int):
         raise UsageError(
             f"{out} is there already, and {path.name} beside it does not say of which run; name "
             "another file with -o."
         )
-    return Run(**kept["run"])
+    return Run(**run)
 
 
 class Writer(journal.Appender):

@@ -133,13 +133,14 @@ class Writer(Appender):
     """A run's file, open for more chains."""
 
     def __init__(self, traces: Traces) -> None:
-        """Write the first line of a new file, or cut a torn last one off. Raises StoreError."""
+        """Cut a torn last line off. Raises StoreError."""
         self._traces, self._before, self._began = traces, traces.seconds, time.perf_counter()
-        head = trace_format.head(traces.run)
-        super().__init__(traces.path, traces.length, "traces", [head])
+        self._head = () if traces.length else (trace_format.head(traces.run),)
+        super().__init__(traces.path, traces.length, "traces")
 
     def write(self, item: Item, chain: Chain) -> None:
-        """Add a chain's line, see `append`."""
+        """Add a chain's line, and before the first of a file its head; see `append`."""
         self._traces.seconds = round(self._before + time.perf_counter() - self._began, 3)
-        self.append(trace_format.line(item, chain, self._traces.seconds))
+        self.append(*self._head, trace_format.line(item, chain, self._traces.seconds))
+        self._head = ()
         self._traces.add(item, chain)

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 import minireason as package
+from minireason.backends.pool import Refused
 from minireason.batch import cluster, jobs, lines, output
-from minireason.batch.local import Answered, Refused
+from minireason.batch.local import Answered
 from minireason.batch.share import Node, Share, share
 from minireason.batch.worker import Wanted
 from minireason.errors import (

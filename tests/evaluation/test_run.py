@@ -17,6 +17,7 @@ from minireason import (
     Settings,
     ThinkingEnd,
 )
+from minireason.backends.pool import Refused
 from minireason.evaluation.items import Item
 from minireason.evaluation.run import Missing, Runner
 from minireason.evaluation.traces import Run
@@ -43,6 +44,7 @@ def chains(runner: Runner, samples: int, parallel: int) -> dict[tuple[int, int],
     tries: dict[tuple[int, int], list[Chain]] = {}
     for ended in runner.chains(missing(samples), parallel):
         if ended:
+            assert isinstance(ended, tuple), ended
             item, chain = ended
             tries.setdefault((item.number, chain.index), []).append(chain)
     return tries
@@ -60,7 +62,6 @@ def test_the_batch_is_full_across_items(tiny: Reasoner, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(local(tiny).context, "decode", counted)
     runner = Runner(tiny.backend, RUN, {}, vote=True)
-    assert runner.refused(ITEMS) == {}
     ended = chains(runner, 2, 6)
     assert len(ended) == 8
     assert runner.tokens == sum(chain.tokens for tries in ended.values() for chain in tries)
@@ -76,7 +77,7 @@ def test_seeds_belong_to_places_and_a_rest_is_run_as_the_whole(tiny: Reasoner) -
     rest = [(item, index, again) for item, index, again in missing(2) if item.number > 3]
     runner = Runner(tiny.backend, RUN, {"temperature": 1.3}, vote=True)
     for ended in runner.chains(rest, 1):
-        if ended:
+        if isinstance(ended, tuple):
             first = whole[ended[0].number, ended[1].index][0]
             assert replace(ended[1], total_s=0) == replace(first, total_s=0)
     other = chains(
@@ -116,15 +117,15 @@ def test_cancelling_frees_all_places(tiny: Reasoner) -> None:
     assert not local(tiny).scheduler.sequences
 
 
-def test_items_that_cannot_be_asked_are_named(tiny: Reasoner) -> None:
+def test_items_that_cannot_be_asked_are_named_and_the_rest_runs(tiny: Reasoner) -> None:
     long = Item(9, "1 + " * 1100, "0")
     runner = Runner(tiny.backend, RUN, {}, vote=False)
-    refused = runner.refused([*ITEMS, long])
-    assert list(refused) == [9]
-    assert isinstance(refused[9], ContextFull)
-    with pytest.raises(ContextFull):
-        runner.refused([long])
-    assert list(runner.refused([long], others=True)) == [9]
+    came = list(filter(None, runner.chains([(long, 0, False), *missing(1), (long, 1, False)], 2)))
+    refused = [result for result in came if isinstance(result, Refused)]
+    assert [result.job.item.number for result in refused] == [9, 9]
+    assert all(isinstance(result.error, ContextFull) for result in refused)
+    assert len(came) == 6
+    assert runner.finished
 
 
 def test_the_models_own_settings_are_those_of_its_chains(
@@ -141,7 +142,7 @@ def test_eval_measures_on_the_chains_that_it_runs() -> None:
     """So each stream that was opened is a chain of the run."""
     backend = ScriptedBackend(ScriptedReply(thinking="It is. " * 400, answer="\\boxed{4}"))
     runner = Runner(backend, RUN, {}, vote=True)
-    ended = [item for item in runner.chains(missing(4), "auto") if item]
+    ended = [entry for entry in runner.chains(missing(4), "auto") if isinstance(entry, tuple)]
     assert len(ended) == len(backend.requests) == 16
     assert runner.tokens == sum(chain.tokens for _, chain in ended)
     assert 1 <= runner.parallel <= 16

@@ -176,8 +176,9 @@ def test_a_seed_that_was_not_said_is_that_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "traces.jsonl"
     drawn = resume(path, replace(RUN, seed=None))
     assert isinstance(drawn.run.seed, int)
-    with Writer(drawn):
-        assert resume(path, replace(RUN, seed=None)).run == drawn.run
+    with Writer(drawn) as writer:
+        writer.write(ITEMS[0], chain(0))
+    assert resume(path, replace(RUN, seed=None)).run == drawn.run
 
 
 @pytest.mark.parametrize(
