@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from minireason.backends.base import StreamOptions
 from minireason.backends.remote import request as requests
 from minireason.backends.remote.asking import Served, look
+from minireason.backends.remote.collected import parsing
 from minireason.backends.remote.connection import READ_S, SPARE_CONNECTIONS, Connection, address
 from minireason.backends.remote.exchange import News
 from minireason.backends.remote.flavours import AUTO, FLAVOURS
 from minireason.backends.remote.request import Request
-from minireason.backends.remote.stream import RemoteStream, parsing
+from minireason.backends.remote.stream import RemoteStream
 from minireason.backends.remote.tally import CHARS_PER_TOKEN
 from minireason.checks import checked, one_of, text
 from minireason.errors import ContextFull
@@ -108,8 +109,17 @@ class RemoteBackend:
         begun = parted(messages)[1] or Begun()
         if begun.answer:
             settings.check_begun()
+        requests.check_logprobs(self.flavour, options.logprobs)
         seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
-        asked = Request(self.flavour, self.name, tuple(messages), settings, seed)
+        asked = Request(
+            self.flavour,
+            self.name,
+            tuple(messages),
+            settings,
+            seed,
+            logprobs=options.logprobs,
+            confidences=options.watch_confidence,
+        )
         asked.body()  # raises for messages that cannot be told
         stream = RemoteStream(
             self.connection,

@@ -34,6 +34,16 @@ class Labels:
             self._told and self._text.state is not State.ANSWER
         )
 
+    @property
+    def undecided(self) -> bool:
+        """Whether it is not known yet if there will be a thought."""
+        return not (self._landed or self._told) and self._text.state is State.BEFORE
+
+    @property
+    def answering(self) -> bool:
+        """Whether the thought is over, so that all that comes is the answer."""
+        return self._text.state is State.ANSWER
+
     def feed(self, piece: Piece) -> list[Span]:
         """The labelled text that a piece completes."""
         if self._landed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,9 @@ class Piece:
     usage: Mapping[str, Any] = field(default_factory=dict)
     """Counts of tokens so far."""
 
+    logprobs: Sequence[Any] = ()
+    """The log-probabilities of its tokens, as they came."""
+
     told: Mapping[str, Any] = field(default_factory=dict)
     """What our own server tells beside."""
 
@@ -47,12 +50,14 @@ def read(chunk: Mapping[str, Any]) -> Piece:
     choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
     delta = _mapping(choice.get("delta")) or _mapping(choice.get("message"))
     finish = choice.get("finish_reason")
+    logprobs = _mapping(choice.get("logprobs")).get("content")
     return Piece(
         id=_text(chunk.get("id")),
         thinking=_text(delta.get("reasoning_content")) or _text(delta.get("reasoning")),
         content=_text(delta.get("content")),
         finish=finish if isinstance(finish, str) else None,
         usage=_mapping(chunk.get("usage")),
+        logprobs=logprobs if isinstance(logprobs, list) else (),
         told=_mapping(chunk.get("minireason")),
     )
 
