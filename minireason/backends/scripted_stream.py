@@ -214,7 +214,7 @@ class ScriptedStream(Iterator[Event], Closing):
         self._landing = end
         self._forced = forced
         if landing:
-            self._show(ThinkingDelta(f"\n\n{landing}\n"))
+            self._show(ThinkingDelta(f"\n\n{landing}"))
 
     def _left(self) -> int:
         """How many tokens may still come."""
