@@ -12,6 +12,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 import minireason
+from minireason.batch import cluster
 from minireason.batch import ray as on_ray
 from minireason.batch.jobs import Item, Job
 from minireason.batch.local import Answered
@@ -37,7 +38,7 @@ def on_cluster(count: int) -> dict[int, str]:
     answers: dict[int, str] = {}
     sha256 = store.fingerprint(store.find("tiny"))
     settings = catalog.defaults("tiny")
-    with on_ray.joined("auto") as nodes:
+    with cluster.joined("auto") as nodes:
         each = share(nodes, MEMORY, None, 2, 1)
         load: minireason.LoadChanges = {"n_threads": each.cores}
         wanted = Wanted("tiny", sha256, load, settings, "auto", each.memory_bytes)

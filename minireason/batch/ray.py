@@ -7,32 +7,25 @@ it is put back before its result is known, so that each reply comes once.
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
 from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, cycle, islice
 from typing import Any, Literal
 
+from minireason.backends.concurrency import LOOKED_AT
+from minireason.backends.pool import Refused
 from minireason.batch.jobs import Job
-from minireason.batch.local import LOOKED_AT, Answered, Order, Refused, Result
-from minireason.batch.share import Node, Share
+from minireason.batch.local import Answered, Order, Result
+from minireason.batch.share import Share
 from minireason.batch.worker import AHEAD, Outcome, Wanted, Worker
 from minireason.errors import (
     ContextFull,
     EngineError,
     MinireasonError,
-    ServerError,
     UsageError,
     shortened,
-    shown,
 )
-
-LOCAL = "auto"
-"""The address that stands for a cluster of this machine alone, which ends with the run."""
 
 MOST_TRIES = 5
 """A job with which so many workers were lost is left out."""
@@ -40,70 +33,7 @@ MOST_TRIES = 5
 MOST_LOST = 3
 """So many losses for each worker without one reply in between end the run."""
 
-_STORE_BYTES = 128 * 2**20
-_REACHED_S = 10.0
 _TURN_S = 0.1
-
-
-@contextmanager
-def joined(address: str) -> Iterator[list[Node]]:
-    """Join a cluster, or start one with "auto", until the block ends; its machines.
-
-    Raises UsageError without the extra, ServerError where there is no cluster to join.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of a default
-    try:
-        import ray
-    except ModuleNotFoundError:
-        message = "Ray is not installed; install it with: pip install 'minireason[ray]'."
-        raise UsageError(message) from None
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address == LOCAL:
-        quiet |= {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
-    else:
-        _reach(address)
-    try:
-        ray.init(address="local" if address == LOCAL else address, **quiet)
-    except Exception as error:  # of many kinds
-        raise _not_joined(address, error) from None
-    try:
-        yield [_node(node["Resources"]) for node in ray.nodes() if node["Alive"]]
-    finally:
-        ray.shutdown()
-
-
-def _node(resources: dict[str, float]) -> Node:
-    return Node(int(resources.get("CPU", 0)), int(resources.get("memory", 0)))
-
-
-def _reach(address: str) -> None:
-    """Raise at once what Ray would try for a minute."""
-    host, _, port = address.rpartition(":")
-    if "://" in address or not host or not port.isdigit() or int(port) >= 2**16:
-        raise UsageError(
-            f"--ray {shown(address)} is no address of a cluster; give HOST:PORT of its head, such "
-            'as 10.0.0.1:6379, or "auto" for one on this machine.'
-        )
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _REACHED_S).close()
-    except OSError as error:
-        raise _not_joined(address, error) from None
-
-
-def _not_joined(address: str, error: Exception) -> ServerError:
-    said = " ".join(str(error).split())
-    if "Version mismatch" in said:
-        return ServerError(
-            f"The cluster at {address} has another version of Ray or Python ({said}); run this "
-            "with the versions that it has."
-        )
-    if address == LOCAL:
-        return ServerError(f"Ray could not be started here ({shortened(said, 200)}); try again.")
-    return ServerError(
-        f"There is no Ray cluster at {address} ({shortened(said, 200)}); start one with ray start "
-        "--head, or check the address."
-    )
 
 
 @dataclass(slots=True, eq=False)
@@ -111,6 +41,9 @@ class _Actor:
     """A worker of the cluster, as the driver sees it."""
 
     handle: Any
+    machine: str
+    """The id of the one that it was put on, "" where Ray chose."""
+
     places: int = 0
     """How many replies it runs at a time; 0 until its model is loaded."""
 
@@ -182,8 +115,9 @@ class Runner:
         self._first = list(islice(jobs, LOOKED_AT))
         self._jobs = chain(self._first, jobs)
         try:
-            for _ in range(self._share.actors if most is None else min(self._share.actors, most)):
-                self._start()
+            actors = self._share.actors if most is None else min(self._share.actors, most)
+            for machine in islice(cycle(self._share.machines or ("",)), actors):
+                self._start(machine)
             while not self._cancelled:
                 self._feed()
                 if self._read_all and not self._again and not self._answering:
@@ -201,16 +135,22 @@ class Runner:
     def _answering(self) -> bool:
         return any(job for _, job in self._calls.values())
 
-    def _start(self) -> None:
-        """Start a worker, wherever Ray finds room; it waits there where that is nowhere yet."""
-        share, load = self._share, self._wanted.load
-        options = {
-            "num_cpus": share.cores,
-            "memory": share.memory_bytes,
-            "max_concurrency": load.get("n_seq_max", 16) + AHEAD + 1,
+    def _start(self, machine: str) -> None:
+        """Start a worker, wherever Ray finds room; it waits there where that is nowhere yet.
+
+        With a `machine` it is put there, while there is one of that id.
+        """
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        options: dict[str, Any] = {
+            "num_cpus": self._share.cores,
+            "memory": self._share.memory_bytes,
+            "max_concurrency": self._wanted.most_parallel + AHEAD + 1,
         }
+        if machine:
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(machine, soft=True)
         handle = self._ray.remote(Worker).options(**options).remote(self._wanted)
-        actor = _Actor(handle)
+        actor = _Actor(handle, machine)
         self._actors.append(actor)
         self._calls[handle.load.remote(self._first)] = actor, None
 
@@ -291,7 +231,7 @@ class Runner:
                 f"{self._lost_in_a_row} workers were lost without one reply (of the last one Ray "
                 f"says: {last}); mend that, and run the same command again."
             )
-        self._start()
+        self._start(actor.machine)
 
     def _again_or_not(self, job: Job) -> Iterator[Result]:
         """Let a job whose worker was lost run again, unless it may be what loses them."""

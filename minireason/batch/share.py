@@ -14,6 +14,7 @@ class Node:
 
     cpus: int
     memory_bytes: int
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Share:
     actors: int
     cores: int
     memory_bytes: int
+    machines: tuple[str, ...] = ()
+    """The ids of those that workers are put on in turn; empty where the scheduler chooses."""
 
 
 def share(
@@ -49,6 +52,15 @@ def share(
         node.memory_bytes // slots for node in nodes if (slots := _slots(node, cores, needed_bytes))
     )
     return Share(actors or room, cores, fair)
+
+
+def spread(nodes: Sequence[Node], actors: int | None) -> Share:
+    """One worker a machine, or so many in turn, where each asks a server and computes nothing.
+
+    A machine without cores, as the head of a cluster often is, gets none while there are others.
+    """
+    at_work = [node for node in nodes if node.cpus] or nodes
+    return Share(actors or len(at_work), 0, 0, tuple(node.id for node in at_work))
 
 
 def _refuse(nodes: Sequence[Node], needed_bytes: int, cores: int, largest: int) -> None:

@@ -1,4 +1,4 @@
-"""What runs on a machine of a cluster: one model, and the replies it is asked for side by side."""
+"""What runs on a machine of a cluster: a model, or a way to one of a server, and its replies."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from minireason.backends.base import Backend
+from minireason.backends.concurrency import batch_size_for
 from minireason.backends.loading import open_model
+from minireason.backends.remote import named
+from minireason.backends.remote.backend import MAX_PARALLEL, open_remote
 from minireason.batch.jobs import Job
-from minireason.batch.local import OPTIONS, batch_size
+from minireason.batch.local import OPTIONS
 from minireason.errors import ContextFull, MinireasonError, ModelFileError, UsageError
 from minireason.events import Reply
 from minireason.host import hardware
@@ -24,14 +27,28 @@ AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The server that every worker asks. Its key is not among this: each machine has its own."""
+
+    url: str
+    """Where it is, or its name in the remotes.toml of the worker's machine."""
+
+    key_file: str | None
+    """The path of the file with the key on the worker's machine."""
+
+    label: str
+    """What the run is known by: the model's name, and where it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What every worker of a run holds, and how."""
 
     model: str
-    """A name or a path on the worker's machine."""
+    """A name or a path on the worker's machine, or the name that the server has for it."""
 
     sha256: str
-    """The hash of its bytes, which is the same everywhere."""
+    """The hash of its bytes, which is the same everywhere; "" for one of a server."""
 
     load: LoadChanges
     settings: Settings
@@ -42,6 +59,16 @@ class Wanted:
 
     memory_bytes: int
     """The worker's share of its machine's memory."""
+
+    server: Asked | None = None
+    """Where the model is, if not in the worker."""
+
+    @property
+    def most_parallel(self) -> int:
+        """The most replies at a time that a worker may run."""
+        if self.server is None:
+            return LoadSettings.of(self.load).n_seq_max
+        return MAX_PARALLEL if self.parallel == "auto" else max(MAX_PARALLEL, self.parallel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +95,42 @@ class Worker:
         try:
             self._backend = self._opened()
         except MinireasonError as error:
-            error.args = (f"On the worker {socket.gethostname()}: {error}",)
-            return error
-        size = batch_size(self._backend, first, self._wanted.parallel, None, measure=False).now
+            return _located(error)
+        asked = [(job.item.messages, job.settings) for job in first]
+        parallel = self._wanted.parallel
+        size = batch_size_for(self._backend, asked, parallel, None, measure=False).now
         self._places = threading.BoundedSemaphore(size)
         return size
 
     def _opened(self) -> Backend:
+        wanted = self._wanted
+        backend = self._connected(wanted.server) if wanted.server else self._loaded()
+        backend.check(wanted.settings)
+        return backend
+
+    def _loaded(self) -> Backend:
         wanted = self._wanted
         file = store.find(wanted.model)
         if store.fingerprint(file) != wanted.sha256:
             problem = "this is not the file that the run began with; put the same one there."
             raise ModelFileError(file.path, problem)
         taken = max(0, hardware.free_bytes() - wanted.memory_bytes)
-        backend = open_model(wanted.model, LoadSettings.of(wanted.load), taken_bytes=taken)
-        backend.check(wanted.settings)
+        return open_model(wanted.model, LoadSettings.of(wanted.load), taken_bytes=taken)
+
+    def _connected(self, asked: Asked) -> Backend:
+        target = named.find(asked.url, asked.key_file)
+        backend = open_remote(
+            target.url,
+            self._wanted.model,
+            target.key,
+            target.flavour,
+            max_parallel=self._wanted.most_parallel,
+        )
+        if backend.label != asked.label:
+            raise UsageError(
+                f"remotes.toml leads to {backend.label} here and the run began with {asked.label}; "
+                "give both machines the same entry."
+            )
         return backend
 
     def answer(self, job: Job) -> Outcome:
@@ -100,5 +148,13 @@ class Worker:
                 with suppress(UsageError):  # of a value that its schema refuses; told once
                     _ = stream.reply
                 return Outcome(stream.reply, stream.tokens)
-            except MinireasonError as error:
+            except (UsageError, ContextFull) as error:
                 return Outcome(error, stream.tokens)
+            except MinireasonError as error:
+                return Outcome(_located(error), stream.tokens)
+
+
+def _located(error: MinireasonError) -> MinireasonError:
+    """The error, saying on which machine it is."""
+    error.args = (f"On the worker {socket.gethostname()}: {error}",)
+    return error

@@ -94,4 +94,4 @@ class Origin:
 
 
 WireOf: TypeAlias = Callable[[Origin], Wire]
-"""Makes the wire of a request; it can be pickled."""
+"""Makes the wire of a request."""

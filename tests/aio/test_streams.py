@@ -22,7 +22,7 @@ from minireason import (
     UsageError,
 )
 from minireason.aio.mailbox import FULL
-from minireason.backends import local as local_backend
+from minireason.backends import assembly
 from minireason.testing import ScriptedBackend, ScriptedReply
 from tests.aio.conftest import Run
 from tests.aio.helpers import at_once, eventually, told
@@ -255,7 +255,7 @@ def test_a_schema_that_fails_is_an_error_and_the_reply_is_there(run: Run, tiny: 
 def test_a_slow_reader_sits_out_and_then_gets_everything(
     run: Run, tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_backend, "UNREAD_TOKENS", 12)
+    monkeypatch.setattr(assembly, "UNREAD_TOKENS", 12)
     wanted = told(tiny.stream(QUESTION, temperature=0))
     assert len(wanted) > FULL + 50
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,3 +107,12 @@ def test_paths_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none from standard input"):
         check_paths(Path("-"), tmp_path / "out.jsonl")
     check_paths(source, tmp_path / "out.jsonl")
+
+
+def test_a_run_of_before_there_were_forms_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    add(out, "a")
+    kept = json.loads(run_file(out).read_text())
+    del kept["run"]["form"]
+    run_file(out).write_text(json.dumps(kept))
+    assert resume(out, RUN).replies == 1

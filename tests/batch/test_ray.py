@@ -1,4 +1,4 @@
-"""A batch on a local Ray cluster of two workers, which are killed, and the command beside it."""
+"""A batch on a Ray cluster of two workers, which are killed, and the command beside it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import minireason as package
-from minireason.batch import jobs, lines, output
-from minireason.batch.local import Answered, Refused
+from minireason.backends.pool import Refused
+from minireason.batch import cluster, jobs, lines, output
+from minireason.batch.local import Answered
 from minireason.batch.share import Node, Share, share
 from minireason.batch.worker import Wanted
 from minireason.errors import (
@@ -34,13 +34,7 @@ from minireason.batch import ray as on_ray  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 GREEDY = Settings(temperature=0, max_tokens=200)
-RUN = output.Run("tiny", "", "", 1, None, {})
-
-
-@pytest.fixture(scope="module")
-def nodes(lived_in: Path) -> Iterator[list[Node]]:
-    with on_ray.joined("auto") as found:
-        yield found
+RUN = output.Run("tiny", "", 1, None, {}, "")
 
 
 def questions(path: Path, count: int) -> Path:
@@ -153,7 +147,7 @@ def test_a_cluster_of_another_version(nodes: list[Node], tmp_path: Path) -> None
     address = ray.get_runtime_context().gcs_address
     script = (
         "import ray, sys; ray.__version__ = '2.1.0'\n"
-        "from minireason.batch.ray import joined\n"
+        "from minireason.batch.cluster import joined\n"
         "from minireason.errors import ServerError\n"
         "try:\n"
         f"    joined({address!r}).__enter__()\n"
@@ -171,18 +165,18 @@ def test_a_cluster_of_another_version(nodes: list[Node], tmp_path: Path) -> None
 @pytest.mark.slow
 def test_the_command_on_ray_and_without_it(nodes: list[Node], tmp_path: Path) -> None:
     source = questions(tmp_path / "in.jsonl", 20)
-    alone, cluster = tmp_path / "alone.jsonl", tmp_path / "cluster.jsonl"
+    alone, there = tmp_path / "alone.jsonl", tmp_path / "there.jsonl"
     greedy = ("--model", "tiny", "--temperature", "0")
     assert minireason("batch", str(source), "-o", str(alone), *greedy).code == 0
     options = ("--ray", ray.get_runtime_context().gcs_address, "--actors", "2")
-    result = minireason("batch", str(source), "-o", str(cluster), *greedy, *options)
+    result = minireason("batch", str(source), "-o", str(there), *greedy, *options)
     assert result.code == 0, result
-    assert answers(cluster) == answers(alone)
-    text = cluster.read_text().splitlines(keepends=True)
-    cluster.write_text("".join(text[:12]))
-    resumed = minireason("batch", str(source), "-o", str(cluster), *greedy)
+    assert answers(there) == answers(alone)
+    text = there.read_text().splitlines(keepends=True)
+    there.write_text("".join(text[:12]))
+    resumed = minireason("batch", str(source), "-o", str(there), *greedy)
     assert resumed.code == 0, "a run on Ray goes on without it"
-    assert answers(cluster) == answers(alone)
+    assert answers(there) == answers(alone)
 
 
 def test_an_address_without_a_cluster() -> None:
@@ -190,13 +184,13 @@ def test_an_address_without_a_cluster() -> None:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
         with pytest.raises(ServerError, match=f"^There is no Ray cluster at {address} "):
-            on_ray.joined(address).__enter__()
+            cluster.joined(address).__enter__()
 
 
 @pytest.mark.parametrize("address", ["", "head", "ray://head:10001", "head:port", "head:99999"])
 def test_what_is_no_address(address: str) -> None:
     with pytest.raises(UsageError, match="is no address of a cluster; give HOST:PORT"):
-        on_ray.joined(address).__enter__()
+        cluster.joined(address).__enter__()
 
 
 def test_without_the_extra(tmp_path: Path) -> None:

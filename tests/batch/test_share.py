@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from minireason.batch.share import Node, Share, share
+from minireason.batch.share import Node, Share, share, spread
 from minireason.errors import BadSetting, DoesNotFit
 
 GIB = 2**30
@@ -42,3 +42,10 @@ def test_more_cores_than_a_machine_has() -> None:
 def test_more_memory_than_a_machine_has() -> None:
     with pytest.raises(DoesNotFit, match=r"needs 65\.0 GiB of memory and 64\.0 GiB are free"):
         share(NODES, 65 * GIB, None, None, 4)
+
+
+def test_one_worker_a_machine_for_what_only_asks() -> None:
+    there = [Node(16, GIB, "a"), Node(0, GIB, "head"), Node(1, GIB, "b")]
+    assert spread(there, None) == Share(2, 0, 0, ("a", "b"))
+    assert spread(there, 5) == Share(5, 0, 0, ("a", "b"))
+    assert spread(there[1:2], None) == Share(1, 0, 0, ("head",)), "there is no other"

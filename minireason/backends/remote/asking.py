@@ -22,6 +22,7 @@ from minireason.backends.remote.flavours import (
     Flavour,
 )
 from minireason.errors import NotServed, ServerError, UsageError, shortened
+from minireason.models import catalog
 
 UNKNOWN_N_CTX = 131_072
 """The context of a model of which the server says nothing."""
@@ -55,7 +56,10 @@ def look(connection: Connection, model: str | None, flavour: str) -> Served:
     n_ctx = next((size for size in sizes if size), UNKNOWN_N_CTX)
     own = entry.get("minireason")
     thinks = bool(own.get("thinks", True)) if isinstance(own, Mapping) else True
-    return Served(kind, str(entry["id"]), n_ctx, thinks)
+    name = str(entry["id"])
+    if kind.raw and not catalog.opens(name):
+        kind = replace(kind, raw=False)  # its tags, if any, are all in its text
+    return Served(kind, name, n_ctx, thinks)
 
 
 def _entries(connection: Connection) -> list[Mapping[str, Any]]:

@@ -67,7 +67,7 @@ class RemoteBackend:
     ) -> None:
         self.connection, self.served, self.flavour = connection, served, served.flavour
         self.name, self.n_ctx, self.thinks = served.model, served.n_ctx, served.thinks
-        self.max_parallel = max_parallel
+        self.max_parallel = min(max_parallel, served.flavour.at_a_time or max_parallel)
         self.bare_questions = catalog.bare_questions(served.model)
         self.defaults = catalog.defaults(served.model)
         self._news = News()

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from minireason.errors import MinireasonError, NotServed, ServerError, UsageError, shortened
+from minireason.errors import (
+    ContextFull,
+    MinireasonError,
+    NotServed,
+    ServerError,
+    UsageError,
+    shortened,
+)
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 """Statuses after which the same request may go well."""
 
 _MAX_REASON = 300
+
+_TOO_LONG = (
+    re.compile(r"prompt has (?:about )?(?P<prompt>\d+) tokens and the context holds (?P<room>\d+)"),
+    re.compile(r"request \((?P<prompt>\d+) tokens\) .* context size \((?P<room>\d+)"),
+    re.compile(r"context length is (?P<room>\d+) tokens.*?\((?P<prompt>\d+) in "),
+    re.compile(r"context length is (?P<room>\d+) tokens.*?(?P<prompt>\d+) input tokens"),
+)
+"""What is said of a prompt that is too long: by ours, llama-server, OpenAI, and newer vLLM."""
 
 
 def of_status(
@@ -39,6 +55,8 @@ def of_status(
         return ServerError(
             f"{host} has no such path (status 404{because}); a URL mostly ends with /v1.", status
         )
+    if too_long := _too_long(told):
+        return too_long
     if 400 <= status < 500 and status not in RETRIED:
         return UsageError(f"{host} refused the request (status {status}){because}")
     return ServerError(f"{host} cannot answer now (status {status}{because}); try later.", status)
@@ -58,6 +76,15 @@ def of_event(host: str, chunk: Mapping[str, Any], key: str | None) -> Minireason
         return None
     told = hidden(shortened(_told(chunk) or "no reason given", _MAX_REASON), key)
     return ServerError(f"{host} broke the reply off: {told}")
+
+
+def _too_long(told: str) -> ContextFull | None:
+    """The error of a prompt that does not fit the context; None where the reason is another."""
+    for sentence in _TOO_LONG:
+        said = sentence.search(told)
+        if said and int(said["prompt"]) >= int(said["room"]):
+            return ContextFull(int(said["prompt"]), int(said["room"]))
+    return None
 
 
 def hidden(text: str, key: str | None) -> str:

@@ -12,13 +12,14 @@ class Labels:
 
     A server that tells the thought apart is believed; else the think machine takes it out of the
     text. After `land` all that comes is the answer, wherever the server has it. `begun` is what
-    there is of the reply already.
+    there is of the reply already; `opened` says that the text begins within the thought.
     """
 
-    def __init__(self, begun: Begun | None = None) -> None:
+    def __init__(self, begun: Begun | None = None, *, opened: bool = False) -> None:
         self._told = self._landed = False
         self._thought = ThinkMachine(State.THINKING, Tags(), begun=begun is not None)
-        self._text = ThinkMachine(_start(begun), Tags(), begun=begun is not None)
+        start = State.THINKING if opened and begun is None else _start(begun)
+        self._text = ThinkMachine(start, Tags(), begun=begun is not None)
 
     @property
     def thinking(self) -> bool:

@@ -40,6 +40,14 @@ class Request:
         own_landing = self.settings.landing != LANDING and not self.flavour.landing_field
         return self.flavour.budget_field is not None and not own_landing
 
+    @property
+    def told_landing(self) -> str:
+        """What the server is told to end a thought with; "" where it has its own."""
+        if not self.flavour.landing_field:
+            return ""
+        thinks = self.settings.thinking_tokens != 0
+        return f"\n\n{self.settings.landing.strip()}\n" if thinks else "\n"
+
     def body(self) -> dict[str, Any]:
         """The body of the first request."""
         body = self._common(self.settings.max_tokens)
@@ -67,8 +75,8 @@ class Request:
             value = getattr(settings, name)
             if usual or value != getattr(_USUAL, name):  # thinking models of OpenAI's take none
                 body[name] = value
-        if flavour.sampler:
-            body["top_k"] = settings.top_k or -1
+        if flavour.every_token is not None:
+            body["top_k"] = settings.top_k or flavour.every_token
         if longest is not None:
             body[flavour.longest_field] = longest
         return body | _structure(settings)
@@ -76,14 +84,13 @@ class Request:
     def _thinking(self) -> dict[str, Any]:
         """How much to think, as far as the server is told."""
         settings, flavour = self.settings, self.flavour
-        budget = settings.thinking_tokens
+        budget, told = settings.thinking_tokens, dict[str, Any]()
+        if flavour.landing_field:
+            told[flavour.landing_field] = self.told_landing
         if budget is None:
-            return {}
+            return told
         if self.native_budget and flavour.budget_field:
-            told: dict[str, Any] = {flavour.budget_field: budget}
-            if flavour.landing_field:
-                message = f"\n\n{settings.landing.strip()}\n" if budget else "\n"
-                told[flavour.landing_field] = message
+            told[flavour.budget_field] = budget
             return told | (dict(flavour.thinking_off) if budget == 0 else {})
         if budget == 0:
             return dict(flavour.thinking_off)

@@ -53,7 +53,7 @@ class RemoteStream(Iterator[Event], Closing):
         settings = request.settings
         self._collected = Collected(request.model, settings, request.seed, parse)
         self._tally = Tally(prompt_tokens)
-        self._labels = Labels(request.begun)
+        self._labels = Labels(request.begun, opened=self._flavour.raw)
         self._limit = ThoughtLimit(
             settings, native=request.native_budget, lands_loops=self._flavour.lands_loops
         )
@@ -266,7 +266,17 @@ class RemoteStream(Iterator[Event], Closing):
         if self.ended:
             return
         self._show(self._labels.flush())
+        self._note_landing()
         self._collected.end(reason, self._thinking_end(), self._tally.usage())
+
+    def _note_landing(self) -> None:
+        """See whether the server has put in the landing that it was told."""
+        told, thinking = self._request.told_landing, self._collected.thinking
+        landing = told.strip()
+        if landing and thinking.endswith(landing):
+            self._landed = self._landed or "budget"
+            own = thinking.removesuffix(landing).rstrip()
+            self._tally.force(len(told) / (len(own) + len(told)))
 
     def _thinking_end(self) -> ThinkingEnd | None:
         if "thinking_end" in self._told:
@@ -280,7 +290,8 @@ class RemoteStream(Iterator[Event], Closing):
             return "skipped"
         budget = self._request.settings.thinking_tokens
         is_full = budget is not None and self._tally.thinking >= budget
-        return "budget" if is_full else "natural"
+        shows = bool(self._request.told_landing.strip())
+        return "budget" if is_full and not shows else "natural"
 
 
 def parsing(settings: Settings) -> Callable[[str], Any] | None:

@@ -60,7 +60,7 @@ class Batching:
     actors: Annotated[
         int | None,
         typer.Option(
-            help="Workers on Ray, each with the model. Default: what its cores and memory hold.",
+            help="Workers on Ray. Default: what cores and memory hold; with --url one a machine.",
             show_default=False,
         ),
     ] = None

@@ -78,7 +78,7 @@ class ChatBody(Sampling, Structure, Tools, VoteFields):
 def asked(body: ChatBody, plain: dict[str, Any], policy: Policy) -> tuple[Call, WireOf]:
     """What a body asks for, and how its reply is written; `plain` is the body as it came.
 
-    Raises ApiError.
+    Both can be pickled. Raises ApiError.
     """
     check_tools(body, policy)
     call = Call(

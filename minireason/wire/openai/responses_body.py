@@ -83,7 +83,7 @@ class ResponseBody(Sampling, Tools):
 def asked(body: ResponseBody, plain: dict[str, Any], policy: Policy) -> tuple[Call, WireOf]:
     """What a body asks for, and how its reply is written; `plain` is the body as it came.
 
-    Raises ApiError.
+    Both can be pickled. Raises ApiError.
     """
     _refuse_state(body)
     check_tools(body, policy)

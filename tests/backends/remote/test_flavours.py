@@ -47,7 +47,13 @@ def test_a_server_is_known_by_what_it_answers(
 
 @pytest.mark.parametrize(
     ("owner", "flavour"),
-    [("vllm", "vllm"), ("sglang", "sglang"), ("llamacpp", "llama-server"), ("library", "ollama")],
+    [
+        ("vllm", "vllm"),
+        ("sglang", "sglang"),
+        ("llamacpp", "llama-server"),
+        ("me", "llama-cpp-python"),
+        ("library", "ollama"),
+    ],
 )
 def test_a_server_is_known_by_its_models(
     misbehaving: Make, connected: Connect, owner: str, flavour: str
@@ -74,6 +80,27 @@ def test_a_landing_goes_with_a_thought_alone(misbehaving: Make, connected: Conne
     budgets = [body["thinking_budget_tokens"] for body in server.bodies]
     landings = [body.get("reasoning_budget_message") for body in server.bodies]
     assert (budgets, landings) == ([100, 0], ["\n\nSo:\n", "\n"])
+
+
+@pytest.mark.parametrize("lands", [True, False])
+def test_what_the_server_put_in_is_forced(
+    misbehaving: Make, connected: Connect, lands: bool
+) -> None:
+    """Its thought may as well come to its own end, however close to the budget that is."""
+    ends = [chunk(reasoning_content=f"\n\n{LANDING}")] if lands else []
+    server = misbehaving(
+        reply(
+            chunk(reasoning_content="one"),
+            chunk(reasoning_content=" two"),
+            *ends,
+            chunk(content="2."),
+        ),
+        owner="llamacpp",
+    )
+    got = connected(server.url).ask("?", thinking_budget=2)
+    assert got.thinking_end == ("budget" if lands else "natural")
+    assert (got.usage.forced_tokens > 0) == lands
+    assert got.usage.answer_tokens == 1
 
 
 def thoughts(*ends: bytes | Stall) -> Answer:
@@ -174,6 +201,24 @@ def test_answer_now_is_a_request_where_the_server_has_one(
         stream.poll()
     assert server.bodies[-1] == {"id": "chatcmpl-1", "action": "reasoning_end"}
     stream.close()
+
+
+@pytest.mark.parametrize("opening", ["", "<think>\n"])
+def test_a_thought_that_the_template_has_opened(
+    misbehaving: Make, connected: Connect, opening: str
+) -> None:
+    said = reply(chunk(content=f"{opening}Hm."), chunk(content="\n</think>\n\nYes."))
+    pages = {"/v1/models": models("r1-7b", "mistral", owner="me")}
+    server = misbehaving(said, said, pages=pages)
+    got = connected(server.url, model="r1-7b").ask("?")
+    assert (got.thinking, got.answer) == ("Hm.", "Yes.")
+    unknown = connected(server.url, model="mistral").ask("?")
+    assert unknown.thinking == ("Hm." if opening else "")
+
+
+def test_a_server_that_takes_one_request_at_a_time(misbehaving: Make, connected: Connect) -> None:
+    assert connected(misbehaving(owner="me").url).backend.max_parallel == 1
+    assert connected(misbehaving(owner="vllm").url).backend.max_parallel == 16
 
 
 def test_an_effort_goes_by_name_where_no_number_can(misbehaving: Make, connected: Connect) -> None:

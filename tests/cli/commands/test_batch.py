@@ -372,6 +372,5 @@ def test_a_server_that_is_none_leaves_no_output(
     url = f"{tiny_url}/v1"
     assert_one_sentence(over("http://127.0.0.1:1/v1", source, "-o", out), 6, "cannot be reached")
     assert_one_sentence(over(url, source, "-o", out, "--model", "r1"), 3, "it has tiny")
-    assert_one_sentence(over(url, source, "-o", out, "--ray", "auto"), 2, "leave out --url")
     assert_one_sentence(over(url, source, "-o", out, "--ctx", "512"), 2, "has loaded the model")
     assert not out.exists()

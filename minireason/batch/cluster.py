@@ -1,0 +1,81 @@
+"""Join a Ray cluster, and see what machines it has."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from minireason.batch.share import Node
+from minireason.errors import ServerError, UsageError, shortened, shown
+
+LOCAL = "auto"
+"""The address that stands for a cluster of this machine alone, which ends with the run."""
+
+_STORE_BYTES = 128 * 2**20
+_REACHED_S = 10.0
+
+
+@contextmanager
+def joined(address: str) -> Iterator[list[Node]]:
+    """Join a cluster, or start one with "auto", until the block ends; its machines.
+
+    Raises UsageError without the extra, ServerError where there is no cluster to join.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of a default
+    try:
+        import ray
+    except ModuleNotFoundError:
+        message = "Ray is not installed; install it with: pip install 'minireason[ray]'."
+        raise UsageError(message) from None
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == LOCAL:
+        quiet |= {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
+    else:
+        _reach(address)
+    try:
+        ray.init(address="local" if address == LOCAL else address, **quiet)
+    except Exception as error:  # of many kinds
+        raise _not_joined(address, error) from None
+    try:
+        yield [_node(node) for node in ray.nodes() if node["Alive"]]
+    finally:
+        ray.shutdown()
+
+
+def _node(told: dict[str, Any]) -> Node:
+    resources = told["Resources"]
+    return Node(int(resources.get("CPU", 0)), int(resources.get("memory", 0)), told["NodeID"])
+
+
+def _reach(address: str) -> None:
+    """Raise at once what Ray would try for a minute."""
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdigit() or int(port) >= 2**16:
+        raise UsageError(
+            f"--ray {shown(address)} is no address of a cluster; give HOST:PORT of its head, such "
+            'as 10.0.0.1:6379, or "auto" for one on this machine.'
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _REACHED_S).close()
+    except OSError as error:
+        raise _not_joined(address, error) from None
+
+
+def _not_joined(address: str, error: Exception) -> ServerError:
+    said = " ".join(str(error).split())
+    if "Version mismatch" in said:
+        return ServerError(
+            f"The cluster at {address} has another version of Ray or Python ({said}); run this "
+            "with the versions that it has."
+        )
+    if address == LOCAL:
+        return ServerError(f"Ray could not be started here ({shortened(said, 200)}); try again.")
+    return ServerError(
+        f"There is no Ray cluster at {address} ({shortened(said, 200)}); start one with ray start "
+        "--head, or check the address."
+    )
