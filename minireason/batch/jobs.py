@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from minireason.batch.ids import Ids
 from minireason.batch.lines import Line
@@ -191,15 +191,13 @@ def line_object(raw: bytes | None) -> dict[str, Any]:
         raise UsageError("it is longer than 64 MiB")
     try:
         value = state.parse_json(raw)
-        if b"NaN" in raw or b"Infinity" in raw:
-            json.loads(raw, parse_constant=_no_json)
-    except (state.Damaged, ValueError):
+    except state.Damaged:
         raise UsageError("it is no JSON") from None
     if not isinstance(value, dict):
         raise UsageError('it is no object like {"question": "..."}')
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:  # Python reads what the reply's line could not say again
+        problem = "it has a number that is not finite, or text that is not valid Unicode"
+        raise UsageError(problem) from None
     return value
-
-
-def _no_json(constant: str) -> NoReturn:
-    """Refuse what Python reads and JSON does not know."""
-    raise ValueError(constant)

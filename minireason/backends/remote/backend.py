@@ -10,14 +10,15 @@ from collections.abc import Callable, Sequence
 from minireason.backends.base import StreamOptions
 from minireason.backends.remote import request as requests
 from minireason.backends.remote.asking import Served, look
+from minireason.backends.remote.collected import parsing
 from minireason.backends.remote.connection import READ_S, SPARE_CONNECTIONS, Connection, address
 from minireason.backends.remote.exchange import News
 from minireason.backends.remote.flavours import AUTO, FLAVOURS
 from minireason.backends.remote.request import Request
-from minireason.backends.remote.stream import RemoteStream, parsing
+from minireason.backends.remote.stream import RemoteStream
 from minireason.backends.remote.tally import CHARS_PER_TOKEN
 from minireason.checks import checked, one_of, text
-from minireason.errors import ContextFull, EngineError
+from minireason.errors import ContextFull
 from minireason.messages import Message
 from minireason.models import catalog
 from minireason.models.tuned import StepCosts
@@ -92,7 +93,7 @@ class RemoteBackend:
 
     def check(self, settings: Settings, prompt_tokens: int = 0) -> None:
         """See `Backend.check`."""
-        self._check_open()
+        self.connection.check_open()
         settings.check_context(self.n_ctx)
         parsing(settings)
         requests.check(self.flavour, settings)
@@ -108,8 +109,17 @@ class RemoteBackend:
         begun = parted(messages)[1] or Begun()
         if begun.answer:
             settings.check_begun()
+        requests.check_logprobs(self.flavour, options.logprobs)
         seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
-        asked = Request(self.flavour, self.name, tuple(messages), settings, seed)
+        asked = Request(
+            self.flavour,
+            self.name,
+            tuple(messages),
+            settings,
+            seed,
+            logprobs=options.logprobs,
+            confidences=options.watch_confidence,
+        )
         asked.body()  # raises for messages that cannot be told
         stream = RemoteStream(
             self.connection,
@@ -124,7 +134,7 @@ class RemoteBackend:
 
     def count_tokens(self, messages: Sequence[Message], *, at_most: int | None = None) -> int:
         """See `Backend.count_tokens`: an estimate, for the server has the vocabulary."""
-        self._check_open()
+        self.connection.check_open()
         asked, begun = parted(messages)
         begun = begun or Begun()
         texts = [message["content"] for message in asked] + [begun.thinking, begun.answer]
@@ -138,7 +148,7 @@ class RemoteBackend:
         cache_scope: str = "",
     ) -> int:
         """See `Backend.prefill`: a server cannot be asked for it."""
-        self._check_open()
+        self.connection.check_open()
         return 0
 
     def release(self) -> None:
@@ -149,7 +159,3 @@ class RemoteBackend:
         for stream in list(self._streams):
             stream.close()
         self.connection.close()
-
-    def _check_open(self) -> None:
-        if self.connection.closed:
-            raise EngineError("The connection to this server was closed; connect again.")

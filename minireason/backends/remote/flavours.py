@@ -50,6 +50,12 @@ class Flavour:
     structured_outputs: bool = False
     """Whether it can be held to choices and to a regular expression."""
 
+    logprobs: bool = False
+    """Whether it tells log-probabilities, and of each token up to MAX_LOGPROBS of the likeliest."""
+
+    confidence_field: str | None = None
+    """The field that asks for confidences as such; where there is none, logprobs make them."""
+
     raw: bool = False
     """Whether its text is all that the model says, behind a thought that the template opened."""
 
@@ -72,6 +78,8 @@ OURS = Flavour(
     lands_loops=True,
     every_token=-1,
     structured_outputs=True,
+    logprobs=True,
+    confidence_field="confidences",
 )
 VLLM = Flavour(
     name="vllm",
@@ -80,14 +88,18 @@ VLLM = Flavour(
     continues=_GO_ON,
     every_token=-1,
     structured_outputs=True,
+    logprobs=True,
 )
-SGLANG = Flavour(name="sglang", thinking_off=_TEMPLATE_OFF, continues=_GO_ON, every_token=-1)
+SGLANG = Flavour(
+    name="sglang", thinking_off=_TEMPLATE_OFF, continues=_GO_ON, every_token=-1, logprobs=True
+)
 LLAMA_SERVER = Flavour(
     name="llama-server",
     budget_field="thinking_budget_tokens",
     landing_field="reasoning_budget_message",
     control=True,
     every_token=-1,
+    logprobs=True,
     extras={"reasoning_format": "deepseek", "reasoning_control": True, "min_p": 0.0},
 )
 LLAMA_CPP_PYTHON = Flavour(
@@ -98,7 +110,9 @@ LLAMA_CPP_PYTHON = Flavour(
     at_a_time=1,  # unless told otherwise, it ends a reply as soon as another is asked for
     extras={"min_p": 0.0, "repeat_penalty": 1.0},
 )
-OLLAMA = Flavour(name="ollama", thinking_off={"reasoning_effort": "none"}, effort=True)
+OLLAMA = Flavour(
+    name="ollama", thinking_off={"reasoning_effort": "none"}, effort=True, logprobs=True
+)
 DEEPSEEK = Flavour(
     name="deepseek", thinking_off={"thinking": {"type": "disabled"}}, effort=True, schema=False
 )
@@ -107,6 +121,7 @@ OPENAI = Flavour(
     thinking_off={"reasoning_effort": "none"},
     effort=True,
     longest_field="max_completion_tokens",
+    logprobs=True,
 )
 PLAIN = Flavour(name="plain")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from minireason.backends.base import MAX_LOGPROBS
 from minireason.backends.remote.flavours import Flavour
 from minireason.errors import BadSetting, UsageError
 from minireason.messages import Message
@@ -28,6 +29,10 @@ class Request:
     messages: tuple[Message, ...]
     settings: Settings
     seed: int
+    logprobs: int | None = None
+    """So many of the likeliest tokens are told of each one of the answer; None: not asked for."""
+    confidences: bool = False
+    """Whether it is told how sure the model is of each token."""
 
     @property
     def begun(self) -> Begun | None:
@@ -62,7 +67,7 @@ class Request:
         body = self._common(None if longest is None else max(1, longest - used_tokens))
         asked, begun = parted(self.messages)
         before = begun.thinking if begun else ""
-        closed = f"{OPEN}\n{before}{thinking}\n{CLOSE}\n\n"
+        closed = f"{OPEN}\n{_untagged(before + thinking)}\n{CLOSE}\n\n"
         said = {"role": "assistant", "content": closed}
         body["messages"] = [*_wire(self.flavour, asked), said]
         return {**body, **(self.flavour.continues or {}), **self.flavour.extras}
@@ -79,7 +84,19 @@ class Request:
             body["top_k"] = settings.top_k or flavour.every_token
         if longest is not None:
             body[flavour.longest_field] = longest
-        return body | _structure(settings)
+        return body | self._scores() | _structure(settings)
+
+    def _scores(self) -> dict[str, Any]:
+        """What asks how likely the tokens were."""
+        flavour, told, asked = self.flavour, dict[str, Any](), self.logprobs
+        if self.confidences and flavour.confidence_field:
+            told[flavour.confidence_field] = True
+        elif self.confidences and flavour.logprobs:
+            asked = MAX_LOGPROBS
+        if asked is not None:
+            # llama-server tells nothing at all where none of the likeliest are asked for
+            told |= {"logprobs": True, "top_logprobs": max(1, asked)}
+        return told
 
     def _thinking(self) -> dict[str, Any]:
         """How much to think, as far as the server is told."""
@@ -116,6 +133,13 @@ def check(flavour: Flavour, settings: Settings) -> None:
     if settings.thinking_seconds is not None and not (flavour.control or can_cut):
         _refuse("thinking_seconds", settings, f"cannot be kept by {where}, nor can we land it")
     _check_budget(flavour, settings, where, can_cut=can_cut)
+
+
+def check_logprobs(flavour: Flavour, logprobs: int | None) -> None:
+    """Raise BadSetting where log-probabilities are asked for and a flavour tells none."""
+    if logprobs is not None and not flavour.logprobs:
+        problem = f"cannot be told by a server of the kind {flavour.name}; leave it out"
+        raise BadSetting("logprobs", logprobs, problem)
 
 
 def _check_budget(flavour: Flavour, settings: Settings, where: str, *, can_cut: bool) -> None:
@@ -168,9 +192,15 @@ def _wire(flavour: Flavour, messages: Sequence[Message]) -> list[dict[str, str]]
         )
     if flavour.takes_thought:
         return [*told, _with_thought(begun)]
-    opened = f"{OPEN}\n{begun.thinking}" if begun.thinking or not begun.answer else ""
-    closed = f"\n{CLOSE}\n\n{begun.answer}" if opened and begun.answer else begun.answer
+    thinking, answer = _untagged(begun.thinking), begun.answer
+    opened = f"{OPEN}\n{thinking}" if thinking or not answer else ""
+    closed = f"\n{CLOSE}\n\n{_untagged(answer)}" if opened and answer else answer
     return [*told, {"role": "assistant", "content": opened + closed}]
+
+
+def _untagged(text: str) -> str:
+    """The text without tags of its own: put between tags it would end there, or begin again."""
+    return text.replace(OPEN, OPEN.replace("<", "< ")).replace(CLOSE, CLOSE.replace("<", "< "))
 
 
 def _with_thought(begun: Begun) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -13,6 +13,8 @@ from minireason import (
     Reasoner,
     ServerError,
 )
+from minireason.backends.base import StreamOptions
+from minireason.settings import Settings
 from minireason.testing import ScriptedBackend, ScriptedReply
 from tests.server.serving import Served
 
@@ -102,3 +104,51 @@ async def test_it_is_awaited(served: Serve, connected: Connect) -> None:
 def test_what_the_server_cannot_do_is_refused(tiny: Reasoner, name: str, value: object) -> None:
     with pytest.raises(BadSetting, match=name):
         tiny.stream(QUESTION, **{name: value})  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def here() -> Iterator[Reasoner]:
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        yield reasoner
+
+
+@pytest.mark.parametrize("budget", [None, 10])
+def test_confidences_are_those_of_the_model_here(
+    tiny: Reasoner, here: Reasoner, budget: int | None
+) -> None:
+    settings, noted = Settings(temperature=0, thinking_budget=budget), []
+    for reasoner in (tiny, here):
+        options = StreamOptions(watch_confidence=True)
+        stream = reasoner.backend.stream([{"role": "user", "content": QUESTION}], settings, options)
+        list(stream)
+        noted.append(list(stream.confidences))
+    assert len(noted[1]) > 20
+    assert noted[0] == pytest.approx(noted[1], abs=1e-3)
+
+
+def test_a_vote_is_that_of_the_model_here(tiny: Reasoner, here: Reasoner) -> None:
+    there, own = (
+        one.solve("What is 47 * 86?", samples=4, stop="none", seed=3, thinking_budget=40)
+        for one in (tiny, here)
+    )
+    assert there.answer == own.answer
+    assert {chain.seed: chain.text for chain in there.chains} == {
+        chain.seed: chain.text for chain in own.chains
+    }
+    for candidate, same in zip(there.candidates, own.candidates, strict=True):
+        assert (candidate.key, candidate.votes) == (same.key, same.votes)
+        assert candidate.confidence == pytest.approx(same.confidence, abs=0.05)
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_logprobs_are_those_of_the_model_here(tiny: Reasoner, here: Reasoner, count: int) -> None:
+    there, own = (one.stream(QUESTION, logprobs=count, temperature=0) for one in (tiny, here))
+    list(there)
+    list(own)
+    assert len(there.logprobs) > 3
+    assert b"".join(one.token for one in there.logprobs).decode() == there.reply.answer
+    noted = own.logprobs[-len(there.logprobs) :]
+    for one, same in zip(there.logprobs, noted, strict=True):
+        assert (one.token, one.text_end) == (same.token, same.text_end)
+        assert [name for name, _ in one.top] == [name for name, _ in same.top]
+        assert one.logprob == pytest.approx(same.logprob, abs=1e-3)
