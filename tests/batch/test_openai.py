@@ -181,7 +181,7 @@ def echo(messages: Sequence[Message]) -> str:
     return f"= {messages[-1]['content'].split()[-1]}"
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_killed_anywhere_every_id_is_once_in_the_output(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
