@@ -105,10 +105,6 @@ def checked_id(name: object, key: str) -> str | int:
     """An id that replies can be known by, from the line's `key`; raises UsageError."""
     if not isinstance(name, str | int) or isinstance(name, bool):
         raise UsageError(f"its {key} is no text and no whole number")
-    try:
-        str(name).encode()
-    except UnicodeEncodeError:
-        raise UsageError(f"its {key} is not valid Unicode") from None
     return name
 
 
