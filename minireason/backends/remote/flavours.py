@@ -65,6 +65,14 @@ class Flavour:
     extras: Mapping[str, Any] = field(default_factory=dict)
     """What else goes with every request."""
 
+    @property
+    def can_cut(self) -> bool:
+        """Whether a thought ends by cutting the request off: a second one goes on with the answer.
+
+        Ours would go on with the thought, and ends it when it is asked to.
+        """
+        return self.continues is not None and not self.takes_thought
+
 
 _TEMPLATE_OFF = {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}
 _GO_ON = {"continue_final_message": True, "add_generation_prompt": False}

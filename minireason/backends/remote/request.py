@@ -134,14 +134,13 @@ def check(flavour: Flavour, settings: Settings) -> None:
         _refuse(name, settings, f"cannot be followed by {where}; use a schema")
     if settings.schema is not None and not flavour.schema:
         _refuse("schema", settings, f"cannot be followed by {where}")
-    can_cut = flavour.continues is not None and not flavour.takes_thought
-    if settings.landing != LANDING and not (flavour.landing_field or can_cut):
+    if settings.landing != LANDING and not (flavour.landing_field or flavour.can_cut):
         _refuse("landing", settings, f"cannot be told to {where}, which has its own")
     if not settings.loop_check and flavour.lands_loops:
         _refuse("loop_check", settings, f"cannot be told to {where}, which always checks")
-    if settings.thinking_seconds is not None and not (flavour.control or can_cut):
+    if settings.thinking_seconds is not None and not (flavour.control or flavour.can_cut):
         _refuse("thinking_seconds", settings, f"cannot be kept by {where}, nor can we land it")
-    _check_budget(flavour, settings, where, can_cut=can_cut)
+    _check_budget(flavour, settings, where)
 
 
 def check_logprobs(flavour: Flavour, logprobs: int | None) -> None:
@@ -151,8 +150,8 @@ def check_logprobs(flavour: Flavour, logprobs: int | None) -> None:
         raise BadSetting("logprobs", logprobs, problem)
 
 
-def _check_budget(flavour: Flavour, settings: Settings, where: str, *, can_cut: bool) -> None:
-    if settings.thinking_tokens is None or flavour.budget_field or can_cut:
+def _check_budget(flavour: Flavour, settings: Settings, where: str) -> None:
+    if settings.thinking_tokens is None or flavour.budget_field or flavour.can_cut:
         return
     if settings.thinking_tokens == 0 and flavour.thinking_off:
         return

@@ -18,7 +18,7 @@ from minireason.backends.remote.labels import Labels
 from minireason.backends.remote.pieces import Piece
 from minireason.backends.remote.request import PATH, Request
 from minireason.backends.remote.scores import Answered, Scores
-from minireason.backends.remote.tally import Tally, estimate
+from minireason.backends.remote.tally import CHARS_PER_TOKEN, Tally, estimate
 from minireason.backends.remote.thought import ThoughtLimit
 from minireason.closing import Closing
 from minireason.errors import MinireasonError, UsageError
@@ -136,7 +136,7 @@ class RemoteStream(Iterator[Event], Closing):
 
     def finish_thinking(self) -> bool:
         """See `ReplyStream.finish_thinking`."""
-        can = self._flavour.control or self._can_cut
+        can = self._flavour.control or self._flavour.can_cut
         under_way = can and self._labels.thinking and not self._limit.asked and not self.ended
         self._limit.asked = can
         self._news.tell()
@@ -157,10 +157,6 @@ class RemoteStream(Iterator[Event], Closing):
     def __del__(self) -> None:
         if hasattr(self, "_exchange"):
             self.drop()
-
-    @property
-    def _can_cut(self) -> bool:
-        return self._flavour.continues is not None and not self._flavour.takes_thought
 
     def _step(self, wait_s: float) -> None:
         """Take in what is there, after waiting for it if there is nothing."""
@@ -184,7 +180,7 @@ class RemoteStream(Iterator[Event], Closing):
         self._seen = self._news.count
         self._collected.begin()
         skips = self._request.settings.thinking_tokens == 0 and not self._request.native_budget
-        if skips and self._can_cut and self._request.begun is None:
+        if skips and self._flavour.can_cut and self._request.begun is None:
             self._labels.land()
             self._landed = "skipped"
             return self._send(self._request.continued("", 0))
@@ -266,7 +262,7 @@ class RemoteStream(Iterator[Event], Closing):
         if self._flavour.control:
             self._landed = end
             self._ask_for_end()
-        elif self._can_cut:
+        elif self._flavour.can_cut:
             self._landed = end
             self._cut()
 
@@ -287,7 +283,7 @@ class RemoteStream(Iterator[Event], Closing):
         landing = f"\n\n{message}" if message else ""
         if landing:
             self._collected.add((Label.THINKING, landing))
-            self._tally.forced += max(1, len(landing) // 4)
+            self._tally.forced += max(1, len(landing) // CHARS_PER_TOKEN)
         used = self._tally.total
         self._tally.next_request()
         self._labels.land()
