@@ -5,8 +5,8 @@
     {"id": "batch_req_...", "custom_id": "q1", "error": null,
      "response": {"status_code": 200, "request_id": "...", "body": {"choices": ...}}}
 
-A body means what it means to our server, and has the reply that this would give. What needs more
-than one whole reply to a line (a stream, `n`, a vote, log-probabilities) is refused.
+A body means what it means to our server, and has the reply that this would give. What one whole
+reply does not hold (a stream, `n`, a vote, log-probabilities, confidences) is refused.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _endpoint(value: dict[str, Any]) -> tuple[str, Read]:
 
 
 def _refuse(call: Call) -> None:
-    """Raise UsageError for what needs more than one whole reply."""
+    """Raise UsageError for what a whole reply does not hold."""
     problems = {
         "stream: a batch writes whole replies; leave it out": call.stream,
         "n: a batch writes one reply for a line; repeat the line with another custom_id": (
@@ -146,6 +146,7 @@ def _refuse(call: Call) -> None:
             call.vote is not None
         ),
         "logprobs: a batch writes none; leave it out": call.logprobs is not None,
+        "confidences: a batch writes none; leave it out": call.confidences,
     }
     for problem, is_asked in problems.items():
         if is_asked:
