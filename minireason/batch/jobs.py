@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from minireason.batch.ids import Ids
 from minireason.batch.lines import Line
@@ -105,10 +105,6 @@ def checked_id(name: object, key: str) -> str | int:
     """An id that replies can be known by, from the line's `key`; raises UsageError."""
     if not isinstance(name, str | int) or isinstance(name, bool):
         raise UsageError(f"its {key} is no text and no whole number")
-    try:
-        str(name).encode()
-    except UnicodeEncodeError:
-        raise UsageError(f"its {key} is not valid Unicode") from None
     return name
 
 
@@ -191,15 +187,13 @@ def line_object(raw: bytes | None) -> dict[str, Any]:
         raise UsageError("it is longer than 64 MiB")
     try:
         value = state.parse_json(raw)
-        if b"NaN" in raw or b"Infinity" in raw:
-            json.loads(raw, parse_constant=_no_json)
-    except (state.Damaged, ValueError):
+    except state.Damaged:
         raise UsageError("it is no JSON") from None
     if not isinstance(value, dict):
         raise UsageError('it is no object like {"question": "..."}')
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:  # Python reads what the reply's line could not say again
+        problem = "it has a number that is not finite, or text that is not valid Unicode"
+        raise UsageError(problem) from None
     return value
-
-
-def _no_json(constant: str) -> NoReturn:
-    """Refuse what Python reads and JSON does not know."""
-    raise ValueError(constant)

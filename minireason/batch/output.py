@@ -104,6 +104,7 @@ def resume(out: Path, run: Run) -> Output:
     try:
         size = out.stat().st_size if out.exists() else None
         if not size:
+            _check_no_strangers(run_file(out))
             return Output(out, runs.begun(run), Ids(), length=size)
         run = runs.resumed(out, _kept_run(out), run)
         return _read(Output(out, run, Ids(), length=0))
@@ -124,6 +125,15 @@ def _read(output: Output) -> Output:
         else:
             output.damaged += 1
     return output
+
+
+def _check_no_strangers(path: Path) -> None:
+    """Raise UsageError for a file that stands where we write ours, and is none of a batch."""
+    if path.exists() and not state.read_json(path, _FORM, journal.MAX_LINE_BYTES).value:
+        raise UsageError(
+            f"{path} is there already and not from a batch, and would be written over; name "
+            "another file with -o."
+        )
 
 
 def _kept_run(out: Path) -> Run:

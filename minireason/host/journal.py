@@ -104,17 +104,21 @@ class Appender:
     """
 
     def __init__(self, path: Path, length: int | None, noun: str) -> None:
-        """For `length` see `Journal`. A torn last line is cut off. Raises StoreError."""
+        """For `length` see `Journal`; a link is followed. A torn last line is cut off.
+
+        Raises StoreError.
+        """
         self._path, self._noun = path, noun
         self._dirty, self._ended = threading.Event(), threading.Event()
         self._problem: OSError | None = None
         self._end = length or 0
+        file = path.resolve()
         try:
-            self._handle = _opened(path, length)
+            self._handle = _opened(file, length)
             try:
                 self._write(_missing_end(self._handle, self._end))
                 os.fsync(self._handle)
-                files.sync_folder(path.parent)
+                files.sync_folder(file.parent)
             except BaseException:
                 os.close(self._handle)
                 raise

@@ -39,6 +39,12 @@ async def events_of(stream: AsyncStream) -> list[Event]:
         return [event async for event in stream]
 
 
+@pytest.fixture(scope="module")
+def alone(tiny: Reasoner) -> dict[str, str]:
+    """What each of QUESTIONS is answered when nothing else runs."""
+    return {question: tiny.ask(question, temperature=0).answer for question in QUESTIONS}
+
+
 def scripted(*replies: ScriptedReply | str) -> AsyncReasoner:
     return AsyncReasoner(Reasoner(ScriptedBackend(list(replies))))
 
@@ -63,8 +69,9 @@ def test_events_are_those_of_the_synchronous_stream(run: Run, tiny: Reasoner) ->
     run(main)
 
 
-def test_twenty_at_once_say_what_each_says_alone(run: Run, tiny: Reasoner) -> None:
-    alone = {question: tiny.ask(question, temperature=0).answer for question in QUESTIONS}
+def test_twenty_at_once_say_what_each_says_alone(
+    run: Run, tiny: Reasoner, alone: dict[str, str]
+) -> None:
     answers = {}
 
     async def main() -> None:
@@ -110,8 +117,9 @@ def test_streams_share_each_decode(run: Run, tiny: Reasoner) -> None:
     run(main)
 
 
-def test_beside_synchronous_streams_in_threads(run: Run, tiny: Reasoner) -> None:
-    alone = {question: tiny.ask(question, temperature=0).answer for question in QUESTIONS[:8]}
+def test_beside_synchronous_streams_in_threads(
+    run: Run, tiny: Reasoner, alone: dict[str, str]
+) -> None:
     answers = {}
 
     async def main() -> None:
@@ -126,7 +134,7 @@ def test_beside_synchronous_streams_in_threads(run: Run, tiny: Reasoner) -> None
         asked = {each: workers.submit(tiny.ask, each, temperature=0) for each in QUESTIONS[4:8]}
         run(main)
         answers |= {question: future.result().answer for question, future in asked.items()}
-    assert answers == alone
+    assert answers == {question: alone[question] for question in QUESTIONS[:8]}
 
 
 def test_what_is_wrong_is_said_where_the_block_begins(run: Run, tiny: Reasoner) -> None:

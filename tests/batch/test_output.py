@@ -78,6 +78,16 @@ def test_a_file_of_somebody_elses_is_refused(tmp_path: Path) -> None:
     assert out.read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("there", ["", "my own notes", '{"run": {}}'])
+def test_a_file_of_somebody_elses_is_not_written_over(tmp_path: Path, there: str) -> None:
+    out = tmp_path / "out.jsonl"
+    run_file(out).write_text(there)
+    with pytest.raises(UsageError, match="would be written over"):
+        resume(out, RUN)
+    assert run_file(out).read_text() == there
+    assert not out.exists()
+
+
 def test_an_output_that_was_removed_begins_again(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     add(out, "a")

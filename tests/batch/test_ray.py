@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,21 @@ def test_an_address_without_a_cluster() -> None:
         address = f"127.0.0.1:{free.getsockname()[1]}"
         with pytest.raises(ServerError, match=f"^There is no Ray cluster at {address} "):
             cluster.joined(address).__enter__()
+
+
+def test_another_server_is_no_cluster() -> None:
+    """Ray would try for minutes."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        threading.Thread(target=_answer_as_the_web, args=(other,), daemon=True).start()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(ServerError, match="what listens there is no Ray"):
+            cluster.joined(address).__enter__()
+
+
+def _answer_as_the_web(server: socket.socket) -> None:
+    with server.accept()[0] as client:
+        client.recv(64)
+        client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
 @pytest.mark.parametrize("address", ["", "head", "ray://head:10001", "head:port", "head:99999"])

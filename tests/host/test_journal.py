@@ -82,6 +82,15 @@ def test_what_was_appended_is_there_at_once_and_stays(tmp_path: Path) -> None:
         Appender(path, None, "lines")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege")
+def test_a_link_may_lead_to_where_the_lines_are_to_be(tmp_path: Path) -> None:
+    link, there = tmp_path / "link.jsonl", tmp_path / "large" / "j.jsonl"
+    link.symlink_to(there)
+    with Appender(link, None, "lines") as appender:
+        appender.append({"a": 1})
+    assert values(there) == values(link) == [{"a": 1}]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no limits")
 def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
     import resource

@@ -96,7 +96,13 @@ def _entries(connection: Connection) -> list[Mapping[str, Any]]:
 def _listed(body: Any) -> list[Mapping[str, Any]]:
     data = body.get("data") if isinstance(body, Mapping) else None
     listed = data if isinstance(data, Sequence) and not isinstance(data, str) else []
-    return [entry for entry in listed if isinstance(entry, Mapping) and entry.get("id")]
+    return [entry for entry in listed if isinstance(entry, Mapping) and _name(entry)]
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    """The name of a model, "" for what is none."""
+    name = entry.get("id")
+    return name if isinstance(name, str) and name.isprintable() else ""
 
 
 def _entry(host: str, entries: list[Mapping[str, Any]], model: str | None) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from minireason.backends.remote.request import Request
 from minireason.backends.remote.stream import RemoteStream
 from minireason.backends.remote.tally import CHARS_PER_TOKEN
 from minireason.checks import checked, one_of, text
-from minireason.errors import ContextFull, EngineError
+from minireason.errors import ContextFull
 from minireason.messages import Message
 from minireason.models import catalog
 from minireason.models.tuned import StepCosts
@@ -85,7 +85,6 @@ class RemoteBackend:
 
     def list_models(self) -> Sequence[str]:
         """See `OneOfSeveral.list_models`."""
-        self._check_open()
         self.models = list_models(self.connection)
         return self.models
 
@@ -100,7 +99,7 @@ class RemoteBackend:
 
     def check(self, settings: Settings, prompt_tokens: int = 0) -> None:
         """See `Backend.check`."""
-        self._check_open()
+        self.connection.check_open()
         settings.check_context(self.n_ctx)
         parsing(settings)
         requests.check(self.flavour, settings)
@@ -141,7 +140,7 @@ class RemoteBackend:
 
     def count_tokens(self, messages: Sequence[Message], *, at_most: int | None = None) -> int:
         """See `Backend.count_tokens`: an estimate, for the server has the vocabulary."""
-        self._check_open()
+        self.connection.check_open()
         asked, begun = parted(messages)
         begun = begun or Begun()
         texts = [message["content"] for message in asked] + [begun.thinking, begun.answer]
@@ -155,7 +154,7 @@ class RemoteBackend:
         cache_scope: str = "",
     ) -> int:
         """See `Backend.prefill`: a server cannot be asked for it."""
-        self._check_open()
+        self.connection.check_open()
         return 0
 
     def release(self) -> None:
@@ -166,7 +165,3 @@ class RemoteBackend:
         for stream in list(self._streams):
             stream.close()
         self.connection.close()
-
-    def _check_open(self) -> None:
-        if self.connection.closed:
-            raise EngineError("The connection to this server was closed; connect again.")

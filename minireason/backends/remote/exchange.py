@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import threading
 from collections import deque
@@ -11,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from minireason.backends.remote import faults, pieces
+from minireason.backends.remote import bounds, faults, pieces
 from minireason.backends.remote.connection import Address, Connection, unreachable
 from minireason.backends.remote.pieces import Piece
 from minireason.backends.remote.sse import DONE, EventReader
@@ -24,6 +25,7 @@ TRIES = 5
 """How often a request is sent at most, while nothing of its reply came."""
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
+_UNREAD_S = 0.02
 
 
 class End:
@@ -65,6 +67,11 @@ class Inbox:
             self.begun = True
         self.items.append(item)
         self._news.tell()
+
+    async def room(self) -> None:
+        """Wait while too much is there that nobody reads."""
+        while len(self.items) > bounds.MAX_UNREAD:
+            await asyncio.sleep(_UNREAD_S)
 
 
 class Exchange:
@@ -149,7 +156,7 @@ class _Sender:
             "POST", self._url, content=json.dumps(body).encode(), headers=headers
         ) as response:
             if response.status_code != 200:
-                raise _refusal(self._place, response, await response.aread(), self._model)
+                raise _refusal(self._place, response, await bounds.body(response), self._model)
             yield response
 
     async def _ask_why(self) -> None:
@@ -166,7 +173,7 @@ class _Sender:
         for _ in range(2):
             with suppress(httpx2.RemoteProtocolError):
                 async with self._asked(body) as response:
-                    await response.aread()
+                    await bounds.body(response)
                 break
         raise _Again(self._lost(ConnectionError("the reply was empty")))
 
@@ -179,7 +186,7 @@ class _Sender:
 
     async def _read(self, response: httpx2.Response) -> bool:
         """Put the pieces of a reply; False if there was nothing at all."""
-        came = finished = False
+        came, finished, chars = False, False, 0
         async with aclosing(_events(response)) as events:
             async for data in events:
                 came = True
@@ -187,7 +194,11 @@ class _Sender:
                     break
                 piece = self._piece(data)
                 finished = finished or piece.finish is not None
+                chars += len(piece.text) + bounds.PIECE_CHARS * bool(piece.text)
+                if chars > bounds.MAX_REPLY_CHARS:
+                    raise bounds.too_long(self._place.host)
                 self._inbox.put(piece)
+                await self._inbox.room()
         if not came:
             return False
         if not finished:
@@ -213,7 +224,7 @@ class _Sender:
 async def _events(response: httpx2.Response) -> AsyncGenerator[str]:
     """The data of each event; a whole reply that was not streamed is one."""
     if "json" in response.headers.get("content-type", ""):
-        yield (await response.aread()).decode("utf-8", "replace")
+        yield (await bounds.body(response)).decode("utf-8", "replace")
         return
     reader = EventReader()
     async for piece in response.aiter_bytes():
@@ -232,5 +243,7 @@ def _refusal(place: Address, response: httpx2.Response, body: bytes, model: str)
     try:
         wait_s = float(response.headers.get("retry-after", ""))
     except ValueError:
+        return _Again(error)
+    if math.isnan(wait_s):
         return _Again(error)
     return _Again(error, min(max(wait_s, 0.0), _LONGEST_WAIT_S))

@@ -67,15 +67,22 @@ def reason(body: bytes, key: str | None) -> str:
     text = body.decode("utf-8", "replace")
     with suppress(ValueError, RecursionError):
         text = _told(json.loads(text)) or text
-    return hidden(shortened(" ".join(text.split()), _MAX_REASON), key)
+    return plain(text, key)
 
 
 def of_event(host: str, chunk: Mapping[str, Any], key: str | None) -> MinireasonError | None:
     """The error that a chunk of a stream holds, None if it is none."""
     if not chunk.get("error"):
         return None
-    told = hidden(shortened(_told(chunk) or "no reason given", _MAX_REASON), key)
+    told = plain(_told(chunk), key) or "no reason given"
     return ServerError(f"{host} broke the reply off: {told}")
+
+
+def plain(text: str, key: str | None = None) -> str:
+    """What a server says, in one short line that has no key and controls no terminal."""
+    beginning = hidden(text, key)[: 10 * _MAX_REASON]
+    printable = "".join(char if char.isprintable() else " " for char in beginning)
+    return shortened(" ".join(printable.split()), _MAX_REASON)
 
 
 def _too_long(told: str) -> ContextFull | None:

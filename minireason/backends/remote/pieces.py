@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+MAX_COUNT = 10**12
+"""Nobody has more tokens than this."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
@@ -60,12 +63,12 @@ def read(chunk: Mapping[str, Any]) -> Piece:
 
 
 def count(usage: Mapping[str, Any], *path: str) -> int | None:
-    """A number in `usage`, None if it is not there."""
+    """A number in `usage`, None if it is not there or counts nothing that can be."""
     value: Any = usage
     for name in path:
         value = _mapping(value).get(name)
-    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    return value if is_count else None
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_count and 0 <= value <= MAX_COUNT else None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -73,4 +76,5 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    """A text; what JSON allows in one and UTF-8 does not, half of a pair, is a question mark."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""

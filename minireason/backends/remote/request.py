@@ -67,7 +67,7 @@ class Request:
         body = self._common(None if longest is None else max(1, longest - used_tokens))
         asked, begun = parted(self.messages)
         before = begun.thinking if begun else ""
-        closed = f"{OPEN}\n{before}{thinking}\n{CLOSE}\n\n"
+        closed = f"{OPEN}\n{_untagged(before + thinking)}\n{CLOSE}\n\n"
         said = {"role": "assistant", "content": closed}
         body["messages"] = [*_wire(self.flavour, asked), said]
         return {**body, **(self.flavour.continues or {}), **self.flavour.extras}
@@ -192,9 +192,15 @@ def _wire(flavour: Flavour, messages: Sequence[Message]) -> list[dict[str, str]]
         )
     if flavour.takes_thought:
         return [*told, _with_thought(begun)]
-    opened = f"{OPEN}\n{begun.thinking}" if begun.thinking or not begun.answer else ""
-    closed = f"\n{CLOSE}\n\n{begun.answer}" if opened and begun.answer else begun.answer
+    thinking, answer = _untagged(begun.thinking), begun.answer
+    opened = f"{OPEN}\n{thinking}" if thinking or not answer else ""
+    closed = f"\n{CLOSE}\n\n{_untagged(answer)}" if opened and answer else answer
     return [*told, {"role": "assistant", "content": opened + closed}]
+
+
+def _untagged(text: str) -> str:
+    """The text without tags of its own: put between tags it would end there, or begin again."""
+    return text.replace(OPEN, OPEN.replace("<", "< ")).replace(CLOSE, CLOSE.replace("<", "< "))
 
 
 def _with_thought(begun: Begun) -> dict[str, str]:

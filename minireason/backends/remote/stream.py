@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from minireason.backends.base import StreamOptions
 from minireason.backends.remote import pieces
 from minireason.backends.remote.collected import Collected
-from minireason.backends.remote.connection import Connection, ask
+from minireason.backends.remote.connection import Connection, ask, was_closed
 from minireason.backends.remote.exchange import End, Exchange, News
 from minireason.backends.remote.labels import Labels
 from minireason.backends.remote.pieces import Piece
@@ -170,6 +170,8 @@ class RemoteStream(Iterator[Event], Closing):
             return
         exchange = self._exchange or self._begin()
         if not exchange.inbox.items:
+            if self._connection.closed:
+                self._take(was_closed())
             self._news.wait(self._seen, wait_s)
         self._seen = self._news.count
         while exchange.inbox.items and exchange is self._exchange and not self.ended:
@@ -310,8 +312,8 @@ class RemoteStream(Iterator[Event], Closing):
 
     def _thinking_end(self) -> ThinkingEnd | None:
         if "thinking_end" in self._told:
-            told: ThinkingEnd | None = self._told["thinking_end"]
-            return told
+            told = self._told["thinking_end"]
+            return told if told in get_args(ThinkingEnd) else None
         if not self._collected.answer and self._collected.thinking:
             return "unclosed"
         if self._landed is not None:

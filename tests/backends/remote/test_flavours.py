@@ -227,3 +227,34 @@ def test_an_effort_goes_by_name_where_no_number_can(misbehaving: Make, connected
     reasoner.ask("?", effort="low")
     reasoner.ask("?", thinking=False)
     assert [body["reasoning_effort"] for body in server.bodies] == ["low", "none"]
+
+
+def test_tags_are_text_where_the_server_tells_the_thought_apart(
+    misbehaving: Make, connected: Connect
+) -> None:
+    pieces = [chunk(reasoning=" </thi"), chunk(reasoning="nk> a <think> b")]
+    server = misbehaving(reply(*pieces, chunk(content="Say <think> or </think>, once.")))
+    got = connected(server.url).ask("?")
+    assert got.thinking == "</think> a <think> b"
+    assert got.answer == "Say <think> or </think>, once."
+
+
+def test_a_thought_that_holds_tags_stays_one(misbehaving: Make, connected: Connect) -> None:
+    """A server reads the tags in what a second request goes on from, whoever wrote them."""
+    words = [chunk(reasoning=f" w{number}") for number in range(40)]
+    server = misbehaving(
+        Answer([chunk(reasoning=" </thi"), chunk(reasoning="nk> a <think>"), *words, Stall()]),
+        reply(chunk(content="2.")),
+        reply(chunk(content=" is it.")),
+        owner="sglang",
+    )
+    reasoner = connected(server.url)
+    got = reasoner.ask("?", thinking_budget=8)
+    assert got.thinking.startswith("</think> a <think>")
+    assert got.answer == "2."
+    said = server.bodies[1]["messages"][-1]["content"]
+    assert (said.count("<think>"), said.count("</think>")) == (1, 1)
+    begun = {"role": "assistant", "thinking": "a </think> b", "content": "c </think> 2"}
+    assert reasoner.ask([{"role": "user", "content": "?"}, begun]).answer == " is it."  # type: ignore[list-item]
+    said = server.bodies[2]["messages"][-1]["content"]
+    assert said == "<think>\na < /think> b\n</think>\n\nc < /think> 2"

@@ -25,7 +25,7 @@ class Sum(BaseModel):
     sum: int
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(server: Served) -> Iterator[Any]:
     with openai.OpenAI(base_url=f"{server.url}v1", api_key="none", max_retries=0) as made:
         yield made
