@@ -67,10 +67,19 @@ class Request:
         body = self._common(None if longest is None else max(1, longest - used_tokens))
         asked, begun = parted(self.messages)
         before = begun.thinking if begun else ""
-        closed = f"{OPEN}\n{_untagged(before + thinking)}\n{CLOSE}\n\n"
-        said = {"role": "assistant", "content": closed}
-        body["messages"] = [*_wire(self.flavour, asked), said]
-        return {**body, **(self.flavour.continues or {}), **self.flavour.extras}
+        thought = f"{OPEN}\n{_untagged(before + thinking)}\n"
+        ended = self._ended()
+        content = thought if ended else f"{thought}{CLOSE}\n\n"
+        body["messages"] = [*_wire(self.flavour, asked), {"role": "assistant", "content": content}]
+        return {**body, **(self.flavour.continues or {}), **ended, **self.flavour.extras}
+
+    def _ended(self) -> dict[str, Any]:
+        """What lets the server close a thought that it goes on from, where it can.
+
+        Templates of R1 take a closed thought out of what the assistant has said, and vLLM refuses
+        to go on from a message of which something is missing.
+        """
+        return {self.flavour.budget_field: 0} if self.flavour.budget_field else {}
 
     def _common(self, longest: int | None) -> dict[str, Any]:
         settings, flavour = self.settings, self.flavour

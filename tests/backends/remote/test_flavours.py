@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import Environment
 
 from minireason import Reasoner, UsageError
 from minireason.backends.remote.backend import RemoteBackend
@@ -24,6 +26,7 @@ from tests.server.serving import WAIT_S
 Connect = Callable[..., Reasoner]
 Make = Callable[..., Misbehaving]
 
+TEMPLATE = Path(__file__).parents[3] / "bench" / "tiny" / "r1_template.jinja"
 PAGES: dict[str, dict[str, Any]] = {
     "llama-server": {"/props": page({"default_generation_settings": {}})},
     "sglang": {"/get_model_info": page({"model_path": "m"})},
@@ -142,6 +145,35 @@ def test_a_server_that_ignores_its_own_field_is_cut(misbehaving: Make, connected
     server = misbehaving(Answer([*many, Stall()]), reply(chunk(content="2.")), owner="vllm")
     got = connected(server.url).ask("?", thinking_budget=8)
     assert (got.answer, got.thinking_end) == ("2.", "budget")
+
+
+@pytest.mark.parametrize("budget", [8, 0])
+def test_a_template_of_r1_lets_vllm_go_on_from_a_cut(
+    misbehaving: Make, connected: Connect, budget: int
+) -> None:
+    first = [thoughts(Stall())] if budget else []
+    server = misbehaving(*first, reply(chunk(content="It is 2.")), owner="vllm")
+    got = connected(server.url).ask("?", landing="So:", thinking_budget=budget)
+    assert got.answer == "It is 2."
+    second = server.bodies[-1]
+    prompt = continued_by_transformers(second["messages"])
+    thought = f"{got.thinking}\n" if got.thinking else "\n"
+    assert prompt == f"<｜User｜>?<｜Assistant｜><think>\n{thought}"
+    assert second["thinking_token_budget"] == 0  # so vLLM closes it with the first token
+
+
+def continued_by_transformers(messages: list[dict[str, str]]) -> str:
+    """The prompt of `continue_final_message`, as transformers makes it by the template of R1.
+
+    Raises ValueError where something of the last message is missing, as it does.
+    """
+    *before, last = messages
+    tagged = {**last, "content": last["content"] + "TAG"}
+    template = Environment().from_string(TEMPLATE.read_text())
+    prompt = template.render(messages=[*before, tagged], bos_token="")
+    if last["content"].strip() not in prompt:
+        raise ValueError("the final message does not appear in the chat")
+    return prompt[: prompt.rindex("TAG")]
 
 
 def test_no_thought_at_all(misbehaving: Make, connected: Connect) -> None:
