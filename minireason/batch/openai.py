@@ -146,6 +146,7 @@ def _refuse(call: Call) -> None:
             call.vote is not None
         ),
         "logprobs: a batch writes none; leave it out": call.logprobs is not None,
+        "confidences: a batch writes none; leave it out": call.confidences,
     }
     for problem, is_asked in problems.items():
         if is_asked:

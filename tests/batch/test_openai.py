@@ -96,6 +96,7 @@ def test_a_response_is_asked_too() -> None:
         ({"body": {"messages": [USER], "n": 2}}, "n: a batch writes one reply for a line"),
         ({"body": {"messages": [USER], "stream": True}}, "stream: a batch writes whole replies"),
         ({"body": {"messages": [USER], "logprobs": True}}, "logprobs: a batch writes none"),
+        ({"body": {"messages": [USER], "confidences": True}}, "confidences: a batch writes none"),
         ({"body": {"messages": [USER], "samples": 3}}, "it asks for a vote"),
         ({"body": {"messages": [USER], "tools": [{}]}}, "not supported yet; ask without them.$"),
         ({"body": {"messages": [USER], "guided_grammar": "x"}}, "grammars cannot be followed"),
