@@ -13,7 +13,7 @@ from minireason import Reasoner
 from minireason.cli.chat import commands
 from minireason.cli.chat.loop import Chat
 from minireason.conversation import transcript
-from tests.cli.chatting import TINY
+from tests.cli.chatting import TINY, completions
 from tests.cli.pseudo_terminal import Terminal
 from tests.cli.run import Result
 from tests.cli.run import minireason as run
@@ -177,19 +177,12 @@ def test_files_exports_and_names(tmp_path: Path) -> None:
         ("two\n/e", []),
     ],
 )
-def test_what_is_offered_for_completion(typed: str, offered: list[str]) -> None:
-    from prompt_toolkit.completion import CompleteEvent
-    from prompt_toolkit.document import Document
-
-    from minireason.cli.chat.editor import CommandCompleter
-
+def test_what_is_offered_for_completion(typed: str, offered: list[str], tiny: Reasoner) -> None:
     path = transcript.path_of("talk")
     path.parent.mkdir(parents=True)
     path.write_text('{"minireason_session": 1}\n')
-    completions = CommandCompleter(commands.helps(), commands.names).get_completions(
-        Document(typed), CompleteEvent()
-    )
-    assert [completion.text for completion in completions] == offered
+    chat = Chat(tiny, tiny.chat(), {}, lambda _name: tiny, "tiny")
+    assert completions(chat, typed) == offered
 
 
 def test_odd_paths_and_numbers_are_told() -> None:

@@ -45,6 +45,8 @@ class Served:
     model: str
     n_ctx: int
     thinks: bool
+    models: tuple[str, ...]
+    """The names of all models that the server has."""
 
 
 def look(connection: Connection, model: str | None, flavour: str) -> Served:
@@ -59,7 +61,16 @@ def look(connection: Connection, model: str | None, flavour: str) -> Served:
     name = str(entry["id"])
     if kind.raw and not catalog.opens(name):
         kind = replace(kind, raw=False)  # its tags, if any, are all in its text
-    return Served(kind, name, n_ctx, thinks)
+    return Served(kind, name, n_ctx, thinks, _names(entries))
+
+
+def list_models(connection: Connection) -> tuple[str, ...]:
+    """The names of a server's models; raises ServerError."""
+    return _names(_entries(connection))
+
+
+def _names(entries: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(str(entry["id"]) for entry in entries)
 
 
 def _entries(connection: Connection) -> list[Mapping[str, Any]]:
@@ -96,7 +107,7 @@ def _name(entry: Mapping[str, Any]) -> str:
 
 def _entry(host: str, entries: list[Mapping[str, Any]], model: str | None) -> Mapping[str, Any]:
     """The entry of the model that is meant."""
-    names = tuple(str(entry["id"]) for entry in entries)
+    names = _names(entries)
     if model is None:
         own = OWNERS.get(str(entries[0].get("owned_by"))) is OURS
         if len(entries) == 1 or own:  # ours names its default first

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from minireason.backends.base import StreamOptions
 from minireason.backends.remote import request as requests
-from minireason.backends.remote.asking import Served, look
+from minireason.backends.remote.asking import Served, list_models, look
 from minireason.backends.remote.collected import parsing
 from minireason.backends.remote.connection import READ_S, SPARE_CONNECTIONS, Connection, address
 from minireason.backends.remote.exchange import News
@@ -69,6 +69,7 @@ class RemoteBackend:
         self.connection, self.served, self.flavour = connection, served, served.flavour
         self.name, self.n_ctx, self.thinks = served.model, served.n_ctx, served.thinks
         self.max_parallel = min(max_parallel, served.flavour.at_a_time or max_parallel)
+        self.models: Sequence[str] = served.models
         self.bare_questions = catalog.bare_questions(served.model)
         self.defaults = catalog.defaults(served.model)
         self._news = News()
@@ -81,6 +82,11 @@ class RemoteBackend:
     def label(self) -> str:
         """The model's name and where it is: what a run over this server is known by."""
         return f"{self.name} at {self.connection.place.base}"
+
+    def list_models(self) -> Sequence[str]:
+        """See `OneOfSeveral.list_models`."""
+        self.models = list_models(self.connection)
+        return self.models
 
     @property
     def step_costs(self) -> StepCosts:
