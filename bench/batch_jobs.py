@@ -16,6 +16,7 @@ from minireason.backends.base import ReplyStream
 from minireason.backends.scripted import ScriptedBackend, ScriptedReply
 from minireason.batch import jobs as batch_jobs
 from minireason.batch import lines, output
+from minireason.batch.forms import OwnForm
 from minireason.batch.local import OPTIONS, Answered, Runner
 from minireason.errors import MinireasonError
 from minireason.events import Reply
@@ -120,13 +121,18 @@ def said(backend: ScriptedBackend) -> ScriptedReply:
 def through(source: Path, out: Path, backend: ScriptedBackend, parallel: int) -> int:
     """Answer a file as the command does; how many replies were written."""
     lines.facts(source)
-    replies = output.resume(out, output.Run("scripted", "", "", 1, None, {}))
-    defaults = batch_jobs.Defaults(Settings(), None, 1)
-    todo = batch_jobs.jobs(lines.read(source), defaults, replies.done, broken)
+    form, seed = OwnForm(), 1
+    run = output.Run(
+        "scripted", model_sha256="", seed=seed, system=None, settings={}, input_sha256=""
+    )
+    replies = output.resume(out, run)
+    defaults = batch_jobs.Defaults(Settings(), None, seed)
+    todo = batch_jobs.jobs(lines.read(source), defaults, replies.done, broken, form.item)
     with output.Writer(replies) as writer:
         for result in Runner(backend).results(todo, parallel):
             if isinstance(result, Answered):
-                writer.write(result.json(numbered=False), result.reply.finish_reason)
+                line = form.written(result, numbered=False)
+                writer.write(line, result.reply.finish_reason)
     replies.done.close()
     return replies.replies
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ class OwnForm:
 
     def written(self, answered: Answered, *, numbered: bool) -> dict[str, object]:
         """See `Form.written`."""
-        return answered.json(numbered=numbered)
+        item = answered.job.item
+        number = {SAMPLE: answered.job.sample} if numbered else {}
+        return {"id": item.id, **number, **item.further, REPLY: asdict(answered.reply)}
 
     def noted(self, value: dict[str, Any]) -> Noted | None:
         """See `Form.noted`."""

@@ -53,7 +53,7 @@ class Item:
     """The model that the line names; the run's answers, whatever it is."""
 
     body_of: Callable[[str, Reply], object] | None = None
-    """Makes the body of a reply of a token for its id, where the form is OpenAI's; see `openai`."""
+    """Makes the body of a reply, of a token for its id and the reply; in OpenAI's form only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from minireason.backends.base import Backend, ReplyStream, StreamOptions
 from minireason.backends.pool import PoolRun, Refused
-from minireason.batch.jobs import REPLY, SAMPLE, Job
+from minireason.batch.jobs import Job
 from minireason.events import Reply
 from minireason.messages import Message
 from minireason.settings import Settings
@@ -27,12 +27,6 @@ class Answered:
 
     job: Job
     reply: Reply
-
-    def json(self, *, numbered: bool) -> dict[str, object]:
-        """The object of its line; `numbered`: each item has several replies."""
-        item = self.job.item
-        number = {SAMPLE: self.job.sample} if numbered else {}
-        return {"id": item.id, **number, **item.further, REPLY: asdict(self.reply)}
 
 
 Result: TypeAlias = Answered | Refused[Job]

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason import Message, Settings
+from minireason.batch.forms import OwnForm
 from minireason.batch.ids import Ids
 from minireason.batch.jobs import Defaults, jobs
 from minireason.batch.lines import Line
@@ -175,7 +176,8 @@ def test_memory_stays_flat_over_a_hundred_thousand_items(tmp_path: Path) -> None
     with Writer(replies) as writer:
         for result in Runner(scripted).results(todo, 16):
             if isinstance(result, Answered):
-                writer.write(result.json(numbered=False), result.reply.finish_reason)
+                line = OwnForm().written(result, numbered=False)
+                writer.write(line, result.reply.finish_reason)
                 if not replies.replies % 10_000:
                     sizes.append(rss_bytes())
             scripted.requests.clear()  # which keeps all that it was asked

@@ -16,6 +16,7 @@ import pytest
 import minireason as package
 from minireason.backends.pool import Refused
 from minireason.batch import cluster, jobs, lines, output
+from minireason.batch.forms import OwnForm
 from minireason.batch.local import Answered
 from minireason.batch.share import Node, Share, share
 from minireason.batch.worker import Wanted
@@ -70,7 +71,8 @@ def run(source: Path, out: Path, runner: on_ray.Runner, kill_at: int = 0, stop_a
             if result is None:
                 continue
             assert isinstance(result, Answered)
-            writer.write(result.json(numbered=False), result.reply.finish_reason)
+            line = OwnForm().written(result, numbered=False)
+            writer.write(line, result.reply.finish_reason)
             came += 1
             if came == kill_at:
                 killed = runner.handles[0]
