@@ -20,7 +20,7 @@ from minireason.cli.terminal.progress import Progress
 from minireason.errors import BadSetting, MinireasonError, UsageError, shown
 
 if TYPE_CHECKING:
-    from minireason.batch.jobs import Job
+    from minireason.batch.jobs import Defaults, Job
     from minireason.batch.lines import Facts
     from minireason.batch.local import Runner
     from minireason.batch.output import Output, Run
@@ -79,13 +79,7 @@ class Batch:
             stack.callback(replies.done.close)
             done, total = replies.replies, facts.lines * self._how.replies_each
             say_what_there_is("replies", replies.path, done, total, replies.damaged)
-            changes = cast("Changes", {**self._asked.settings, "seed": None})
-            defaults = jobs.Defaults(
-                model.defaults.changed(changes),
-                self._asked.system,
-                replies.run.seed or 0,
-                self._how.replies_each,
-            )
+            defaults = self._defaults(model, replies.run.seed or 0)
             source = lines.read(self._file)
             todo = jobs.jobs(source, defaults, replies.done, self._leave_out, form.item)
             todo = self._telling_of_models(todo, model)
@@ -120,6 +114,14 @@ class Batch:
             settings=settings_of(self._asked.settings, model.defaults),
             form=form,
         )
+
+    def _defaults(self, model: RunModel, seed: int) -> Defaults:
+        """What holds for lines that say nothing else; `seed` is the run's."""
+        from minireason.batch.jobs import Defaults
+
+        changes = cast("Changes", {**self._asked.settings, "seed": None})
+        settings = model.defaults.changed(changes)
+        return Defaults(settings, self._asked.system, seed, self._how.replies_each)
 
     def _telling_of_models(self, todo: Iterator[Job], model: RunModel) -> Iterator[Job]:
         """The same jobs; say once that a line names another model than the one that answers."""
