@@ -99,7 +99,7 @@ def main() -> None:
     port = llama_server.free_port()
     with subprocess.Popen([sys.executable, __file__, "--serve", str(port)]) as server:
         try:
-            time.sleep(1)
+            llama_server.wait_for(port, server)
             for parallel in (1, 16, 64, 256):
                 print(json.dumps(measure(f"http://127.0.0.1:{port}/v1", parallel)), flush=True)
         finally:

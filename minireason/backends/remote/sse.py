@@ -41,7 +41,7 @@ class EventReader:
             self._chars += len(part)
         if self._chars > bounds.MAX_BODY_BYTES:
             raise ServerError(
-                "The server sends an event that never ends; it speaks another protocol."
+                "The server sends an event that never ends; is it a server of OpenAI's protocol?"
             )
 
     def flush(self) -> Iterator[str]:
