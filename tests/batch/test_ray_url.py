@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import minireason as package
 from minireason.batch import jobs, lines
 from minireason.batch.local import Answered
-from minireason.batch.share import Node, spread
+from minireason.batch.share import Bounds, Node, share, spread
 from minireason.batch.worker import Asked, Wanted
 from minireason.settings import Settings
 from tests.backends.remote.conftest import misbehaving
@@ -46,6 +50,10 @@ def answers(path: Path) -> dict[str, str]:
     read = [json.loads(line) for line in path.read_text().splitlines()]
     assert len({line["id"] for line in read}) == len(read), "an id is there twice"
     return {line["id"]: line["reply"]["answer"] for line in read}
+
+
+def on_machine(_worker: object) -> str:
+    return str(ray.get_runtime_context().get_node_id())
 
 
 def test_it_is_the_run_without_ray(
@@ -191,11 +199,50 @@ def test_one_worker_a_machine(
         for result in runner.results(jobs.Job(item, number, greedy) for number in range(8)):
             if isinstance(result, Answered):
                 continue
-            calls = [
-                handle.__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id())
-                for handle in runner.handles
-            ]
+            calls = [handle.__ray_call__.remote(on_machine) for handle in runner.handles]
             at_work |= set(ray.get(calls))
         assert at_work == {nodes[0].id, second.node_id}
     finally:
         machines.remove_node(second)
+
+
+def test_workers_join_as_the_cluster_grows_and_idle_ones_are_given_back(
+    nodes: list[Node], machines: Any, misbehaving: Callable[..., Misbehaving]
+) -> None:
+    alone, grown = threading.Event(), []
+
+    def answer(body: dict[str, Any]) -> Answer:
+        if body["messages"][-1]["content"] == "the last":
+            assert alone.wait(120)
+        return reply(chunk(content="Yes."))
+
+    def todo() -> Iterator[jobs.Job]:
+        """Questions until every worker is at work, and one that is answered when it is alone."""
+        settings = Settings(max_tokens=20)
+        message = package.Message(role="user", content="?")
+        for number in itertools.count():
+            if number == 10:
+                grown.append(machines.add_node(num_cpus=1))
+                placed = [handle.__ray_call__.remote(on_machine) for handle in runner.handles]
+            if grown and len(ray.wait(placed, num_returns=4, timeout=0)[0]) == 3:
+                break
+            yield jobs.Job(jobs.Item(number, number, (message,), settings), 0, settings)
+            time.sleep(0.05)
+        message = package.Message(role="user", content="the last")
+        yield jobs.Job(jobs.Item(number, number, (message,), settings), 0, settings)
+
+    served = misbehaving(*[answer] * 5_000)
+    each = share(nodes, 2**20, 1, Bounds(1, 4), 1)
+    assert (each.actors, each.further) == (2, 2)
+    asked = Asked(served.url, None, f"m at {served.url}")
+    runner = on_ray.Runner(Wanted("m", "", {}, Settings(), 2, 0, asked), each)
+    try:
+        for _ in runner.results(todo()):
+            if len(runner.handles) == 1:
+                alone.set()
+    finally:
+        for machine in grown:
+            machines.remove_node(machine)
+    assert grown
+    assert runner.finished
+    assert alone.is_set(), "the one for which there was no room is given back, too"
