@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from minireason.batch.jobs import Job
 from minireason.batch.local import LOOKED_AT, Answered, Order, Refused, Result
-from minireason.batch.share import Share
+from minireason.batch.share import ASKING_CORES, Share
 from minireason.batch.worker import AHEAD, Outcome, Wanted, Worker
 from minireason.errors import (
     ContextFull,
@@ -147,7 +147,7 @@ class Runner:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         options: dict[str, Any] = {
-            "num_cpus": self._share.cores,
+            "num_cpus": self._share.cores or ASKING_CORES,
             "memory": self._share.memory_bytes,
             "max_concurrency": self._wanted.most_parallel + AHEAD + 1,
         }

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from minireason.errors import BadSetting, DoesNotFit
+from minireason.errors import BadSetting, DoesNotFit, UsageError
+
+ASKING_CORES = 0.01
+"""What a worker takes that computes nothing: on no core at all, Ray would put it anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class Share:
 
     actors: int
     cores: int
+    """0 where it computes nothing."""
+
     memory_bytes: int
     machines: tuple[str, ...] = ()
     """The ids of those that workers are put on in turn; empty where the scheduler chooses."""
@@ -72,10 +77,12 @@ def share(
 def spread(nodes: Sequence[Node], actors: Bounds | None) -> Share:
     """One worker a machine, or so many in turn, where each asks a server and computes nothing.
 
-    So there is room for all. A machine without cores, as the head of a cluster often is, gets none
-    while there are others.
+    So there is room for all, but on machines without cores, as the head of a cluster often is.
+    Raises UsageError if there are no others.
     """
-    at_work = [node for node in nodes if node.cpus] or nodes
+    at_work = [node for node in nodes if node.cpus]
+    if not at_work:
+        raise UsageError("No machine of the cluster has a core; give one by ray start --num-cpus.")
     return Share(actors.most if actors else len(at_work), 0, 0, tuple(node.id for node in at_work))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from minireason.batch.share import Bounds, Node, Share, share, spread
-from minireason.errors import BadSetting, DoesNotFit
+from minireason.errors import BadSetting, DoesNotFit, UsageError
 
 GIB = 2**30
 NODES = [Node(16, 64 * GIB), Node(8, 8 * GIB), Node(0, 8 * GIB)]
@@ -58,4 +58,5 @@ def test_one_worker_a_machine_for_what_only_asks() -> None:
     there = [Node(16, GIB, "a"), Node(0, GIB, "head"), Node(1, GIB, "b")]
     assert spread(there, None) == Share(2, 0, 0, ("a", "b"))
     assert spread(there, Bounds(2, 5)) == Share(5, 0, 0, ("a", "b"))
-    assert spread(there[1:2], None) == Share(1, 0, 0, ("head",)), "there is no other"
+    with pytest.raises(UsageError, match="has a core; give one"):
+        spread(there[1:2], None)
