@@ -172,7 +172,9 @@ def overhead(bench: Bench) -> Report:
     longer = ("--max-tokens", "8" if bench.quick else "64")
     return [
         *_overhead(bench, "tiny", "tiny", bench.questions(bench.count)),
-        *_overhead(bench, "SmolLM2", smollm2, bench.questions(bench.count // 5, long=True), longer),
+        *_overhead(
+            bench, "SmolLM2", smollm2, bench.questions(bench.count // 10, long=True), longer
+        ),
     ]
 
 
@@ -245,7 +247,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", default=",".join(ROWS), help="rows, with commas between")
-    parser.add_argument("--repeat", type=int, default=5, help="rounds of what is compared")
+    parser.add_argument("--repeat", type=int, default=3, help="rounds of what is compared")
     parser.add_argument("--items", type=int, default=2000, help="on tiny")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--seed", type=int, default=1, help="of the moments at which is killed")

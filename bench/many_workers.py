@@ -19,6 +19,7 @@ import resource
 import sys
 import time
 import types
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,6 +49,7 @@ class Handle:
 
     cluster: Cluster
     calls: set[Call] = field(default_factory=set)
+    waiting: deque[Call] = field(default_factory=deque)
     lost: bool = False
 
     @property
@@ -85,7 +87,6 @@ class Cluster:
     def __init__(self, places: int, reply_s: float, mean_life_s: float, seed: int) -> None:
         self.now = 0.0
         self.failures = self.lost_calls = 0
-        self.worked_s = 0.0
         self._places, self._reply_s, self._mean_life_s = places, reply_s, mean_life_s
         self._random = random.Random(seed)
         self._events: list[tuple[float, int, Handle | Call]] = []
@@ -108,10 +109,17 @@ class Cluster:
         if handle.lost:
             self._end(call, lost=True)
             return call
-        handle.calls.add(call)
-        mean = LOAD_S if loads else self._reply_s
-        self._at(mean * self._random.lognormvariate(-(SPREAD**2) / 2, SPREAD), call)
+        if len(handle.calls) < self._places:
+            self._run(call)
+        else:
+            handle.waiting.append(call)
         return call
+
+    def _run(self, call: Call) -> None:
+        """Let a worker begin with a call."""
+        call.handle.calls.add(call)
+        mean = LOAD_S if call.loads else self._reply_s
+        self._at(mean * self._random.lognormvariate(-(SPREAD**2) / 2, SPREAD), call)
 
     def wait(
         self, calls: list[Call], num_returns: int = 1, timeout: float = 0.0
@@ -147,15 +155,18 @@ class Cluster:
             if what in what.handle.calls:
                 what.handle.calls.remove(what)
                 self._end(what, lost=False)
+                if what.handle.waiting:
+                    self._run(what.handle.waiting.popleft())
             return
         if what.lost:
             return
         what.lost = True
         self.failures += 1
-        for call in what.calls:
-            self.lost_calls += not call.loads
+        self.lost_calls += sum(not call.loads for call in what.calls)
+        for call in (*what.calls, *what.waiting):
             self._end(call, lost=True)
         what.calls.clear()
+        what.waiting.clear()
 
     def _end(self, call: Call, *, lost: bool) -> None:
         call.lost = lost
@@ -183,8 +194,10 @@ def _install(cluster: Cluster) -> None:
         setattr(module, name, getattr(cluster, name))
     exceptions = types.ModuleType("ray.exceptions")
     exceptions.RayError, exceptions.RayTaskError = RayError, RayTaskError  # type: ignore[attr-defined]
-    module.exceptions = exceptions  # type: ignore[attr-defined]
-    sys.modules["ray"], sys.modules["ray.exceptions"] = module, exceptions
+    strategies = types.ModuleType("ray.util.scheduling_strategies")
+    strategies.NodeAffinitySchedulingStrategy = None  # type: ignore[attr-defined]
+    for one in (module, exceptions, strategies, types.ModuleType("ray.util")):
+        sys.modules[one.__name__] = one
 
 
 def _jobs(count: int) -> Iterator[Any]:

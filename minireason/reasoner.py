@@ -59,8 +59,8 @@ def connect(
     `model` may be left out where the server has one alone. `api_key` comes from the environment
     variable MINIREASON_API_KEY if it is not given, and goes to this host alone. `flavour` is the
     kind of server, which is found out by asking it: "minireason", "vllm", "sglang", "llama-server",
-    "ollama", "deepseek", "openai" or "plain". Raises BadSetting, UsageError, ServerError or
-    NotServed.
+    "llama-cpp-python", "ollama", "deepseek", "openai" or "plain". Raises BadSetting, UsageError,
+    ServerError or NotServed.
     """
     from minireason.backends.remote.backend import open_remote
 

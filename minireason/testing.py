@@ -8,6 +8,6 @@ assert reasoner.ask("What is 6 times 7?").answer == "42"
 """
 
 from minireason.backends.scripted import Script, ScriptedBackend, ScriptedRequest, Written
-from minireason.backends.scripted_stream import ScriptedReply
+from minireason.backends.scripted_reply import ScriptedReply
 
 __all__ = ["Script", "ScriptedBackend", "ScriptedReply", "ScriptedRequest", "Written"]

@@ -16,6 +16,7 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+import hypothesis
 import pytest
 
 # Threads that wait for each other take no core from other tests. OpenMP reads it when it is loaded.
@@ -23,9 +24,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import minireason
 from minireason import Reasoner
-from minireason.host import hardware
+from minireason.host import hardware, machine_file
 from minireason.models import known_good
 from tests.models.build import shallow
+
+hypothesis.settings.register_profile(  # no test asserts a time
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 MAX_WORKERS = 8
 _homes = itertools.count()
@@ -41,11 +47,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.fixture(scope="session")
 def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home that knows this machine's memory, and as good the models that tests load most."""
+    """A home that knows some speed of memory, and as good the models that tests load most."""
     home = tmp_path_factory.mktemp("home") / "lived_in"
     with pytest.MonkeyPatch.context() as patch:  # for fixtures of a file, too
         patch.setenv("MINIREASON_HOME", str(home))
-        hardware.bandwidth(home / "machine.json")
+        memory = {"cores": hardware.probe().cores, "bytes_per_s": 10**10}
+        machine_file.change(home / "machine.json", memory)
         yield home
 
 

@@ -14,7 +14,8 @@ Act = Callable[[], object]
 class Interrupter:
     """Raises KeyboardInterrupt the `time`-th time that a line of a file is about to run.
 
-    Called with an act, it makes it again after an interruption until it is through.
+    Called with an act, it makes it again after an interruption until it is through. From then on
+    nothing is traced, which takes three times as long.
     """
 
     def __init__(self, file: str, line: int, time: int) -> None:
@@ -24,7 +25,7 @@ class Interrupter:
 
     def __call__(self, act: Act) -> object:
         while True:
-            sys.settrace(self._trace)
+            sys.settrace(None if self.raised else self._trace)
             try:
                 return act()
             except KeyboardInterrupt:

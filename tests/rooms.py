@@ -17,6 +17,7 @@ ROOMS = [
     "host",
     "answers",
     "models",
+    "runs",
     "engine",
     "reasoning.encoding reasoning.text",
     "reasoning.structured",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,13 +18,21 @@ FILES = sorted(ROOT.rglob("*.py"))
 MODULES = {module(path) for path in FILES}
 
 
-def imported(path: Path) -> Iterator[str]:
+def walked(path: Path) -> Iterator[ast.AST]:
+    """The nodes of a file's syntax."""
+    return ast.walk(ast.parse(path.read_text("utf-8")))
+
+
+@functools.cache
+def imported(path: Path) -> frozenset[str]:
     """What a file imports, "package.name" of each; late imports and those of type checkers too."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    names = set()
+    for node in walked(path):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(names)
 
 
 def ours(path: Path) -> set[str]:
@@ -39,11 +48,11 @@ def ours(path: Path) -> set[str]:
     return modules
 
 
-@pytest.mark.parametrize("path", FILES, ids=module)
-def test_imports_only_go_down(path: Path) -> None:
-    own = floor(module(path))
-    for name in ours(path):
-        assert floor(name) <= own, f"{module(path)} imports {name}"
+def test_imports_only_go_down() -> None:
+    for path in FILES:
+        own = floor(module(path))
+        for name in ours(path):
+            assert floor(name) <= own, f"{module(path)} imports {name}"
 
 
 @pytest.mark.parametrize("room", APART)
@@ -62,33 +71,29 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     assert not graph, f"a circle is among {sorted(graph)}"
 
 
-def defined(tree: ast.AST) -> set[str]:
-    """The private names of functions, classes, variables and attributes that a file makes."""
-    names = set()
-    for node in ast.walk(tree):
+def private_names(path: Path) -> tuple[set[str], dict[str, int]]:
+    """The private names that a file makes, of functions, classes, variables and attributes.
+
+    And those that it uses, with the line of each.
+    """
+    made, used = set(), {}
+    for node in walked(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
-                names.add(node.attr)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-    return {name for name in names if name.startswith("_") and not name.startswith("__")}
-
-
-PRIVATE = set[str]().union(*(defined(ast.parse(path.read_text("utf-8"))) for path in FILES))
-
-
-def private(tree: ast.AST) -> Iterator[str]:
-    """The private names of ours that a file uses and does not make itself."""
-    others = PRIVATE - defined(tree)
-    for node in ast.walk(tree):
-        names = []
-        if isinstance(node, ast.ImportFrom):
-            names = [alias.name for alias in node.names]
+            made.add(node.name)
+        elif isinstance(node, ast.ImportFrom):
+            used |= {alias.name: node.lineno for alias in node.names}
         elif isinstance(node, ast.Attribute):
-            names = [node.attr]
-        yield from (f"line {node.lineno}: {name}" for name in names if name in others)
+            used[node.attr] = node.lineno
+            if isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Name):
+                made |= {node.attr} if node.value.id in ("self", "cls") else set()
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            made.add(node.id)
+    return set(filter(is_private, made)), {name: used[name] for name in filter(is_private, used)}
+
+
+def is_private(name: str) -> bool:
+    """Whether it begins with one underscore."""
+    return name.startswith("_") and not name.startswith("__")
 
 
 PROGRAMS = [
@@ -98,9 +103,16 @@ PROGRAMS = [
 ]
 
 
-@pytest.mark.parametrize("path", [*FILES, *PROGRAMS], ids=str)
-def test_nothing_reaches_into_private_names(path: Path) -> None:
-    assert not list(private(ast.parse(path.read_text("utf-8"))))
+def test_nothing_reaches_into_private_names() -> None:
+    names = {path: private_names(path) for path in [*FILES, *PROGRAMS]}
+    private = set().union(*(names[path][0] for path in FILES))
+    reached = [
+        f"{path}, line {line}: {name}"
+        for path, (made, used) in names.items()
+        for name, line in used.items()
+        if name in private - made
+    ]
+    assert not reached
 
 
 @pytest.mark.parametrize(

@@ -82,3 +82,17 @@ class MeasuresItself(Protocol):
         Steps aside as soon as `stopped` says so. Does nothing where there is nothing to find out.
         """
         ...
+
+
+@runtime_checkable
+class OneOfSeveral(Protocol):
+    """A `Backend` may be one of the models of a server."""
+
+    @property
+    def models(self) -> Sequence[str]:
+        """The names of all, as they were when the server was last asked."""
+        ...
+
+    def list_models(self) -> Sequence[str]:
+        """Ask the server anew; raises ServerError."""
+        ...

@@ -18,7 +18,10 @@ from typing import Literal, Protocol
 
 from minireason.backends.base import Backend, ReplyStream
 from minireason.backends.capabilities import KnowsStepCosts
+from minireason.errors import ContextFull, UsageError
+from minireason.messages import Message
 from minireason.models.tuned import StepCosts
+from minireason.settings import Settings
 
 EXPECTED_REPLY_TOKENS = 8_192
 """What a reply is given room for. Where many become longer, the shortest wait for the others."""
@@ -31,6 +34,9 @@ THROUGHPUT_TARGET = 0.9
 
 Those that get a place later are cancelled more cheaply, should they not be needed.
 """
+
+LOOKED_AT = 64
+"""How many of the first jobs of a run decide for how long prompts there has to be room."""
 
 UNMEASURED = 4
 """How many run at a time where it cannot be measured what is worth it."""
@@ -125,6 +131,31 @@ def batch_size(
     if costs:
         return FixedSize(expected(costs, depth).smallest_good_size(most))
     return MeasuredSize(backend, most) if measure else FixedSize(min(most, UNMEASURED))
+
+
+def batch_size_for(
+    backend: Backend,
+    first: Sequence[tuple[Sequence[Message], Settings]],
+    requested: int | Literal["auto"],
+    most: int | None,
+    *,
+    measure: bool = True,
+) -> BatchSize:
+    """As `batch_size`, by the longest prompt and the longest reply of the `first` that are asked.
+
+    `most` may say that there are no more.
+    """
+    prompt_tokens, limits = 0, [settings.max_tokens for _, settings in first]
+    for messages, _ in first:
+        with suppress(UsageError, ContextFull):  # told when it is started
+            tokens = backend.count_tokens(messages, at_most=backend.n_ctx)
+            prompt_tokens = max(prompt_tokens, min(tokens, backend.n_ctx))
+    known = [limit for limit in limits if limit is not None]
+    max_tokens = max(known) if known and len(known) == len(limits) else None
+    room = fitting(backend, prompt_tokens, max_tokens)
+    depth = mean_depth(prompt_tokens, max_tokens)
+    room = room if most is None else max(1, min(most, room))
+    return batch_size(backend, requested, room, measure=measure, depth=depth)
 
 
 class FixedSize:

@@ -7,22 +7,18 @@ import logging
 import os
 import time
 import weakref
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from minireason.backends.assembly import Assembly
 from minireason.backends.base import StreamOptions
 from minireason.backends.draft import DraftModel
 from minireason.backends.planning import Planner, ReplyPlan
 from minireason.backends.stream import Stream
 from minireason.backends.tuning import Tuner
-from minireason.engine import sampler
-from minireason.engine import sequence as engine
-from minireason.engine.base import Drafter, Mask
+from minireason.engine.base import Drafter
 from minireason.engine.context import Context
-from minireason.engine.drafting import DraftCount
-from minireason.engine.logprobs import RawLogits
 from minireason.engine.model import Model
 from minireason.engine.prefill import Prefill
 from minireason.engine.room import CacheRoom
@@ -32,19 +28,11 @@ from minireason.messages import Message
 from minireason.models import catalog
 from minireason.models.fit import FitPlan
 from minireason.models.tuned import StepCosts
-from minireason.reasoning.controller import Controller
-from minireason.reasoning.logprobs import teller
 from minireason.reasoning.prompt import PromptEncoder
-from minireason.reasoning.reply import ReplyBuilder
-from minireason.reasoning.rules import Rules
-from minireason.reasoning.structured.follower import Follower, Tokenizer
 from minireason.reasoning.structured.grammar import Constraint, constraint
 from minireason.settings import Settings
 
 _log = logging.getLogger(__name__)
-
-UNREAD_TOKENS = 256
-"""A stream that nobody reads sits out after so many tokens."""
 
 
 class LocalBackend:
@@ -96,8 +84,9 @@ class LocalBackend:
         self.new_drafter: Callable[[int], Drafter] | None = None
         """Makes what drafts for a sequence whose prompt has so many tokens; None: nothing does."""
         self.draft_model: DraftModel | None = None
-        self._load_s = time.perf_counter() - started
-        _log.info("%s is loaded, in %.2f s", name, self._load_s)
+        load_s = time.perf_counter() - started
+        self._assembly = Assembly(name, model.vocabulary, self.scheduler, load_s)
+        _log.info("%s is loaded, in %.2f s", name, load_s)
         _loaded.add(self)
 
     @property
@@ -194,58 +183,7 @@ class LocalBackend:
         self.model.check_open()
         self._was_asked = True
         with self._knowing_maximum():
-            plan = planned(self.n_ctx)
-        settings = plan.settings
-        follower = Follower(wanted, self._tokenizer) if wanted else None
-        drafts = DraftCount()
-        vocabulary = self.model.vocabulary
-        raw = None if options.logprobs is None else RawLogits(options.logprobs)
-        builder = ReplyBuilder(
-            self.name,
-            plan.prompt,
-            settings,
-            load_s=self._load_s,
-            parse=follower.parsed if follower else None,
-            drafts=drafts,
-            tell_logprob=teller(raw, vocabulary.piece) if raw else None,
-        )
-        rules = Rules(
-            vocabulary,
-            plan.prompt,
-            settings,
-            plan.budget,
-            builder,
-            follower=follower,
-            allowance=options.allowance,
-        )
-        controller = Controller(rules, builder)
-        sequence = self._sequence(plan, controller, rules.mask(), options)
-        sequence.drafts, sequence.raw_logits = drafts, raw
-        with self._knowing_maximum():
-            return Stream(self.scheduler, sequence, controller, options.on_prefill)
-
-    def _sequence(
-        self, plan: ReplyPlan, controller: Controller, mask: Mask | None, options: StreamOptions
-    ) -> engine.Sequence:
-        """What the engine runs for a reply; `mask` says which tokens may be sampled first."""
-        settings = plan.settings
-        links = sampler.links(
-            settings.temperature, settings.top_p, settings.top_k, settings.seed or 0
-        )
-        sequence = engine.Sequence(
-            plan.prompt.ids,
-            sampler.SamplerChain(links),
-            controller,
-            # After a thought the next prompt has the answer alone, so it cannot go on from there.
-            cache_reply=options.cache_reply and not plan.prompt.thinks,
-            cache_scope=options.cache_scope,
-            confidences=array("f") if options.watch_confidence else None,
-            mask=mask,
-            unread_limit=UNREAD_TOKENS,
-        )
-        if self.new_drafter:
-            sequence.drafter = self.new_drafter(len(plan.prompt.ids))
-        return sequence
+            return self._assembly.stream(planned(self.n_ctx), wanted, options, self.new_drafter)
 
     @contextmanager
     def _knowing_maximum(self) -> Iterator[None]:
@@ -259,10 +197,6 @@ class LocalBackend:
                 estimated=error.estimated,
                 max_n_ctx=self.model.n_ctx_train,
             ) from None
-
-    @functools.cached_property
-    def _tokenizer(self) -> Tokenizer:
-        return Tokenizer(self.model.vocabulary)
 
     def count_tokens(self, messages: Sequence[Message], *, at_most: int | None = None) -> int:
         """See `Backend.count_tokens`."""

@@ -12,15 +12,20 @@ again.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from itertools import repeat
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain, islice, repeat
+from typing import Generic, Literal, TypeVar
 
-from minireason.backends.base import ReplyStream
-from minireason.backends.concurrency import BatchSize, FixedSize
-from minireason.errors import UsageError
+from minireason.backends.base import Backend, ReplyStream
+from minireason.backends.concurrency import LOOKED_AT, BatchSize, FixedSize, batch_size_for
+from minireason.errors import ContextFull, MinireasonError, UsageError
 from minireason.events import Event
+from minireason.messages import Message
+from minireason.settings import Settings
 
 J = TypeVar("J")
 
@@ -109,16 +114,39 @@ class Pool(Generic[J]):
             self.active.pop()
 
 
-class PoolRun(Generic[J]):
-    """A run over pools, as whoever shows how far it is sees it; `pool` is the one of now.
+@dataclass(frozen=True, slots=True)
+class Refused(Generic[J]):
+    """A job that the model cannot be asked, or that its server has refused, and why."""
 
-    `ended_tokens` are those of replies that have left it. Nothing more is started once `cancelled`.
+    job: J
+    error: MinireasonError
+
+
+class PoolRun(ABC, Generic[J]):
+    """A run of jobs that come one after the other, of which a few at a time are in memory.
+
+    `pool` is the one of now, `ended_tokens` are those of replies that have left it. Nothing more is
+    started once `cancelled`. `finished` says whether all jobs have come to an end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
         self.pool: Pool[J] = Pool((), FixedSize(1))
         self.ended_tokens = 0
-        self.cancelled = False
+        self.cancelled = self.finished = False
+
+    @abstractmethod
+    def asked(self, job: J) -> tuple[Sequence[Message], Settings]:
+        """What a job asks, and how it is answered."""
+
+    @abstractmethod
+    def start(self, job: J) -> ReplyStream:
+        """Open the stream of a job's reply."""
+
+    @property
+    def may_start(self) -> bool:
+        """Whether a further job may be started."""
+        return True
 
     @property
     def parallel(self) -> int:
@@ -134,7 +162,56 @@ class PoolRun(Generic[J]):
         """Ask from any thread or a signal handler that the run end here."""
         self.cancelled = True
 
-    def end(self) -> None:
-        """End all that runs, and count it."""
-        self.ended_tokens += self.pool.tokens
-        self.pool.close()
+    def outcomes(
+        self, jobs: Iterator[J], requested: int | Literal["auto"], most: int | None
+    ) -> Iterator[Active[J] | Refused[J] | None]:
+        """Run jobs, `requested` at a time and never more than `most`: replies as they end.
+
+        In between comes None again and again, for whoever shows how far it is. Whoever puts a job
+        among those that wait in the pool has it run next. Replies that were under way when the run
+        is cancelled are dropped. Raises EngineError or ServerError.
+        """
+        first = list(islice(jobs, LOOKED_AT))
+        size = batch_size_for(self.backend, list(map(self.asked, first)), requested, most)
+        self.pool = pool = Pool[J]((), size)
+        jobs = chain(first, jobs)
+        try:
+            while not self.cancelled:
+                yield from self._fill(jobs)
+                if not pool.active:
+                    self.finished = True
+                    return
+                for active in pool.turn():
+                    if active.stream.ended:
+                        yield self._end(active)
+                pool.events.clear()
+                yield None
+        finally:
+            self.ended_tokens += pool.tokens
+            pool.close()
+            self.backend.release()
+
+    def _fill(self, jobs: Iterator[J]) -> Iterator[Refused[J]]:
+        """Start jobs while there are free places; those that cannot be asked are given back."""
+        pool = self.pool
+        while True:
+            free = pool.size.now - len(pool.active) - len(pool.waiting)
+            pool.waiting.extend(islice(jobs, max(0, free)))
+            try:
+                pool.fill(self.start, lambda: self.may_start)
+            except (UsageError, ContextFull) as error:
+                yield Refused(pool.waiting.popleft(), error)
+            else:
+                return
+
+    def _end(self, active: Active[J]) -> Active[J] | Refused[J]:
+        """Take out a reply that has ended, or that the server has refused to give."""
+        stream = active.stream
+        stream.close()
+        with suppress(UsageError):  # of a value that its schema refuses; told once
+            _ = stream.reply
+        self.ended_tokens += stream.tokens
+        self.pool.remove(active)
+        if active.error and stream.reply.finish_reason == "cancelled":
+            return Refused(active.job, active.error)
+        return active

@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from minireason.backends.base import StreamOptions
-from minireason.backends.scripted_stream import ScriptedReply, ScriptedStream, pieces
+from minireason.backends.scripted_reply import ScriptedReply, pieces
+from minireason.backends.scripted_stream import ScriptedStream
 from minireason.errors import ContextFull, EngineError, UsageError, shown
 from minireason.messages import Message
 from minireason.reasoning.begun import Begun, parted

@@ -5,16 +5,15 @@ from __future__ import annotations
 import itertools
 import operator
 import random
-import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from minireason import answers
 from minireason.backends.base import StreamOptions
+from minireason.backends.scripted_reply import ScriptedReply, pieces
 from minireason.closing import Closing
-from minireason.errors import UsageError, shown
+from minireason.errors import UsageError
 from minireason.events import (
     AnswerDelta,
     Done,
@@ -30,42 +29,6 @@ from minireason.events import (
 from minireason.reasoning.structured.grammar import constraint
 from minireason.reasoning.text import StopStrings
 from minireason.settings import MAX_SEED, Settings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptedReply:
-    """One reply as it is written, `thinking` and `answer` whole or in pieces, a token each.
-
-    `confidence` is said of each of its tokens, `logprob` of each of its answer. `thinking_end` is
-    what the reply says of a thought that was not cut off, such as "loop". `error` is raised to
-    whoever reads the stream, after all that is written.
-    """
-
-    answer: str | Sequence[str] = ""
-    thinking: str | Sequence[str] = ""
-    confidence: float = 0.0
-    logprob: float = 0.0
-    thinking_end: ThinkingEnd = "natural"
-    error: Exception | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in (("answer", self.answer), ("thinking", self.thinking)):
-            listed = isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
-            if not listed and not isinstance(value, str):
-                raise UsageError(
-                    f"The {name} of a scripted reply is text or a list of texts, and not "
-                    f"{shown(value)}."
-                )
-        if not isinstance(self.error, Exception | None):
-            raise UsageError(
-                f"The error of a scripted reply is an exception to raise, and not "
-                f"{shown(self.error)}."
-            )
-
-
-def pieces(text: str | Sequence[str]) -> list[str]:
-    """The tokens of a text: words with the white space before them, or the pieces as written."""
-    return re.findall(r"\s*\S+|\s+\Z", text) if isinstance(text, str) else list(text)
 
 
 class ScriptedStream(Iterator[Event], Closing):
@@ -251,7 +214,7 @@ class ScriptedStream(Iterator[Event], Closing):
         self._landing = end
         self._forced = forced
         if landing:
-            self._show(ThinkingDelta(f"\n\n{landing}\n"))
+            self._show(ThinkingDelta(f"\n\n{landing}"))
 
     def _left(self) -> int:
         """How many tokens may still come."""

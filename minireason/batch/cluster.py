@@ -18,6 +18,10 @@ LOCAL = "auto"
 _STORE_BYTES = 128 * 2**20
 _REACHED_S = 10.0
 
+_SETTINGS = b"\4"
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _SETTINGS + bytes(5)
+"""How both sides of HTTP/2 begin (RFC 9113, 3.4): the client's words, a frame of settings."""
+
 
 @contextmanager
 def joined(address: str) -> Iterator[list[Node]]:
@@ -61,9 +65,20 @@ def _reach(address: str) -> None:
             'as 10.0.0.1:6379, or "auto" for one on this machine.'
         )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _REACHED_S).close()
+        with socket.create_connection((host.strip("[]"), int(port)), _REACHED_S) as reached:
+            if not _answers(reached):
+                raise OSError("what listens there is no Ray")
     except OSError as error:
         raise _not_joined(address, error) from None
+
+
+def _answers(reached: socket.socket) -> bool:
+    """Whether HTTP/2 is spoken there, as by the head of a cluster; over TLS it is not asked."""
+    if os.environ.get("RAY_USE_TLS", "0").lower() not in ("0", "false"):
+        return True
+    reached.sendall(_GREETING)
+    with reached.makefile("rb") as said:
+        return said.read(4)[3:] == _SETTINGS
 
 
 def _not_joined(address: str, error: Exception) -> ServerError:

@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from minireason.batch.ids import Ids
 from minireason.batch.lines import Line
 from minireason.errors import UsageError, shown
+from minireason.events import Reply
 from minireason.host import state
 from minireason.messages import Message, as_messages
 from minireason.settings import Changes, Settings
@@ -47,6 +48,12 @@ class Item:
 
     further: dict[str, object] = field(default_factory=dict)
     """What is copied to its replies."""
+
+    model: str | None = None
+    """The model that the line names; the run's answers, whatever it is."""
+
+    body_of: Callable[[str, Reply], object] | None = None
+    """Makes the body of a reply of a token for its id, where the form is OpenAI's; see `openai`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +86,8 @@ def key(name: str | int, sample: int) -> str:
 
 def read_item(line: Line, defaults: Defaults) -> Item:
     """The item on a line; raises UsageError that says what is wrong with it."""
-    value = _object(line.raw)
-    name = value.get("id", line.number)
-    if not isinstance(name, str | int) or isinstance(name, bool):
-        raise UsageError("its id is no text and no whole number")
+    value = line_object(line.raw)
+    name = checked_id(value.get("id", line.number), "id")
     for own in (REPLY, SAMPLE):
         if own in value:
             raise UsageError(f'its key "{own}" is one that the reply has; rename it')
@@ -96,13 +101,21 @@ def read_item(line: Line, defaults: Defaults) -> Item:
     )
 
 
+def checked_id(name: object, key: str) -> str | int:
+    """An id that replies can be known by, from the line's `key`; raises UsageError."""
+    if not isinstance(name, str | int) or isinstance(name, bool):
+        raise UsageError(f"its {key} is no text and no whole number")
+    return name
+
+
 def jobs(
     lines: Iterator[Line],
     defaults: Defaults,
     done: Ids,
     on_broken: Callable[[int, UsageError], None],
+    read: Callable[[Line, Defaults], Item] = read_item,
 ) -> Iterator[Job]:
-    """The replies that are missing, in the order of the lines.
+    """The replies that are missing, in the order of the lines, which `read` makes items of.
 
     `done` are the keys of those that there are. A line that makes no sense, or whose id stands on
     an earlier one, is told to `on_broken` with its number. Raises UsageError as `lines` does.
@@ -111,7 +124,7 @@ def jobs(
     try:
         for line in lines:
             try:
-                item = read_item(line, defaults)
+                item = read(line, defaults)
             except UsageError as problem:
                 on_broken(line.number, problem)
                 continue
@@ -138,6 +151,11 @@ def _seeded(item: Item, sample: int, defaults: Defaults) -> Settings:
 def _messages(value: dict[str, Any], common: str | None) -> list[Message]:
     question, messages = value.get("question"), value.get("messages")
     if question is None and messages is None:
+        if is_openai(value):
+            raise UsageError(
+                "it has the form of OpenAI's batch API, and the first line has not; give each form "
+                "a file of its own"
+            )
         raise UsageError('it has no "question" and no "messages"')
     if question is not None and messages is not None:
         raise UsageError('it has a "question" and "messages"; leave out one of them')
@@ -145,29 +163,37 @@ def _messages(value: dict[str, Any], common: str | None) -> list[Message]:
         raise UsageError('its "messages" are no list with something in it')
     if messages is None and not (isinstance(question, str) and question.strip()):
         raise UsageError('its "question" is no text')
-    asked = as_messages(messages or cast("str", question))
-    system = value.get("system", common)
-    if system is None or asked[0]["role"] == "system":
-        return asked
-    if not isinstance(system, str):
+    asked, system = as_messages(messages or cast("str", question)), value.get("system", common)
+    if not isinstance(system, str | None):
         raise UsageError('its "system" is no text')
+    return with_system(asked, system)
+
+
+def with_system(asked: list[Message], system: str | None) -> list[Message]:
+    """The messages, after a system prompt where they begin with none of their own."""
+    if system is None or (asked and asked[0]["role"] == "system"):
+        return asked
     return as_messages([Message(role="system", content=system), *asked])
 
 
-def _object(raw: bytes | None) -> dict[str, Any]:
+def is_openai(value: dict[str, Any]) -> bool:
+    """Whether a line has the form of OpenAI's batch API."""
+    return "custom_id" in value and "body" in value
+
+
+def line_object(raw: bytes | None) -> dict[str, Any]:
+    """The JSON object on a line; raises UsageError."""
     if raw is None:
         raise UsageError("it is longer than 64 MiB")
     try:
         value = state.parse_json(raw)
-        if b"NaN" in raw or b"Infinity" in raw:
-            json.loads(raw, parse_constant=_no_json)
-    except (state.Damaged, ValueError):
+    except state.Damaged:
         raise UsageError("it is no JSON") from None
     if not isinstance(value, dict):
         raise UsageError('it is no object like {"question": "..."}')
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:  # Python reads what the reply's line could not say again
+        problem = "it has a number that is not finite, or text that is not valid Unicode"
+        raise UsageError(problem) from None
     return value
-
-
-def _no_json(constant: str) -> NoReturn:
-    """Refuse what Python reads and JSON does not know."""
-    raise ValueError(constant)

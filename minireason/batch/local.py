@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import chain, islice
 from typing import Literal, TypeAlias
 
-from minireason.backends import concurrency
 from minireason.backends.base import Backend, ReplyStream, StreamOptions
-from minireason.backends.pool import Active, Pool, PoolRun
+from minireason.backends.pool import PoolRun, Refused
 from minireason.batch.jobs import REPLY, SAMPLE, Job
-from minireason.errors import ContextFull, MinireasonError, UsageError
 from minireason.events import Reply
-
-LOOKED_AT = 64
-"""How many of the first jobs decide for how long prompts there has to be room."""
+from minireason.messages import Message
+from minireason.settings import Settings
 
 MOST_HELD = 256
 """How far replies may be ahead of one that is still missing, where their order is kept."""
@@ -40,40 +35,7 @@ class Answered:
         return {"id": item.id, **number, **item.further, REPLY: asdict(self.reply)}
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A job that this model cannot be asked, or that its server has refused, and why."""
-
-    job: Job
-    error: MinireasonError
-
-
-Result: TypeAlias = Answered | Refused
-
-
-def batch_size(
-    backend: Backend,
-    first: Sequence[Job],
-    requested: int | Literal["auto"],
-    most: int | None,
-    *,
-    measure: bool = True,
-) -> concurrency.BatchSize:
-    """How many at a time, by the longest prompt and the longest reply of the first jobs.
-
-    `measure`: see `concurrency.batch_size`.
-    """
-    prompt_tokens, limits = 0, [job.settings.max_tokens for job in first]
-    for job in first:
-        with suppress(UsageError, ContextFull):  # told when it is started
-            tokens = backend.count_tokens(job.item.messages, at_most=backend.n_ctx)
-            prompt_tokens = max(prompt_tokens, min(tokens, backend.n_ctx))
-    known = [limit for limit in limits if limit is not None]
-    max_tokens = max(known) if known and len(known) == len(limits) else None
-    fitting = concurrency.fitting(backend, prompt_tokens, max_tokens)
-    depth = concurrency.mean_depth(prompt_tokens, max_tokens)
-    fitting = fitting if most is None else max(1, min(most, fitting))
-    return concurrency.batch_size(backend, requested, fitting, measure=measure, depth=depth)
+Result: TypeAlias = Answered | Refused[Job]
 
 
 class Order:
@@ -105,16 +67,14 @@ class Order:
 
 
 class Runner(PoolRun[Job]):
-    """Runs jobs that come from a file, of which a few at a time are in memory.
+    """Runs jobs that come from a file.
 
-    `in_order`: results come in the order of the jobs, else as they end. `finished` says whether all
-    have come.
+    `in_order`: results come in the order of the jobs, else as they end.
     """
 
     def __init__(self, backend: Backend, *, in_order: bool = False) -> None:
-        super().__init__()
-        self._backend, self._order = backend, Order(kept=in_order)
-        self.finished = False
+        super().__init__(backend)
+        self._order = Order(kept=in_order)
 
     def results(
         self,
@@ -122,59 +82,25 @@ class Runner(PoolRun[Job]):
         requested: int | Literal["auto"] = "auto",
         most: int | None = None,
     ) -> Iterator[Result | None]:
-        """What comes of the jobs, `requested` at a time and never more than `most`.
-
-        In between comes None again and again, for whoever shows how far it is. Replies that were
-        under way when the run is cancelled are dropped. Raises EngineError.
-        """
-        first = list(islice(jobs, LOOKED_AT))
-        pool: Pool[Job] = Pool((), batch_size(self._backend, first, requested, most))
-        self.pool = pool
-        jobs = chain(first, jobs)
-        try:
-            while not self.cancelled:
-                for refused in self._fill(jobs):
-                    yield from self._order.settled(refused)
-                if not pool.active:
-                    self.finished = True
-                    return
-                for active in pool.turn():
-                    if active.stream.ended:
-                        yield from self._order.settled(self._end(active))
-                pool.events.clear()
+        """What comes of the jobs; see `PoolRun.outcomes`."""
+        for outcome in self.outcomes(jobs, requested, most):
+            if outcome is None:
                 yield None
-        finally:
-            self.end()
-            self._backend.release()
-
-    def _fill(self, jobs: Iterator[Job]) -> Iterator[Refused]:
-        """Start jobs while there are free places; those that cannot be asked are given back."""
-        pool = self.pool
-        while True:
-            free = pool.size.now - len(pool.active) - len(pool.waiting)
-            pool.waiting.extend(islice(jobs, max(0, free)))
-            try:
-                pool.fill(self._start, lambda: not self._order.full)
-            except (UsageError, ContextFull) as error:
-                job = pool.waiting.popleft()
-                self._order.note(job)
-                yield Refused(job, error)
+            elif isinstance(outcome, Refused):
+                yield from self._order.settled(outcome)
             else:
-                return
+                yield from self._order.settled(Answered(outcome.job, outcome.stream.reply))
 
-    def _start(self, job: Job) -> ReplyStream:
-        stream = self._backend.stream(job.item.messages, job.settings, OPTIONS)
+    def asked(self, job: Job) -> tuple[Sequence[Message], Settings]:
+        """What a line asks, and how."""
+        return job.item.messages, job.settings
+
+    def start(self, job: Job) -> ReplyStream:
+        """Open the stream of a job's reply."""
         self._order.note(job)
-        return stream
+        return self.backend.stream(job.item.messages, job.settings, OPTIONS)
 
-    def _end(self, active: Active[Job]) -> Result:
-        """The reply of a stream that has ended, or why the server has refused to give one."""
-        stream = active.stream
-        stream.close()
-        with suppress(UsageError):  # of a value that its schema refuses; told once
-            _ = stream.reply
-        self.ended_tokens += stream.tokens
-        self.pool.remove(active)
-        if active.error and stream.reply.finish_reason == "cancelled":
-            return Refused(active.job, active.error)
-        return Answered(active.job, stream.reply)
+    @property
+    def may_start(self) -> bool:
+        """Whether not too many replies are held back for one that is missing."""
+        return not self._order.full

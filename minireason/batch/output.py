@@ -8,20 +8,18 @@ See `host.journal.Appender` for how they are written.
 
 from __future__ import annotations
 
-import json
-import random
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from minireason.batch import lines
+from minireason import runs
+from minireason.batch import forms, lines
+from minireason.batch.base import OWN, Form
 from minireason.batch.ids import Ids
-from minireason.batch.jobs import REPLY, SAMPLE, key
-from minireason.errors import UsageError, shortened
+from minireason.batch.jobs import key
+from minireason.errors import UsageError
 from minireason.host import files, journal, state
-from minireason.settings import MAX_SEED
 from minireason.version import __version__
 
 VERSION = 1
@@ -29,30 +27,14 @@ _FORM = {"minireason_batch": int, "run": dict}
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What makes a run itself: everything that decides what a reply says.
-
-    How many replies each item gets and how many run at a time is not among it: a run can go on with
-    more.
-    """
-
-    model: str
-    """The label of the model; of one on a server its name and the server's address."""
-
-    model_sha256: str
-    """The hash of its bytes; "" for one on a server, which does not tell."""
+class Run(runs.Run):
+    """What makes a run itself: everything that decides what a reply says."""
 
     input_sha256: str
     """The hash of its lines."""
 
-    seed: int | None
-    """The seed that those of all replies are made from; None draws one."""
-
-    system: str | None
-    """The system prompt of lines that have none."""
-
-    settings: dict[str, object]
-    """The settings of lines that say nothing else, without the seed."""
+    form: str = OWN
+    """The form of the lines, in and out."""
 
 
 @dataclass(slots=True)
@@ -79,6 +61,11 @@ class Output:
 
     length: int | None = None
     """Bytes of the file that are whole lines; None where there is no file."""
+
+    @property
+    def form(self) -> Form:
+        """The form of its lines."""
+        return forms.named(self.run.form)
 
     def count(self, finish_reason: object) -> None:
         """Count a reply in."""
@@ -117,15 +104,9 @@ def resume(out: Path, run: Run) -> Output:
     try:
         size = out.stat().st_size if out.exists() else None
         if not size:
-            seed = random.randrange(MAX_SEED) if run.seed is None else run.seed
-            return Output(out, replace(run, seed=seed), Ids(), length=size)
-        kept = _kept_run(out)
-        run = replace(run, seed=kept.seed) if run.seed is None else run
-        if kept != run:
-            raise UsageError(
-                f"{out} belongs to another run ({_difference(kept, run)}); name another file "
-                "with -o."
-            )
+            _check_no_strangers(run_file(out))
+            return Output(out, runs.begun(run), Ids(), length=size)
+        run = runs.resumed(out, _kept_run(out), run)
         return _read(Output(out, run, Ids(), length=0))
     except OSError as error:
         raise UsageError(
@@ -135,17 +116,24 @@ def resume(out: Path, run: Run) -> Output:
 
 def _read(output: Output) -> Output:
     """Note which replies there are."""
+    form = output.form
     for line in journal.read(output.path):
         output.length = line.end
-        value: dict[str, Any] = line.value or {}
-        name, sample, reply = value.get("id"), value.get(SAMPLE, 0), value.get(REPLY)
-        if not (isinstance(name, str | int) and isinstance(sample, int)):
-            output.damaged += 1
-        elif isinstance(reply, dict) and output.done.add(key(name, sample)):
-            output.count(reply.get("finish_reason"))
+        noted = form.noted(line.value or {})
+        if noted and output.done.add(key(noted.id, noted.sample)):
+            output.count(noted.finish_reason)
         else:
             output.damaged += 1
     return output
+
+
+def _check_no_strangers(path: Path) -> None:
+    """Raise UsageError for a file that stands where we write ours, and is none of a batch."""
+    if path.exists() and not state.read_json(path, _FORM, journal.MAX_LINE_BYTES).value:
+        raise UsageError(
+            f"{path} is there already and not from a batch, and would be written over; name "
+            "another file with -o."
+        )
 
 
 def _kept_run(out: Path) -> Run:
@@ -153,12 +141,13 @@ def _kept_run(out: Path) -> Run:
     kept = state.read_json(path, _FORM, journal.MAX_LINE_BYTES).value
     names = {field.name for field in fields(Run)}
     sound = isinstance(kept, dict) and kept["minireason_batch"] == VERSION
-    if not sound or kept["run"].keys() != names or not isinstance(kept["run"]["seed"], int):
+    run = {"form": OWN, **kept["run"]} if sound else {}  # the first files did not say it
+    if run.keys() != names or not isinstance(run["seed"], int):
         raise UsageError(
             f"{out} is there already, and {path.name} beside it does not say of which run; name "
             "another file with -o."
         )
-    return Run(**kept["run"])
+    return Run(**run)
 
 
 class Writer(journal.Appender):
@@ -187,20 +176,3 @@ def _keep_run(output: Output) -> None:
         files.sync_folder(output.path.parent)
     except OSError as error:
         raise journal.cannot_write("replies", output.path, error) from None
-
-
-def _difference(theirs: Run, ours: Run) -> str:
-    """The first field in which two runs differ, in words."""
-    names = (field.name for field in fields(Run))
-    name = next(name for name in names if getattr(theirs, name) != getattr(ours, name))
-    one, other = getattr(theirs, name), getattr(ours, name)
-    if isinstance(one, dict) and isinstance(other, dict):
-        name = next(key for key in {**one, **other} if one.get(key) != other.get(key))
-        one, other = one.get(name), other.get(name)
-    if name.endswith("_sha256"):
-        return f"its {name.removesuffix('_sha256')} was another"
-    return f"its {name} is {_short(one)}, this one's {_short(other)}"
-
-
-def _short(value: object) -> str:
-    return shortened(json.dumps(value, ensure_ascii=False), 40)

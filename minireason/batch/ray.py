@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from itertools import chain, cycle, islice
 from typing import Any, Literal
 
+from minireason.backends.concurrency import LOOKED_AT
+from minireason.backends.pool import Refused
 from minireason.batch.jobs import Job
-from minireason.batch.local import LOOKED_AT, Answered, Order, Refused, Result
+from minireason.batch.local import Answered, Order, Result
 from minireason.batch.share import ASKING_CORES, Share
 from minireason.batch.worker import AHEAD, Outcome, Wanted, Worker
 from minireason.errors import (

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from minireason.backends.base import Backend
+from minireason.backends.concurrency import batch_size_for
 from minireason.backends.loading import open_model
 from minireason.backends.remote import named
 from minireason.backends.remote.backend import MAX_PARALLEL, open_remote
 from minireason.batch.jobs import Job
-from minireason.batch.local import OPTIONS, batch_size
+from minireason.batch.local import OPTIONS
 from minireason.errors import ContextFull, MinireasonError, ModelFileError, UsageError
 from minireason.events import Reply
 from minireason.host import hardware
@@ -95,7 +96,9 @@ class Worker:
             self._backend = self._opened()
         except MinireasonError as error:
             return _located(error)
-        size = batch_size(self._backend, first, self._wanted.parallel, None, measure=False).now
+        asked = [(job.item.messages, job.settings) for job in first]
+        parallel = self._wanted.parallel
+        size = batch_size_for(self._backend, asked, parallel, None, measure=False).now
         self._places = threading.BoundedSemaphore(size)
         return size
 

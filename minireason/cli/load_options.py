@@ -10,6 +10,7 @@ from typing import Annotated, cast
 import typer
 
 from minireason.cli.completion import complete_model
+from minireason.cli.served_names import complete_asked
 from minireason.host import paths
 from minireason.settings import LoadChanges, LoadSettings, Settings, VoteSettings
 
@@ -111,7 +112,7 @@ class Loading(LoadOptions):
             "--model",
             "-m",
             metavar="NAME",
-            autocompletion=complete_model,
+            autocompletion=complete_asked,
             help=f"Name of a model, or path of a .gguf file. Default: ${MODEL_VARIABLE}, "
             "else the best installed model that fits.",
             show_default=False,

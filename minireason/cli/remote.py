@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from minireason.cli.options import Asked
+from minireason.cli.served_names import complete_server
 from minireason.cli.terminal.progress import Progress
 from minireason.errors import UsageError
 
@@ -26,6 +27,7 @@ class Remote:
         str | None,
         typer.Option(
             metavar="URL",
+            autocompletion=complete_server,
             help="Ask a model of a server, such as http://HOST:8000/v1, or of one with a name in "
             "remotes.toml. The API key, if it needs one, is that of $MINIREASON_API_KEY.",
             show_default=False,

@@ -19,10 +19,11 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from minireason.engine.base import ModelRunner, SavedState
+from minireason.engine.parking import PARK_TOKENS, Parked, Parking, begins
 from minireason.engine.room import CacheRoom, CacheShape
 from minireason.engine.sequence import Sequence, Slot, common_prefix
 from minireason.errors import EngineError
@@ -32,23 +33,8 @@ _log = logging.getLogger(__name__)
 WIDE_OVER_TOKENS = 256
 """Over fewer cached tokens it is not worth reading some again to have `wide_tokens` in a batch."""
 
-PARK_TOKENS = 32
-"""Fewer tokens are read again as soon as they are brought back."""
-
 _LESS = 0.75
 """Where there is no memory for a cache, so much of it is the most that is tried from then on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parked:
-    """What a slot held, outside the cache; see `Slot`."""
-
-    cached: list[int]
-    prompt_tokens: int
-    scope: str
-    state: SavedState
-    owner = None
-
 
 Source: TypeAlias = Slot | Parked
 """Where a prefix of a prompt may be."""
@@ -63,7 +49,7 @@ class KVCache:
     def __init__(self, runner: ModelRunner, room: CacheRoom) -> None:
         self._runner, self._room = runner, room
         self.slots = [Slot(index) for index in range(runner.n_slots)]
-        self._parked: list[Parked] = []
+        self._parking = Parking()
 
     @property
     def n_ctx(self) -> int:
@@ -78,7 +64,7 @@ class KVCache:
     @property
     def parked_tokens(self) -> int:
         """Tokens outside the cache."""
-        return sum(len(parked.cached) for parked in self._parked)
+        return self._parking.tokens
 
     def idle(self) -> list[Slot]:
         """The slots that no sequence uses."""
@@ -99,7 +85,7 @@ class KVCache:
 
     def _sources(self, scope: str) -> list[Source]:
         """Everything that holds tokens of a scope."""
-        sources: list[Source] = [*self.slots, *self._parked]
+        sources: list[Source] = [*self.slots, *self._parking.prompts]
         return [source for source in sources if source.scope == scope]
 
     def worth_reusing(self, tokens: list[int], kept: int) -> int:
@@ -152,8 +138,8 @@ class KVCache:
     def _forget(self, source: Source) -> None:
         if isinstance(source, Slot):
             self.trim(source, 0)
-        elif source in self._parked:
-            self._parked.remove(source)
+        else:
+            self._parking.forget(source)
 
     def _park(self, slot: Slot) -> None:
         """Save what an idle slot holds, unless that is short or the beginning of something else.
@@ -163,28 +149,15 @@ class KVCache:
         tokens = slot.cached
         if len(tokens) < PARK_TOKENS or self._holds(tokens, slot):
             return
-        if not self._make_parking_room(len(tokens)):
-            return
-        state = self._runner.save(slot.index)
-        parked = Parked(tokens.copy(), slot.prompt_tokens, slot.scope, state)
-        others = [
-            each
-            for each in self._parked
-            if each.scope != slot.scope or not _begins(tokens, each.cached)
-        ]
-        self._parked = [*others, parked]
+        free = self._room.total_tokens - self.shape.tokens
+        if self._parking.make_room(len(tokens), free):
+            state = self._runner.save(slot.index)
+            self._parking.add(Parked(tokens.copy(), slot.prompt_tokens, slot.scope, state))
 
     def _holds(self, tokens: list[int], but: Slot) -> bool:
         """Whether something else than a slot, of its scope, begins with these tokens."""
         sources = [source for source in self._sources(but.scope) if source is not but]
-        return any(_begins(source.cached, tokens) for source in sources)
-
-    def _make_parking_room(self, tokens: int) -> bool:
-        """Forget what was parked first until so many tokens more may be parked; False if never."""
-        free = self._room.total_tokens - self.shape.tokens
-        while self._parked and self.parked_tokens + tokens > free:
-            del self._parked[0]
-        return tokens <= free
+        return any(begins(source.cached, tokens) for source in sources)
 
     def trim(self, slot: Slot, keep: int) -> None:
         """Forget a slot's tokens from index `keep` on."""
@@ -232,8 +205,7 @@ class KVCache:
     def _make_moving_room(self, shape: CacheShape) -> None:
         """Forget what does not fit into memory twice while it is moved."""
         free = self._room.total_tokens - max(shape.tokens, self.shape.tokens)
-        while self._parked and self.parked_tokens + self._used > free:
-            del self._parked[0]
+        self._parking.make_room(self._used, free)
         shortest_first = sorted(self.slots, key=lambda slot: (bool(slot.owner), len(slot.cached)))
         for slot in shortest_first:
             if self._used > free:
@@ -311,10 +283,6 @@ class KVCache:
         count = self._runner.n_slots
         del self.slots[count:]
         self.slots += [Slot(index) for index in range(len(self.slots), count)]
-
-
-def _begins(tokens: list[int], prefix: list[int]) -> bool:
-    return common_prefix(tokens, prefix) == len(prefix)
 
 
 def decoded_tokens(slot: Slot, sequence: Sequence) -> int:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from minireason import runs
 from minireason.errors import UsageError
 from minireason.evaluation.items import Item
 from minireason.settings import MAX_SEED
@@ -48,18 +49,8 @@ _MOST = {
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What makes a run itself: everything that decides what a chain says.
-
-    How many chains each item has and how many run at a time is not among it: a run can go on with
-    more.
-    """
-
-    model: str
-    """The label of the model; of one on a server its name and the server's address."""
-
-    model_sha256: str
-    """The hash of its bytes; "" for one on a server, which does not tell."""
+class Run(runs.Run):
+    """What makes a run itself: everything that decides what a chain says."""
 
     set: str
     """The name of the set."""
@@ -67,17 +58,8 @@ class Run:
     set_sha256: str
     """The hash of its bytes."""
 
-    seed: int | None
-    """The seed that those of all chains are made from; None draws one."""
-
-    system: str | None
-    """The system prompt."""
-
     instruction: str
     """What is added to each question."""
-
-    settings: dict[str, object]
-    """The settings of each chain, without the seed."""
 
 
 def head(run: Run) -> dict[str, object]:

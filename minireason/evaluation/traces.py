@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 import re
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from minireason.errors import UsageError
@@ -22,9 +20,7 @@ from minireason.evaluation.items import Item
 from minireason.evaluation.trace_format import Run as Run
 from minireason.host import paths
 from minireason.host.journal import Appender, read
-from minireason.host.lock import of_file
-from minireason.models import store
-from minireason.settings import MAX_SEED
+from minireason.runs import begun, resumed
 from minireason.voting.solution import Chain
 
 
@@ -95,28 +91,6 @@ def default_path(run: Run) -> Path:
     return paths.data_dir() / "evals" / name
 
 
-@contextmanager
-def alone(path: Path, command: str = "eval") -> Iterator[None]:
-    """Hold a run's file against other processes; `command` is what runs.
-
-    Raises UsageError if another one has it, or StoreError.
-    """
-    try:
-        lock = of_file(path)
-        acquired = lock.acquire()
-    except OSError as error:
-        raise store.cannot_write(paths.data_dir() / "locks", error) from None
-    if not acquired:
-        raise UsageError(
-            f"Another minireason {command} is writing to {path}; wait for it, or name another "
-            "file with -o."
-        )
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def load(path: Path) -> Traces:
     """Read traces.
 
@@ -149,17 +123,9 @@ def resume(path: Path, run: Run) -> Traces:
     another run's or holds no traces.
     """
     if not path.exists() or (path.is_file() and not path.stat().st_size):
-        if run.seed is None:
-            run = replace(run, seed=random.randrange(MAX_SEED))
-        return Traces(path, run, length=0 if path.exists() else None)
+        return Traces(path, begun(run), length=0 if path.exists() else None)
     traces = load(path)
-    if run.seed is None:
-        run = replace(run, seed=traces.run.seed)
-    if traces.run != run:
-        difference = _difference(traces.run, run)
-        raise UsageError(
-            f"{path} belongs to another run ({difference}); name another file with -o."
-        )
+    traces.run = resumed(path, traces.run, run)
     return traces
 
 
@@ -167,29 +133,14 @@ class Writer(Appender):
     """A run's file, open for more chains."""
 
     def __init__(self, traces: Traces) -> None:
-        """Write the first line of a new file, or cut a torn last one off. Raises StoreError."""
+        """Cut a torn last line off. Raises StoreError."""
         self._traces, self._before, self._began = traces, traces.seconds, time.perf_counter()
-        head = trace_format.head(traces.run)
-        super().__init__(traces.path, traces.length, "traces", [head])
+        self._head = () if traces.length else (trace_format.head(traces.run),)
+        super().__init__(traces.path, traces.length, "traces")
 
     def write(self, item: Item, chain: Chain) -> None:
-        """Add a chain's line, see `append`."""
+        """Add a chain's line, and before the first of a file its head; see `append`."""
         self._traces.seconds = round(self._before + time.perf_counter() - self._began, 3)
-        self.append(trace_format.line(item, chain, self._traces.seconds))
+        self.append(*self._head, trace_format.line(item, chain, self._traces.seconds))
+        self._head = ()
         self._traces.add(item, chain)
-
-
-def _difference(theirs: Run, ours: Run) -> str:
-    """The first field in which two runs differ, in words."""
-    names = (field.name for field in fields(Run))
-    name = next(name for name in names if getattr(theirs, name) != getattr(ours, name))
-    one, other = getattr(theirs, name), getattr(ours, name)
-    if isinstance(one, dict) and isinstance(other, dict):
-        name = next(key for key in {**one, **other} if one.get(key) != other.get(key))
-        one, other = one.get(name), other.get(name)
-    return f"its {name} is {_short(one)}, this one's {_short(other)}"
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:12]}..."

@@ -103,10 +103,8 @@ class Appender:
     `noun` is what the lines are, for errors.
     """
 
-    def __init__(
-        self, path: Path, length: int | None, noun: str, first: Iterable[Mapping[str, object]] = ()
-    ) -> None:
-        """For `length` see `Journal`; a file without lines begins with the `first`.
+    def __init__(self, path: Path, length: int | None, noun: str) -> None:
+        """For `length` see `Journal`; a link is followed. A torn last line is cut off.
 
         Raises StoreError.
         """
@@ -114,13 +112,13 @@ class Appender:
         self._dirty, self._ended = threading.Event(), threading.Event()
         self._problem: OSError | None = None
         self._end = length or 0
+        file = path.resolve()
         try:
-            self._handle = _opened(path, length)
+            self._handle = _opened(file, length)
             try:
                 self._write(_missing_end(self._handle, self._end))
-                self._write(b"" if self._end else b"".join(map(line, first)))
                 os.fsync(self._handle)
-                files.sync_folder(path.parent)
+                files.sync_folder(file.parent)
             except BaseException:
                 os.close(self._handle)
                 raise
@@ -145,15 +143,15 @@ class Appender:
         if self._problem and kind is None:
             raise cannot_write(self._noun, self._path, self._problem)
 
-    def append(self, value: Mapping[str, object]) -> None:
-        """Add a line; from here on a killed process does not lose it.
+    def append(self, *values: Mapping[str, object]) -> None:
+        """Add lines; from here on a killed process does not lose them.
 
-        Raises StoreError, and then nothing of the line is left in the file.
+        Raises StoreError, and then nothing of them is left in the file.
         """
         try:
             if self._problem:
                 raise self._problem
-            self._write(line(value))
+            self._write(b"".join(map(line, values)))
         except OSError as error:
             raise cannot_write(self._noun, self._path, error) from None
         self._dirty.set()

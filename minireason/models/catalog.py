@@ -90,6 +90,14 @@ def thinks(label: str) -> bool:
     return any(spec.thinks for spec in _labelled(label))
 
 
+def opens(label: str) -> bool:
+    """Whether the prompts of a model, by its label, are known to open its thought.
+
+    Those of R1's format do, and what thinks without a tag in its template is taken to.
+    """
+    return any(spec.thinks or spec.format == "r1" for spec in _labelled(label))
+
+
 def defaults(label: str) -> Settings:
     """The settings of a loaded model, by its label, where its caller says nothing.
 

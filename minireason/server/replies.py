@@ -71,7 +71,7 @@ class Choices:
     def __init__(self, backend: Backend, call: Call, options: StreamOptions) -> None:
         self._clamped: int | None = None
         self._streams: list[ReplyStream] = []
-        options = replace(options, logprobs=call.logprobs)
+        options = replace(options, logprobs=call.logprobs, watch_confidence=call.confidences)
         try:
             for number in range(call.choices):
                 self._streams.append(self._open(backend, call, number, options))
@@ -79,6 +79,7 @@ class Choices:
         except BaseException:
             self.close()
             raise
+        self._watched = self._streams if call.confidences else []
         self._unread = deque(range(call.choices))
 
     def _open(
@@ -105,7 +106,10 @@ class Choices:
         """See `Replies.outcome`."""
         replies = tuple(stream.reply for stream in self._streams)
         logprobs = tuple(scorer.told for scorer in self._scorers)
-        return Outcome(replies, clamped_budget=self._clamped, logprobs=logprobs)
+        confidences = tuple(tuple(stream.confidences) for stream in self._watched)
+        return Outcome(
+            replies, clamped_budget=self._clamped, logprobs=logprobs, confidences=confidences
+        )
 
     @property
     def ready(self) -> bool:

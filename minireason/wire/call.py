@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 from minireason.events import Event, Reply, TokenLogprob
@@ -27,6 +27,8 @@ class Call:
     vote: VoteChanges | None = None
     logprobs: int | None = None
     """How many alternatives of each token of the answer are told; None: no logprobs."""
+    confidences: bool = False
+    """Whether each reply tells how sure the model was of every token, thinking included."""
     stream: bool = False
 
 
@@ -40,6 +42,17 @@ class Outcome:
     """The budget of thinking that was taken instead of the larger one asked for; None: as asked."""
     logprobs: tuple[tuple[TokenLogprob, ...], ...] = ()
     """The tokens of each choice's answer; none at all where they were not asked for."""
+    confidences: tuple[tuple[float, ...], ...] = ()
+    """See `ReplyStream.confidences`, of each choice; none at all where they were not asked for."""
+
+    def of_choice(self, index: int) -> Outcome:
+        """What came of one choice alone."""
+        return replace(
+            self,
+            replies=self.replies[index : index + 1],
+            logprobs=self.logprobs[index : index + 1],
+            confidences=self.confidences[index : index + 1],
+        )
 
 
 class Wire(Protocol):
@@ -94,4 +107,4 @@ class Origin:
 
 
 WireOf: TypeAlias = Callable[[Origin], Wire]
-"""Makes the wire of a request; it can be pickled."""
+"""Makes the wire of a request."""

@@ -8,6 +8,9 @@ from minireason.events import Reply
 from minireason.voting.solution import Chain, Solution
 from minireason.wire.call import Origin, Outcome
 
+MOST_CONFIDENT = 9999.0
+"""What is written for a confidence beyond all numbers."""
+
 
 def extra(origin: Origin, outcome: Outcome) -> dict[str, Any]:
     """How a call came to its end; a budget only where it was clamped.
@@ -20,6 +23,8 @@ def extra(origin: Origin, outcome: Outcome) -> dict[str, Any]:
     if outcome.solution is not None:
         return told | _of_vote(outcome.solution)
     replies = [_of_reply(reply) for reply in outcome.replies]
+    for fields, confidences in zip(replies, outcome.confidences, strict=False):
+        fields["confidences"] = [_shortened(confidence) for confidence in confidences]
     return told | (replies[0] if len(replies) == 1 else {"choices": replies})
 
 
@@ -29,6 +34,11 @@ def _of_reply(reply: Reply) -> dict[str, Any]:
         "forced_tokens": reply.usage.forced_tokens,
         "seed": reply.seed,
     }
+
+
+def _shortened(confidence: float) -> float:
+    """A confidence in few digits; what no JSON has, of a token next to impossible, is cut."""
+    return round(min(confidence, MOST_CONFIDENT), 4)
 
 
 def _of_vote(solution: Solution) -> dict[str, Any]:

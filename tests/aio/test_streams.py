@@ -22,7 +22,7 @@ from minireason import (
     UsageError,
 )
 from minireason.aio.mailbox import FULL
-from minireason.backends import local as local_backend
+from minireason.backends import assembly
 from minireason.testing import ScriptedBackend, ScriptedReply
 from tests.aio.conftest import Run
 from tests.aio.helpers import at_once, eventually, told
@@ -37,6 +37,12 @@ QUESTIONS = [f"What is {7 * number} + 86?" for number in range(20)]
 async def events_of(stream: AsyncStream) -> list[Event]:
     async with stream:
         return [event async for event in stream]
+
+
+@pytest.fixture(scope="module")
+def alone(tiny: Reasoner) -> dict[str, str]:
+    """What each of QUESTIONS is answered when nothing else runs."""
+    return {question: tiny.ask(question, temperature=0).answer for question in QUESTIONS}
 
 
 def scripted(*replies: ScriptedReply | str) -> AsyncReasoner:
@@ -63,8 +69,9 @@ def test_events_are_those_of_the_synchronous_stream(run: Run, tiny: Reasoner) ->
     run(main)
 
 
-def test_twenty_at_once_say_what_each_says_alone(run: Run, tiny: Reasoner) -> None:
-    alone = {question: tiny.ask(question, temperature=0).answer for question in QUESTIONS}
+def test_twenty_at_once_say_what_each_says_alone(
+    run: Run, tiny: Reasoner, alone: dict[str, str]
+) -> None:
     answers = {}
 
     async def main() -> None:
@@ -110,8 +117,9 @@ def test_streams_share_each_decode(run: Run, tiny: Reasoner) -> None:
     run(main)
 
 
-def test_beside_synchronous_streams_in_threads(run: Run, tiny: Reasoner) -> None:
-    alone = {question: tiny.ask(question, temperature=0).answer for question in QUESTIONS[:8]}
+def test_beside_synchronous_streams_in_threads(
+    run: Run, tiny: Reasoner, alone: dict[str, str]
+) -> None:
     answers = {}
 
     async def main() -> None:
@@ -126,7 +134,7 @@ def test_beside_synchronous_streams_in_threads(run: Run, tiny: Reasoner) -> None
         asked = {each: workers.submit(tiny.ask, each, temperature=0) for each in QUESTIONS[4:8]}
         run(main)
         answers |= {question: future.result().answer for question, future in asked.items()}
-    assert answers == alone
+    assert answers == {question: alone[question] for question in QUESTIONS[:8]}
 
 
 def test_what_is_wrong_is_said_where_the_block_begins(run: Run, tiny: Reasoner) -> None:
@@ -255,7 +263,7 @@ def test_a_schema_that_fails_is_an_error_and_the_reply_is_there(run: Run, tiny: 
 def test_a_slow_reader_sits_out_and_then_gets_everything(
     run: Run, tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_backend, "UNREAD_TOKENS", 12)
+    monkeypatch.setattr(assembly, "UNREAD_TOKENS", 12)
     wanted = told(tiny.stream(QUESTION, temperature=0))
     assert len(wanted) > FULL + 50
 

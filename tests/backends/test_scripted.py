@@ -93,7 +93,7 @@ def test_requests_are_recorded() -> None:
 def test_budgets_cut_as_documented() -> None:
     reasoner = Reasoner(ScriptedBackend(SUM))
     landed = reasoner.ask(QUESTION, thinking_budget=2, landing="Enough.")
-    assert landed.thinking == "17 plus\n\nEnough.\n"
+    assert landed.thinking == "17 plus\n\nEnough."
     assert (landed.answer, landed.thinking_end) == (SUM.answer, "budget")
     assert (landed.usage.thinking_tokens, landed.usage.forced_tokens) == (2, 1)
     for skipped in (reasoner.ask(QUESTION, thinking=False), reasoner.ask(QUESTION, effort="none")):

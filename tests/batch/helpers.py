@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from minireason import Reply, Settings
 from minireason.backends.base import Backend
 from minireason.batch import jobs, lines, output
+from minireason.batch.base import Form
+from minireason.batch.forms import OwnForm
 from minireason.batch.local import Answered, Runner
 from minireason.errors import MinireasonError
 
-RUN = output.Run("scripted", "", "", 1, None, {})
+RUN = output.Run("scripted", "", 1, None, {}, "")
 
 
 def write(path: Path, items: Iterable[object]) -> Path:
@@ -37,6 +40,7 @@ def run(
     parallel: int = 3,
     in_order: bool = False,
     killed_after: int | None = None,
+    form: Form | None = None,
 ) -> dict[int, str]:
     """Run what is missing; what is wrong with the lines that are left out, by their numbers.
 
@@ -44,13 +48,14 @@ def run(
     written.
     """
     broken: dict[int, str] = {}
-    replies = output.resume(out, RUN)
+    form = form or OwnForm()
+    replies = output.resume(out, replace(RUN, form=form.name))
     defaults = jobs.Defaults(Settings(), None, 1, samples)
 
     def on_broken(number: int, problem: MinireasonError) -> None:
         broken[number] = str(problem)
 
-    todo = jobs.jobs(lines.read(source), defaults, replies.done, on_broken)
+    todo = jobs.jobs(lines.read(source), defaults, replies.done, on_broken, form.item)
     written = 0
     try:
         with output.Writer(replies) as writer:
@@ -60,7 +65,8 @@ def run(
                     if written == killed_after:
                         raise Killed
                     reply: Reply = result.reply
-                    writer.write(result.json(numbered=samples > 1), reply.finish_reason)
+                    line = form.written(result, numbered=samples > 1)
+                    writer.write(line, reply.finish_reason)
                     written += 1
                 elif result:
                     broken[result.job.item.number] = str(result.error)

@@ -54,7 +54,12 @@ def test_a_system_prompt_of_the_line_goes_before_the_common_one() -> None:
     ("value", "problem"),
     [
         (b"{broken", "it is no JSON"),
-        (b'{"question": "hi", "x": NaN}', "it is no JSON"),
+        (b'{"question": "hi", "x": NaN}', "a number that is not finite"),
+        (b'{"question": "hi", "x": [1e999]}', "a number that is not finite"),
+        (b'{"question": "hi", "id": "\\ud800"}', "not valid Unicode"),
+        (b'{"question": "hi", "\xed\xa0\x80": 1}', "not valid Unicode"),
+        (b'{"question": "hi", "x": "\xff"}', "it is no JSON"),
+        (b'{"question": "hi", "id": 1' + b"0" * 5000 + b"}", "it is no JSON"),
         (b"\xff\xfe", "it is no JSON"),
         (b"[" * 100_000, "it is no JSON"),
         ([1], "it is no object"),

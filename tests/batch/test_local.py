@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason import Message, Settings
@@ -107,7 +107,6 @@ def test_a_reply_that_its_own_limit_cuts_off_is_one_like_any_other(tmp_path: Pat
     replies.done.close()
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_killed_anywhere_every_id_is_once_in_the_output(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

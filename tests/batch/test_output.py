@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,6 +78,16 @@ def test_a_file_of_somebody_elses_is_refused(tmp_path: Path) -> None:
     assert out.read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("there", ["", "my own notes", '{"run": {}}'])
+def test_a_file_of_somebody_elses_is_not_written_over(tmp_path: Path, there: str) -> None:
+    out = tmp_path / "out.jsonl"
+    run_file(out).write_text(there)
+    with pytest.raises(UsageError, match="would be written over"):
+        resume(out, RUN)
+    assert run_file(out).read_text() == there
+    assert not out.exists()
+
+
 def test_an_output_that_was_removed_begins_again(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     add(out, "a")
@@ -106,3 +117,12 @@ def test_paths_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none from standard input"):
         check_paths(Path("-"), tmp_path / "out.jsonl")
     check_paths(source, tmp_path / "out.jsonl")
+
+
+def test_a_run_of_before_there_were_forms_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    add(out, "a")
+    kept = json.loads(run_file(out).read_text())
+    del kept["run"]["form"]
+    run_file(out).write_text(json.dumps(kept))
+    assert resume(out, RUN).replies == 1

@@ -8,13 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 import minireason as package
+from minireason.backends.pool import Refused
 from minireason.batch import cluster, jobs, lines, output
-from minireason.batch.local import Answered, Refused
+from minireason.batch.local import Answered
 from minireason.batch.share import Bounds, Node, Share, share
 from minireason.batch.worker import Wanted
 from minireason.errors import (
@@ -33,7 +35,7 @@ from minireason.batch import ray as on_ray  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 GREEDY = Settings(temperature=0, max_tokens=200)
-RUN = output.Run("tiny", "", "", 1, None, {})
+RUN = output.Run("tiny", "", 1, None, {}, "")
 
 
 def questions(path: Path, count: int) -> Path:
@@ -184,6 +186,21 @@ def test_an_address_without_a_cluster() -> None:
         address = f"127.0.0.1:{free.getsockname()[1]}"
         with pytest.raises(ServerError, match=f"^There is no Ray cluster at {address} "):
             cluster.joined(address).__enter__()
+
+
+def test_another_server_is_no_cluster() -> None:
+    """Ray would try for minutes."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        threading.Thread(target=_answer_as_the_web, args=(other,), daemon=True).start()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(ServerError, match="what listens there is no Ray"):
+            cluster.joined(address).__enter__()
+
+
+def _answer_as_the_web(server: socket.socket) -> None:
+    with server.accept()[0] as client:
+        client.recv(64)
+        client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
 @pytest.mark.parametrize("address", ["", "head", "ray://head:10001", "head:port", "head:99999"])

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import minireason as package
+from minireason.backends.concurrency import LOOKED_AT
 from minireason.batch import jobs, lines
-from minireason.batch.local import LOOKED_AT, Answered
+from minireason.batch.local import Answered
 from minireason.batch.share import Bounds, Node, share, spread
 from minireason.batch.worker import Asked, Wanted
 from minireason.settings import Settings

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from typing import Any
 
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+
+from minireason.cli.chat import commands
+from minireason.cli.chat.editor import CommandCompleter
+from minireason.cli.chat.loop import Chat
 from minireason.conversation import transcript
 from tests.cli.pseudo_terminal import CTRL_C, Terminal
 
@@ -39,3 +46,10 @@ def saved() -> list[dict[str, Any]]:
     [path] = transcript.listed()
     steps = [json.loads(line) for line in path.read_text().splitlines()]
     return [step["turn"] for step in steps if "turn" in step]
+
+
+def completions(chat: Chat, typed: str) -> list[str]:
+    """What is offered for a line of a chat."""
+    completer = CommandCompleter(commands.helps(), functools.partial(commands.names, chat))
+    offered = completer.get_completions(Document(typed), CompleteEvent())
+    return [completion.text for completion in offered]

@@ -35,6 +35,11 @@ import minireason.cli.main  # noqa: E402
 import minireason.reasoner  # noqa: E402
 
 minireason.cli.app.app_for([])  # imports every command
+LATE = (
+    "minireason.backends.local minireason.cli.chat.commands minireason.cli.chat.editor "
+    "minireason.cli.terminal.show minireason.voting.solve numpy"
+).split()
+"""What most commands import when they begin to work. huggingface_hub reads the environment."""
 
 STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
@@ -105,6 +110,8 @@ def become(request: dict[str, Any], standard: list[int]) -> None:
 if __name__ == "__main__":
     with suppress(ImportError):
         import_module("typer._adapters")  # which typer itself imports late, with pydantic
+    for name in LATE:
+        import_module(name)
     gc.freeze()  # what is imported stays shared
     if serve(socket.socket(fileno=int(sys.argv[1]))):
         minireason.cli.main.run()

@@ -13,49 +13,47 @@ from minireason import Reasoner
 from minireason.cli.chat import commands
 from minireason.cli.chat.loop import Chat
 from minireason.conversation import transcript
-from tests.cli.chatting import TINY
+from tests.cli.chatting import TINY, completions
 from tests.cli.pseudo_terminal import Terminal
+from tests.cli.run import Result
 from tests.cli.run import minireason as run
 
+REFUSED = {
+    "/load nowhere": "There is no session",
+    "/load ../x": "'../x' cannot be the name of a session",
+    "/load ../x.jsonl": "There is no session",
+    "/save a/b": "'a/b' cannot be the name of a session",
+    "/export": "There is nothing to export yet",
+    "/file": "takes the path",
+    "/file /no/such": "There is no file",
+    "/file /": "is a directory",
+    "/file {tiny}": "not a text file",
+    "/file {large}": "tokens and does not fit",
+    "/model r1-7b": "r1-7b is not installed",
+    "/model {large}": "It goes on with tiny",
+    "/effort extreme": "/effort extreme: has to be one of none, low, medium, high, max.",
+    "/budget many": "number of tokens",
+    "/copy": "no answer to copy",
+    "/undo": "Nothing was asked",
+    "/retry": "Nothing was asked",
+    "/edit": "Nothing was asked",
+}
 
-@pytest.mark.parametrize(
-    ("line", "part"),
-    [
-        ("/load nowhere", "There is no session"),
-        ("/load ../x", "'../x' cannot be the name of a session"),
-        ("/load ../x.jsonl", "There is no session"),
-        ("/save a/b", "'a/b' cannot be the name of a session"),
-        ("/export", "There is nothing to export yet"),
-        ("/file", "takes the path"),
-        ("/file /no/such", "There is no file"),
-        ("/file /", "is a directory"),
-        ("/file {tiny}", "not a text file"),
-        ("/file {large}", "tokens and does not fit"),
-        ("/model r1-7b", "r1-7b is not installed"),
-        ("/model {large}", "It goes on with tiny"),
-        ("/effort extreme", "/effort extreme: has to be one of none, low, medium, high, max."),
-        ("/budget many", "number of tokens"),
-        ("/copy", "no answer to copy"),
-        ("/undo", "Nothing was asked"),
-        ("/retry", "Nothing was asked"),
-        ("/edit", "Nothing was asked"),
-    ],
-)
-def test_commands_that_cannot_be_done_say_why(
-    line: str, part: str, tiny_path: Path, tmp_path: Path
-) -> None:
+
+def test_commands_that_cannot_be_done_say_why(tiny_path: Path, tmp_path: Path) -> None:
     large = tmp_path / "large.txt"
-    if "large" in line:
-        large.write_text("0123456789\n" * 5_000_000)
-    result = run(
-        *TINY,
-        "--thinking",
-        "hide",
-        stdin=(line.format(tiny=tiny_path, large=large) + "\nWhat is 5 + 8?\n").encode(),
-    )
+    large.write_text("0123456789\n" * 5_000_000)
+    script = "\n".join([*REFUSED, "What is 5 + 8?", ""]).format(tiny=tiny_path, large=large)
+    result = run(*TINY, "--thinking", "hide", stdin=script.encode())
     assert (result.code, result.out) == (0, "The answer is \\boxed{13}.\n"), "and the chat goes on"
-    assert part in result.err
+    for (line, part), said in zip(REFUSED.items(), complaints(result), strict=True):
+        assert part in said, line
+
+
+def complaints(result: Result) -> list[str]:
+    """What a chat refused, with what it said after each, in order."""
     assert "Traceback" not in result.err
+    return result.err.split("minireason: ")[1:]
 
 
 def test_another_model_and_back(smollm2_path: Path, tmp_path: Path) -> None:
@@ -179,39 +177,27 @@ def test_files_exports_and_names(tmp_path: Path) -> None:
         ("two\n/e", []),
     ],
 )
-def test_what_is_offered_for_completion(typed: str, offered: list[str]) -> None:
-    from prompt_toolkit.completion import CompleteEvent
-    from prompt_toolkit.document import Document
-
-    from minireason.cli.chat.editor import CommandCompleter
-
+def test_what_is_offered_for_completion(typed: str, offered: list[str], tiny: Reasoner) -> None:
     path = transcript.path_of("talk")
     path.parent.mkdir(parents=True)
     path.write_text('{"minireason_session": 1}\n')
-    completions = CommandCompleter(commands.helps(), commands.names).get_completions(
-        Document(typed), CompleteEvent()
-    )
-    assert [completion.text for completion in completions] == offered
+    chat = Chat(tiny, tiny.chat(), {}, lambda _name: tiny, "tiny")
+    assert completions(chat, typed) == offered
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
+def test_odd_paths_and_numbers_are_told() -> None:
+    odd = [
         "/file ~nosuchuser/x",
         "/load ~nosuchuser/x",
         "/file a\0b",
         "/export a\0b",
         "/file /dev/zero",
         "/copy " + "1" * 5000,
-    ],
-)
-def test_odd_paths_and_numbers_are_told(line: str) -> None:
-    result = run(
-        *TINY, "--thinking", "hide", stdin=f"What is 1 + 2?\n{line}\nWhat is 5 + 8?\n".encode()
-    )
+    ]
+    script = "\n".join(["What is 1 + 2?", *odd, "What is 5 + 8?", ""])
+    result = run(*TINY, "--thinking", "hide", stdin=script.encode())
     assert (result.code, result.out.count("boxed")) == (0, 2)
-    assert "minireason: " in result.err
-    assert "Traceback" not in result.err
+    assert len(complaints(result)) == len(odd)
 
 
 def test_a_last_line_that_goes_on_with_nothing_is_asked() -> None:

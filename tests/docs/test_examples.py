@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+import minireason
 from tests.docs.blocks import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -83,3 +87,43 @@ def test_cluster(tmp_path: Path) -> None:
     lost, last = printed.splitlines()
     assert lost == "lost a worker after 50 replies"
     assert last == "200 replies from the cluster, 200 the same as without it"
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The URL of `minireason serve` with the built-in model, in a process of its own."""
+    command = [sys.executable, "-m", "minireason", "serve", "--model", "tiny", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            yield f"{process.stdout.readline().split()[-1]}v1"
+        finally:
+            process.terminate()
+
+
+@pytest.mark.slow
+def test_ray_data_llm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("ray", "pandas", "pyarrow", "aiohttp"):
+        pytest.importorskip(module, reason="it comes with the extra test-ray")
+    monkeypatch.setenv("RAY_ADDRESS", "local")  # and no cluster of somebody else's here
+    questions = {f"q{number}": f"What is {number} + {7 * number}?" for number in range(1, 25)}
+    asked = {**questions, "long": "1 + " * 60_000}
+    source = tmp_path / "in.jsonl"
+    lines = (json.dumps({"id": name, "question": question}) for name, question in asked.items())
+    source.write_text("\n".join(lines))
+    with served() as url:
+        options = ("--url", url, "--budget", "20", "--workers", "2")
+        printed, _ = run("ray_data_llm.py", "in.jsonl", "out.jsonl", *options, folder=tmp_path)
+    assert printed.splitlines()[-1] == "25 replies in out.jsonl"
+    read = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    replies = {line["id"]: line for line in read}
+    assert len(replies) == len(read) == 25, "each comes once"
+    refused = replies.pop("long")
+    assert refused["answer"] is None
+    assert json.loads(refused["error"])["code"] == "context_length_exceeded"
+    with minireason.load("tiny") as reasoner:
+        for name, question in questions.items():
+            reply = reasoner.ask(question, temperature=0, thinking_budget=20)
+            got = replies[name]
+            assert (got["thinking"], got["answer"]) == (reply.thinking, reply.answer)
+            assert got["error"] is None

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason.engine.draft_model import RETRY_STEPS, ModelDrafter
@@ -23,7 +23,6 @@ CHANGES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(CHANGES, st.integers(1, 6))
 def test_the_draft_model_follows_a_sequence_that_is_rewound(
     changes: list[tuple[int, list[int]]], count: int

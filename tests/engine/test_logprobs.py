@@ -14,12 +14,12 @@ def test_it_is_the_plain_formula(vocabulary: int, top: int) -> None:
         logits = (rng.standard_normal(vocabulary) * spread).astype(np.float32)
         exact = logits.astype(np.float64)
         wanted = exact - exact.max() - np.log(np.exp(exact - exact.max()).sum())
+        best = np.argsort(-exact, kind="stable")[:top]
         raw = RawLogits(top)
         raw.keep(logits)
         for token in (0, vocabulary - 1, int(logits.argmax())):
             told = raw.logprobs(token)
             assert told.logprob == pytest.approx(wanted[token], abs=1e-4)
-            best = np.argsort(-exact, kind="stable")[:top]
             assert [index for index, _ in told.top] == list(best)
             assert [logprob for _, logprob in told.top] == pytest.approx(wanted[best], abs=1e-4)
 

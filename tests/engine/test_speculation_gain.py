@@ -82,7 +82,7 @@ def test_where_it_does_not_gain_it_costs_next_to_nothing(
     assert machine.speedup > 0.98
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(0.05, 1.2), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
 def test_it_never_costs_more_than_its_allowance(slope: float, right: float, told: float) -> None:
     machine = Machine(lambda size: 0.02 * (1 + slope * (size - 1)), right)
@@ -115,7 +115,7 @@ def test_costs_measured_before_go_before_the_guess() -> None:
     assert gain.best([0.9] * 3, 3) == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(0, 1), max_size=8))
 def test_expected_tokens_are_those_of_trying(chances: list[float]) -> None:
     draw, total, rounds = random.Random(3), 0, 4000

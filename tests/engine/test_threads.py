@@ -106,7 +106,7 @@ MACHINES = st.builds(
 
 
 @given(machine=MACHINES, share=st.floats(0, 1), tokens=st.sampled_from([1, 8, 100]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_constant_load_is_met_and_kept(machine: Machine, share: float, tokens: int) -> None:
     """One core is free at least; where none is, the model of `slower` knows too little."""
     machine.busy = round(share * (machine.cores - 1))
@@ -126,7 +126,7 @@ def test_a_constant_load_is_met_and_kept(machine: Machine, share: float, tokens:
 
 
 @given(machine=MACHINES, before=st.floats(0, 1), after=st.floats(0, 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_change_of_load_is_answered_within_two_seconds(
     machine: Machine, before: float, after: float
 ) -> None:

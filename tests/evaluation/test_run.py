@@ -16,17 +16,17 @@ from minireason import (
     Reply,
     Settings,
     ThinkingEnd,
-    UsageError,
 )
+from minireason.backends.pool import Refused
 from minireason.evaluation.items import Item
-from minireason.evaluation.run import Missing, Runner, settings_of
+from minireason.evaluation.run import Missing, Runner
 from minireason.evaluation.traces import Run
 from minireason.reasoning.reply import ReplyBuilder
 from minireason.testing import ScriptedBackend, ScriptedReply
 from tests.local import local
 
 ITEMS = [Item(line, f"What is {line} + {line}?", str(2 * line)) for line in range(2, 6)]
-RUN = Run("tiny", "", "set", "", 1, None, "", {})
+RUN = Run("tiny", "", 1, None, {}, "set", "", "")
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,7 @@ def chains(runner: Runner, samples: int, parallel: int) -> dict[tuple[int, int],
     tries: dict[tuple[int, int], list[Chain]] = {}
     for ended in runner.chains(missing(samples), parallel):
         if ended:
+            assert isinstance(ended, tuple), ended
             item, chain = ended
             tries.setdefault((item.number, chain.index), []).append(chain)
     return tries
@@ -61,7 +62,6 @@ def test_the_batch_is_full_across_items(tiny: Reasoner, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(local(tiny).context, "decode", counted)
     runner = Runner(tiny.backend, RUN, {}, vote=True)
-    assert runner.refused(ITEMS) == {}
     ended = chains(runner, 2, 6)
     assert len(ended) == 8
     assert runner.tokens == sum(chain.tokens for tries in ended.values() for chain in tries)
@@ -77,7 +77,7 @@ def test_seeds_belong_to_places_and_a_rest_is_run_as_the_whole(tiny: Reasoner) -
     rest = [(item, index, again) for item, index, again in missing(2) if item.number > 3]
     runner = Runner(tiny.backend, RUN, {"temperature": 1.3}, vote=True)
     for ended in runner.chains(rest, 1):
-        if ended:
+        if isinstance(ended, tuple):
             first = whole[ended[0].number, ended[1].index][0]
             assert replace(ended[1], total_s=0) == replace(first, total_s=0)
     other = chains(
@@ -117,15 +117,15 @@ def test_cancelling_frees_all_places(tiny: Reasoner) -> None:
     assert not local(tiny).scheduler.sequences
 
 
-def test_items_that_cannot_be_asked_are_named(tiny: Reasoner) -> None:
+def test_items_that_cannot_be_asked_are_named_and_the_rest_runs(tiny: Reasoner) -> None:
     long = Item(9, "1 + " * 1100, "0")
     runner = Runner(tiny.backend, RUN, {}, vote=False)
-    refused = runner.refused([*ITEMS, long])
-    assert list(refused) == [9]
-    assert isinstance(refused[9], ContextFull)
-    with pytest.raises(ContextFull):
-        runner.refused([long])
-    assert list(runner.refused([long], others=True)) == [9]
+    came = list(filter(None, runner.chains([(long, 0, False), *missing(1), (long, 1, False)], 2)))
+    refused = [result for result in came if isinstance(result, Refused)]
+    assert [result.job.item.number for result in refused] == [9, 9]
+    assert all(isinstance(result.error, ContextFull) for result in refused)
+    assert len(came) == 6
+    assert runner.finished
 
 
 def test_the_models_own_settings_are_those_of_its_chains(
@@ -138,25 +138,11 @@ def test_the_models_own_settings_are_those_of_its_chains(
     assert 20 < max(chain.tokens for chain in chosen) <= 30, "what is said goes before"
 
 
-def test_settings_are_all_that_decides_what_a_chain_says() -> None:
-    settings = settings_of({"seed": 5, "temperature": 1.0, "choices": ["a", "b"]}, Settings())
-    assert "seed" not in settings
-    assert (settings["temperature"], settings["top_p"], settings["choices"]) == (
-        1.0,
-        0.95,
-        ["a", "b"],
-    )
-    models_own = settings_of({"top_p": 0.5}, Settings(temperature=1.0, top_p=0.9))
-    assert (models_own["temperature"], models_own["top_p"]) == (1.0, 0.5)
-    with pytest.raises(UsageError):
-        settings_of({"temperature": -1}, Settings())
-
-
 def test_eval_measures_on_the_chains_that_it_runs() -> None:
     """So each stream that was opened is a chain of the run."""
     backend = ScriptedBackend(ScriptedReply(thinking="It is. " * 400, answer="\\boxed{4}"))
     runner = Runner(backend, RUN, {}, vote=True)
-    ended = [item for item in runner.chains(missing(4), "auto") if item]
+    ended = [entry for entry in runner.chains(missing(4), "auto") if isinstance(entry, tuple)]
     assert len(ended) == len(backend.requests) == 16
     assert runner.tokens == sum(chain.tokens for _, chain in ended)
     assert 1 <= runner.parallel <= 16

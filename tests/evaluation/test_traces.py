@@ -11,10 +11,17 @@ import pytest
 
 from minireason import Chain, StoreError, UsageError
 from minireason.evaluation.items import Item
-from minireason.evaluation.traces import Run, Traces, Writer, alone, default_path, load, resume
+from minireason.evaluation.traces import Run, Traces, Writer, default_path, load, resume
 
 RUN = Run(
-    "tiny", "ab" * 32, "set.jsonl", "cd" * 32, 7, None, "", {"temperature": 0.6, "choices": None}
+    model="tiny",
+    model_sha256="ab" * 32,
+    set="set.jsonl",
+    set_sha256="cd" * 32,
+    seed=7,
+    system=None,
+    instruction="",
+    settings={"temperature": 0.6, "choices": None},
 )
 ITEMS = [
     Item(line, f"{line} + 1?", str(line + 1), (("1 + 1?", "2"),), {"line": "own"})
@@ -146,9 +153,9 @@ def test_a_chain_that_went_round_in_circles_is_whole_once_it_is_replaced(tmp_pat
     ("other", "said"),
     [
         (replace(RUN, seed=8), "its seed is 7, this one's 8"),
-        (replace(RUN, model="r1-7b"), "its model is tiny"),
-        (replace(RUN, model_sha256="00" * 32), "model_sha256"),
-        (replace(RUN, set_sha256="00" * 32), "its set_sha256 is cdcdcdcdcdcd"),
+        (replace(RUN, model="r1-7b"), 'its model is "tiny", this one\'s "r1-7b"'),
+        (replace(RUN, model_sha256="00" * 32), "its model was another"),
+        (replace(RUN, set_sha256="00" * 32), "its set was another"),
         (
             replace(RUN, settings={"temperature": 1.0, "choices": None}),
             "its temperature is 0.6, this one's 1.0",
@@ -169,8 +176,9 @@ def test_a_seed_that_was_not_said_is_that_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "traces.jsonl"
     drawn = resume(path, replace(RUN, seed=None))
     assert isinstance(drawn.run.seed, int)
-    with Writer(drawn):
-        assert resume(path, replace(RUN, seed=None)).run == drawn.run
+    with Writer(drawn) as writer:
+        writer.write(ITEMS[0], chain(0))
+    assert resume(path, replace(RUN, seed=None)).run == drawn.run
 
 
 @pytest.mark.parametrize(
@@ -221,14 +229,6 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     traces = Traces(tmp_path / "file" / "traces.jsonl", RUN)
     with pytest.raises(StoreError, match="cannot be written"):
         Writer(traces)
-
-
-def test_one_process_at_a_time(tmp_path: Path) -> None:
-    path = tmp_path / "traces.jsonl"
-    with alone(path), pytest.raises(UsageError, match="Another minireason eval"), alone(path):
-        pass
-    with alone(path):
-        pass
 
 
 def test_every_run_has_a_file_of_its_own() -> None:

@@ -37,7 +37,7 @@ from minireason import (
     Solved,
     Stream,
 )
-from minireason.backends import local
+from minireason.backends import assembly
 from minireason.backends.loading import machine
 from minireason.backends.local import LocalBackend
 from minireason.engine.model import Model
@@ -153,7 +153,7 @@ def small_reasoner() -> Reasoner:
     plan = fit.plan("tiny", shape.of(header), machine(), LoadSettings(n_threads=1))
     plan = replace(plan, n_ctx=512, start_n_ctx=256, cache_tokens=512, spare_tokens=300)
     plan = replace(plan, n_seq_max=4, n_batch=32)
-    local.UNREAD_TOKENS = 12
+    assembly.UNREAD_TOKENS = 12
     began = time.perf_counter()
     template = header.chat_template or ""
     return Reasoner(LocalBackend("tiny", Model(path), template, plan, Settings(), began))

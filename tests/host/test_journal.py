@@ -65,21 +65,30 @@ def values(path: Path) -> list[dict[str, object] | None]:
     return [line.value for line in read(path)]
 
 
-def test_a_file_that_is_appended_to_begins_once_with_its_first_lines(tmp_path: Path) -> None:
+def test_what_was_appended_is_there_at_once_and_stays(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "j.jsonl"
-    with Appender(path, None, "lines", [{"head": 1}]) as appender:
-        assert values(path) == [{"head": 1}]
-        appender.append({"a": 1})
-        assert values(path) == [{"head": 1}, {"a": 1}], "what was appended is there at once"
+    with Appender(path, None, "lines") as appender:
+        assert path.read_bytes() == b""
+        appender.append({"head": 1}, {"a": 1})
+        assert values(path) == [{"head": 1}, {"a": 1}]
     whole = path.read_bytes()
     for kept in range(len(whole) + 1):
         path.write_bytes(whole[:kept])
         lines = list(read(path))
-        with Appender(path, lines[-1].end if lines else 0, "lines", [{"head": 1}]) as appender:
+        with Appender(path, lines[-1].end if lines else 0, "lines") as appender:
             appender.append({"b": 2})
-        assert values(path) == [{"head": 1}, *[line.value for line in lines[1:]], {"b": 2}]
+        assert values(path) == [*[line.value for line in lines], {"b": 2}]
     with pytest.raises(StoreError, match=r"The lines cannot be written to .*File exists"):
         Appender(path, None, "lines")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege")
+def test_a_link_may_lead_to_where_the_lines_are_to_be(tmp_path: Path) -> None:
+    link, there = tmp_path / "link.jsonl", tmp_path / "large" / "j.jsonl"
+    link.symlink_to(there)
+    with Appender(link, None, "lines") as appender:
+        appender.append({"a": 1})
+    assert values(there) == values(link) == [{"a": 1}]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no limits")
@@ -88,7 +97,8 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
 
     path = tmp_path / "j.jsonl"
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with Appender(path, None, "lines", [{"a": 1}]) as appender:
+    with Appender(path, None, "lines") as appender:
+        appender.append({"a": 1})
         size = path.stat().st_size
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, before[1]))
         try:

@@ -126,7 +126,7 @@ def test_more_open_streams_than_places(monkeypatch: pytest.MonkeyPatch) -> None:
         assert parts(waiting)[2].finish_reason == "stop", (
             "the held one runs to its end in the meantime"
         )
-        monkeypatch.setattr("minireason.backends.local.UNREAD_TOKENS", 4)
+        monkeypatch.setattr("minireason.backends.assembly.UNREAD_TOKENS", 4)
         full = reasoner.stream(QUESTION, temperature=0)
         next(full)
         other = reasoner.ask("What is 1 + 1?", temperature=0)

@@ -170,7 +170,7 @@ def test_a_directory_and_a_missing_file(tmp_path: Path) -> None:
         gguf.check(tmp_path / "none.gguf")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(position=st.integers(0, 8000), value=st.integers(0, 255), length=st.integers(0, 9000))
 def test_any_damage_is_an_error_of_ours_or_harmless(
     tiny_path: Path,

@@ -24,7 +24,7 @@ KINDS: list[tuple[KvType, bool]] = [("f16", False), ("f16", True), ("q8_0", True
 PROMPT = "What is 347 + 586? Let us count the foxes, the hares and the geese, one by one."
 
 
-@pytest.fixture(params=["tiny", "smollm2"])
+@pytest.fixture(scope="module", params=["tiny", "shallow"])
 def model(request: pytest.FixtureRequest) -> Iterator[Model]:
     model = Model(request.getfixturevalue(f"{request.param}_path"))
     yield model

@@ -77,7 +77,7 @@ class Engine:
         self.model.close()
 
 
-@pytest.fixture(params=["tiny", "smollm2"])
+@pytest.fixture(params=["tiny", "shallow"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     engine = Engine(request.getfixturevalue(f"{request.param}_path"))
     yield engine

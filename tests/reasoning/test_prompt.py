@@ -255,7 +255,6 @@ def begun(thinking: str, answer: str = "") -> list[Message]:
 
 
 @pytest.mark.parametrize("template", [OLD_TEMPLATE, NEW_TEMPLATE, OPENS_ITSELF, OPENED])
-@settings(deadline=None)  # the first time a template runs in a process of its own
 @given(WORDS, WORDS)
 def test_a_reply_that_is_begun_goes_on_where_it_is(
     template: str, thinking: str, answer: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from minireason import Reasoner
 from minireason.settings import LoadChanges
 from minireason.testing import ScriptedBackend
 from tests.server.serving import Served
+
+STOPPING = deque[Served]()
+"""Servers that end while the next tests run: uvicorn takes a sixth of a second for it."""
 
 
 @pytest.fixture(scope="session")
@@ -58,4 +62,7 @@ def served() -> Iterator[Callable[..., Served]]:
 
     yield serve
     for one in made:
-        one.stop()
+        one.begin_to_stop()
+        STOPPING.append(one)
+    while len(STOPPING) > 10:
+        STOPPING.popleft().wait()

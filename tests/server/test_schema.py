@@ -13,9 +13,6 @@ from minireason.server import apis, openapi
 from minireason.testing import ScriptedBackend, ScriptedReply
 from tests.server.serving import Served, until
 
-schemathesis = pytest.importorskip("schemathesis", reason="it comes with the extra test-server")
-checks = pytest.importorskip("schemathesis.checks")
-
 OPERATIONS = apis.operations()
 
 CHECKED = [
@@ -40,6 +37,8 @@ def scripted() -> Iterator[Served]:
 @pytest.mark.parametrize("number", range(len(OPERATIONS)), ids=lambda n: OPERATIONS[n].path)
 def test_no_request_breaks_it(number: int, scripted: Served) -> None:
     """Never a 500, no other status, media type or body than documented, and nothing left over."""
+    schemathesis = pytest.importorskip("schemathesis", reason="it comes with `test-server`")
+    checks = pytest.importorskip("schemathesis.checks")
     described = OPERATIONS[number]
     document = schemathesis.openapi.from_dict(openapi.document(OPERATIONS))
     operation = document[described.path][described.method.upper()]
@@ -49,7 +48,6 @@ def test_no_request_breaks_it(number: int, scripted: Served) -> None:
     @given(case=operation.as_strategy())
     @settings(
         max_examples=40,
-        deadline=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),
     )

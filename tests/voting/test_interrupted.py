@@ -31,7 +31,7 @@ REPLIES = [
     ScriptedReply(thinking="Yes.", answer="\\boxed{2}", confidence=3.0),
     ScriptedReply(thinking="I do not know.", answer="So be it."),
     ScriptedReply(thinking="Well, well.", answer="\\boxed{2}", confidence=2.0),
-    ScriptedReply(thinking="It is hard. " * 20, answer="\\boxed{1}"),
+    ScriptedReply(thinking="It is hard. " * 8, answer="\\boxed{1}"),
     ScriptedReply(thinking="In the place of the second.", answer="\\boxed{2}", confidence=1.0),
 ]
 

@@ -22,6 +22,7 @@ from minireason.backends.remote.flavours import (
     Flavour,
 )
 from minireason.errors import NotServed, ServerError, UsageError, shortened
+from minireason.models import catalog
 
 UNKNOWN_N_CTX = 131_072
 """The context of a model of which the server says nothing."""
@@ -44,6 +45,8 @@ class Served:
     model: str
     n_ctx: int
     thinks: bool
+    models: tuple[str, ...]
+    """The names of all models that the server has."""
 
 
 def look(connection: Connection, model: str | None, flavour: str) -> Served:
@@ -55,7 +58,19 @@ def look(connection: Connection, model: str | None, flavour: str) -> Served:
     n_ctx = next((size for size in sizes if size), UNKNOWN_N_CTX)
     own = entry.get("minireason")
     thinks = bool(own.get("thinks", True)) if isinstance(own, Mapping) else True
-    return Served(kind, str(entry["id"]), n_ctx, thinks)
+    name = str(entry["id"])
+    if kind.raw and not catalog.opens(name):
+        kind = replace(kind, raw=False)  # its tags, if any, are all in its text
+    return Served(kind, name, n_ctx, thinks, _names(entries))
+
+
+def list_models(connection: Connection) -> tuple[str, ...]:
+    """The names of a server's models; raises ServerError."""
+    return _names(_entries(connection))
+
+
+def _names(entries: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(str(entry["id"]) for entry in entries)
 
 
 def _entries(connection: Connection) -> list[Mapping[str, Any]]:
@@ -81,12 +96,18 @@ def _entries(connection: Connection) -> list[Mapping[str, Any]]:
 def _listed(body: Any) -> list[Mapping[str, Any]]:
     data = body.get("data") if isinstance(body, Mapping) else None
     listed = data if isinstance(data, Sequence) and not isinstance(data, str) else []
-    return [entry for entry in listed if isinstance(entry, Mapping) and entry.get("id")]
+    return [entry for entry in listed if isinstance(entry, Mapping) and _name(entry)]
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    """The name of a model, "" for what is none."""
+    name = entry.get("id")
+    return name if isinstance(name, str) and name.isprintable() else ""
 
 
 def _entry(host: str, entries: list[Mapping[str, Any]], model: str | None) -> Mapping[str, Any]:
     """The entry of the model that is meant."""
-    names = tuple(str(entry["id"]) for entry in entries)
+    names = _names(entries)
     if model is None:
         own = OWNERS.get(str(entries[0].get("owned_by"))) is OURS
         if len(entries) == 1 or own:  # ours names its default first

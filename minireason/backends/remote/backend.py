@@ -9,15 +9,16 @@ from collections.abc import Callable, Sequence
 
 from minireason.backends.base import StreamOptions
 from minireason.backends.remote import request as requests
-from minireason.backends.remote.asking import Served, look
+from minireason.backends.remote.asking import Served, list_models, look
+from minireason.backends.remote.collected import parsing
 from minireason.backends.remote.connection import READ_S, SPARE_CONNECTIONS, Connection, address
 from minireason.backends.remote.exchange import News
 from minireason.backends.remote.flavours import AUTO, FLAVOURS
 from minireason.backends.remote.request import Request
-from minireason.backends.remote.stream import RemoteStream, parsing
+from minireason.backends.remote.stream import RemoteStream
 from minireason.backends.remote.tally import CHARS_PER_TOKEN
 from minireason.checks import checked, one_of, text
-from minireason.errors import ContextFull, EngineError
+from minireason.errors import ContextFull
 from minireason.messages import Message
 from minireason.models import catalog
 from minireason.models.tuned import StepCosts
@@ -67,7 +68,8 @@ class RemoteBackend:
     ) -> None:
         self.connection, self.served, self.flavour = connection, served, served.flavour
         self.name, self.n_ctx, self.thinks = served.model, served.n_ctx, served.thinks
-        self.max_parallel = max_parallel
+        self.max_parallel = min(max_parallel, served.flavour.at_a_time or max_parallel)
+        self.models: Sequence[str] = served.models
         self.bare_questions = catalog.bare_questions(served.model)
         self.defaults = catalog.defaults(served.model)
         self._news = News()
@@ -81,6 +83,11 @@ class RemoteBackend:
         """The model's name and where it is: what a run over this server is known by."""
         return f"{self.name} at {self.connection.place.base}"
 
+    def list_models(self) -> Sequence[str]:
+        """See `OneOfSeveral.list_models`."""
+        self.models = list_models(self.connection)
+        return self.models
+
     @property
     def step_costs(self) -> StepCosts:
         """See `KnowsStepCosts`: what runs side by side there costs nothing here."""
@@ -92,7 +99,7 @@ class RemoteBackend:
 
     def check(self, settings: Settings, prompt_tokens: int = 0) -> None:
         """See `Backend.check`."""
-        self._check_open()
+        self.connection.check_open()
         settings.check_context(self.n_ctx)
         parsing(settings)
         requests.check(self.flavour, settings)
@@ -108,8 +115,17 @@ class RemoteBackend:
         begun = parted(messages)[1] or Begun()
         if begun.answer:
             settings.check_begun()
+        requests.check_logprobs(self.flavour, options.logprobs)
         seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
-        asked = Request(self.flavour, self.name, tuple(messages), settings, seed)
+        asked = Request(
+            self.flavour,
+            self.name,
+            tuple(messages),
+            settings,
+            seed,
+            logprobs=options.logprobs,
+            confidences=options.watch_confidence,
+        )
         asked.body()  # raises for messages that cannot be told
         stream = RemoteStream(
             self.connection,
@@ -124,7 +140,7 @@ class RemoteBackend:
 
     def count_tokens(self, messages: Sequence[Message], *, at_most: int | None = None) -> int:
         """See `Backend.count_tokens`: an estimate, for the server has the vocabulary."""
-        self._check_open()
+        self.connection.check_open()
         asked, begun = parted(messages)
         begun = begun or Begun()
         texts = [message["content"] for message in asked] + [begun.thinking, begun.answer]
@@ -138,7 +154,7 @@ class RemoteBackend:
         cache_scope: str = "",
     ) -> int:
         """See `Backend.prefill`: a server cannot be asked for it."""
-        self._check_open()
+        self.connection.check_open()
         return 0
 
     def release(self) -> None:
@@ -149,7 +165,3 @@ class RemoteBackend:
         for stream in list(self._streams):
             stream.close()
         self.connection.close()
-
-    def _check_open(self) -> None:
-        if self.connection.closed:
-            raise EngineError("The connection to this server was closed; connect again.")

@@ -35,6 +35,8 @@ class Collected:
         self._model, self._seed, self._parse = model, seed, parse
         self._stops = StopStrings(settings.stop)
         self._choices = settings.choices
+        self.answer_chars = 0
+        """How many characters the answer has so far."""
         self._said: list[Event] = []
         self._unread = iter(self._said)
         self._began = time.perf_counter()
@@ -108,6 +110,7 @@ class Collected:
         if event.text:
             kind = "thinking" if isinstance(event, ThinkingDelta) else "answer"
             self._first.setdefault(kind, time.perf_counter() - self._began)
+            self.answer_chars += len(event.text) if kind == "answer" else 0
             self._said.append(event)
 
     def _text(self, kind: type[ThinkingDelta | AnswerDelta]) -> str:
@@ -129,3 +132,13 @@ class Collected:
         span = total - (first or 0.0)
         rate = (sampled - 1) / span if first is not None and sampled > 1 and span > 0 else None
         return Timings(0.0, first or 0.0, first, self._first.get("answer"), total, rate)
+
+
+def parsing(settings: Settings) -> Callable[[str], Any] | None:
+    """What makes the typed value of a structured answer; None for a free one."""
+    if not settings.structured:
+        return None
+    from minireason.reasoning.structured.grammar import constraint
+
+    wanted = constraint(settings)
+    return wanted.parse if wanted else None

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import threading
 import weakref
 from collections.abc import Coroutine
@@ -16,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from minireason.backends.remote import faults
+from minireason.backends.remote import bounds, faults
 from minireason.errors import EngineError, MinireasonError, ServerError, UsageError, shown
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ CONNECT_S, READ_S, ASK_S = 10.0, 600.0, 30.0
 
 SPARE_CONNECTIONS = 48
 """Beside those of the replies at a time that were asked for: short questions, and other threads."""
+
+_CRYPTOGRAPHIC = re.compile(r"SSL|TLS|certificate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ def address(url: str, key: str | None) -> Address:
         raise UsageError(f"A URL is text such as http://localhost:8000/v1, and not {shown(url)}.")
     try:
         parts = urlsplit(url.strip())
-        is_known = parts.scheme in ("http", "https") and bool(parts.hostname)
+        plain = url.strip().isprintable() and " " not in url.strip()
+        is_known = plain and parts.scheme in ("http", "https") and bool(parts.hostname)
         _ = parts.port
     except ValueError:
         is_known = False
@@ -92,12 +97,13 @@ class Connection:
         self, place: Address, *, read_s: float = READ_S, max_connections: int = SPARE_CONNECTIONS
     ) -> None:
         self.place = place
-        self._loop = asyncio.new_event_loop()
         self._client = _client(place, read_s, max_connections)
+        self._loop = asyncio.new_event_loop()
         threading.Thread(
             target=_run, args=(self._loop,), name="minireason-remote", daemon=True
         ).start()
-        self._end = weakref.finalize(self, _stop, self._loop, self._client)
+        self._process = os.getpid()
+        self._end = weakref.finalize(self, _stop, self._loop, self._client, self._process)
         self._end.atexit = False  # the process takes its sockets with it
 
     def __repr__(self) -> str:
@@ -110,14 +116,19 @@ class Connection:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
-        return not self._end.alive
+        """Whether it was closed, or is another process's: a fork has no thread that reads."""
+        return not self._end.alive or os.getpid() != self._process
+
+    def check_open(self) -> None:
+        """Raise EngineError where it was closed."""
+        if self.closed:
+            raise was_closed()
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Run a coroutine beside others; raises EngineError where it was closed."""
         if self.closed:
             work.close()
-            raise EngineError("The connection to this server was closed; connect again.")
+            raise was_closed()
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def get(self, url: str) -> tuple[int, Any]:
@@ -144,19 +155,33 @@ class Connection:
         self._end()
 
 
+def was_closed() -> EngineError:
+    """The error of whoever uses a connection that is closed."""
+    return EngineError(
+        "The connection to this server was closed, or made before this process was forked; "
+        "connect again."
+    )
+
+
 async def ask(
     client: httpx2.AsyncClient, place: Address, method: str, url: str, content: bytes | None
 ) -> tuple[int, Any]:
     """A short question to a server; see `Connection.get`."""
     headers = {**place.headers, "Content-Type": "application/json"}
     try:
-        answer = await client.request(method, url, content=content, headers=headers, timeout=ASK_S)
+        async with (
+            asyncio.timeout(ASK_S),
+            client.stream(method, url, content=content, headers=headers) as answer,
+        ):
+            body = await bounds.body(answer)
+    except ServerError:
+        raise
     except Exception as error:
         raise unreachable(place, error) from None
     if answer.status_code in (401, 403) or 300 <= answer.status_code < 400:
-        raise faults.of_status(place.host, answer.status_code, answer.content, place.key)
+        raise faults.of_status(place.host, answer.status_code, body, place.key)
     try:
-        return answer.status_code, json.loads(answer.content)
+        return answer.status_code, json.loads(body)
     except (ValueError, RecursionError):
         return answer.status_code, None
 
@@ -168,9 +193,14 @@ def unreachable(place: Address, error: Exception) -> MinireasonError:
     told = faults.hidden(str(error), place.key) or type(error).__name__
     if isinstance(error, httpx2.ConnectTimeout):
         problem = "cannot be reached in time; is the address right?"
+    elif isinstance(error, httpx2.ConnectError) and _CRYPTOGRAPHIC.search(told):
+        problem = (
+            f"cannot be reached by TLS ({told}); if it has none give http://, and if its "
+            "certificate is your own name that by SSL_CERT_FILE."
+        )
     elif isinstance(error, httpx2.ConnectError):
         problem = f"cannot be reached ({told}); is the server running, and the address right?"
-    elif isinstance(error, httpx2.TimeoutException):
+    elif isinstance(error, httpx2.TimeoutException | TimeoutError):
         problem = "said nothing for too long; it may be overloaded, so try later."
     else:
         problem = f"broke the connection off ({told}); try again."
@@ -181,12 +211,19 @@ def _client(place: Address, read_s: float, max_connections: int) -> httpx2.Async
     import httpx2
 
     encrypted = place.base.startswith("https:")
-    return httpx2.AsyncClient(
-        timeout=httpx2.Timeout(read_s, connect=CONNECT_S, pool=None),
-        limits=httpx2.Limits(max_connections=max_connections),
-        follow_redirects=False,
-        trust_env=encrypted,  # a proxy would see the key of a request that is not encrypted
-    )
+    try:
+        return httpx2.AsyncClient(
+            timeout=httpx2.Timeout(read_s, connect=CONNECT_S, pool=None),
+            limits=httpx2.Limits(max_connections=max_connections),
+            follow_redirects=False,
+            trust_env=encrypted,  # a proxy would see the key of a request that is not encrypted
+        )
+    except (ImportError, OSError, ValueError, httpx2.InvalidURL):
+        # what they say may hold a proxy's password
+        raise UsageError(
+            "The proxy or the certificates that the environment names cannot be used; mend or "
+            "unset HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR."
+        ) from None
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
@@ -197,7 +234,7 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-def _stop(loop: asyncio.AbstractEventLoop, client: httpx2.AsyncClient) -> None:
+def _stop(loop: asyncio.AbstractEventLoop, client: httpx2.AsyncClient, process: int) -> None:
     """End the loop's tasks and thread, from any thread and waiting for nothing."""
 
     async def end() -> None:
@@ -209,5 +246,5 @@ def _stop(loop: asyncio.AbstractEventLoop, client: httpx2.AsyncClient) -> None:
         await client.aclose()
         loop.call_soon(loop.stop)
 
-    if not loop.is_closed():
+    if not loop.is_closed() and os.getpid() == process:
         asyncio.run_coroutine_threadsafe(end(), loop)

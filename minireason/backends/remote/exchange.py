@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from minireason.backends.remote import faults, pieces
+from minireason.backends.remote import bounds, faults, pieces
 from minireason.backends.remote.connection import Address, Connection, unreachable
 from minireason.backends.remote.pieces import Piece
 from minireason.backends.remote.sse import DONE, EventReader
@@ -23,6 +25,7 @@ TRIES = 5
 """How often a request is sent at most, while nothing of its reply came."""
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
+_UNREAD_S = 0.02
 
 
 class End:
@@ -65,6 +68,11 @@ class Inbox:
         self.items.append(item)
         self._news.tell()
 
+    async def room(self) -> None:
+        """Wait while too much is there that nobody reads."""
+        while len(self.items) > bounds.MAX_UNREAD:
+            await asyncio.sleep(_UNREAD_S)
+
 
 class Exchange:
     """A request under way; nothing of it refers back to whoever reads its `inbox`."""
@@ -102,8 +110,7 @@ class _Sender:
         inbox: Inbox,
     ) -> None:
         self._client, self._place, self._url, self._inbox = client, place, url, inbox
-        self._model = str(body.get("model", ""))
-        self._content = json.dumps(body).encode()
+        self._body, self._model = body, str(body.get("model", ""))
 
     async def run(self) -> None:
         """Put pieces, then an End or an error."""
@@ -131,18 +138,44 @@ class _Sender:
         """Send it once; raises _Again or an error of ours."""
         import httpx2
 
-        headers = {**self._place.headers, "Content-Type": "application/json"}
         try:
-            async with self._client.stream(
-                "POST", self._url, content=self._content, headers=headers
-            ) as response:
-                if response.status_code != 200:
-                    raise _refusal(self._place, response, await response.aread(), self._model)
-                await self._read(response)
+            async with self._asked(self._body) as response:
+                came = await self._read(response)
+            if not came:
+                await self._ask_why()
         except httpx2.ReadTimeout as error:
             raise unreachable(self._place, error) from None
         except httpx2.TransportError as error:
             raise _Again(self._lost(error)) from None
+
+    @asynccontextmanager
+    async def _asked(self, body: Mapping[str, Any]) -> AsyncIterator[httpx2.Response]:
+        """The response to a body; raises the error of one that is refused."""
+        headers = {**self._place.headers, "Content-Type": "application/json"}
+        async with self._client.stream(
+            "POST", self._url, content=json.dumps(body).encode(), headers=headers
+        ) as response:
+            if response.status_code != 200:
+                raise _refusal(self._place, response, await bounds.body(response), self._model)
+            yield response
+
+    async def _ask_why(self) -> None:
+        """Raise why a stream was empty.
+
+        A server that fails once it has begun to stream cannot tell. So it is asked for a whole
+        reply, of one token, which it may refuse with a reason. It mostly closes the connection of
+        the empty stream, and once that is known the next request takes another.
+        """
+        import httpx2
+
+        body = {**self._body, "stream": False, "max_tokens": 1}
+        body.pop("stream_options", None)
+        for _ in range(2):
+            with suppress(httpx2.RemoteProtocolError):
+                async with self._asked(body) as response:
+                    await bounds.body(response)
+                break
+        raise _Again(self._lost(ConnectionError("the reply was empty")))
 
     def _lost(self, error: Exception) -> MinireasonError:
         if not self._inbox.begun:
@@ -151,19 +184,27 @@ class _Sender:
             f"The connection to {self._place.host} was lost in the middle of the reply; ask again."
         )
 
-    async def _read(self, response: httpx2.Response) -> None:
-        """Put the pieces of a reply."""
-        finished = False
-        async for data in _events(response):
-            if data == DONE:
-                finished = True
-                break
-            piece = self._piece(data)
-            finished = finished or piece.finish is not None
-            self._inbox.put(piece)
+    async def _read(self, response: httpx2.Response) -> bool:
+        """Put the pieces of a reply; False if there was nothing at all."""
+        came, finished, chars = False, False, 0
+        async with aclosing(_events(response)) as events:
+            async for data in events:
+                came = True
+                if data == DONE:
+                    break
+                piece = self._piece(data)
+                finished = finished or piece.finish is not None
+                chars += len(piece.text) + bounds.PIECE_CHARS * bool(piece.text)
+                if chars > bounds.MAX_REPLY_CHARS:
+                    raise bounds.too_long(self._place.host)
+                self._inbox.put(piece)
+                await self._inbox.room()
+        if not came:
+            return False
         if not finished:
             raise _Again(self._lost(ConnectionError("the reply has no end")))
         self._inbox.put(End())
+        return True
 
     def _piece(self, data: str) -> Piece:
         try:
@@ -180,10 +221,10 @@ class _Sender:
         return pieces.read(chunk)
 
 
-async def _events(response: httpx2.Response) -> AsyncIterator[str]:
+async def _events(response: httpx2.Response) -> AsyncGenerator[str]:
     """The data of each event; a whole reply that was not streamed is one."""
     if "json" in response.headers.get("content-type", ""):
-        yield (await response.aread()).decode("utf-8", "replace")
+        yield (await bounds.body(response)).decode("utf-8", "replace")
         return
     reader = EventReader()
     async for piece in response.aiter_bytes():
@@ -202,5 +243,7 @@ def _refusal(place: Address, response: httpx2.Response, body: bytes, model: str)
     try:
         wait_s = float(response.headers.get("retry-after", ""))
     except ValueError:
+        return _Again(error)
+    if math.isnan(wait_s):
         return _Again(error)
     return _Again(error, min(max(wait_s, 0.0), _LONGEST_WAIT_S))

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from minireason.errors import MinireasonError, NotServed, ServerError, UsageError, shortened
+from minireason.errors import (
+    ContextFull,
+    MinireasonError,
+    NotServed,
+    ServerError,
+    UsageError,
+    shortened,
+)
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 """Statuses after which the same request may go well."""
 
 _MAX_REASON = 300
+
+_TOO_LONG = (
+    re.compile(r"prompt has (?:about )?(?P<prompt>\d+) tokens and the context holds (?P<room>\d+)"),
+    re.compile(r"request \((?P<prompt>\d+) tokens\) .* context size \((?P<room>\d+)"),
+    re.compile(r"context length is (?P<room>\d+) tokens.*?\((?P<prompt>\d+) in "),
+    re.compile(r"context length is (?P<room>\d+) tokens.*?(?P<prompt>\d+) input tokens"),
+)
+"""What is said of a prompt that is too long: by ours, llama-server, OpenAI, and newer vLLM."""
 
 
 def of_status(
@@ -39,6 +55,8 @@ def of_status(
         return ServerError(
             f"{host} has no such path (status 404{because}); a URL mostly ends with /v1.", status
         )
+    if too_long := _too_long(told):
+        return too_long
     if 400 <= status < 500 and status not in RETRIED:
         return UsageError(f"{host} refused the request (status {status}){because}")
     return ServerError(f"{host} cannot answer now (status {status}{because}); try later.", status)
@@ -49,15 +67,31 @@ def reason(body: bytes, key: str | None) -> str:
     text = body.decode("utf-8", "replace")
     with suppress(ValueError, RecursionError):
         text = _told(json.loads(text)) or text
-    return hidden(shortened(" ".join(text.split()), _MAX_REASON), key)
+    return plain(text, key)
 
 
 def of_event(host: str, chunk: Mapping[str, Any], key: str | None) -> MinireasonError | None:
     """The error that a chunk of a stream holds, None if it is none."""
     if not chunk.get("error"):
         return None
-    told = hidden(shortened(_told(chunk) or "no reason given", _MAX_REASON), key)
+    told = plain(_told(chunk), key) or "no reason given"
     return ServerError(f"{host} broke the reply off: {told}")
+
+
+def plain(text: str, key: str | None = None) -> str:
+    """What a server says, in one short line that has no key and controls no terminal."""
+    beginning = hidden(text, key)[: 10 * _MAX_REASON]
+    printable = "".join(char if char.isprintable() else " " for char in beginning)
+    return shortened(" ".join(printable.split()), _MAX_REASON)
+
+
+def _too_long(told: str) -> ContextFull | None:
+    """The error of a prompt that does not fit the context; None where the reason is another."""
+    for sentence in _TOO_LONG:
+        said = sentence.search(told)
+        if said and int(said["prompt"]) >= int(said["room"]):
+            return ContextFull(int(said["prompt"]), int(said["room"]))
+    return None
 
 
 def hidden(text: str, key: str | None) -> str:

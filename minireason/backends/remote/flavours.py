@@ -38,8 +38,8 @@ class Flavour:
     effort: bool = False
     """Whether an effort goes as a word, since a number cannot be said."""
 
-    sampler: bool = False
-    """Whether `top_k` is known."""
+    every_token: int | None = None
+    """The `top_k` that leaves all tokens in; None where `top_k` is not known."""
 
     longest_field: str = "max_tokens"
     """The field of the most tokens of thinking and answer."""
@@ -50,8 +50,28 @@ class Flavour:
     structured_outputs: bool = False
     """Whether it can be held to choices and to a regular expression."""
 
+    logprobs: bool = False
+    """Whether it tells log-probabilities, and of each token up to MAX_LOGPROBS of the likeliest."""
+
+    confidence_field: str | None = None
+    """The field that asks for confidences as such; where there is none, logprobs make them."""
+
+    raw: bool = False
+    """Whether its text is all that the model says, behind a thought that the template opened."""
+
+    at_a_time: int | None = None
+    """The most requests that it takes at a time; None where it says no more than we do."""
+
     extras: Mapping[str, Any] = field(default_factory=dict)
     """What else goes with every request."""
+
+    @property
+    def can_cut(self) -> bool:
+        """Whether a thought ends by cutting the request off: a second one goes on with the answer.
+
+        Ours would go on with the thought, and ends it when it is asked to.
+        """
+        return self.continues is not None and not self.takes_thought
 
 
 _TEMPLATE_OFF = {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}
@@ -64,27 +84,43 @@ OURS = Flavour(
     takes_thought=True,
     control=True,
     lands_loops=True,
-    sampler=True,
+    every_token=-1,
     structured_outputs=True,
+    logprobs=True,
+    confidence_field="confidences",
 )
 VLLM = Flavour(
     name="vllm",
     budget_field="thinking_token_budget",
     thinking_off=_TEMPLATE_OFF,
     continues=_GO_ON,
-    sampler=True,
+    every_token=-1,
     structured_outputs=True,
+    logprobs=True,
 )
-SGLANG = Flavour(name="sglang", thinking_off=_TEMPLATE_OFF, continues=_GO_ON, sampler=True)
+SGLANG = Flavour(
+    name="sglang", thinking_off=_TEMPLATE_OFF, continues=_GO_ON, every_token=-1, logprobs=True
+)
 LLAMA_SERVER = Flavour(
     name="llama-server",
     budget_field="thinking_budget_tokens",
     landing_field="reasoning_budget_message",
     control=True,
-    sampler=True,
-    extras={"reasoning_format": "deepseek", "reasoning_control": True},
+    every_token=-1,
+    logprobs=True,
+    extras={"reasoning_format": "deepseek", "reasoning_control": True, "min_p": 0.0},
 )
-OLLAMA = Flavour(name="ollama", thinking_off={"reasoning_effort": "none"}, effort=True)
+LLAMA_CPP_PYTHON = Flavour(
+    name="llama-cpp-python",
+    every_token=0,
+    schema=False,
+    raw=True,
+    at_a_time=1,  # unless told otherwise, it ends a reply as soon as another is asked for
+    extras={"min_p": 0.0, "repeat_penalty": 1.0},
+)
+OLLAMA = Flavour(
+    name="ollama", thinking_off={"reasoning_effort": "none"}, effort=True, logprobs=True
+)
 DEEPSEEK = Flavour(
     name="deepseek", thinking_off={"thinking": {"type": "disabled"}}, effort=True, schema=False
 )
@@ -93,12 +129,23 @@ OPENAI = Flavour(
     thinking_off={"reasoning_effort": "none"},
     effort=True,
     longest_field="max_completion_tokens",
+    logprobs=True,
 )
 PLAIN = Flavour(name="plain")
 
 FLAVOURS = {
     flavour.name: flavour
-    for flavour in (OURS, VLLM, SGLANG, LLAMA_SERVER, OLLAMA, DEEPSEEK, OPENAI, PLAIN)
+    for flavour in (
+        OURS,
+        VLLM,
+        SGLANG,
+        LLAMA_SERVER,
+        LLAMA_CPP_PYTHON,
+        OLLAMA,
+        DEEPSEEK,
+        OPENAI,
+        PLAIN,
+    )
 }
 """All flavours by name."""
 
@@ -110,6 +157,7 @@ OWNERS = {
     "vllm": VLLM,
     "sglang": SGLANG,
     "llamacpp": LLAMA_SERVER,
+    "me": LLAMA_CPP_PYTHON,
     "library": OLLAMA,
     "deepseek": DEEPSEEK,
 }

@@ -15,6 +15,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from minireason.backends.remote.connection import address
 from minireason.backends.remote.flavours import AUTO, FLAVOURS
@@ -46,6 +47,11 @@ class Target:
 def own_path() -> Path:
     """The user's remotes.toml."""
     return paths.config_dir() / "remotes.toml"
+
+
+def names() -> list[str]:
+    """The names in remotes.toml; raises BadCatalog."""
+    return list(_tables()[1])
 
 
 def find(name: str, key_file: str | None = None) -> Target:
@@ -85,18 +91,23 @@ def read_key(path: Path) -> str:
     return key
 
 
-def _entry(name: str) -> Table:
-    """The entry of a name."""
+def _tables() -> tuple[str, dict[str, Any]]:
+    """The text of remotes.toml and its entries."""
     path = own_path()
     text = state.read_text(path)
     if text.problem:
         raise BadCatalog(str(path), None, "", text.problem)
     try:
-        tables = state.parse_toml(text.value or "")
+        return text.value or "", state.parse_toml(text.value or "")
     except state.Damaged as error:
         raise BadCatalog(str(path), None, "", str(error)) from None
+
+
+def _entry(name: str) -> Table:
+    """The entry of a name."""
+    path, (text, tables) = own_path(), _tables()
     if name in tables:
-        return Table(name, tables[name], functools.partial(line_of, text.value or ""), str(path))
+        return Table(name, tables[name], functools.partial(line_of, text), str(path))
     named = "That" if "@" in name else shown(name)
     known = f"names {shortened(', '.join(tables), 400)}" if tables else "names no server"
     raise UsageError(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+MAX_COUNT = 10**12
+"""Nobody has more tokens than this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,9 @@ class Piece:
     usage: Mapping[str, Any] = field(default_factory=dict)
     """Counts of tokens so far."""
 
+    logprobs: Sequence[Any] = ()
+    """The log-probabilities of its tokens, as they came."""
+
     told: Mapping[str, Any] = field(default_factory=dict)
     """What our own server tells beside."""
 
@@ -44,23 +50,25 @@ def read(chunk: Mapping[str, Any]) -> Piece:
     choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
     delta = _mapping(choice.get("delta")) or _mapping(choice.get("message"))
     finish = choice.get("finish_reason")
+    logprobs = _mapping(choice.get("logprobs")).get("content")
     return Piece(
         id=_text(chunk.get("id")),
         thinking=_text(delta.get("reasoning_content")) or _text(delta.get("reasoning")),
         content=_text(delta.get("content")),
         finish=finish if isinstance(finish, str) else None,
         usage=_mapping(chunk.get("usage")),
+        logprobs=logprobs if isinstance(logprobs, list) else (),
         told=_mapping(chunk.get("minireason")),
     )
 
 
 def count(usage: Mapping[str, Any], *path: str) -> int | None:
-    """A number in `usage`, None if it is not there."""
+    """A number in `usage`, None if it is not there or counts nothing that can be."""
     value: Any = usage
     for name in path:
         value = _mapping(value).get(name)
-    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    return value if is_count else None
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_count and 0 <= value <= MAX_COUNT else None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -68,4 +76,5 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    """A text; what JSON allows in one and UTF-8 does not, half of a pair, is a question mark."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""

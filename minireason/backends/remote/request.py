@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from minireason.backends.base import MAX_LOGPROBS
 from minireason.backends.remote.flavours import Flavour
 from minireason.errors import BadSetting, UsageError
 from minireason.messages import Message
@@ -28,6 +29,10 @@ class Request:
     messages: tuple[Message, ...]
     settings: Settings
     seed: int
+    logprobs: int | None = None
+    """So many of the likeliest tokens are told of each one of the answer; None: not asked for."""
+    confidences: bool = False
+    """Whether it is told how sure the model is of each token."""
 
     @property
     def begun(self) -> Begun | None:
@@ -39,6 +44,14 @@ class Request:
         """Whether the server itself ends the thought in time, with the landing asked for."""
         own_landing = self.settings.landing != LANDING and not self.flavour.landing_field
         return self.flavour.budget_field is not None and not own_landing
+
+    @property
+    def told_landing(self) -> str:
+        """What the server is told to end a thought with; "" where it has its own."""
+        if not self.flavour.landing_field:
+            return ""
+        thinks = self.settings.thinking_tokens != 0
+        return f"\n\n{self.settings.landing.strip()}\n" if thinks else "\n"
 
     def body(self) -> dict[str, Any]:
         """The body of the first request."""
@@ -54,10 +67,19 @@ class Request:
         body = self._common(None if longest is None else max(1, longest - used_tokens))
         asked, begun = parted(self.messages)
         before = begun.thinking if begun else ""
-        closed = f"{OPEN}\n{before}{thinking}\n{CLOSE}\n\n"
-        said = {"role": "assistant", "content": closed}
-        body["messages"] = [*_wire(self.flavour, asked), said]
-        return {**body, **(self.flavour.continues or {}), **self.flavour.extras}
+        thought = f"{OPEN}\n{_untagged(before + thinking)}\n"
+        ended = self._ended()
+        content = thought if ended else f"{thought}{CLOSE}\n\n"
+        body["messages"] = [*_wire(self.flavour, asked), {"role": "assistant", "content": content}]
+        return {**body, **(self.flavour.continues or {}), **ended, **self.flavour.extras}
+
+    def _ended(self) -> dict[str, Any]:
+        """What lets the server close a thought that it goes on from, where it can.
+
+        Templates of R1 take a closed thought out of what the assistant has said, and vLLM refuses
+        to go on from a message of which something is missing.
+        """
+        return {self.flavour.budget_field: 0} if self.flavour.budget_field else {}
 
     def _common(self, longest: int | None) -> dict[str, Any]:
         settings, flavour = self.settings, self.flavour
@@ -67,23 +89,34 @@ class Request:
             value = getattr(settings, name)
             if usual or value != getattr(_USUAL, name):  # thinking models of OpenAI's take none
                 body[name] = value
-        if flavour.sampler:
-            body["top_k"] = settings.top_k or -1
+        if flavour.every_token is not None:
+            body["top_k"] = settings.top_k or flavour.every_token
         if longest is not None:
             body[flavour.longest_field] = longest
-        return body | _structure(settings)
+        return body | self._scores() | _structure(settings)
+
+    def _scores(self) -> dict[str, Any]:
+        """What asks how likely the tokens were."""
+        flavour, told, asked = self.flavour, dict[str, Any](), self.logprobs
+        if self.confidences and flavour.confidence_field:
+            told[flavour.confidence_field] = True
+        elif self.confidences and flavour.logprobs:
+            asked = MAX_LOGPROBS
+        if asked is not None:
+            # llama-server tells nothing at all where none of the likeliest are asked for
+            told |= {"logprobs": True, "top_logprobs": max(1, asked)}
+        return told
 
     def _thinking(self) -> dict[str, Any]:
         """How much to think, as far as the server is told."""
         settings, flavour = self.settings, self.flavour
-        budget = settings.thinking_tokens
+        budget, told = settings.thinking_tokens, dict[str, Any]()
+        if flavour.landing_field:
+            told[flavour.landing_field] = self.told_landing
         if budget is None:
-            return {}
+            return told
         if self.native_budget and flavour.budget_field:
-            told: dict[str, Any] = {flavour.budget_field: budget}
-            if flavour.landing_field:
-                message = f"\n\n{settings.landing.strip()}\n" if budget else "\n"
-                told[flavour.landing_field] = message
+            told[flavour.budget_field] = budget
             return told | (dict(flavour.thinking_off) if budget == 0 else {})
         if budget == 0:
             return dict(flavour.thinking_off)
@@ -101,18 +134,24 @@ def check(flavour: Flavour, settings: Settings) -> None:
         _refuse(name, settings, f"cannot be followed by {where}; use a schema")
     if settings.schema is not None and not flavour.schema:
         _refuse("schema", settings, f"cannot be followed by {where}")
-    can_cut = flavour.continues is not None and not flavour.takes_thought
-    if settings.landing != LANDING and not (flavour.landing_field or can_cut):
+    if settings.landing != LANDING and not (flavour.landing_field or flavour.can_cut):
         _refuse("landing", settings, f"cannot be told to {where}, which has its own")
     if not settings.loop_check and flavour.lands_loops:
         _refuse("loop_check", settings, f"cannot be told to {where}, which always checks")
-    if settings.thinking_seconds is not None and not (flavour.control or can_cut):
+    if settings.thinking_seconds is not None and not (flavour.control or flavour.can_cut):
         _refuse("thinking_seconds", settings, f"cannot be kept by {where}, nor can we land it")
-    _check_budget(flavour, settings, where, can_cut=can_cut)
+    _check_budget(flavour, settings, where)
 
 
-def _check_budget(flavour: Flavour, settings: Settings, where: str, *, can_cut: bool) -> None:
-    if settings.thinking_tokens is None or flavour.budget_field or can_cut:
+def check_logprobs(flavour: Flavour, logprobs: int | None) -> None:
+    """Raise BadSetting where log-probabilities are asked for and a flavour tells none."""
+    if logprobs is not None and not flavour.logprobs:
+        problem = f"cannot be told by a server of the kind {flavour.name}; leave it out"
+        raise BadSetting("logprobs", logprobs, problem)
+
+
+def _check_budget(flavour: Flavour, settings: Settings, where: str) -> None:
+    if settings.thinking_tokens is None or flavour.budget_field or flavour.can_cut:
         return
     if settings.thinking_tokens == 0 and flavour.thinking_off:
         return
@@ -161,9 +200,15 @@ def _wire(flavour: Flavour, messages: Sequence[Message]) -> list[dict[str, str]]
         )
     if flavour.takes_thought:
         return [*told, _with_thought(begun)]
-    opened = f"{OPEN}\n{begun.thinking}" if begun.thinking or not begun.answer else ""
-    closed = f"\n{CLOSE}\n\n{begun.answer}" if opened and begun.answer else begun.answer
+    thinking, answer = _untagged(begun.thinking), begun.answer
+    opened = f"{OPEN}\n{thinking}" if thinking or not answer else ""
+    closed = f"\n{CLOSE}\n\n{_untagged(answer)}" if opened and answer else answer
     return [*told, {"role": "assistant", "content": opened + closed}]
+
+
+def _untagged(text: str) -> str:
+    """The text without tags of its own: put between tags it would end there, or begin again."""
+    return text.replace(OPEN, OPEN.replace("<", "< ")).replace(CLOSE, CLOSE.replace("<", "< "))
 
 
 def _with_thought(begun: Begun) -> dict[str, str]:

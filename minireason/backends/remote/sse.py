@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 
+from minireason.backends.remote import bounds
 from minireason.errors import ServerError
 
 DONE = "[DONE]"
 """The data that says that nothing more comes."""
 
-_MAX_EVENT_CHARS = 16 * 2**20
+_LINE_END = re.compile(r"\r\n|\n|\r")
 
 
 class EventReader:
@@ -21,41 +23,39 @@ class EventReader:
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._text = ""
+        self._line: list[str] = []
         self._data: list[str] = []
+        self._chars = 0
+        """Of the line and of the data, which are bounded."""
+        self._half_end = ""
+        """A CR at the end of what came, which may be half of a CRLF."""
 
     def feed(self, piece: bytes) -> Iterator[str]:
         """The data of each event that this piece completes; raises ServerError."""
-        self._text += self._decoder.decode(piece)
-        if len(self._text) > _MAX_EVENT_CHARS:
+        text = self._half_end + self._decoder.decode(piece)
+        self._half_end = "\r" if text.endswith("\r") else ""
+        for number, part in enumerate(_LINE_END.split(text.removesuffix("\r"))):
+            if number:
+                yield from self._end_line()
+            self._line.append(part)
+            self._chars += len(part)
+        if self._chars > bounds.MAX_BODY_BYTES:
             raise ServerError(
-                "The server sends a line that never ends; it speaks another protocol."
+                "The server sends an event that never ends; it speaks another protocol."
             )
-        while line := self._line():
-            yield from self._event(line[0])
 
     def flush(self) -> Iterator[str]:
         """The data of a last event that no blank line follows."""
-        rest, self._text = self._text.rstrip("\r"), ""
-        if rest:
-            yield from self._event(rest)
-        yield from self._event("")
+        if any(self._line):
+            yield from self._end_line()
+        yield from self._end_line()
 
-    def _line(self) -> tuple[str] | None:
-        """The next whole line in a tuple, None if there is none."""
-        ends = [at for mark in "\r\n" if (at := self._text.find(mark)) >= 0]
-        if not ends:
-            return None
-        end = min(ends)
-        if self._text[end:] == "\r":
-            return None  # its LF may be in the next piece
-        size = 2 if self._text.startswith("\r\n", end) else 1
-        line, self._text = self._text[:end], self._text[end + size :]
-        return (line,)
-
-    def _event(self, line: str) -> Iterator[str]:
+    def _end_line(self) -> Iterator[str]:
+        line, self._line = "".join(self._line), []
         if line.startswith("data:"):
             self._data.append(line[5:].removeprefix(" "))
-        elif not line and self._data:
-            data, self._data = "\n".join(self._data), []
+            return
+        self._chars -= len(line)
+        if not line and self._data:
+            data, self._data, self._chars = "\n".join(self._data), [], 0
             yield data

@@ -6,23 +6,24 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from dataclasses import replace
+from typing import Any, get_args
 
 from minireason.backends.base import StreamOptions
 from minireason.backends.remote import pieces
 from minireason.backends.remote.collected import Collected
-from minireason.backends.remote.connection import Connection, ask
+from minireason.backends.remote.connection import Connection, ask, was_closed
 from minireason.backends.remote.exchange import End, Exchange, News
 from minireason.backends.remote.labels import Labels
 from minireason.backends.remote.pieces import Piece
 from minireason.backends.remote.request import PATH, Request
-from minireason.backends.remote.tally import Tally, estimate
+from minireason.backends.remote.scores import Answered, Scores
+from minireason.backends.remote.tally import CHARS_PER_TOKEN, Tally, estimate
 from minireason.backends.remote.thought import ThoughtLimit
 from minireason.closing import Closing
 from minireason.errors import MinireasonError, UsageError
-from minireason.events import Event, FinishReason, Reply, ThinkingEnd
-from minireason.reasoning.think import Label
-from minireason.settings import Settings
+from minireason.events import Event, FinishReason, Reply, ThinkingEnd, TokenLogprob
+from minireason.reasoning.think import Label, Span
 
 POLL_S = 0.005
 """How long `poll` waits for something to come."""
@@ -51,9 +52,10 @@ class RemoteStream(Iterator[Event], Closing):
         self._connection, self._news, self._request = connection, news, request
         self._options, self._flavour = options, request.flavour
         settings = request.settings
+        self._scores = Scores(options)
         self._collected = Collected(request.model, settings, request.seed, parse)
         self._tally = Tally(prompt_tokens)
-        self._labels = Labels(request.begun)
+        self._labels = Labels(request.begun, opened=self._flavour.raw)
         self._limit = ThoughtLimit(
             settings, native=request.native_budget, lands_loops=self._flavour.lands_loops
         )
@@ -112,8 +114,13 @@ class RemoteStream(Iterator[Event], Closing):
 
     @property
     def confidences(self) -> Sequence[float]:
-        """See `ReplyStream.confidences`: not asked for."""
-        return ()
+        """See `ReplyStream.confidences`: by its logprobs, or told by our own server at the end."""
+        return self._scores.confidences
+
+    @property
+    def logprobs(self) -> Sequence[TokenLogprob]:
+        """See `KnowsLogprobs.logprobs`."""
+        return self._scores.logprobs
 
     @property
     def reply(self) -> Reply:
@@ -129,7 +136,7 @@ class RemoteStream(Iterator[Event], Closing):
 
     def finish_thinking(self) -> bool:
         """See `ReplyStream.finish_thinking`."""
-        can = self._flavour.control or self._can_cut
+        can = self._flavour.control or self._flavour.can_cut
         under_way = can and self._labels.thinking and not self._limit.asked and not self.ended
         self._limit.asked = can
         self._news.tell()
@@ -151,10 +158,6 @@ class RemoteStream(Iterator[Event], Closing):
         if hasattr(self, "_exchange"):
             self.drop()
 
-    @property
-    def _can_cut(self) -> bool:
-        return self._flavour.continues is not None and not self._flavour.takes_thought
-
     def _step(self, wait_s: float) -> None:
         """Take in what is there, after waiting for it if there is nothing."""
         if self._cancelled:
@@ -163,6 +166,8 @@ class RemoteStream(Iterator[Event], Closing):
             return
         exchange = self._exchange or self._begin()
         if not exchange.inbox.items:
+            if self._connection.closed:
+                self._take(was_closed())
             self._news.wait(self._seen, wait_s)
         self._seen = self._news.count
         while exchange.inbox.items and exchange is self._exchange and not self.ended:
@@ -175,7 +180,7 @@ class RemoteStream(Iterator[Event], Closing):
         self._seen = self._news.count
         self._collected.begin()
         skips = self._request.settings.thinking_tokens == 0 and not self._request.native_budget
-        if skips and self._can_cut and self._request.begun is None:
+        if skips and self._flavour.can_cut and self._request.begun is None:
             self._labels.land()
             self._landed = "skipped"
             return self._send(self._request.continued("", 0))
@@ -191,10 +196,20 @@ class RemoteStream(Iterator[Event], Closing):
             self._take_piece(item)
         elif isinstance(item, End):
             self._end(self._finish)
-        else:
+        elif not self._asks_for_less(item):
             self._end("cancelled")
             self._collected.drop_unread()
             raise item
+
+    def _asks_for_less(self, error: MinireasonError) -> bool:
+        """Ask again without logprobs, where these are refused and nobody asked but for a vote."""
+        if not self._request.confidences or self._options.logprobs is not None:
+            return False
+        if "logprobs" not in str(error) or self._tally.total:
+            return False
+        self._request = replace(self._request, confidences=False)
+        self._begin()
+        return True
 
     def _take_piece(self, piece: Piece) -> None:
         self._id = piece.id or self._id
@@ -203,15 +218,19 @@ class RemoteStream(Iterator[Event], Closing):
             self.drop()
             self._end("length")
             return
+        before = self._labels.answering, self._collected.answer_chars
         spans = self._labels.feed(piece)
         if self._labels.thinking or (piece.thinking and self._landed is None):
             self._tally.thinking += tokens
         else:
             self._tally.answer += tokens
         self._show(spans)
+        if piece.logprobs:
+            self._scores.add(piece, self._answered(spans, *before))
         if piece.finish is not None:
             self._finish = "length" if piece.finish == "length" else "stop"
             self._told = piece.told
+            self._scores.told(piece.told)
         if piece.usage:
             self._tally.told(piece.usage, pieces.count(self._told, "forced_tokens") or 0)
         if self._collected.stopped and not self.ended:
@@ -220,7 +239,16 @@ class RemoteStream(Iterator[Event], Closing):
         elif self._labels.thinking:
             self._land_if_over()
 
-    def _show(self, spans: list[tuple[Label, str]]) -> None:
+    def _answered(self, spans: list[Span], was_answering: bool, chars: int) -> Answered:
+        """What of the answer came with a piece that was labelled so."""
+        size = sum(len(text.encode()) for label, text in spans if label is Label.ANSWER)
+        return Answered(
+            (chars, self._collected.answer_chars),
+            None if was_answering else size,
+            undecided=self._labels.undecided,
+        )
+
+    def _show(self, spans: list[Span]) -> None:
         for span in spans:
             if span[0] is Label.THINKING:
                 self._limit.feed(span[1])
@@ -234,7 +262,7 @@ class RemoteStream(Iterator[Event], Closing):
         if self._flavour.control:
             self._landed = end
             self._ask_for_end()
-        elif self._can_cut:
+        elif self._flavour.can_cut:
             self._landed = end
             self._cut()
 
@@ -255,7 +283,7 @@ class RemoteStream(Iterator[Event], Closing):
         landing = f"\n\n{message}" if message else ""
         if landing:
             self._collected.add((Label.THINKING, landing))
-            self._tally.forced += max(1, len(landing) // 4)
+            self._tally.forced += max(1, len(landing) // CHARS_PER_TOKEN)
         used = self._tally.total
         self._tally.next_request()
         self._labels.land()
@@ -266,12 +294,22 @@ class RemoteStream(Iterator[Event], Closing):
         if self.ended:
             return
         self._show(self._labels.flush())
+        self._note_landing()
         self._collected.end(reason, self._thinking_end(), self._tally.usage())
+
+    def _note_landing(self) -> None:
+        """See whether the server has put in the landing that it was told."""
+        told, thinking = self._request.told_landing, self._collected.thinking
+        landing = told.strip()
+        if landing and thinking.endswith(landing):
+            self._landed = self._landed or "budget"
+            own = thinking.removesuffix(landing).rstrip()
+            self._tally.force(len(told) / (len(own) + len(told)))
 
     def _thinking_end(self) -> ThinkingEnd | None:
         if "thinking_end" in self._told:
-            told: ThinkingEnd | None = self._told["thinking_end"]
-            return told
+            told = self._told["thinking_end"]
+            return told if told in get_args(ThinkingEnd) else None
         if not self._collected.answer and self._collected.thinking:
             return "unclosed"
         if self._landed is not None:
@@ -280,14 +318,5 @@ class RemoteStream(Iterator[Event], Closing):
             return "skipped"
         budget = self._request.settings.thinking_tokens
         is_full = budget is not None and self._tally.thinking >= budget
-        return "budget" if is_full else "natural"
-
-
-def parsing(settings: Settings) -> Callable[[str], Any] | None:
-    """What makes the typed value of a structured answer; None for a free one."""
-    if not settings.structured:
-        return None
-    from minireason.reasoning.structured.grammar import constraint
-
-    wanted = constraint(settings)
-    return wanted.parse if wanted else None
+        shows = bool(self._request.told_landing.strip())
+        return "budget" if is_full and not shows else "natural"

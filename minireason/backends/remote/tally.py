@@ -42,6 +42,12 @@ class Tally:
         """What comes now is of another request."""
         self._before = self.thinking, self.answer
 
+    def force(self, share: float) -> None:
+        """So much of the thought, 0 to 1, was put in by the server."""
+        forced = round(self.thinking * share)
+        self.thinking -= forced
+        self.forced += forced
+
     def told(self, usage: Mapping[str, Any], forced: int = 0) -> None:
         """What the server says of the request at hand; `forced` tokens were put in by itself."""
         prompt = pieces.count(usage, "prompt_tokens")

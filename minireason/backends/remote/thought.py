@@ -15,6 +15,10 @@ NATIVE_SLACK_TOKENS = 128
 what our count is wrong by. After that it is taken not to know the field."""
 
 _TAIL_CHARS = 4
+_WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
+_WORD = re.compile(rf"\s*[{_WIDE}]|\s*[^\s{_WIDE}]{{1,64}}|\s+\Z")
+"""A word with the white space before it; a character of a script that has none is one too."""
+
 _ENDS = re.compile(r"(\n|[.!?。！？])\s?\Z")
 
 
@@ -81,7 +85,7 @@ class Words:
         """A piece of text; a word counts once the next one begins."""
         if self.first_round is not None:
             return
-        *whole, self._rest = re.findall(r"\s*\S+|\s+\Z", self._rest + text) or [""]
+        *whole, self._rest = _WORD.findall(self._rest + text) or [""]
         for word in whole:
             self._add(word)
 

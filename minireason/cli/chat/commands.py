@@ -54,11 +54,11 @@ def helps() -> dict[str, str]:
     return {name: command.about for name, command in COMMANDS.items()}
 
 
-def names(command: str) -> Iterable[str]:
+def names(chat: Chat, command: str) -> Iterable[str]:
     """What may follow a command."""
     match command:
         case "/model":
-            return model.installed()
+            return model.names(chat)
         case "/effort":
             return (*get_args(Effort), thinking.MOST)
         case "/thinking":

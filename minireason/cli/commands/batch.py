@@ -34,6 +34,7 @@ def batch(
     """Answer a file of questions: one JSON object a line in and out.
 
     A line has a question or messages, perhaps an id, and any setting by its name.
+    A file for OpenAI's batch API is answered too, in that API's form.
 
     A run that was stopped goes on when the same command is given again.
     """

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, cast
 
 from minireason.cli import wording
 from minireason.cli.commands.batch_options import Batching
-from minireason.cli.commands.run_model import RunModel, telling_what_is_kept
+from minireason.cli.commands.run_model import RunModel, say_what_there_is, telling_what_is_kept
 from minireason.cli.options import Asked
 from minireason.cli.remote import Remote
 from minireason.cli.terminal import notes
 from minireason.cli.terminal.progress import Progress
-from minireason.errors import BadSetting, MinireasonError
+from minireason.errors import BadSetting, MinireasonError, UsageError, shown
 
 if TYPE_CHECKING:
     from minireason.batch.jobs import Job
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from minireason.batch.output import Output, Run
     from minireason.batch.ray import Runner as RayRunner
     from minireason.cli.terminal.meter import Meter
-    from minireason.reasoner import Reasoner
     from minireason.settings import Changes
 
 
@@ -59,18 +58,27 @@ class Batch:
 
         Raises UsageError, StoreError and what loading or connecting raises.
         """
-        from minireason.batch import jobs, lines, output
-        from minireason.evaluation.traces import alone
+        from minireason.batch import forms, jobs, lines, output
+        from minireason.runs import alone
 
         output.check_paths(self._file, self._how.output)
+        form = forms.form_of(self._file)
+        if self._how.replies_each > 1 and not form.samples:
+            raise UsageError(
+                "A line of OpenAI's batch API gets one reply, so there are no --samples; repeat "
+                "the line with another custom_id."
+            )
         with ExitStack() as stack:
             model = RunModel(self._asked, self._remote, self._how.batch_size)
             stack.enter_context(model)
             stack.enter_context(alone(self._how.output, "batch"))
             facts = self._facts()
-            replies = output.resume(self._how.output, self._identity(model, facts.sha256))
+            replies = output.resume(
+                self._how.output, self._identity(model, facts.sha256, form.name)
+            )
             stack.callback(replies.done.close)
-            self._say_what_there_is(replies, facts.lines)
+            done, total = replies.replies, facts.lines * self._how.replies_each
+            say_what_there_is("replies", replies.path, done, total, replies.damaged)
             changes = cast("Changes", {**self._asked.settings, "seed": None})
             defaults = jobs.Defaults(
                 model.defaults.changed(changes),
@@ -78,7 +86,9 @@ class Batch:
                 replies.run.seed or 0,
                 self._how.replies_each,
             )
-            todo = jobs.jobs(lines.read(self._file), defaults, replies.done, self._leave_out)
+            source = lines.read(self._file)
+            todo = jobs.jobs(source, defaults, replies.done, self._leave_out, form.item)
+            todo = self._telling_of_models(todo, model)
             first = list(islice(todo, 1))
             if not first:
                 with output.Writer(replies):  # which makes the file, or cuts off a torn line
@@ -96,10 +106,10 @@ class Batch:
         finally:
             progress.clear()
 
-    def _identity(self, model: RunModel, input_sha256: str) -> Run:
+    def _identity(self, model: RunModel, input_sha256: str, form: str) -> Run:
         """What makes this run itself; the seed is None if it was not said."""
         from minireason.batch.output import Run
-        from minireason.evaluation.run import settings_of
+        from minireason.runs import settings_of
 
         return Run(
             model=model.label,
@@ -108,14 +118,18 @@ class Batch:
             seed=self._asked.seed,
             system=self._asked.system,
             settings=settings_of(self._asked.settings, model.defaults),
+            form=form,
         )
 
-    def _say_what_there_is(self, replies: Output, lines: int) -> None:
-        if replies.damaged:
-            notes.error_line(f"{replies.damaged} damaged lines of {replies.path} are left alone.")
-        if replies.replies:
-            total = lines * self._how.replies_each
-            notes.note(f"{replies.replies:,} of {total:,} replies are in {replies.path} already.")
+    def _telling_of_models(self, todo: Iterator[Job], model: RunModel) -> Iterator[Job]:
+        """The same jobs; say once that a line names another model than the one that answers."""
+        own, told = {None, model.name, model.label, model.known_as}, False
+        for job in todo:
+            if job.item.model not in own and not told:
+                told = True
+                said = f"asks for the model {shown(job.item.model)}; {model.known_as} answers."
+                self._say(f"{self._file.name} {said}")
+            yield job
 
     def _generate(self, model: RunModel, replies: Output, todo: Iterator[Job], lines: int) -> Done:
         """Open the model, here or on Ray, and run the jobs."""
@@ -138,21 +152,15 @@ class Batch:
         """Open the model in this process, or the one of a server."""
         from minireason.batch.local import Runner
 
-        reasoner = model.open()
-        self._check(reasoner)
-        return Runner(reasoner.backend, in_order=self._how.in_order)
+        return Runner(model.open().backend, in_order=self._how.in_order)
 
     def _on_ray(self, model: RunModel, sha256: str, stack: ExitStack) -> RayRunner:
         """Join the cluster; the workers load the model, or ask the server."""
         from minireason.cli.commands.batch_ray import Workers
 
         if self._remote.url is not None:
-            self._check(model.open())
+            model.open()
         return Workers(self._how, self._asked, self._remote, model, sha256).join(stack)
-
-    def _check(self, reasoner: Reasoner) -> None:
-        """Raise what would be wrong with every line."""
-        reasoner.backend.check(reasoner.defaults.changed(cast("Changes", self._asked.settings)))
 
     def _write(
         self, runner: Runner | RayRunner, todo: Iterator[Job], replies: Output, total: int
@@ -162,12 +170,13 @@ class Batch:
         from minireason.batch.output import Writer
         from minireason.cli.terminal.show import interrupts
 
-        numbered = self._how.replies_each > 1
+        form, numbered = replies.form, self._how.replies_each > 1
         most = max(1, total - replies.replies)
         with interrupts(runner.cancel), Writer(replies) as writer:
             for result in runner.results(todo, self._how.batch_size, most):
                 if isinstance(result, Answered):
-                    writer.write(result.json(numbered=numbered), result.reply.finish_reason)
+                    line = form.written(result, numbered=numbered)
+                    writer.write(line, result.reply.finish_reason)
                 elif result:
                     self._leave_out(result.job.item.number, result.error)
                 self._show(replies, runner.tokens)
@@ -185,8 +194,11 @@ class Batch:
         self._left_out.add(number)
         own = isinstance(problem, BadSetting)  # of the line's, which is not typed as an option
         said = str(problem) if own else wording.as_typed(problem, self._names)
+        self._say(f"Line {number} of {self._file.name} is left out: {said}")
+
+    def _say(self, line: str) -> None:
         say = self._meter.say if self._meter else notes.error_line
-        say(f"Line {number} of {self._file.name} is left out: {said}")
+        say(line)
 
 
 def kept(output: Output) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from dataclasses import dataclass
@@ -187,7 +188,8 @@ def reader(chat: Chat) -> Reader:
     from minireason.cli.chat import commands, reading
     from minireason.cli.chat.acts.thinking import show_thinking
 
-    best = reading.reader(commands.helps(), commands.names, lambda: show_thinking(chat))
+    names = functools.partial(commands.names, chat)
+    best = reading.reader(commands.helps(), names, lambda: show_thinking(chat))
     if not isinstance(best, reading.Lines):
         stop = "Ctrl-C: stop an answer"
         if chat.reasoner.thinks:

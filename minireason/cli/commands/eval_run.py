@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from minireason.cli import wording
 from minireason.cli.commands.eval_options import Evaluation
-from minireason.cli.commands.run_model import RunModel, telling_what_is_kept
+from minireason.cli.commands.run_model import RunModel, say_what_there_is, telling_what_is_kept
 from minireason.cli.options import Asked
 from minireason.cli.remote import Remote
 from minireason.cli.terminal import notes
 
 if TYPE_CHECKING:
+    from minireason.errors import MinireasonError
     from minireason.evaluation.items import Item, ItemSet
     from minireason.evaluation.run import Runner
     from minireason.evaluation.traces import Run, Traces
@@ -33,15 +34,16 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be run of a set with one model: chains as `Traces.missing` gives them.
+    """What there is of a run, and of its `total` of chains those that are missing."""
 
-    `others`: there are items of which nothing is missing.
-    """
-
-    model: RunModel
     traces: Traces
     missing: list[tuple[Item, int, bool]]
-    others: bool
+    total: int
+
+    @property
+    def done(self) -> int:
+        """How many chains need not be run."""
+        return self.total - len(self.missing)
 
 
 def replayed(path: Path, how: Evaluation) -> Done:
@@ -72,33 +74,37 @@ def run(file: Path, how: Evaluation, asked: Asked, remote: Remote, *, quiet: boo
 
 
 def _run(model: RunModel, item_set: ItemSet, how: Evaluation, asked: Asked, *, quiet: bool) -> Done:
-    """Run what is missing with this model."""
+    """Run what is missing with this model; raises why none of the items can be asked."""
     from minireason.evaluation import traces as tracing
+    from minireason.runs import alone
 
     items, samples = item_set.items[: how.limit], how.samples or 1
     own = identity(model, item_set, how, asked)
     path = how.output or tracing.default_path(own)
-    refused: dict[int, str] = {}
+    refused: dict[int, MinireasonError] = {}
     finished = True
-    with tracing.alone(path):
+    with alone(path, "eval"):
         traces = tracing.resume(path, own)
-        missing = traces.missing(items, samples)
+        task = Task(traces, traces.missing(items, samples), len(items) * samples)
         if not quiet:
-            total = len(items) * samples
-            notes.note(f"{len(missing):,} of {total:,} chains to run; traces: {path}")
-        if missing:
-            others = len({item.number for item, _, _ in missing}) < len(items)
-            task = Task(model, traces, missing, others)
+            say_what_there_is("chains", path, task.done, task.total, traces.damaged)
+            if how.output is None and not task.done:
+                notes.note(f"The chains are written to {path}.")
+        if task.missing:
             with telling_what_is_kept(lambda: kept(traces)):
-                refused, finished = generate(task, how, asked, quiet=quiet)
+                refused, finished = generate(model, task, how, asked, quiet=quiet)
     asked_items = [item for item in items if item.number not in refused]
-    return Done(traces, asked_items, samples, item_set.broken | refused, finished)
+    if refused and not asked_items:
+        raise next(iter(refused.values()))
+    names = wording.option_names(Asked, Evaluation)
+    broken = {number: wording.as_typed(error, names) for number, error in refused.items()}
+    return Done(traces, asked_items, samples, item_set.broken | broken, finished)
 
 
 def identity(model: RunModel, item_set: ItemSet, how: Evaluation, asked: Asked) -> Run:
     """What makes this run itself; the seed is None if it was not said."""
-    from minireason.evaluation.run import settings_of
     from minireason.evaluation.traces import Run
+    from minireason.runs import settings_of
     from minireason.voting.chain import instruction_for
 
     return Run(
@@ -121,50 +127,40 @@ def kept(traces: Traces) -> str:
 
 
 def generate(
-    task: Task, how: Evaluation, asked: Asked, *, quiet: bool
-) -> tuple[dict[int, str], bool]:
-    """Open the model and run these chains.
+    model: RunModel, task: Task, how: Evaluation, asked: Asked, *, quiet: bool
+) -> tuple[dict[int, MinireasonError], bool]:
+    """Open the model and run the chains that are missing, writing each as it ends.
 
     Returns what is wrong with items that cannot be asked, by line, and whether all has been run.
-    If no item can be asked, and no other has been, this raises what is wrong with the first.
     """
-    from minireason.evaluation.run import Runner
-
-    parallel, vote = how.batch_size, (how.samples or 1) > 1
-    runner = Runner(task.model.open().backend, task.traces.run, asked.settings, vote=vote)
-    refused = _refused(runner, task)
-    missing = [entry for entry in task.missing if entry[0].number not in refused]
-    ended = _write_chains(runner, replace(task, missing=missing), how, quiet=quiet)
-    if parallel != "auto" and runner.parallel < min(parallel, len(missing)):
-        notes.error_line(
-            f"There is no room for {parallel} chains at a time, so {runner.parallel} ran at a time."
-        )
-    return refused, ended == len(missing)
-
-
-def _refused(runner: Runner, task: Task) -> dict[int, str]:
-    """What is wrong with items that cannot be asked, by line, in the command line's words."""
-    items = list({item.number: item for item, _, _ in task.missing}.values())
-    names = wording.option_names(Asked, Evaluation)
-    refused = runner.refused(items, others=task.others)
-    return {number: wording.as_typed(error, names) for number, error in refused.items()}
-
-
-def _write_chains(runner: Runner, task: Task, how: Evaluation, *, quiet: bool) -> int:
-    """Run chains, write each to the traces as it ends, and return how many ended for good."""
+    from minireason.backends.pool import Refused
     from minireason.cli.terminal.meter import Meter
     from minireason.cli.terminal.show import interrupts
+    from minireason.evaluation.run import Runner
     from minireason.evaluation.traces import Writer
 
-    ended = 0
+    vote, done = (how.samples or 1) > 1, task.done
+    refused: dict[int, MinireasonError] = {}
+    runner = Runner(model.open().backend, task.traces.run, asked.settings, vote=vote)
     with (
         interrupts(runner.cancel),
         Writer(task.traces) as writer,
-        Meter(len(task.missing), "chains", quiet=quiet) as meter,
+        Meter(task.total, "chains", done=done, quiet=quiet) as meter,
     ):
-        for chain in runner.chains(task.missing, how.batch_size):
-            if chain:
-                writer.write(*chain)
-                ended += not (chain[1].replaced and runner.vote)
-            meter.show(ended, runner.tokens)
-    return ended
+        for result in runner.chains(task.missing, how.batch_size):
+            if isinstance(result, Refused):
+                refused.setdefault(result.job.item.number, result.error)
+                done += 1
+            elif result:
+                writer.write(*result)
+                done += not (vote and result[1].replaced)
+            meter.show(done, runner.tokens)
+    _say_how_many_ran(runner, task, how.batch_size)
+    return refused, runner.finished
+
+
+def _say_how_many_ran(runner: Runner, task: Task, parallel: int | Literal["auto"]) -> None:
+    if parallel != "auto" and runner.parallel < min(parallel, len(task.missing)):
+        notes.error_line(
+            f"There is no room for {parallel} chains at a time, so {runner.parallel} ran at a time."
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from minireason.cli import idle
 from minireason.cli.commands.solve import room_for
@@ -16,9 +16,11 @@ from minireason.errors import ServerError
 from minireason.models import catalog, store
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
     from minireason.reasoner import Reasoner
+    from minireason.settings import Changes
 
 
 class RunModel:
@@ -38,11 +40,13 @@ class RunModel:
         self.label = self._connected() if at_server else store.find(self.name).label
         """What the run is known by."""
 
-        known_as = self._reasoner.name if self._reasoner else self.label
-        self.defaults = catalog.defaults(known_as)
+        self.known_as = self._reasoner.name if self._reasoner else self.label
+        """What its replies say that they are of."""
+
+        self.defaults = catalog.defaults(self.known_as)
         """The settings of a reply where nobody says anything."""
 
-        self.bare_questions = catalog.bare_questions(known_as)
+        self.bare_questions = catalog.bare_questions(self.known_as)
         """Whether it wants questions without an instruction for the answer's form."""
 
     def __enter__(self) -> RunModel:
@@ -70,8 +74,13 @@ class RunModel:
             progress.clear()
 
     def open(self) -> Reasoner:
-        """The model; says which options change nothing for it."""
+        """The model; says which options change nothing for it.
+
+        Raises what would be wrong with every question.
+        """
         reasoner = self._reasoner or self._loaded()
+        settings = reasoner.defaults.changed(cast("Changes", self._asked.settings))
+        reasoner.backend.check(settings)
         idle.say(self._asked, reasoner, self.name)
         return reasoner
 
@@ -98,6 +107,14 @@ class RunModel:
         finally:
             progress.clear()
         return self._reasoner
+
+
+def say_what_there_is(noun: str, path: Path, done: int, total: int, damaged: int) -> None:
+    """Say what a run goes on with: `done` of a `total` of what `noun` names."""
+    if damaged:
+        notes.error_line(f"{damaged} damaged lines of {path} are left alone.")
+    if done:
+        notes.note(f"{done:,} of {total:,} {noun} are in {path} already.")
 
 
 @contextmanager

@@ -150,8 +150,8 @@ class CompletionWire:
     def end(self, outcome: Outcome) -> Iterable[bytes]:
         """See `Wire.end`: the last chunk of each choice, and the usage."""
         for index, reply in enumerate(outcome.replies):
-            own = Outcome((reply,), clamped_budget=outcome.clamped_budget)
-            fields = {"timings": timings([reply]), "minireason": extra(self._origin, own)}
+            told = extra(self._origin, outcome.of_choice(index))
+            fields = {"timings": timings([reply]), "minireason": told}
             yield self._chunks.last(index, '"text":""', finish_reason(reply), fields)
         yield from self._chunks.end(outcome, {})
 

@@ -49,6 +49,7 @@ _EXTRAS = optional(
     thinking_end=maybe(TEXT),
     forced_tokens=COUNT,
     seed=COUNT,
+    confidences=list_of(NUMBER),
     choices=list_of(ANY_OBJECT),
     answer=maybe(TEXT),
     agreement=NUMBER,

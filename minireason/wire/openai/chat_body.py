@@ -71,6 +71,7 @@ class ChatBody(Sampling, Structure, Tools, VoteFields):
     max_completion_tokens: Tokens | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    confidences: bool | None = None
     reasoning_effort: str | None = None
     include_reasoning: bool | None = None
 
@@ -78,7 +79,7 @@ class ChatBody(Sampling, Structure, Tools, VoteFields):
 def asked(body: ChatBody, plain: dict[str, Any], policy: Policy) -> tuple[Call, WireOf]:
     """What a body asks for, and how its reply is written; `plain` is the body as it came.
 
-    Raises ApiError.
+    Both can be pickled. Raises ApiError.
     """
     check_tools(body, policy)
     call = Call(
@@ -88,6 +89,7 @@ def asked(body: ChatBody, plain: dict[str, Any], policy: Policy) -> tuple[Call, 
         choices=body.n or 1,
         vote=_vote(body),
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
+        confidences=bool(body.confidences),
         stream=bool(body.stream),
     )
     style = ChatStyle(

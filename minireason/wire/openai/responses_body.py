@@ -38,7 +38,7 @@ TOOL_ITEMS = ("_call", "_output")
 STATEFUL = {
     "previous_response_id": "send the whole conversation as input",
     "conversation": "send the whole conversation as input",
-    "background": "wait for the reply, or stream it",
+    "background": "leave it out, and wait for the reply",
     "prompt": "send its text as instructions and input",
 }
 """Fields that ask for something that is kept, and what to do instead."""
@@ -83,7 +83,7 @@ class ResponseBody(Sampling, Tools):
 def asked(body: ResponseBody, plain: dict[str, Any], policy: Policy) -> tuple[Call, WireOf]:
     """What a body asks for, and how its reply is written; `plain` is the body as it came.
 
-    Raises ApiError.
+    Both can be pickled. Raises ApiError.
     """
     _refuse_state(body)
     check_tools(body, policy)
@@ -106,7 +106,7 @@ def _refuse_state(body: ResponseBody) -> None:
     """Raise ApiError where a body relies on what an earlier request left."""
     for name, advice in STATEFUL.items():
         if getattr(body, name):
-            problem = f"{name}: this server keeps nothing between requests; {advice}."
+            problem = f"{name}: nothing is kept between requests; {advice}."
             raise ApiError(400, problem, "unsupported_parameter", name)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from minireason import BadSetting, Reasoner, ServerError, UsageError
+from minireason import BadSetting, ContextFull, Reasoner, ServerError, UsageError
 from tests.backends.remote.misbehaving import (
     DONE,
     Answer,
@@ -32,8 +32,8 @@ def test_what_is_refused_for_now_is_asked_again(misbehaving: Make, connected: Co
     server = misbehaving(
         refused(429, Retry_After="0"),
         refused(503, Retry_After="0"),
-        Answer([], headers={"Content-Length": "0"}),
         Answer([chunk(role="assistant", content="")]),
+        Answer([chunk(role="assistant", content=""), DONE]),
         reply(chunk(content="Yes.")),
     )
     assert connected(server.url).ask("?").answer == "Yes."
@@ -73,6 +73,58 @@ def test_a_reply_that_has_begun_is_never_asked_again(misbehaving: Make, connecte
     assert stream.ended
     assert stream.reply.answer == "One"
     assert len(server.bodies) == 1
+
+
+def test_an_end_without_its_reason_is_none(misbehaving: Make, connected: Connect) -> None:
+    """As llama-cpp-python's server ends a reply once another one is asked for."""
+    server = misbehaving(Answer([chunk(content="One "), DONE]))
+    with pytest.raises(ServerError, match="lost in the middle"):
+        connected(server.url).ask("?")
+
+
+def test_why_a_stream_is_empty_is_asked(misbehaving: Make, connected: Connect) -> None:
+    server = misbehaving(Answer(), refused(400, "no such thing"))
+    with pytest.raises(UsageError, match="no such thing"):
+        connected(server.url).ask("?")
+    streamed, whole = server.bodies
+    assert whole == {
+        **{name: value for name, value in streamed.items() if name != "stream_options"},
+        "stream": False,
+        "max_tokens": 1,
+    }
+
+
+def test_an_empty_stream_without_a_reason_is_asked_for_again(
+    misbehaving: Make, connected: Connect
+) -> None:
+    server = misbehaving(Answer(), page({"choices": []}), reply(chunk(content="Yes.")))
+    assert connected(server.url).ask("?").answer == "Yes."
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The prompt has 5000 tokens and the context holds 4096 with the reply; shorten it.",
+        "request (5000 tokens) exceeds the available context size (4096 tokens), try increasing it",
+        "This model's maximum context length is 4096 tokens. However, you requested 5010 tokens "
+        "(5000 in the messages, 10 in the completion).",
+        "This model's maximum context length is 4096 tokens. However, your request has 5000 input "
+        "tokens.",
+    ],
+)
+def test_a_prompt_that_is_too_long(misbehaving: Make, connected: Connect, sentence: str) -> None:
+    with pytest.raises(ContextFull) as error:
+        connected(misbehaving(refused(400, sentence)).url).ask("?")
+    assert (error.value.prompt_tokens, error.value.n_ctx) == (5000, 4096)
+
+
+def test_a_reply_that_is_too_long_is_another_matter(misbehaving: Make, connected: Connect) -> None:
+    sentence = (
+        "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens "
+        "(10 in the messages, 4990 in the completion)."
+    )
+    with pytest.raises(UsageError, match="4990 in the completion"):
+        connected(misbehaving(refused(400, sentence)).url).ask("?")
 
 
 def test_a_refusal_is_told(misbehaving: Make, connected: Connect) -> None:

@@ -1,22 +1,20 @@
-"""The remote backend does what the local and the scripted one do, over our own server."""
+"""What is particular to our own server; `tests/backends/contract/` has what all have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 import minireason
 from minireason import (
-    AnswerDelta,
     AsyncReasoner,
     BadSetting,
-    Done,
-    NotServed,
     Reasoner,
     ServerError,
-    ThinkingDelta,
 )
+from minireason.backends.base import StreamOptions
+from minireason.settings import Settings
 from minireason.testing import ScriptedBackend, ScriptedReply
 from tests.server.serving import Served
 
@@ -30,57 +28,12 @@ def tiny(tiny_url: str, connected: Connect) -> Reasoner:
     return connected(f"{tiny_url}/v1")
 
 
-def test_the_reply_is_that_of_the_model_here(tiny: Reasoner) -> None:
-    with minireason.load("tiny", n_threads=1) as here:
-        own = here.ask(QUESTION, temperature=0)
-    reply = tiny.ask(QUESTION, temperature=0)
-    assert (reply.thinking, reply.answer, reply.boxed) == (own.thinking, own.answer, "933")
-    assert (reply.finish_reason, reply.thinking_end) == ("stop", "natural")
-    assert reply.usage.thinking_tokens == own.usage.thinking_tokens
-    assert reply.usage.answer_tokens == own.usage.answer_tokens
-    assert reply.usage.prompt_tokens == own.usage.prompt_tokens
-
-
 def test_it_knows_what_the_server_has(tiny: Reasoner) -> None:
     assert (tiny.name, tiny.thinks, tiny.n_ctx) == ("tiny", True, 4096)
     assert tiny.backend.bare_questions
     assert tiny.prefill([{"role": "user", "content": "Hello"}]) == 0
     with pytest.raises(minireason.UsageError, match="no plan"):
         _ = tiny.plan
-
-
-def test_events_come_in_order(tiny: Reasoner) -> None:
-    events = list(tiny.stream(QUESTION, seed=1))
-    kinds = [type(event) for event in events]
-    thoughts, answers = kinds.count(ThinkingDelta), kinds.count(AnswerDelta)
-    assert thoughts > 1
-    assert answers > 1
-    assert kinds == [ThinkingDelta] * thoughts + [AnswerDelta] * answers + [Done]
-
-
-@pytest.mark.parametrize("budget", [0, 1, 5, 30])
-def test_a_budget_lands(tiny: Reasoner, budget: int) -> None:
-    reply = tiny.ask(QUESTION, thinking_budget=budget, seed=1)
-    assert reply.thinking_end == ("budget" if budget else "skipped")
-    assert reply.usage.thinking_tokens <= budget + 32
-    assert reply.answer
-    assert reply.finish_reason == "stop"
-
-
-def test_an_end_of_the_thought_by_request(tiny: Reasoner) -> None:
-    stream = tiny.stream(QUESTION, seed=1)
-    next(iter(stream))
-    assert stream.finish_thinking()
-    assert not stream.finish_thinking()
-    list(iter(lambda: next(stream, None), None))
-    assert stream.reply.thinking_end == "user"
-    assert stream.reply.answer
-
-
-def test_an_answer_is_held_to_a_form(tiny: Reasoner) -> None:
-    assert tiny.ask("What is 3 + 4?", choices=["7", "8"], seed=1).parsed in ("7", "8")
-    schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 99}}}
-    assert isinstance(tiny.ask("What is 3 + 4?", schema=schema, seed=1).parsed, dict)
 
 
 def test_a_stop_text_ends_the_answer(served: Serve, connected: Connect) -> None:
@@ -107,32 +60,6 @@ def test_settings_arrive(served: Serve, connected: Connect) -> None:
     asked = backend.requests[-1].settings
     assert (asked.temperature, asked.top_p, asked.top_k) == (0.3, 0.5, 7)
     assert (asked.seed, asked.max_tokens, reply.seed) == (5, 99, 5)
-
-
-def test_too_few_tokens_cut_it_off(tiny: Reasoner) -> None:
-    reply = tiny.ask(QUESTION, max_tokens=3, seed=1)
-    assert reply.finish_reason == "length"
-
-
-def test_closing_ends_the_request(tiny: Reasoner, server: Served) -> None:
-    stream = tiny.stream(QUESTION, seed=1)
-    next(iter(stream))
-    stream.close()
-    assert stream.reply.finish_reason == "cancelled"
-    stream = tiny.stream(QUESTION, seed=1)
-    next(iter(stream))
-    stream.cancel()
-    events = list(iter(lambda: next(stream, None), None))
-    assert isinstance(events[-1], Done)
-    assert stream.reply.finish_reason == "cancelled"
-
-
-def test_a_vote_ends_once_it_is_decided(tiny: Reasoner) -> None:
-    solution = tiny.solve("What is 3 + 4?", samples=8, seed=1)
-    assert solution.answer == "7"
-    assert any(chain.finish == "cancelled" for chain in solution.chains) or (
-        len(solution.chains) < 8
-    )
 
 
 def test_a_conversation_goes_on(served: Serve, connected: Connect) -> None:
@@ -163,12 +90,6 @@ def test_a_key_is_needed_where_the_server_says_so(
     assert key not in repr(reasoner) + repr(reasoner.backend)
 
 
-def test_a_model_that_is_not_there(tiny_url: str, connected: Connect) -> None:
-    with pytest.raises(NotServed, match="'r1'; it has tiny") as error:
-        connected(f"{tiny_url}/v1", model="r1")
-    assert error.value.served == ("tiny",)
-
-
 @pytest.mark.anyio
 async def test_it_is_awaited(served: Serve, connected: Connect) -> None:
     backend = ScriptedBackend(ScriptedReply(thinking="Hm.", answer="Yes."))
@@ -183,3 +104,51 @@ async def test_it_is_awaited(served: Serve, connected: Connect) -> None:
 def test_what_the_server_cannot_do_is_refused(tiny: Reasoner, name: str, value: object) -> None:
     with pytest.raises(BadSetting, match=name):
         tiny.stream(QUESTION, **{name: value})  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def here() -> Iterator[Reasoner]:
+    with minireason.load("tiny", n_threads=1) as reasoner:
+        yield reasoner
+
+
+@pytest.mark.parametrize("budget", [None, 10])
+def test_confidences_are_those_of_the_model_here(
+    tiny: Reasoner, here: Reasoner, budget: int | None
+) -> None:
+    settings, noted = Settings(temperature=0, thinking_budget=budget), []
+    for reasoner in (tiny, here):
+        options = StreamOptions(watch_confidence=True)
+        stream = reasoner.backend.stream([{"role": "user", "content": QUESTION}], settings, options)
+        list(stream)
+        noted.append(list(stream.confidences))
+    assert len(noted[1]) > 20
+    assert noted[0] == pytest.approx(noted[1], abs=1e-3)
+
+
+def test_a_vote_is_that_of_the_model_here(tiny: Reasoner, here: Reasoner) -> None:
+    there, own = (
+        one.solve("What is 47 * 86?", samples=4, stop="none", seed=3, thinking_budget=40)
+        for one in (tiny, here)
+    )
+    assert there.answer == own.answer
+    assert {chain.seed: chain.text for chain in there.chains} == {
+        chain.seed: chain.text for chain in own.chains
+    }
+    for candidate, same in zip(there.candidates, own.candidates, strict=True):
+        assert (candidate.key, candidate.votes) == (same.key, same.votes)
+        assert candidate.confidence == pytest.approx(same.confidence, abs=0.05)
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_logprobs_are_those_of_the_model_here(tiny: Reasoner, here: Reasoner, count: int) -> None:
+    there, own = (one.stream(QUESTION, logprobs=count, temperature=0) for one in (tiny, here))
+    list(there)
+    list(own)
+    assert len(there.logprobs) > 3
+    assert b"".join(one.token for one in there.logprobs).decode() == there.reply.answer
+    noted = own.logprobs[-len(there.logprobs) :]
+    for one, same in zip(there.logprobs, noted, strict=True):
+        assert (one.token, one.text_end) == (same.token, same.text_end)
+        assert [name for name, _ in one.top] == [name for name, _ in same.top]
+        assert one.logprob == pytest.approx(same.logprob, abs=1e-3)

@@ -83,7 +83,7 @@ def test_the_greedy_replies_are_those_of_ask(source: Path, tmp_path: Path) -> No
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
 def test_killed_again_and_again_nothing_is_lost_and_nothing_is_there_twice(tmp_path: Path) -> None:
-    source = write(tmp_path / "in.jsonl", questions(60))
+    source = write(tmp_path / "in.jsonl", questions(40))
     whole, torn = tmp_path / "whole.jsonl", tmp_path / "torn.jsonl"
     options = ("--seed", "3", "--parallel", "2")
     assert batch(source, *options, "-o", whole).code == 0
@@ -103,10 +103,10 @@ def test_killed_again_and_again_nothing_is_lost_and_nothing_is_there_twice(tmp_p
         process.wait()
         assert torn.read_bytes().startswith(kept), "what there was is not run again"
     with torn.open("ab") as file:
-        file.write(b'{"id": "q60", "rep')  # as a power cut would leave it
+        file.write(b'{"id": "q40", "rep')  # as a power cut would leave it
     resumed = batch(source, "-o", torn, "--parallel", "2")  # the seed is the file's
     assert resumed.code == 0, resumed
-    assert "of 60 replies are in" in resumed.err
+    assert "of 40 replies are in" in resumed.err
     assert read(torn).keys() == read(whole).keys()
     seeds = {
         path: {name: line["reply"]["seed"] for name, line in read(path).items()}
@@ -116,13 +116,13 @@ def test_killed_again_and_again_nothing_is_lost_and_nothing_is_there_twice(tmp_p
     before = torn.read_bytes()
     again = batch(source, "-o", torn, *options)
     assert again.code == 0
-    assert "60 replies in" in again.err
+    assert "40 replies in" in again.err
     assert torn.read_bytes() == before
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to another process")
 def test_ctrl_c_leaves_whole_lines_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    source, out = write(tmp_path / "in.jsonl", questions(60)), tmp_path / "out.jsonl"
+    source, out = write(tmp_path / "in.jsonl", questions(40)), tmp_path / "out.jsonl"
     process = subprocess.Popen(
         [*COMMAND, "batch", str(source), "-o", str(out), *GREEDY, "--in-order", *TINY],
         stderr=subprocess.PIPE,
@@ -137,7 +137,7 @@ def test_ctrl_c_leaves_whole_lines_and_the_same_command_goes_on(tmp_path: Path) 
     stopped = len(read(out))
     assert f"Stopped with {stopped} replies in {out}; the same command goes on." in said
     assert batch(source, "-o", out, *GREEDY, "--in-order").code == 0
-    assert list(read(out)) == [item["id"] for item in questions(60)]
+    assert list(read(out)) == [item["id"] for item in questions(40)]
 
 
 def test_two_runs_cannot_share_an_output(tmp_path: Path) -> None:

@@ -123,11 +123,11 @@ def test_the_same_command_finds_its_traces_and_other_runs_are_refused(
 ) -> None:
     first = evaluate(item_set, "--seed", "3", "--limit", "2")
     assert first.code == 0
-    assert "2 of 2 chains to run; traces: " in first.err
+    assert "The chains are written to " in first.err
     assert first.out.splitlines()[0] == "\tright\t95% interval\tby"
     assert first.out.splitlines()[1].startswith("pass@1\t100.0%\t34.2 to 100.0\tWilson")
     more = evaluate(item_set, "--seed", "3", "--limit", "3")
-    assert "1 of 3 chains to run" in more.err
+    assert "2 of 3 chains are in" in more.err
     path = next((Path(os.environ["MINIREASON_HOME"]) / "evals").iterdir())
     crowded = evaluate(
         item_set, "--seed", "3", "--parallel", "4", "--ctx", "256", "-o", tmp_path / "new.jsonl"
@@ -279,12 +279,12 @@ def test_over_a_server_the_greedy_chains_are_those_of_this_machine(
     assert _texts(there) == _texts(here)
     run = json.loads(there.read_text().splitlines()[0])["run"]
     assert (run["model"], run["model_sha256"]) == (f"tiny at {tiny_url}/v1", "")
-    assert "0 of 5 chains to run" in minireason(*over, "-o", str(there)).err
+    assert "5 of 5 chains are in" in minireason(*over, "-o", str(there)).err
     assert minireason("eval", "--replay", str(there)).code == 0
     elsewhere = evaluate(item_set, *options, "-o", there)
     assert_one_sentence(elsewhere, 2, "belongs to another run (its model is")
     first = minireason(*over, "--limit", "1")
-    assert "1 of 1 chains to run" in first.err, "its traces have a place of their own"
+    assert "The chains are written to " in first.err, "its traces have a place of their own"
 
 
 def _texts(path: Path) -> dict[tuple[int, int], tuple[object, ...]]:
@@ -311,8 +311,31 @@ def test_a_server_that_fails_ends_the_run_and_the_same_command_goes_on(
     broken.clear()
     resumed = minireason(*command)
     assert resumed.code == 0, resumed
-    assert "3 of 5 chains to run" in resumed.err
+    assert "2 of 5 chains are in" in resumed.err
     assert resumed.out.splitlines()[1].startswith("pass@1\t20.0%")
+
+
+def test_an_item_that_the_server_refuses_is_named_and_the_rest_runs(
+    item_set: Path, tmp_path: Path, misbehaving: Callable[..., Misbehaving]
+) -> None:
+    def answer(body: dict[str, Any]) -> Answer:
+        is_refused = "12 + 9" in body["messages"][-1]["content"]
+        return refused(400, "not this one") if is_refused else reply(chunk(content="13"))
+
+    server = misbehaving(*[answer] * 20)
+    command = ("eval", str(item_set), "-o", str(tmp_path / "traces.jsonl"), "--url", server.url)
+    result = minireason(*command, "-n", "2", "--json")
+    assert result.code == 7, result
+    assert result.err.count("Line 3 of set.jsonl is left out: ") == 1
+    assert "refused the request (status 400): not this one" in result.err
+    scores = json.loads(result.out)
+    assert (scores["items"], list(scores["broken"])) == (4, ["3"])
+
+
+def test_a_set_of_which_nothing_can_be_asked_says_why(item_set: Path) -> None:
+    item_set.write_text(2 * (json.dumps({"question": "1 + " * 1100, "answer": 0}) + "\n"))
+    result = evaluate(item_set, "--ctx", "2048", "--json")
+    assert_one_sentence(result, 1, "The prompt has")
 
 
 def test_a_replay_asks_no_server() -> None:

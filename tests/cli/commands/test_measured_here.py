@@ -33,7 +33,7 @@ def test_what_is_known_and_how_to_measure_again() -> None:
 
 def test_other_machines_and_a_damaged_file_are_said_and_no_error() -> None:
     here = loading.place(loading.machine())
-    tuned.remember(entry())
+    tuned.remember(replace(entry(), place=replace(here, cores=here.cores + 1)))
     tuned.remember(replace(entry(), place=replace(here, build="older")))
     said = texts(measured_here.findings())
     assert "1 on another machine, 1 with another llama.cpp" in said

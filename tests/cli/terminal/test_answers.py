@@ -53,7 +53,7 @@ def test_an_answer_looks_the_same_however_it_comes(
     assert on_screen(re.findall(r"(?s).{1,37}", text), 60, monkeypatch) == whole
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(ON_SCREEN), st.floats(0, 1), st.sampled_from(WIDTHS))
 def test_all_is_seen_while_it_is_written(name: str, share: float, columns: int) -> None:
     """On a terminal that is tall enough: of what is taller the end alone is drawn so far."""
@@ -139,7 +139,7 @@ SCRAPS = [
 """Scraps of answers, hostile ones among them."""
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(SCRAPS), max_size=40).map("".join), st.sampled_from(WIDTHS))
 def test_all_letters_and_digits_of_any_text_are_seen_in_their_order(
     text: str, columns: int
@@ -147,7 +147,7 @@ def test_all_letters_and_digits_of_any_text_are_seen_in_their_order(
     assert in_order(written(text), letters(drawn(text, columns)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=80), st.sampled_from(WIDTHS))
 def test_all_letters_and_digits_of_any_characters_are_seen(text: str, columns: int) -> None:
     assert in_order(letters(text), letters(drawn(text, columns)))
@@ -156,7 +156,7 @@ def test_all_letters_and_digits_of_any_characters_are_seen(text: str, columns: i
 words = st.text("abcdefghij0123456789 ", min_size=1, max_size=30).filter(str.strip)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 6), st.data(), st.sampled_from(WIDTHS))
 def test_all_cells_of_a_table_are_seen(count: int, data: st.DataObject, columns: int) -> None:
     row = st.lists(words, min_size=count, max_size=count)

@@ -135,7 +135,7 @@ def test_what_cannot_be_read_stays_as_it_is(formula: str) -> None:
     assert to_unicode(formula) == formula
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.sampled_from(

@@ -87,7 +87,7 @@ def test_an_answer_as_a_person_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown.endswith("So ▌ 13 ▐.")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(1, 40), max_size=30), st.sampled_from([40, 80, 200]))
 def test_an_answer_looks_the_same_however_it_comes(sizes: list[int], columns: int) -> None:
     chunks, start = [], 0

@@ -5,29 +5,19 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 
 import pytest
 
-from tests.cli.pseudo_terminal import Terminal
-from tests.cli.run import minireason
+from tests.cli.pseudo_terminal import Spawned, Terminal
+from tests.cli.run import COMMAND, minireason
 
 pexpect = pytest.importorskip("pexpect")
 pyte = pytest.importorskip("pyte")
 
-ARGUMENTS = ["-m", "minireason"]
 
-
-def spawn(*arguments: str) -> pexpect.spawn:
+def spawn(*arguments: str) -> Spawned:
     environment = os.environ | {"TERM": "xterm-256color"}
-    return pexpect.spawn(
-        sys.executable,
-        [*ARGUMENTS, *arguments],
-        encoding="utf-8",
-        timeout=60,
-        dimensions=(40, 100),
-        env=environment,
-    )
+    return Spawned(arguments, encoding="utf-8", timeout=60, dimensions=(40, 100), env=environment)
 
 
 def screen(output: str) -> str:
@@ -115,8 +105,7 @@ def test_chat_reads_turns_from_a_pipe(locale: str) -> None:
     script = b"What is 5 + 8?\n\xff\nWhat is 13 + 4?\n"
     done = subprocess.run(
         [
-            sys.executable,
-            *ARGUMENTS,
+            *COMMAND,
             "chat",
             "--model",
             "tiny",

@@ -27,7 +27,7 @@ GREEDY = {"temperature": 0}
 ASKED: dict[str, Any] = {"model": "tiny", "max_tokens": 2000, "extra_body": GREEDY}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(tiny_url: str) -> Iterator[Anthropic]:
     with Anthropic(base_url=tiny_url, api_key="none", max_retries=0) as client:
         yield client

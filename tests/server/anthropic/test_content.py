@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason.messages import Message
@@ -18,14 +18,11 @@ IGNORING = ServerSettings(ignore_tools=True)
 WORDS = st.text("abc é\n", min_size=1).filter(str.strip)
 ROLES = st.sampled_from(["user", "assistant"])
 
-UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
 
 def text(words: str) -> dict[str, Any]:
     return {"type": "text", "text": words}
 
 
-@UNTIMED
 @given(st.lists(st.tuples(ROLES, WORDS), min_size=1, max_size=6), st.booleans())
 def test_text_and_blocks_of_text_are_the_same(turns: list[tuple[str, str]], system: bool) -> None:
     given_system = "Be kind." if system else None

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason.server.anthropic.wire import UNSEEN_DELTAS, Display, MessageWire, error_body
@@ -13,8 +13,6 @@ from minireason.wire.errors import ApiError
 from tests.server.written import ORIGIN, TEXTS, outcome, reply, streamed
 
 DISPLAYS: list[Display] = ["shown", "omitted", "hidden"]
-
-UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def events_of(written: bytes) -> list[dict[str, Any]]:
@@ -55,7 +53,6 @@ def added_up(events: list[dict[str, Any]]) -> dict[str, Any]:
     return message
 
 
-@UNTIMED
 @given(TEXTS, TEXTS, st.sampled_from(DISPLAYS))
 def test_a_stream_adds_up_to_the_whole(
     thoughts: list[str], answers: list[str], display: Display
@@ -65,7 +62,6 @@ def test_a_stream_adds_up_to_the_whole(
     assert added_up(events) == MessageWire(ORIGIN, display).whole(outcome(thoughts, answers))
 
 
-@UNTIMED
 @given(TEXTS, TEXTS, st.sampled_from(DISPLAYS))
 def test_the_blocks_say_what_was_said(
     thoughts: list[str], answers: list[str], display: Display

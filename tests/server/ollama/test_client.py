@@ -22,7 +22,7 @@ MESSAGES = [{"role": "user", "content": "What is 12 + 5?"}]
 OPTIONS = {"temperature": 0, "num_predict": 2000}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(tiny_url: str) -> Iterator[Client]:
     with Client(host=tiny_url) as client:
         yield client

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from minireason.server.ollama.wire import ChatWire, GenerateWire, error_body
 from minireason.wire.call import Outcome
@@ -13,15 +13,12 @@ from tests.server.written import ORIGIN, TEXTS, outcome, reply, streamed
 
 NAME = "tiny:latest"
 
-UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
 
 def lines_of(written: bytes) -> list[dict[str, Any]]:
     """JSON lines, parted as clients part them: by all that Unicode takes for the end of a line."""
     return [json.loads(line) for line in written.decode().splitlines()]
 
 
-@UNTIMED
 @given(TEXTS, TEXTS)
 def test_a_chat_adds_up_to_the_whole(thoughts: list[str], answers: list[str]) -> None:
     *parts, last = lines_of(streamed(ChatWire(ORIGIN, NAME), thoughts, answers))
@@ -35,7 +32,6 @@ def test_a_chat_adds_up_to_the_whole(thoughts: list[str], answers: list[str]) ->
     assert {**last, "message": whole["message"]} == whole
 
 
-@UNTIMED
 @given(TEXTS, TEXTS)
 def test_a_generation_adds_up_to_the_whole(thoughts: list[str], answers: list[str]) -> None:
     *parts, last = lines_of(streamed(GenerateWire(ORIGIN, NAME), thoughts, answers))

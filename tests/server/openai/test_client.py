@@ -25,7 +25,7 @@ class Sum(BaseModel):
     sum: int
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(server: Served) -> Iterator[Any]:
     with openai.OpenAI(base_url=f"{server.url}v1", api_key="none", max_retries=0) as made:
         yield made
@@ -181,6 +181,24 @@ def test_a_response_that_is_cut_off_is_incomplete(client: Any) -> None:
         *_, last = stream
     assert last.type == "response.incomplete"
     assert last.response.incomplete_details.reason == "max_output_tokens"
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_confidences_are_told_of_each_token(client: Any, n: int) -> None:
+    asked = {**ASKED, "n": n, "extra_body": {"confidences": True}}
+    told = client.chat.completions.create(**asked)
+    whole = told.minireason.get("choices", [told.minireason])
+    sampled = told.usage.completion_tokens - sum(one["forced_tokens"] for one in whole)
+    assert sum(len(one["confidences"]) for one in whole) == sampled + n, "the end is sampled too"
+    assert all(value > 0 for one in whole for value in one["confidences"])
+    chunks = list(client.chat.completions.create(**asked, stream=True))
+    ends = {
+        chunk.choices[0].index: chunk.minireason["confidences"]
+        for chunk in chunks
+        if getattr(chunk, "minireason", None)
+    }
+    assert [len(ends[at]) for at in range(n)] == [len(one["confidences"]) for one in whole]
+    assert "confidences" not in client.chat.completions.create(**ASKED).minireason
 
 
 def test_a_response_s_logprobs(client: Any) -> None:

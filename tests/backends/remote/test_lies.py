@@ -1,0 +1,210 @@
+"""Servers that lie: no memory is filled, nobody waits for ever, and each is one sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from itertools import repeat
+from typing import Any
+
+import pytest
+
+from minireason import AnswerDelta, Reasoner, ServerError, UsageError
+from minireason.backends.remote import bounds
+from minireason.backends.remote.sse import EventReader
+from tests.backends.remote.misbehaving import DONE, Answer, Misbehaving, chunk, models, refused
+from tests.server.serving import WAIT_S
+
+Connect = Callable[..., Reasoner]
+Make = Callable[..., Misbehaving]
+
+TOO_MUCH = "sends more than any answer holds"
+
+
+def endless(part: bytes, **options: Any) -> Answer:
+    """More of a part than fits any memory."""
+    return Answer(repeat(part, 2**40 // len(part)), **options)
+
+
+def bomb(mib: int) -> bytes:
+    """So many MiB of zeros in a thousandth of that."""
+    packed = zlib.compressobj(wbits=31)
+    return b"".join([*(packed.compress(bytes(2**20)) for _ in range(mib)), packed.flush()])
+
+
+JUNK = b"x" * 2**16
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (endless(JUNK), "an event that never ends"),
+        (endless(b"data: x\n" * 2**13), "an event that never ends"),
+        (endless(JUNK, kind="application/json"), TOO_MUCH),
+        (endless(JUNK, status=400), TOO_MUCH),
+        (endless(chunk(content="x" * 2**16)), TOO_MUCH),
+        (endless(chunk(content="") + chunk(content="x" * 2**16)), TOO_MUCH),
+    ],
+)
+def test_a_reply_without_an_end(
+    misbehaving: Make, connected: Connect, answer: Answer, told: str
+) -> None:
+    server = misbehaving(answer)
+    with pytest.raises(ServerError, match=told):
+        connected(server.url).ask("?")
+    assert server.gone.wait(WAIT_S)
+
+
+def test_a_reply_that_is_packed(misbehaving: Make, connected: Connect) -> None:
+    server = misbehaving(Answer([bomb(100)], headers={"Content-Encoding": "gzip"}))
+    with pytest.raises(ServerError, match="an event that never ends"):
+        connected(server.url).ask("?")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        endless(JUNK, kind="application/json"),
+        Answer([bomb(100)], headers={"Content-Encoding": "gzip"}, kind="application/json"),
+    ],
+)
+def test_a_list_of_models_without_an_end(
+    misbehaving: Make, connected: Connect, page: Answer
+) -> None:
+    with pytest.raises(ServerError, match=TOO_MUCH):
+        connected(misbehaving(pages={"/v1/models": page}).url)
+
+
+def test_a_reply_that_nobody_reads_waits_at_the_server(
+    misbehaving: Make, connected: Connect
+) -> None:
+    sent_all = threading.Event()
+
+    def pieces() -> Iterator[bytes]:
+        yield from repeat(chunk(content="x", pad="y" * 4000), 5 * bounds.MAX_UNREAD)
+        sent_all.set()
+        yield chunk(finish="stop") + DONE
+
+    stream = connected(misbehaving(Answer(pieces())).url).stream("?")
+    next(stream)
+    assert not sent_all.wait(1)
+    events = [event for event in stream if isinstance(event, AnswerDelta)]
+    assert len(events) == 5 * bounds.MAX_UNREAD - 1
+
+
+def test_long_lines_and_many_lines_take_time_by_their_length() -> None:
+    """A MiB of lines, and of one in single bytes: it took minutes while each was copied."""
+    reader = EventReader()
+    assert not any(list(reader.feed(b"\n" * 2**20)) for _ in range(2))
+    assert not any(list(reader.feed(b"x")) for _ in range(2**20))
+
+
+@pytest.mark.parametrize("field", ["content", "reasoning"])
+def test_half_of_a_pair_is_no_character(misbehaving: Make, connected: Connect, field: str) -> None:
+    delta = b'data: {"choices": [{"delta": {"%s": "a\\ud800b"}}]}\n\n' % field.encode()
+    server = misbehaving(Answer([delta, chunk(finish="stop"), DONE]))
+    reply = connected(server.url).ask("?")
+    assert reply.thinking + reply.answer == "a?b"
+
+
+@pytest.mark.parametrize("count", [10**4000, -1, 1e400, float("nan"), "7", [7], True, None])
+def test_counts_that_cannot_be(misbehaving: Make, connected: Connect, count: object) -> None:
+    usage = {
+        "prompt_tokens": count,
+        "completion_tokens": count,
+        "completion_tokens_details": {"reasoning_tokens": count},
+    }
+    server = misbehaving(
+        Answer([chunk(reasoning="a"), chunk(content="b", finish="stop", usage=usage), DONE])
+    )
+    usage_of = connected(server.url).ask("?").usage
+    assert (usage_of.thinking_tokens, usage_of.answer_tokens) == (1, 1)
+
+
+@pytest.mark.parametrize("told", ["confidence", 7, [["budget"]], {}])
+def test_an_end_of_thinking_that_there_is_not(
+    misbehaving: Make, connected: Connect, told: object
+) -> None:
+    last = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
+    last["minireason"] = {"thinking_end": told}  # type: ignore[assignment]
+    data = b"data: " + json.dumps(last).encode() + b"\n\n"
+    server = misbehaving(Answer([chunk(content="b"), data, DONE]), owner="minireason")
+    assert connected(server.url).ask("?").thinking_end is None
+
+
+def test_what_a_server_says_controls_no_terminal(misbehaving: Make, connected: Connect) -> None:
+    said = "\x1b[31mred\x07 \x9b0m \u202e\nnext"
+    server = misbehaving(
+        refused(400, said), Answer([b'data: {"error": {"message": "\\u001b["}}\n\n'])
+    )
+    reasoner = connected(server.url)
+    for _ in range(2):
+        with pytest.raises((UsageError, ServerError)) as error:
+            reasoner.ask("?")
+        assert str(error.value).isprintable()
+    server = misbehaving(pages={"/v1/models": models("\x1b[31m", "a", "b", {"a": 1})})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="name one: a, b\\."):
+        connected(server.url)
+
+
+@pytest.mark.parametrize("before", range(280, 300))
+def test_a_key_that_a_server_repeats_is_hidden_before_it_is_cut(
+    misbehaving: Make, connected: Connect, before: int
+) -> None:
+    server = misbehaving(refused(400, "x" * before + "sk-very-secret"))
+    with pytest.raises(UsageError) as error:
+        connected(server.url, api_key="sk-very-secret").ask("?")
+    assert "sk-" not in str(error.value)
+
+
+@pytest.mark.parametrize("wait", ["nan", "-inf", "-1", "soon"])
+def test_a_wait_that_cannot_be(misbehaving: Make, connected: Connect, wait: str) -> None:
+    server = misbehaving(
+        refused(503, Retry_After=wait), Answer([chunk(content="b", finish="stop"), DONE])
+    )
+    assert connected(server.url).ask("?").answer == "b"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", "socks9://user:secret@proxy"),
+        ("ALL_PROXY", "http://user:secret@proxy:port"),
+        ("SSL_CERT_FILE", "/nowhere"),
+        ("SSL_CERT_FILE", __file__),
+    ],
+)
+def test_an_environment_that_makes_no_sense(
+    connected: Connect, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=name) as error:
+        connected("https://127.0.0.1:1/v1")
+    assert "secret" not in str(error.value)
+
+
+def test_encryption_where_there_is_none(misbehaving: Make, connected: Connect) -> None:
+    url = misbehaving().url.replace("http:", "https:")
+    with pytest.raises(ServerError, match=r"by TLS .* http://"):
+        connected(url)
+
+
+@pytest.mark.parametrize("url", ["http://a b/v1", "http://a\nb/v1", "http://\x1b[1m/v1"])
+def test_a_url_with_what_no_url_has(connected: Connect, url: str) -> None:
+    with pytest.raises(UsageError, match=re.escape("is no URL of a server")):
+        connected(url)
+
+
+def test_a_loop_in_a_script_without_white_space(misbehaving: Make, connected: Connect) -> None:
+    """Each character of Chinese stands for a token there, as it about does for a model."""
+    round_of = "我们再检查一次这个结果是否正确。"
+    server = misbehaving(
+        endless(chunk(reasoning=round_of)),
+        Answer([chunk(content="二", finish="stop"), DONE]),
+        owner="sglang",
+    )
+    reply = connected(server.url).ask("?")
+    assert (reply.thinking_end, reply.answer) == ("loop", "二")

@@ -1,0 +1,104 @@
+"""The chat with models of a server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from minireason import Reasoner, connect
+from minireason.cli.chat import commands
+from minireason.cli.chat.loop import Chat
+from minireason.conversation import transcript
+from minireason.testing import ScriptedBackend
+from tests.backends.remote.misbehaving import Misbehaving, models
+from tests.cli.chatting import completions
+from tests.cli.run import minireason as run
+from tests.server.conftest import served
+from tests.server.serving import Served
+
+__all__ = ["served"]
+
+Serve = Callable[..., Served]
+KEY = "sk-secret"
+
+
+@pytest.fixture
+def two(served: Serve) -> str:
+    """A server of two models, of which one does not think; it wants a key."""
+    first = ScriptedBackend("I am one.", name="one")
+    second = ScriptedBackend("I am two.", name="two", thinks=False)
+    return f"{served(first, second, api_keys=(KEY,)).url}v1"
+
+
+def test_another_model_of_the_server_and_back(two: str, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text(KEY)
+    script = (
+        "/model\nWho?\n/model two\nWho?\n/model nowhere\nWho?\n/model\n/model one\nWho?\n"
+        "/effort low\n/model two\n"
+    )
+    options = ("--url", two, "--api-key-file", str(key), "--session", "talk")
+    result = run("chat", *options, stdin=script.encode())
+    assert result.code == 0
+    assert result.out == "I am one.\nI am two.\nI am two.\nI am one.\n"
+    lines = result.err.splitlines()
+    before, after = (set(line[16:].split(", ")) for line in lines if line.startswith("The server"))
+    assert before >= {"one (in use)", "two"}
+    assert after >= {"one", "two (in use)"}
+    [refused] = [line for line in lines if line.startswith("minireason: ")]
+    assert "has no model named 'nowhere'; it has one, " in refused
+    assert "(two does not think, so that /effort changes nothing.)" in lines
+    assert KEY not in result.err
+    turns = transcript.read(transcript.path_of("talk")).history.turns
+    assert [turn.model for turn in turns] == ["one", "two", "two", "one"]
+
+
+def test_the_name_of_a_server_goes_on_with_its_key(two: str) -> None:
+    file = Path(os.environ["MINIREASON_HOME"]) / "remotes.toml"
+    file.write_text(f'[gpu]\nurl = "{two}"\nmodel = "two"\napi_key_env = "GPU_KEY"\n')
+    script = b"Who?\n/model one\nWho?\n"
+    result = run("chat", "--url", "gpu", stdin=script, env={"GPU_KEY": KEY})
+    assert (result.code, result.out) == (0, "I am two.\nI am one.\n")
+
+
+def opened(url: str) -> Chat:
+    """A chat with the first model of a server."""
+
+    def open_model(name: str) -> Reasoner:
+        return connect(url, model=name)
+
+    reasoner = open_model("one")
+    return Chat(reasoner, reasoner.chat(), {}, open_model, "one", "hide")
+
+
+def test_what_is_offered_are_the_models_of_the_server(capsys: pytest.CaptureFixture[str]) -> None:
+    server = Misbehaving(pages={"/v1/models": models("one", "two", "\x1b[2J")})
+    chat = opened(server.url)
+    asked = len(server.paths)
+    assert completions(chat, "/model ") == ["one", "two"]
+    assert len(server.paths) == asked, "Tab asks nobody"
+    server.pages["/v1/models"] = models("three", *(f"m{number}" for number in range(1000)))
+    commands.handle(chat, "/model")
+    assert completions(chat, "/model th") == ["three"]
+    server.stop()
+    told = capsys.readouterr().err
+    assert told.startswith("The server has: one (in use), three, m0, ")
+    assert len(told) < 2_100
+    chat.reasoner.close()
+
+
+def test_a_server_that_has_gone_is_told_and_the_model_stays(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = Misbehaving(pages={"/v1/models": models("one", "two")})
+    chat = opened(server.url)
+    server.stop()
+    before = chat.reasoner
+    for line in ("/model", "/model two"):
+        assert not commands.handle(chat, line)
+        assert "cannot be reached" in capsys.readouterr().err
+    assert chat.reasoner is before
+    chat.reasoner.close()
