@@ -16,7 +16,7 @@ from minireason.batch import cluster
 from minireason.batch import ray as on_ray
 from minireason.batch.jobs import Item, Job
 from minireason.batch.local import Answered
-from minireason.batch.share import share
+from minireason.batch.share import Bounds, share
 from minireason.batch.worker import Wanted
 from minireason.models import catalog, store
 
@@ -39,7 +39,7 @@ def on_cluster(count: int) -> dict[int, str]:
     sha256 = store.fingerprint(store.find("tiny"))
     settings = catalog.defaults("tiny")
     with cluster.joined("auto") as nodes:
-        each = share(nodes, MEMORY, None, 2, 1)
+        each = share(nodes, MEMORY, None, Bounds(2, 2), 1)
         load: minireason.LoadChanges = {"n_threads": each.cores}
         wanted = Wanted("tiny", sha256, load, settings, "auto", each.memory_bytes)
         runner = on_ray.Runner(wanted, each)

@@ -17,7 +17,7 @@ from minireason.backends.concurrency import LOOKED_AT
 from minireason.backends.pool import Refused
 from minireason.batch.jobs import Job
 from minireason.batch.local import Answered, Order, Result
-from minireason.batch.share import Share
+from minireason.batch.share import ASKING_CORES, Share
 from minireason.batch.worker import AHEAD, Outcome, Wanted, Worker
 from minireason.errors import (
     ContextFull,
@@ -45,14 +45,18 @@ class _Actor:
     """The id of the one that it was put on, "" where Ray chose."""
 
     places: int = 0
-    """How many replies it runs at a time; 0 until its model is loaded."""
+    """How many replies it runs at a time; 0 until its model is loaded.
+
+    So no job goes to one that Ray calls pending, which is there once the cluster has grown.
+    """
 
     jobs: int = 0
-    lost: bool = False
+    ended: bool = False
+    """Whether it was lost, or given back."""
 
     @property
     def free(self) -> bool:
-        return bool(self.places) and not self.lost and self.jobs < self.places + AHEAD
+        return bool(self.places) and not self.ended and self.jobs < self.places + AHEAD
 
 
 class _Free:
@@ -67,7 +71,7 @@ class _Free:
         return None if jobs is None else next(iter(self._by_jobs[jobs]))
 
     def note(self, actor: _Actor, more: int = 0) -> None:
-        """A worker has so many jobs more, or has been loaded or lost."""
+        """A worker has so many jobs more, or has been loaded or ended."""
         self._by_jobs.get(actor.jobs, {}).pop(actor, None)
         actor.jobs += more
         if actor.free:
@@ -115,11 +119,13 @@ class Runner:
         self._first = list(islice(jobs, LOOKED_AT))
         self._jobs = chain(self._first, jobs)
         try:
-            actors = self._share.actors if most is None else min(self._share.actors, most)
+            actors = self._share.actors + self._share.further
+            actors = actors if most is None else min(actors, most)
             for machine in islice(cycle(self._share.machines or ("",)), actors):
                 self._start(machine)
             while not self._cancelled:
                 self._feed()
+                self._give_back()
                 if self._read_all and not self._again and not self._answering:
                     self.finished = True
                     return
@@ -143,7 +149,7 @@ class Runner:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         options: dict[str, Any] = {
-            "num_cpus": self._share.cores,
+            "num_cpus": self._share.cores or ASKING_CORES,
             "memory": self._share.memory_bytes,
             "max_concurrency": self._wanted.most_parallel + AHEAD + 1,
         }
@@ -162,6 +168,19 @@ class Runner:
                 return
             self._free.note(actor, 1)
             self._calls[actor.handle.answer.remote(job)] = actor, job
+
+    def _give_back(self) -> None:
+        """End the workers for which nothing is left, also those that Ray has no room for yet."""
+        if self._again or not self._read_all:
+            return
+        for actor in [actor for actor in self._actors if not actor.jobs]:
+            self._end(actor)
+
+    def _end(self, actor: _Actor) -> None:
+        actor.ended = True
+        self._free.note(actor)
+        self._actors.remove(actor)
+        self._ray.kill(actor.handle)
 
     def _next(self) -> Job | None:
         """A job that was lost, or else a new one; None if there is none now."""
@@ -199,14 +218,20 @@ class Runner:
             if job is not None:
                 yield from self._again_or_not(job)
             return
-        if isinstance(value, MinireasonError):
-            raise value
         if job is None:
-            actor.places = value
-            self._free.note(actor)
+            self._loaded(actor, value)
             return
         self._lost_in_a_row = 0
         yield from self._order.settled(self._result(job, value))
+
+    def _loaded(self, actor: _Actor, places: int | MinireasonError) -> None:
+        """A worker is ready, or says why it cannot be."""
+        if actor.ended:
+            return
+        if isinstance(places, MinireasonError):
+            raise places
+        actor.places = places
+        self._free.note(actor)
 
     def _result(self, job: Job, outcome: Outcome) -> Result:
         self.tokens += outcome.tokens
@@ -218,12 +243,9 @@ class Runner:
 
     def _renew(self, actor: _Actor, why: str) -> None:
         """Start another worker instead of one that was lost."""
-        if actor.lost:
+        if actor.ended:
             return
-        actor.lost = True
-        self._free.note(actor)
-        self._actors.remove(actor)
-        self._ray.kill(actor.handle)  # where only its result was lost
+        self._end(actor)  # where only its result was lost
         self._lost_in_a_row += 1
         if self._lost_in_a_row > MOST_LOST * self._share.actors:
             last = shortened(why.strip().splitlines()[-1].strip(" ."), 200)

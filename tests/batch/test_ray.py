@@ -18,7 +18,7 @@ from minireason.backends.pool import Refused
 from minireason.batch import cluster, jobs, lines, output
 from minireason.batch.forms import OwnForm
 from minireason.batch.local import Answered
-from minireason.batch.share import Node, Share, share
+from minireason.batch.share import Bounds, Node, Share, share
 from minireason.batch.worker import Wanted
 from minireason.errors import (
     MinireasonError,
@@ -54,7 +54,7 @@ def wanted(model: str = "tiny", sha256: str | None = None) -> Wanted:
 
 
 def two(nodes: list[Node]) -> Share:
-    return share(nodes, 2**28, 1, 2, 1)
+    return share(nodes, 2**28, 1, Bounds(2, 2), 1)
 
 
 def run(source: Path, out: Path, runner: on_ray.Runner, kill_at: int = 0, stop_at: int = 0) -> int:
@@ -224,5 +224,7 @@ def test_actors_are_of_ray(tmp_path: Path) -> None:
     source, out = questions(tmp_path / "in.jsonl", 1), tmp_path / "out.jsonl"
     result = minireason("batch", str(source), "-o", str(out), "--actors", "2")
     assert_one_sentence(result, 2, "add --ray auto")
-    result = minireason("batch", str(source), "-o", str(out), "--actors", "0", "--ray", "auto")
-    assert_one_sentence(result, 2, "--actors 0")
+    for actors in ("0", "8-2", "-3", "2-", "two", "1-9999999"):
+        wrong = ("-o", str(out), f"--actors={actors}", "--ray", "auto")
+        result = minireason("batch", str(source), *wrong)
+        assert_one_sentence(result, 2, f"--actors {actors}: has to be a whole number from 1 on")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import minireason as package
+from minireason.backends.concurrency import LOOKED_AT
 from minireason.batch import jobs, lines
 from minireason.batch.local import Answered
-from minireason.batch.share import Node, spread
+from minireason.batch.share import Bounds, Node, share, spread
 from minireason.batch.worker import Asked, Wanted
 from minireason.settings import Settings
 from tests.backends.remote.conftest import misbehaving
@@ -46,6 +50,20 @@ def answers(path: Path) -> dict[str, str]:
     read = [json.loads(line) for line in path.read_text().splitlines()]
     assert len({line["id"] for line in read}) == len(read), "an id is there twice"
     return {line["id"]: line["reply"]["answer"] for line in read}
+
+
+def on_machine(_worker: object) -> str:
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def asking(url: str) -> Wanted:
+    return Wanted("m", "", {}, Settings(), 2, 0, Asked(url, None, f"m at {url}"))
+
+
+def job(number: int, question: str) -> jobs.Job:
+    settings = Settings(max_tokens=20)
+    message = package.Message(role="user", content=question)
+    return jobs.Job(jobs.Item(number, number, (message,), settings), 0, settings)
 
 
 def test_it_is_the_run_without_ray(
@@ -182,8 +200,10 @@ def test_one_worker_a_machine(
 ) -> None:
     greedy = Settings(temperature=0, max_tokens=200)
     item = jobs.read_item(lines.Line(1, b'{"question": "2 + 2?"}'), jobs.Defaults(greedy, None, 1))
-    url, second = f"{tiny_url}/v1", machines.add_node(num_cpus=1)
+    url, second = f"{tiny_url}/v1", machines.add_node(num_cpus=1, resources={"second": 1})
     try:
+        known = ray.remote(resources={"second": 1})(lambda: True)
+        assert ray.get(known.remote()), "Ray has heard of it everywhere"
         there = [*nodes, Node(1, 0, second.node_id), Node(0, 0, "head")]
         wanted = Wanted("tiny", "", {}, greedy, 2, 0, Asked(url, None, f"tiny at {url}"))
         runner = on_ray.Runner(wanted, spread(there, None))
@@ -191,11 +211,60 @@ def test_one_worker_a_machine(
         for result in runner.results(jobs.Job(item, number, greedy) for number in range(8)):
             if isinstance(result, Answered):
                 continue
-            calls = [
-                handle.__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id())
-                for handle in runner.handles
-            ]
+            calls = [handle.__ray_call__.remote(on_machine) for handle in runner.handles]
             at_work |= set(ray.get(calls))
         assert at_work == {nodes[0].id, second.node_id}
     finally:
         machines.remove_node(second)
+
+
+def test_idle_workers_are_given_back_and_those_without_room_too(
+    nodes: list[Node], misbehaving: Callable[..., Misbehaving]
+) -> None:
+    alone = threading.Event()
+
+    def answer(body: dict[str, Any]) -> Answer:
+        if body["messages"][-1]["content"] == "the last":
+            assert alone.wait(120)
+        return reply(chunk(content="Yes."))
+
+    served = misbehaving(*[answer] * 40)
+    runner = on_ray.Runner(asking(served.url), share(nodes, 2**20, 1, Bounds(1, 4), 1))
+    count = 0
+    for result in runner.results(iter([*(job(n, "?") for n in range(30)), job(30, "the last")])):
+        count += isinstance(result, Answered)
+        if len(runner.handles) == 1:
+            alone.set()
+    assert runner.finished
+    assert count == 31
+    assert alone.is_set()
+
+
+def test_workers_join_as_the_cluster_grows(
+    nodes: list[Node], machines: Any, misbehaving: Callable[..., Misbehaving]
+) -> None:
+    grown = []
+
+    def todo() -> Iterator[jobs.Job]:
+        """Questions until a worker is on the machine that was added."""
+        for number in range(2_000):
+            if number == LOOKED_AT + 10:
+                grown.append(machines.add_node(num_cpus=1))
+                calls = [handle.__ray_call__.remote(on_machine) for handle in runner.handles]
+            if grown and grown[0].node_id in ray.get(ray.wait(calls, num_returns=4, timeout=0)[0]):
+                return
+            yield job(number, "?")
+            time.sleep(0.05)
+        raise AssertionError(f"none came, but {runner.handles} are there")
+
+    served = misbehaving(*[reply(chunk(content="Yes."))] * 2_000)
+    each = share(nodes, 2**20, 1, Bounds(1, 4), 1)
+    assert (each.actors, each.further) == (2, 2)
+    runner = on_ray.Runner(asking(served.url), each)
+    try:
+        for _ in runner.results(todo()):
+            pass
+    finally:
+        for machine in grown:
+            machines.remove_node(machine)
+    assert runner.finished

@@ -70,7 +70,7 @@ class Workers:
         load = room_for(self.how.batch_size, self.asked.load)
         needed = loading.needed_bytes(path, LoadSettings.of(load))
         threads, usual = self.asked.n_threads, loading.machine().cores
-        each = share(nodes, needed, threads, self.how.actors, usual)
+        each = share(nodes, needed, threads, self.how.workers, usual)
         wanted = Wanted(
             str(path.absolute()) if store.is_path(name) else name,
             self.sha256,
@@ -96,4 +96,4 @@ class Workers:
         wanted = worker.Wanted(
             name, "", {}, self._settings, self.how.batch_size, memory_bytes=0, server=server
         )
-        return wanted, spread(nodes, self.how.actors)
+        return wanted, spread(nodes, self.how.workers)
