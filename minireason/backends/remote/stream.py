@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 from minireason.backends.base import StreamOptions
 from minireason.backends.remote import pieces
@@ -20,9 +20,10 @@ from minireason.backends.remote.request import PATH, Request
 from minireason.backends.remote.scores import Answered, Scores
 from minireason.backends.remote.tally import CHARS_PER_TOKEN, Tally, estimate
 from minireason.backends.remote.thought import ThoughtLimit
+from minireason.backends.remote.thought_end import ThoughtEnd
 from minireason.closing import Closing
 from minireason.errors import MinireasonError, UsageError
-from minireason.events import Event, FinishReason, Reply, ThinkingEnd, TokenLogprob
+from minireason.events import Event, FinishReason, Reply, TokenLogprob
 from minireason.reasoning.think import Label, Span
 
 POLL_S = 0.005
@@ -59,14 +60,13 @@ class RemoteStream(Iterator[Event], Closing):
         self._limit = ThoughtLimit(
             settings, native=request.native_budget, lands_loops=self._flavour.lands_loops
         )
+        self._thought_end = ThoughtEnd(request)
         self._lock = threading.RLock()
         self._exchange: Exchange | None = None
         self._control: Future[tuple[int, Any]] | None = None
         self._seen = 0
         self._id = ""
         self._finish: FinishReason = "stop"
-        self._landed: ThinkingEnd | None = None
-        self._told: Mapping[str, Any] = {}
         self._iterated = self._cancelled = False
 
     def __iter__(self) -> RemoteStream:
@@ -182,7 +182,7 @@ class RemoteStream(Iterator[Event], Closing):
         skips = self._request.settings.thinking_tokens == 0 and not self._request.native_budget
         if skips and self._flavour.can_cut and self._request.begun is None:
             self._labels.land()
-            self._landed = "skipped"
+            self._thought_end.landed = "skipped"
             return self._send(self._request.continued("", 0))
         return self._send(self._request.body())
 
@@ -220,7 +220,7 @@ class RemoteStream(Iterator[Event], Closing):
             return
         before = self._labels.answering, self._collected.answer_chars
         spans = self._labels.feed(piece)
-        if self._labels.thinking or (piece.thinking and self._landed is None):
+        if self._labels.thinking or (piece.thinking and self._thought_end.landed is None):
             self._tally.thinking += tokens
         else:
             self._tally.answer += tokens
@@ -229,10 +229,11 @@ class RemoteStream(Iterator[Event], Closing):
             self._scores.add(piece, self._answered(spans, *before))
         if piece.finish is not None:
             self._finish = "length" if piece.finish == "length" else "stop"
-            self._told = piece.told
+            self._thought_end.told = piece.told
             self._scores.told(piece.told)
         if piece.usage:
-            self._tally.told(piece.usage, pieces.count(self._told, "forced_tokens") or 0)
+            forced = pieces.count(self._thought_end.told, "forced_tokens") or 0
+            self._tally.told(piece.usage, forced)
         if self._collected.stopped and not self.ended:
             self.drop()
             self._end("stop")
@@ -257,13 +258,13 @@ class RemoteStream(Iterator[Event], Closing):
     def _land_if_over(self) -> None:
         """End the thought if it is over: by the server, or else by a second request."""
         end = self._limit.over(self._tally.thinking)
-        if end is None or self._landed is not None:
+        if end is None or self._thought_end.landed is not None:
             return
         if self._flavour.control:
-            self._landed = end
+            self._thought_end.landed = end
             self._ask_for_end()
         elif self._flavour.can_cut:
-            self._landed = end
+            self._thought_end.landed = end
             self._cut()
 
     def _ask_for_end(self) -> None:
@@ -294,29 +295,6 @@ class RemoteStream(Iterator[Event], Closing):
         if self.ended:
             return
         self._show(self._labels.flush())
-        self._note_landing()
-        self._collected.end(reason, self._thinking_end(), self._tally.usage())
-
-    def _note_landing(self) -> None:
-        """See whether the server has put in the landing that it was told."""
-        told, thinking = self._request.told_landing, self._collected.thinking
-        landing = told.strip()
-        if landing and thinking.endswith(landing):
-            self._landed = self._landed or "budget"
-            own = thinking.removesuffix(landing).rstrip()
-            self._tally.force(len(told) / (len(own) + len(told)))
-
-    def _thinking_end(self) -> ThinkingEnd | None:
-        if "thinking_end" in self._told:
-            told = self._told["thinking_end"]
-            return told if told in get_args(ThinkingEnd) else None
-        if not self._collected.answer and self._collected.thinking:
-            return "unclosed"
-        if self._landed is not None:
-            return self._landed
-        if not self._collected.thinking:
-            return "skipped"
-        budget = self._request.settings.thinking_tokens
-        is_full = budget is not None and self._tally.thinking >= budget
-        shows = bool(self._request.told_landing.strip())
-        return "budget" if is_full and not shows else "natural"
+        collected, tally = self._collected, self._tally
+        thinking_end = self._thought_end.of(collected.thinking, collected.answer, tally)
+        collected.end(reason, thinking_end, tally.usage())
