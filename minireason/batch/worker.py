@@ -27,7 +27,7 @@ AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Server:
     """The server that every worker asks. Its key is not among this: each machine has its own."""
 
     url: str
@@ -60,7 +60,7 @@ class Wanted:
     memory_bytes: int
     """The worker's share of its machine's memory."""
 
-    server: Asked | None = None
+    server: Server | None = None
     """Where the model is, if not in the worker."""
 
     @property
@@ -117,8 +117,8 @@ class Worker:
         taken = max(0, hardware.free_bytes() - wanted.memory_bytes)
         return open_model(wanted.model, LoadSettings.of(wanted.load), taken_bytes=taken)
 
-    def _connected(self, asked: Asked) -> Backend:
-        target = named.find(asked.url, asked.key_file)
+    def _connected(self, server: Server) -> Backend:
+        target = named.find(server.url, server.key_file)
         backend = open_remote(
             target.url,
             self._wanted.model,
@@ -126,10 +126,10 @@ class Worker:
             target.flavour,
             max_parallel=self._wanted.most_parallel,
         )
-        if backend.label != asked.label:
+        if backend.label != server.label:
             raise UsageError(
-                f"remotes.toml leads to {backend.label} here and the run began with {asked.label}; "
-                "give both machines the same entry."
+                f"remotes.toml leads to {backend.label} here and the run began with "
+                f"{server.label}; give both machines the same entry."
             )
         return backend
 

@@ -16,7 +16,7 @@ from minireason.backends.concurrency import LOOKED_AT
 from minireason.batch import jobs, lines
 from minireason.batch.local import Answered
 from minireason.batch.share import Bounds, Node, share, spread
-from minireason.batch.worker import Asked, Wanted
+from minireason.batch.worker import Server, Wanted
 from minireason.settings import Settings
 from tests.backends.remote.conftest import misbehaving
 from tests.backends.remote.misbehaving import Answer, Misbehaving, chunk, refused, reply
@@ -57,7 +57,7 @@ def on_machine(_worker: object) -> str:
 
 
 def asking(url: str) -> Wanted:
-    return Wanted("m", "", {}, Settings(), 2, 0, Asked(url, None, f"m at {url}"))
+    return Wanted("m", "", {}, Settings(), 2, 0, Server(url, None, f"m at {url}"))
 
 
 def job(number: int, question: str) -> jobs.Job:
@@ -205,7 +205,7 @@ def test_one_worker_a_machine(
         known = ray.remote(resources={"second": 1})(lambda: True)
         assert ray.get(known.remote()), "Ray has heard of it everywhere"
         there = [*nodes, Node(1, 0, second.node_id), Node(0, 0, "head")]
-        wanted = Wanted("tiny", "", {}, greedy, 2, 0, Asked(url, None, f"tiny at {url}"))
+        wanted = Wanted("tiny", "", {}, greedy, 2, 0, Server(url, None, f"tiny at {url}"))
         runner = on_ray.Runner(wanted, spread(there, None))
         at_work = set()
         for result in runner.results(jobs.Job(item, number, greedy) for number in range(8)):

@@ -87,7 +87,7 @@ class Workers:
         from minireason.batch.share import spread
 
         key_file = self.remote.api_key_file
-        server = worker.Asked(
+        server = worker.Server(
             self.remote.url or "",
             None if key_file is None else str(Path(key_file).absolute()),
             self.model.label,
