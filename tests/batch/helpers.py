@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from minireason import Reply, Settings
+from minireason import Settings
 from minireason.backends.base import Backend
 from minireason.batch import jobs, lines, output
-from minireason.batch.base import Form
-from minireason.batch.forms import OwnForm
+from minireason.batch.forms import form_of
 from minireason.batch.local import Answered, Runner
 from minireason.errors import MinireasonError
 
@@ -40,7 +39,6 @@ def run(
     parallel: int = 3,
     in_order: bool = False,
     killed_after: int | None = None,
-    form: Form | None = None,
 ) -> dict[int, str]:
     """Run what is missing; what is wrong with the lines that are left out, by their numbers.
 
@@ -48,7 +46,7 @@ def run(
     written.
     """
     broken: dict[int, str] = {}
-    form = form or OwnForm()
+    form = form_of(source)
     replies = output.resume(out, replace(RUN, form=form.name))
     defaults = jobs.Defaults(Settings(), None, 1, samples)
 
@@ -64,9 +62,8 @@ def run(
                 if isinstance(result, Answered):
                     if written == killed_after:
                         raise Killed
-                    reply: Reply = result.reply
                     line = form.written(result, numbered=samples > 1)
-                    writer.write(line, reply.finish_reason)
+                    writer.write(line, result.reply.finish_reason)
                     written += 1
                 elif result:
                     broken[result.job.item.number] = str(result.error)

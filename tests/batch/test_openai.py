@@ -200,17 +200,10 @@ def test_killed_anywhere_every_id_is_once_in_the_output(
     for after in data.draw(st.lists(st.integers(0, 12), max_size=4)):
         in_order = data.draw(st.booleans())
         with suppress(Killed):
-            run(
-                source,
-                out,
-                ScriptedBackend(echo),
-                in_order=in_order,
-                killed_after=after,
-                form=FORM,
-            )
+            run(source, out, ScriptedBackend(echo), in_order=in_order, killed_after=after)
         whole = out.read_bytes()
         out.write_bytes(whole[: len(whole) * data.draw(st.integers(0, 1000)) // 1000])
-    assert run(source, out, ScriptedBackend(echo), form=FORM) == {}
+    assert run(source, out, ScriptedBackend(echo)) == {}
     told: list[Any] = read(out)
     assert len(told) == count
     answers = {
@@ -222,6 +215,6 @@ def test_killed_anywhere_every_id_is_once_in_the_output(
 
 def test_an_output_of_the_other_form_is_another_runs(tmp_path: Path) -> None:
     source, out = write(tmp_path / "in.jsonl", [json.loads(DOCUMENTED)]), tmp_path / "out.jsonl"
-    run(source, out, ScriptedBackend("Hi!"), form=FORM)
+    run(source, out, ScriptedBackend("Hi!"))
     with pytest.raises(UsageError, match='its form is "openai", this one\'s "minireason"'):
         resume(out, RUN)
