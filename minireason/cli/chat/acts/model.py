@@ -20,7 +20,7 @@ def names(chat: Chat) -> Sequence[str]:
     """The names of the models that can be gone on with: here, or at the server that is asked."""
     backend = chat.reasoner.backend
     if isinstance(backend, OneOfSeveral):
-        return [name for name in backend.models if name.isprintable()]
+        return backend.models
     built_in = [spec.name for spec in catalog.load() if spec.built_in]
     return [*built_in, *completion.complete_installed("")]
 
