@@ -29,7 +29,7 @@ from minireason.wire.body import checked
 from minireason.wire.call import Call, Origin, Outcome, WireOf
 from minireason.wire.errors import ApiError
 from minireason.wire.openai import chat_body, responses_body
-from minireason.wire.policy import ReasoningField
+from minireason.wire.policy import USUAL_FIELD, ReasoningField
 
 CHAT = "/v1/chat/completions"
 
@@ -38,7 +38,7 @@ CHAT = "/v1/chat/completions"
 class BatchPolicy:
     """What is done with bodies, see `Policy`."""
 
-    reasoning_field: ReasoningField = "both"
+    reasoning_field: ReasoningField = USUAL_FIELD
     ignore_tools: bool = False
     tools_advice: str = "ask without them"
 

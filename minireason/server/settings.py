@@ -7,7 +7,7 @@ from typing import Any, cast, get_args
 
 from minireason.checks import Rule, check_fields, number, one_of, text, texts, whole, yes_or_no
 from minireason.settings import LoadChanges, LoadSettings
-from minireason.wire.policy import ReasoningField
+from minireason.wire.policy import USUAL_FIELD, ReasoningField
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class ServerSettings:
     keep_alive_s: float | None = None
     """Seconds without a request after which a model is unloaded; None: never. Defaults to None."""
 
-    reasoning_field: ReasoningField = "both"
+    reasoning_field: ReasoningField = USUAL_FIELD
     """Where a chat completion has its thought. Defaults to "both"."""
 
     ignore_tools: bool = False

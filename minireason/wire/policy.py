@@ -8,6 +8,9 @@ ReasoningField: TypeAlias = Literal["both", "content", "reasoning", "inline", "n
 """Where a chat completion has its thought: in `reasoning_content` and `reasoning`, in one of them,
 within `content` between the tags, or nowhere."""
 
+USUAL_FIELD: ReasoningField = "both"
+"""Where it is if nobody says anything."""
+
 
 class Policy(Protocol):
     """Said by whoever answers; see `ServerSettings`."""

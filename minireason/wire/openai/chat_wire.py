@@ -27,7 +27,7 @@ from minireason.wire.openai.shapes import (
 )
 from minireason.wire.openai.thought import Deltas, message
 from minireason.wire.ours import extra
-from minireason.wire.policy import ReasoningField
+from minireason.wire.policy import USUAL_FIELD, ReasoningField
 
 SILENT_EVENTS = 64
 """So many events of which the client sees nothing are told it by a comment."""
@@ -37,7 +37,7 @@ SILENT_EVENTS = 64
 class ChatStyle:
     """How a client wants a chat completion written."""
 
-    field: ReasoningField = "both"
+    field: ReasoningField = USUAL_FIELD
     include_usage: bool = False
 
 
