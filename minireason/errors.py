@@ -244,7 +244,7 @@ class ContextFull(EngineError):
             advice = f"; shorten the prompt, or give a larger n_ctx, up to {max_n_ctx}."
         super().__init__(f"{room}{advice}")
         self.prompt_tokens, self.n_ctx, self.estimated = prompt_tokens, n_ctx, estimated
-        self.max_n_ctx = max_n_ctx
+        self.max_n_ctx, self.served = max_n_ctx, served
 
 
 class DecodeFailed(EngineError):
