@@ -53,7 +53,8 @@ def joined(address: str) -> Iterator[list[Node]]:
 
 def _node(told: dict[str, Any]) -> Node:
     resources = told["Resources"]
-    return Node(int(resources.get("CPU", 0)), int(resources.get("memory", 0)), told["NodeID"])
+    cpus, memory_bytes, gpus = (int(resources.get(key, 0)) for key in ("CPU", "memory", "GPU"))
+    return Node(cpus, memory_bytes, told["NodeID"], gpus)
 
 
 def _reach(address: str) -> None:
