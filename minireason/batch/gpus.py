@@ -1,4 +1,4 @@
-"""The GPUs of a cluster: what llama.cpp finds on each machine, and the part that a worker needs."""
+"""The part of a GPU that a worker needs, by what llama.cpp finds on its machine."""
 
 from __future__ import annotations
 
@@ -10,19 +10,12 @@ from pathlib import Path
 
 from minireason.backends import loading
 from minireason.backends.concurrency import USUAL_REPLY_TOKENS
-from minireason.batch.located import located
-from minireason.batch.share import Node, gpu_part
-from minireason.errors import DoesNotFit, EngineError, MinireasonError, UsageError, shortened
+from minireason.batch.share import gpu_part
+from minireason.errors import DoesNotFit, UsageError
 from minireason.host.hardware import Hardware
 from minireason.models import fit, gguf, shape
 from minireason.models.shape import Shape
 from minireason.settings import LoadSettings
-
-_PART = 0.0001
-"""The least of a GPU that Ray gives, and enough to see it."""
-
-SEEN_S = 60.0
-"""So long is waited for a GPU that is busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,51 +38,6 @@ def here() -> Hardware:
             "a build that minireason doctor names there."
         )
     return machine
-
-
-def _told() -> Hardware | MinireasonError:
-    try:
-        return here()
-    except MinireasonError as error:
-        return located(error)
-
-
-def seen(nodes: Sequence[Node], within_s: float = SEEN_S) -> list[Hardware]:
-    """The machines that have GPUs, by a look at one of each; left out where all are busy.
-
-    Raises UsageError where there are none or llama.cpp finds none, and EngineError.
-    """
-    import ray
-    from ray.exceptions import RayError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    # a process for each, which gives back the memory of the GPU that a look at it takes
-    look = ray.remote(max_calls=1, num_cpus=0, num_gpus=_PART)(_told)
-    looks = [
-        look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False))
-        for node in nodes
-        if node.gpus
-    ]
-    if not looks:
-        raise UsageError(
-            "No machine of the cluster has a GPU that Ray counts; leave --gpu-layers out, or give "
-            "one by ray start --num-gpus."
-        )
-    calls = [each.remote() for each in looks]
-    done, waiting = ray.wait(calls, num_returns=len(calls), timeout=within_s)
-    for call in waiting:
-        ray.cancel(call)
-    try:
-        told: list[Hardware | MinireasonError] = ray.get(done)
-    except RayError as error:
-        said = shortened(" ".join(str(error).split()), 200)
-        raise EngineError(f"No look at the GPUs was possible ({said}); see Ray's logs.") from None
-    for each in told:
-        if isinstance(each, MinireasonError):
-            raise each
-    if not told:
-        raise EngineError(f"No GPU of the cluster was free for {within_s:.0f} s; try again later.")
-    return [each for each in told if isinstance(each, Hardware)]
 
 
 def need(path: Path, requested: LoadSettings, machines: Sequence[Hardware], most: int) -> Need:

@@ -17,7 +17,7 @@ import pytest
 
 import minireason as package
 from minireason.backends.pool import Refused
-from minireason.batch import cluster, gpus, jobs, lines, output
+from minireason.batch import cluster, jobs, lines, output
 from minireason.batch.forms import OwnForm
 from minireason.batch.local import Answered
 from minireason.batch.share import Bounds, Node, Share, share
@@ -182,7 +182,7 @@ def test_each_worker_has_the_part_of_a_gpu_that_it_asks_for(
 def test_a_machine_whose_llama_cpp_finds_no_gpu(nodes: list[Node]) -> None:
     said = "^On the worker .*: This llama.cpp finds no GPU that it was built for; leave --gpu"
     with pytest.raises(UsageError, match=said):
-        gpus.seen(nodes)
+        cluster.seen(nodes)
     load = {"n_threads": 1, "n_gpu_layers": -1}
     runner = on_ray.Runner(replace(wanted(), load=load, gpus=0.5), two(nodes))
     with pytest.raises(UsageError, match=said):
@@ -192,7 +192,7 @@ def test_a_machine_whose_llama_cpp_finds_no_gpu(nodes: list[Node]) -> None:
 @pytest.mark.slow
 def test_a_look_at_gpus_that_are_not_there_or_busy(nodes: list[Node]) -> None:
     with pytest.raises(UsageError, match="has a GPU that Ray counts; leave --gpu-layers out"):
-        gpus.seen([replace(node, gpus=0) for node in nodes])
+        cluster.seen([replace(node, gpus=0) for node in nodes])
 
     class Busy:
         def begun(self) -> bool:
@@ -201,7 +201,7 @@ def test_a_look_at_gpus_that_are_not_there_or_busy(nodes: list[Node]) -> None:
     busy = ray.remote(num_gpus=2)(Busy).remote()
     assert ray.get(busy.begun.remote())
     with pytest.raises(EngineError, match="No GPU of the cluster was free for 1 s; try again"):
-        gpus.seen(nodes, within_s=1)
+        cluster.seen(nodes, within_s=1)
     ray.kill(busy)
 
 

@@ -90,13 +90,13 @@ class Workers:
 
     def _gpu_need(self, path: Path, requested: LoadSettings, nodes: Sequence[Node]) -> Need:
         """What a worker on a GPU needs, by what llama.cpp finds on the machines."""
-        from minireason.batch import gpus
+        from minireason.batch import cluster, gpus
 
         with ExitStack() as meanwhile:
             progress = Progress()
             meanwhile.callback(progress.clear)
             progress.say("looking at the GPUs ...")
-            machines = gpus.seen(nodes)
+            machines = cluster.seen(nodes)
         return gpus.need(path, requested, machines, max(node.gpus for node in nodes))
 
     def _asking(self, nodes: Sequence[Node]) -> tuple[Wanted, Share]:
