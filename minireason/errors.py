@@ -221,6 +221,7 @@ class ContextFull(EngineError):
 
     `estimated`: a prompt far too long is not counted to its end, and `prompt_tokens` is judged by
     its beginning. `max_n_ctx`: the longest context of the model itself, None where it is not known.
+    `served`: the context is a server's, which no setting of ours makes larger.
     """
 
     def __init__(
@@ -230,17 +231,20 @@ class ContextFull(EngineError):
         *,
         estimated: bool = False,
         max_n_ctx: int | None = None,
+        served: bool = False,
     ) -> None:
         size = f"about {prompt_tokens}" if estimated else str(prompt_tokens)
         room = f"The prompt has {size} tokens and the context holds {n_ctx} with the reply"
         advice = "; shorten the prompt, or give a larger n_ctx."
-        if max_n_ctx is not None and n_ctx >= max_n_ctx:
+        if served:
+            advice = "; shorten the prompt, or start the server with a larger context."
+        elif max_n_ctx is not None and n_ctx >= max_n_ctx:
             advice = ", the most that this model was trained for; shorten the prompt."
         elif max_n_ctx is not None:
             advice = f"; shorten the prompt, or give a larger n_ctx, up to {max_n_ctx}."
         super().__init__(f"{room}{advice}")
         self.prompt_tokens, self.n_ctx, self.estimated = prompt_tokens, n_ctx, estimated
-        self.max_n_ctx = max_n_ctx
+        self.max_n_ctx, self.served = max_n_ctx, served
 
 
 class DecodeFailed(EngineError):

@@ -51,7 +51,8 @@ class Remote:
             return asked.model_name()
         if asked.load:
             raise UsageError(
-                "With --url the server has loaded the model; leave out options of loading."
+                "With --url the server has loaded the model; leave out options of loading, such as "
+                "--ctx and --threads."
             )
         if asked.offline:
             raise UsageError(

@@ -60,6 +60,9 @@ def find(model: str) -> ModelFile:
     A name is "name", "name:QUANT", one given at import, or hf:owner/repo/file.gguf. Raises
     UnknownModel or NotInstalled.
     """
+    if "://" in model:
+        problem = "A URL is no model; a server is asked by minireason.connect(url), or by --url"
+        raise NotInstalled(f"{problem} on the command line.", models_dir())
     if is_path(model):
         return _at_path(expanded(model))
     for manifest in manifests():

@@ -13,8 +13,9 @@ from minireason.cli.chat import commands
 from minireason.cli.chat.loop import Chat
 from minireason.conversation import transcript
 from minireason.testing import ScriptedBackend
-from tests.backends.remote.misbehaving import Misbehaving, models
+from tests.backends.remote.misbehaving import Answer, Misbehaving, chunk, models, reply
 from tests.cli.chatting import completions
+from tests.cli.pseudo_terminal import Terminal
 from tests.cli.run import minireason as run
 from tests.server.conftest import served
 from tests.server.serving import Served
@@ -102,3 +103,24 @@ def test_a_server_that_has_gone_is_told_and_the_model_stays(
         assert "cannot be reached" in capsys.readouterr().err
     assert chat.reasoner is before
     chat.reasoner.close()
+
+
+def failing_once() -> Misbehaving:
+    """A server that loses its first reply in the middle, and gives the second."""
+    return Misbehaving(Answer([chunk(content="I am")]), reply(chunk(content="I am here.")))
+
+
+def test_a_chat_at_a_terminal_outlives_a_failure_of_the_server() -> None:
+    terminal = Terminal("chat", "--no-save", "--url", failing_once().url)
+    terminal.enter("Who?")
+    terminal.see("lost in the middle")
+    terminal.enter("/retry")
+    terminal.see("I am here.")
+    terminal.type("/exit\r")
+    assert terminal.ended() == 0
+
+
+def test_a_chat_in_a_pipe_ends_with_a_failure_of_the_server() -> None:
+    result = run("chat", "--url", failing_once().url, stdin=b"Who?\nWho?\n")
+    assert result.code == 6
+    assert "here" not in result.out

@@ -61,6 +61,8 @@ def test_missing_path_and_unknown_name(tmp_path: Path) -> None:
         store.find("x" * 300 + ".gguf")
     with pytest.raises(UnknownModel):
         store.find("nonsense")
+    with pytest.raises(NotInstalled, match="--url"):
+        store.find("http://127.0.0.1:8000/v1")
 
 
 def test_a_file_in_the_current_folder_stands_for_no_model(

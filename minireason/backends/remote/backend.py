@@ -104,7 +104,7 @@ class RemoteBackend:
         parsing(settings)
         requests.check(self.flavour, settings)
         if prompt_tokens >= self.n_ctx:
-            raise ContextFull(prompt_tokens, self.n_ctx, estimated=True)
+            raise ContextFull(prompt_tokens, self.n_ctx, estimated=True, served=True)
 
     def stream(
         self, messages: Sequence[Message], settings: Settings, options: StreamOptions

@@ -90,7 +90,7 @@ def _too_long(told: str) -> ContextFull | None:
     for sentence in _TOO_LONG:
         said = sentence.search(told)
         if said and int(said["prompt"]) >= int(said["room"]):
-            return ContextFull(int(said["prompt"]), int(said["room"]))
+            return ContextFull(int(said["prompt"]), int(said["room"]), served=True)
     return None
 
 

@@ -135,7 +135,9 @@ def _key(table: Table, *, is_needed: bool) -> str | None:
         return None
     if variable:
         key = os.environ.get(variable)
-        return key or table.refuse("api_key_env", "names an environment variable that is not set")
+        return key or table.refuse(
+            "api_key_env", "names an environment variable that is not set; set it"
+        )
     key = ""
     with suppress(UsageError):
         key = read_key(paths.config_dir() / paths.expanded(file))

@@ -31,6 +31,8 @@ class ThoughtEnd:
         self._note_landing(thinking, tally)
         if "thinking_end" in self.told:
             told = self.told["thinking_end"]
+            if told == "user" and self.landed is not None:
+                return self.landed  # our request to end it; the server cannot know why it came
             return told if told in get_args(ThinkingEnd) else None
         if thinking and not answer:
             return "unclosed"

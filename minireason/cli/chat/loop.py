@@ -20,7 +20,7 @@ from minireason.cli.terminal.progress import Progress
 from minireason.cli.terminal.thinking import THINKING, Thinking
 from minireason.conversation.session import Session
 from minireason.conversation.turn import TurnStream
-from minireason.errors import ContextFull, EngineError, MinireasonError, UsageError
+from minireason.errors import ContextFull, EngineError, MinireasonError, ServerError, UsageError
 from minireason.events import Reply
 from minireason.reasoner import Reasoner
 from minireason.settings import Settings
@@ -63,7 +63,7 @@ class Chat:
     @property
     def exit_code(self) -> int:
         """The largest code of its replies in a pipe; 0 at a terminal, where they were seen."""
-        return 0 if sys.stdin is not None and sys.stdin.isatty() else self._code
+        return 0 if _at_terminal() else self._code
 
     def show_thinking_as(self, thinking: str) -> None:
         """Show the thoughts to come in another way; raises UsageError."""
@@ -96,6 +96,9 @@ class Chat:
     def ask(self, question: str, *, again: bool = False, alone: bool = False) -> None:
         """Ask and show the reply; whatever goes wrong is told, and nothing is lost.
 
+        A server that fails is told at a terminal; in a pipe it raises ServerError, for the
+        questions that follow would fail too.
+
         `again`: in the place of the last turn; `alone`: the files wait for another question.
         """
         files = [] if alone else self.files
@@ -113,7 +116,9 @@ class Chat:
             self.draft = question
             clear = " /clear starts afresh." if isinstance(error, ContextFull) else ""
             notes.error_line(f"{self.in_words(error)}{clear}")
-        except EngineError as error:
+        except (EngineError, ServerError) as error:
+            if isinstance(error, ServerError) and not _at_terminal():
+                raise
             self._ended_with(outcome.PARTLY_DONE)
             notes.error_line(f"{error} /retry asks again.")
         except KeyboardInterrupt:
@@ -181,6 +186,11 @@ class Chat:
             return show.show(turn, self.thoughts, answer, progress.clear)
         finally:
             progress.clear()
+
+
+def _at_terminal() -> bool:
+    """Whether a person types the questions."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _thoughts(thinking: str) -> Thinking:
