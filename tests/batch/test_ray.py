@@ -305,3 +305,33 @@ def test_actors_are_of_ray(tmp_path: Path) -> None:
         wrong = ("-o", str(out), f"--actors={actors}", "--ray", "auto")
         result = minireason("batch", str(source), *wrong)
         assert_one_sentence(result, 2, f"--actors {actors}: has to be a whole number from 1 on")
+
+
+PRETENDING = """
+from minireason.engine import devices
+
+own = devices.devices
+gpu = devices.Device(0, "CUDA0", "No GPU", "gpu", 6 * 2**30, 8 * 2**30)
+devices.devices = lambda: [*own(), gpu]
+"""
+
+
+@pytest.mark.slow
+def test_the_command_on_gpus_that_are_pretended(tmp_path: Path) -> None:
+    """All but llama.cpp takes them for real; that computes on the CPU."""
+    (tmp_path / "sitecustomize.py").write_text(PRETENDING)
+    cluster_utils = pytest.importorskip("ray.cluster_utils")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        head = {"num_cpus": 4, "num_gpus": 2, "include_dashboard": False}
+        made = cluster_utils.Cluster(initialize_head=True, head_node_args=head)
+    try:
+        source, out = questions(tmp_path / "in.jsonl", 20), tmp_path / "out.jsonl"
+        options = ("--model", "tiny", "--ray", made.address, "--gpu-layers", "-1")
+        result = minireason("batch", str(source), "-o", str(out), *options)
+        assert result.code == 0, result
+        assert len(answers(out)) == 20
+        result = minireason("batch", str(source), "-o", f"{out}.2", *options, "--actors", "99")
+        assert_one_sentence(result, 2, "the memory and the GPUs for 4 at most")
+    finally:
+        made.shutdown()
