@@ -49,13 +49,14 @@ def open_model(
     defaults: Changes | None = None,
     on_progress: Callable[[float], None] | None = None,
     taken_bytes: int = 0,
+    gpu_share: float = 1.0,
 ) -> LocalBackend:
     """Open a model by catalogue name, "name:QUANT" or path to a .gguf file.
 
     `defaults` are settings for every reply, which go before the model's own of the catalogue.
     `on_progress` gets the share loaded, 0 to 1. Of the memory that is free `taken_bytes` are for
-    something else. Raises BadSetting, UnknownModel, NotInstalled,
-    ModelFileError, DoesNotFit or EngineError.
+    something else, and of each GPU's no more than `gpu_share` is for this. Raises BadSetting,
+    UnknownModel, NotInstalled, ModelFileError, DoesNotFit or EngineError.
     """
     started = time.perf_counter()
     file = store.find(model)
@@ -68,7 +69,7 @@ def open_model(
             raise ModelFileError(file.path, problem)
         draft = _plan_draft(requested)
         taken_bytes += draft[1].needed_bytes if draft else 0
-        plan = _plan(file, header, requested, taken_bytes)
+        plan = _plan(file, header, requested, machine().left(taken_bytes, gpu_share))
         backend = meanwhile.submit(_local_backend)
         if identity:
             _try_once(header, identity.result(), repack=plan.repack)
@@ -178,14 +179,12 @@ def _add_draft_model(backend: LocalBackend, file: store.ModelFile, plan: FitPlan
 
 
 def _plan(
-    file: store.ModelFile, header: Header, requested: LoadSettings, taken_bytes: int
+    file: store.ModelFile, header: Header, requested: LoadSettings, here: Hardware
 ) -> FitPlan:
-    """How to load the file here, where something else takes `taken_bytes`.
+    """How to load the file on what is left of this machine.
 
     Where it does not fit, the error says what would.
     """
-    here = machine()
-    here = replace(here, free_bytes=max(0, here.free_bytes - taken_bytes))
     try:
         dimensions = shape.of(header)
         measured = tuned.known(place(here), dimensions)

@@ -5,18 +5,34 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from minireason.batch import gpus
+from minireason.batch.located import located
 from minireason.batch.share import Node
-from minireason.errors import ServerError, UsageError, shortened, shown
+from minireason.errors import (
+    EngineError,
+    MinireasonError,
+    ServerError,
+    UsageError,
+    shortened,
+    shown,
+)
+from minireason.host.hardware import Hardware
 
 LOCAL = "auto"
 """The address that stands for a cluster of this machine alone, which ends with the run."""
 
 _STORE_BYTES = 128 * 2**20
 _REACHED_S = 10.0
+
+_PART = 0.0001
+"""The least of a GPU that Ray gives, and enough to see it."""
+
+SEEN_S = 60.0
+"""So long is waited for a GPU that is busy."""
 
 _SETTINGS = b"\4"
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _SETTINGS + bytes(5)
@@ -51,9 +67,55 @@ def joined(address: str) -> Iterator[list[Node]]:
         ray.shutdown()
 
 
+def _told() -> Hardware | MinireasonError:
+    try:
+        return gpus.here()
+    except MinireasonError as error:
+        return located(error)
+
+
+def seen(nodes: Sequence[Node], within_s: float = SEEN_S) -> list[Hardware]:
+    """The machines that have GPUs, by a look at one of each; left out where all are busy.
+
+    Raises UsageError where there are none or llama.cpp finds none, and EngineError.
+    """
+    import ray
+    from ray.exceptions import RayError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    # a process for each, which gives back the memory of the GPU that a look at it takes
+    look = ray.remote(max_calls=1, num_cpus=0, num_gpus=_PART)(_told)
+    looks = [
+        look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False))
+        for node in nodes
+        if node.gpus
+    ]
+    if not looks:
+        raise UsageError(
+            "No machine of the cluster has a GPU that Ray counts; leave --gpu-layers out, or give "
+            "one by ray start --num-gpus."
+        )
+    calls = [each.remote() for each in looks]
+    done, waiting = ray.wait(calls, num_returns=len(calls), timeout=within_s)
+    for call in waiting:
+        ray.cancel(call)
+    try:
+        told: list[Hardware | MinireasonError] = ray.get(done)
+    except RayError as error:
+        said = shortened(" ".join(str(error).split()), 200)
+        raise EngineError(f"No look at the GPUs was possible ({said}); see Ray's logs.") from None
+    for each in told:
+        if isinstance(each, MinireasonError):
+            raise each
+    if not told:
+        raise EngineError(f"No GPU of the cluster was free for {within_s:.0f} s; try again later.")
+    return [each for each in told if isinstance(each, Hardware)]
+
+
 def _node(told: dict[str, Any]) -> Node:
     resources = told["Resources"]
-    return Node(int(resources.get("CPU", 0)), int(resources.get("memory", 0)), told["NodeID"])
+    cpus, memory_bytes, gpus = (int(resources.get(key, 0)) for key in ("CPU", "memory", "GPU"))
+    return Node(cpus, memory_bytes, told["NodeID"], gpus)
 
 
 def _reach(address: str) -> None:

@@ -153,6 +153,8 @@ class Runner:
             "memory": self._share.memory_bytes,
             "max_concurrency": self._wanted.most_parallel + AHEAD + 1,
         }
+        if self._share.gpus:
+            options["num_gpus"] = self._share.gpus
         if machine:
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(machine, soft=True)
         handle = self._ray.remote(Worker).options(**options).remote(self._wanted)

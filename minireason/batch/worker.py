@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,8 +13,11 @@ from minireason.backends.concurrency import batch_size_for
 from minireason.backends.loading import open_model
 from minireason.backends.remote import named
 from minireason.backends.remote.backend import MAX_PARALLEL, open_remote
+from minireason.batch import gpus
 from minireason.batch.jobs import Job
 from minireason.batch.local import OPTIONS
+from minireason.batch.located import located
+from minireason.batch.share import on_one_gpu
 from minireason.errors import ContextFull, MinireasonError, ModelFileError, UsageError
 from minireason.events import Reply
 from minireason.host import hardware
@@ -63,6 +65,9 @@ class Wanted:
     server: Server | None = None
     """Where the model is, if not in the worker."""
 
+    gpus: float = 0.0
+    """The worker's part of a GPU, or how many; 0 on the CPU."""
+
     @property
     def most_parallel(self) -> int:
         """The most replies at a time that a worker may run."""
@@ -95,7 +100,7 @@ class Worker:
         try:
             self._backend = self._opened()
         except MinireasonError as error:
-            return _located(error)
+            return located(error)
         asked = [(job.item.messages, job.settings) for job in first]
         parallel = self._wanted.parallel
         size = batch_size_for(self._backend, asked, parallel, None, measure=False).now
@@ -115,7 +120,12 @@ class Worker:
             problem = "this is not the file that the run began with; put the same one there."
             raise ModelFileError(file.path, problem)
         taken = max(0, hardware.free_bytes() - wanted.memory_bytes)
-        return open_model(wanted.model, LoadSettings.of(wanted.load), taken_bytes=taken)
+        gpu_share = 1.0
+        if wanted.gpus:
+            gpus.here()
+            gpu_share = 1 / on_one_gpu(wanted.gpus)
+        load = LoadSettings.of(wanted.load)
+        return open_model(wanted.model, load, taken_bytes=taken, gpu_share=gpu_share)
 
     def _connected(self, server: Server) -> Backend:
         target = named.find(server.url, server.key_file)
@@ -151,10 +161,4 @@ class Worker:
             except (UsageError, ContextFull) as error:
                 return Outcome(error, stream.tokens)
             except MinireasonError as error:
-                return Outcome(_located(error), stream.tokens)
-
-
-def _located(error: MinireasonError) -> MinireasonError:
-    """The error, saying on which machine it is."""
-    error.args = (f"On the worker {socket.gethostname()}: {error}",)
-    return error
+                return Outcome(located(error), stream.tokens)

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minireason.host import cgroups, machine_file, state, system
@@ -70,6 +70,17 @@ class Hardware:
 
     bandwidth_bytes_per_s: float | None = None
     """How fast the cores together read memory; None where nobody has measured it."""
+
+    def left(self, taken_bytes: int, gpu_share: float = 1.0) -> Hardware:
+        """The machine without `taken_bytes` of its free memory, for one who has a share of a GPU.
+
+        At most so much of the memory of each counts as free.
+        """
+        gpus = tuple(
+            replace(gpu, free_bytes=min(gpu.free_bytes, int(gpu_share * gpu.total_bytes)))
+            for gpu in self.gpus
+        )
+        return replace(self, free_bytes=max(0, self.free_bytes - taken_bytes), gpus=gpus)
 
 
 def probe(list_devices: Callable[[], Sequence[Gpu]] | None = None) -> Hardware:

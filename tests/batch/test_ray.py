@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from minireason.batch.local import Answered
 from minireason.batch.share import Bounds, Node, Share, share
 from minireason.batch.worker import Wanted
 from minireason.errors import (
+    EngineError,
     MinireasonError,
     ModelFileError,
     NotInstalled,
@@ -146,6 +149,73 @@ def test_a_worker_without_the_model(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", [0.5, 1.0])
+def test_each_worker_has_the_part_of_a_gpu_that_it_asks_for(
+    nodes: list[Node], tmp_path: Path, part: float
+) -> None:
+    """Of GPUs that Ray counts; the workers compute on the CPU."""
+    each = share(nodes, 2**28, 1, Bounds(2, 2), 1, part)
+    runner = on_ray.Runner(wanted(), each)
+    source = questions(tmp_path / "in.jsonl", 20)
+    defaults = jobs.Defaults(GREEDY, None, 1)
+    todo = [jobs.Job(jobs.read_item(line, defaults), 0, GREEDY) for line in lines.read(source)]
+    with closing(runner.results(iter(todo))) as results:
+        assert isinstance(next(result for result in results if result), Answered)
+        told = ray.get(
+            [
+                handle.__ray_call__.remote(
+                    lambda _: (
+                        ray.get_runtime_context().get_assigned_resources()["GPU"],
+                        os.environ["CUDA_VISIBLE_DEVICES"],
+                    )
+                )
+                for handle in runner.handles
+            ]
+        )
+    assert [given for given, _ in told] == [part, part]
+    visible = [ids for _, ids in told]
+    assert set(visible) <= {"0", "1"}, "each sees the one that it has a part of"
+    assert part < 1 or visible[0] != visible[1], "a whole one is a worker's alone"
+
+
+@pytest.mark.slow
+def test_a_machine_whose_llama_cpp_finds_no_gpu(nodes: list[Node]) -> None:
+    said = "^On the worker .*: This llama.cpp finds no GPU that it was built for; leave --gpu"
+    with pytest.raises(UsageError, match=said):
+        cluster.seen(nodes)
+    load = {"n_threads": 1, "n_gpu_layers": -1}
+    runner = on_ray.Runner(replace(wanted(), load=load, gpus=0.5), two(nodes))
+    with pytest.raises(UsageError, match=said):
+        list(runner.results(iter(())))
+
+
+@pytest.mark.slow
+def test_a_look_at_gpus_that_are_not_there_or_busy(nodes: list[Node]) -> None:
+    with pytest.raises(UsageError, match="has a GPU that Ray counts; leave --gpu-layers out"):
+        cluster.seen([replace(node, gpus=0) for node in nodes])
+
+    class Busy:
+        def begun(self) -> bool:
+            return True
+
+    busy = ray.remote(num_gpus=2)(Busy).remote()
+    assert ray.get(busy.begun.remote())
+    with pytest.raises(EngineError, match="No GPU of the cluster was free for 1 s; try again"):
+        cluster.seen(nodes, within_s=1)
+    ray.kill(busy)
+
+
+@pytest.mark.slow
+def test_the_command_on_gpus_that_llama_cpp_does_not_find(
+    nodes: list[Node], tmp_path: Path
+) -> None:
+    source, out = questions(tmp_path / "in.jsonl", 1), tmp_path / "out.jsonl"
+    options = ("--ray", ray.get_runtime_context().gcs_address, "--gpu-layers", "99")
+    result = minireason("batch", str(source), "-o", str(out), "--model", "tiny", *options)
+    assert_one_sentence(result, 2, "finds no GPU that it was built for; leave --gpu-layers out")
+
+
+@pytest.mark.slow
 def test_a_cluster_of_another_version(nodes: list[Node], tmp_path: Path) -> None:
     address = ray.get_runtime_context().gcs_address
     script = (
@@ -220,6 +290,13 @@ def test_without_the_extra(tmp_path: Path) -> None:
     assert_one_sentence(result, 2, "pip install 'minireason[ray]'")
 
 
+def test_a_draft_model_has_no_room_on_a_shared_gpu(tmp_path: Path) -> None:
+    source, out = questions(tmp_path / "in.jsonl", 1), tmp_path / "out.jsonl"
+    options = ("--ray", "auto", "--gpu-layers", "1", "--draft-model", "tiny")
+    result = minireason("batch", str(source), "-o", str(out), "--model", "tiny", *options)
+    assert_one_sentence(result, 2, "--draft-model tiny: a worker's part of a GPU has no room for")
+
+
 def test_actors_are_of_ray(tmp_path: Path) -> None:
     source, out = questions(tmp_path / "in.jsonl", 1), tmp_path / "out.jsonl"
     result = minireason("batch", str(source), "-o", str(out), "--actors", "2")
@@ -228,3 +305,33 @@ def test_actors_are_of_ray(tmp_path: Path) -> None:
         wrong = ("-o", str(out), f"--actors={actors}", "--ray", "auto")
         result = minireason("batch", str(source), *wrong)
         assert_one_sentence(result, 2, f"--actors {actors}: has to be a whole number from 1 on")
+
+
+PRETENDING = """
+from minireason.engine import devices
+
+own = devices.devices
+gpu = devices.Device(0, "CUDA0", "No GPU", "gpu", 6 * 2**30, 8 * 2**30)
+devices.devices = lambda: [*own(), gpu]
+"""
+
+
+@pytest.mark.slow
+def test_the_command_on_gpus_that_are_pretended(tmp_path: Path) -> None:
+    """All but llama.cpp takes them for real; that computes on the CPU."""
+    (tmp_path / "sitecustomize.py").write_text(PRETENDING)
+    cluster_utils = pytest.importorskip("ray.cluster_utils")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        head = {"num_cpus": 4, "num_gpus": 2, "include_dashboard": False}
+        made = cluster_utils.Cluster(initialize_head=True, head_node_args=head)
+    try:
+        source, out = questions(tmp_path / "in.jsonl", 20), tmp_path / "out.jsonl"
+        options = ("--model", "tiny", "--ray", made.address, "--gpu-layers", "-1")
+        result = minireason("batch", str(source), "-o", str(out), *options)
+        assert result.code == 0, result
+        assert len(answers(out)) == 20
+        result = minireason("batch", str(source), "-o", f"{out}.2", *options, "--actors", "99")
+        assert_one_sentence(result, 2, "the memory and the GPUs for 4 at most")
+    finally:
+        made.shutdown()

@@ -49,3 +49,13 @@ def test_bandwidth_where_nothing_may_be_written(
     monkeypatch.setattr(hardware, "measure_bandwidth", lambda: 5e9)
     (tmp_path / "file").touch()
     assert hardware.bandwidth(tmp_path / "file" / "machine.json") == 5e9
+
+
+def test_what_is_left_for_one_who_has_a_share() -> None:
+    gpus = (hardware.Gpu("CUDA0", "", 3000, 4000), hardware.Gpu("CUDA1", "", 500, 4000))
+    machine = hardware.Hardware(4, 1000, 2000, gpus=gpus)
+    left = machine.left(400, 0.25)
+    assert (left.free_bytes, left.total_bytes) == (600, 2000)
+    assert [(gpu.free_bytes, gpu.total_bytes) for gpu in left.gpus] == [(1000, 4000), (500, 4000)]
+    assert machine.left(0) == machine
+    assert machine.left(1001).free_bytes == 0

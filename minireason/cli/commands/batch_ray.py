@@ -19,10 +19,11 @@ from minireason.models import store
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from minireason.batch.gpus import Need
     from minireason.batch.ray import Runner
     from minireason.batch.share import Node, Share
     from minireason.batch.worker import Wanted
-    from minireason.settings import Changes, Settings
+    from minireason.settings import Changes, LoadSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,9 @@ class Workers:
         from minireason.batch import cluster
         from minireason.batch.ray import Runner
 
-        if self.asked.n_gpu_layers:
-            problem = "workers on Ray compute on the CPU; leave it out"
-            raise BadSetting("n_gpu_layers", self.asked.n_gpu_layers, problem)
+        if self.asked.n_gpu_layers and self.asked.draft_model:
+            problem = "a worker's part of a GPU has no room for it; leave it or --gpu-layers out"
+            raise BadSetting("draft_model", self.asked.draft_model, problem)
         with ExitStack() as meanwhile:
             progress = Progress()
             meanwhile.callback(progress.clear)
@@ -67,19 +68,36 @@ class Workers:
         from minireason.settings import LoadSettings
 
         name, path = self.model.name, store.find(self.model.name).path
-        load = room_for(self.how.batch_size, self.asked.load)
-        needed = loading.needed_bytes(path, LoadSettings.of(load))
+        load, parallel = room_for(self.how.batch_size, self.asked.load), self.how.batch_size
+        requested, layers = LoadSettings.of(load), self.asked.n_gpu_layers or 0
+        need = self._gpu_need(path, requested, nodes) if layers else None
+        needed = need.memory_bytes if need else loading.needed_bytes(path, requested)
         threads, usual = self.asked.n_threads, loading.machine().cores
-        each = share(nodes, needed, threads, self.how.workers, usual)
+        part = need.gpus if need else 0.0
+        each = share(nodes, needed, threads, self.how.workers, usual, part)
+        if layers and parallel == "auto":
+            parallel = requested.n_seq_max
         wanted = Wanted(
             str(path.absolute()) if store.is_path(name) else name,
             self.sha256,
-            {**load, "n_threads": each.cores, "n_gpu_layers": 0},
+            {**load, "n_threads": each.cores, "n_gpu_layers": layers},
             self._settings,
-            self.how.batch_size,
+            parallel,
             each.memory_bytes,
+            gpus=part,
         )
         return wanted, each
+
+    def _gpu_need(self, path: Path, requested: LoadSettings, nodes: Sequence[Node]) -> Need:
+        """What a worker on a GPU needs, by what llama.cpp finds on the machines."""
+        from minireason.batch import cluster, gpus
+
+        with ExitStack() as meanwhile:
+            progress = Progress()
+            meanwhile.callback(progress.clear)
+            progress.say("looking at the GPUs ...")
+            machines = cluster.seen(nodes)
+        return gpus.need(path, requested, machines, max(node.gpus for node in nodes))
 
     def _asking(self, nodes: Sequence[Node]) -> tuple[Wanted, Share]:
         """Workers that each ask the server; the key stays where it is."""
