@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,20 +22,26 @@ from typing import Generic, Literal, TypeVar
 
 from minireason.backends.base import Backend, ReplyStream
 from minireason.backends.concurrency import LOOKED_AT, BatchSize, FixedSize, batch_size_for
-from minireason.errors import ContextFull, MinireasonError, UsageError
+from minireason.errors import ContextFull, MinireasonError, ServerError, UsageError
 from minireason.events import Event
 from minireason.messages import Message
 from minireason.settings import Settings
 
 J = TypeVar("J")
 
+MOST_TRIES = 5
+"""A reply that was lost so often in the middle is given up."""
+
 
 class Active(Generic[J]):
-    """A job and the stream of its reply; `error` is what the code of its own schema raised."""
+    """A job and the stream of its reply.
+
+    `error` is what the code of its own schema raised, or in a `PoolRun` what lost its reply.
+    """
 
     def __init__(self, job: J, stream: ReplyStream) -> None:
         self.job, self.stream = job, stream
-        self.error: UsageError | None = None
+        self.error: UsageError | ServerError | None = None
 
 
 class Pool(Generic[J]):
@@ -114,6 +120,19 @@ class Pool(Generic[J]):
             self.active.pop()
 
 
+class _RunPool(Pool[J]):
+    """A pool in which a reply that its server loses ends no other one."""
+
+    def poll(self, active: Active[J]) -> None:
+        """See `Pool.poll`."""
+        try:
+            super().poll(active)
+        except ServerError as error:
+            if not active.stream.ended:
+                raise
+            active.error = error
+
+
 @dataclass(frozen=True, slots=True)
 class Refused(Generic[J]):
     """A job that the model cannot be asked, or that its server has refused, and why."""
@@ -134,6 +153,7 @@ class PoolRun(ABC, Generic[J]):
         self.pool: Pool[J] = Pool((), FixedSize(1))
         self.ended_tokens = 0
         self.cancelled = self.finished = False
+        self._losses: Counter[int] = Counter()
 
     @abstractmethod
     def asked(self, job: J) -> tuple[Sequence[Message], Settings]:
@@ -169,11 +189,12 @@ class PoolRun(ABC, Generic[J]):
 
         In between comes None again and again, for whoever shows how far it is. Whoever puts a job
         among those that wait in the pool has it run next. Replies that were under way when the run
-        is cancelled are dropped. Raises EngineError or ServerError.
+        is cancelled are dropped, and one that is lost in the middle is asked for again, up to
+        MOST_TRIES times in all. Raises EngineError or ServerError.
         """
         first = list(islice(jobs, LOOKED_AT))
         size = batch_size_for(self.backend, list(map(self.asked, first)), requested, most)
-        self.pool = pool = Pool[J]((), size)
+        self.pool = pool = _RunPool[J]((), size)
         jobs = chain(first, jobs)
         try:
             while not self.cancelled:
@@ -182,8 +203,8 @@ class PoolRun(ABC, Generic[J]):
                     self.finished = True
                     return
                 for active in pool.turn():
-                    if active.stream.ended:
-                        yield self._end(active)
+                    if active.stream.ended and (outcome := self._end(active)):
+                        yield outcome
                 pool.events.clear()
                 yield None
         finally:
@@ -198,20 +219,39 @@ class PoolRun(ABC, Generic[J]):
             free = pool.size.now - len(pool.active) - len(pool.waiting)
             pool.waiting.extend(islice(jobs, max(0, free)))
             try:
-                pool.fill(self.start, lambda: self.may_start)
+                pool.fill(self.start, self._may_start_next)
             except (UsageError, ContextFull) as error:
                 yield Refused(pool.waiting.popleft(), error)
             else:
                 return
 
-    def _end(self, active: Active[J]) -> Active[J] | Refused[J]:
-        """Take out a reply that has ended, or that the server has refused to give."""
+    def _may_start_next(self) -> bool:
+        """Whether the job that waits first may be started: one that had been is waited for."""
+        return self.may_start or id(self.pool.waiting[0]) in self._losses
+
+    def _end(self, active: Active[J]) -> Active[J] | Refused[J] | None:
+        """Take out a reply that has ended, or that the server has refused to give.
+
+        None for one that is asked for again. Raises ServerError for one that never began.
+        """
         stream = active.stream
         stream.close()
         with suppress(UsageError):  # of a value that its schema refuses; told once
             _ = stream.reply
         self.ended_tokens += stream.tokens
         self.pool.remove(active)
+        key = id(active.job)  # nobody else's as long as the job waits or runs
+        if isinstance(active.error, ServerError) and self._is_to_be_asked_again(active):
+            self._losses[key] += 1
+            self.pool.waiting.appendleft(active.job)
+            return None
+        self._losses.pop(key, None)
         if active.error and stream.reply.finish_reason == "cancelled":
             return Refused(active.job, active.error)
         return active
+
+    def _is_to_be_asked_again(self, active: Active[J]) -> bool:
+        """Whether a reply was lost in the middle, and not too often; raises what lost it before."""
+        if not active.stream.tokens and active.error:
+            raise active.error
+        return self._losses[id(active.job)] + 1 < MOST_TRIES

@@ -46,8 +46,8 @@ class Order:
         return len(self._jobs) >= MOST_HELD
 
     def note(self, job: Job) -> None:
-        """The next job."""
-        if self._kept:
+        """The next job, or one that is started again."""
+        if self._kept and not any(job is one for one in self._jobs):
             self._jobs.append(job)
 
     def settled(self, result: Result) -> Iterator[Result]:

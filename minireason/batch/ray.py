@@ -237,11 +237,12 @@ class Runner:
 
     def _result(self, job: Job, outcome: Outcome) -> Result:
         self.tokens += outcome.tokens
-        if isinstance(outcome.result, UsageError | ContextFull):
-            return Refused(job, outcome.result)
-        if isinstance(outcome.result, MinireasonError):
-            raise outcome.result
-        return Answered(job, outcome.result)
+        result = outcome.result
+        if not isinstance(result, MinireasonError):
+            return Answered(job, result)
+        if outcome.lost or isinstance(result, UsageError | ContextFull):
+            return Refused(job, result)
+        raise result
 
     def _renew(self, actor: _Actor, why: str) -> None:
         """Start another worker instead of one that was lost."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from minireason.backends.base import Backend
 from minireason.backends.concurrency import batch_size_for
 from minireason.backends.loading import open_model
+from minireason.backends.pool import MOST_TRIES
 from minireason.backends.remote import named
 from minireason.backends.remote.backend import MAX_PARALLEL, open_remote
 from minireason.batch import gpus
@@ -18,7 +19,13 @@ from minireason.batch.jobs import Job
 from minireason.batch.local import OPTIONS
 from minireason.batch.located import located
 from minireason.batch.share import on_one_gpu
-from minireason.errors import ContextFull, MinireasonError, ModelFileError, UsageError
+from minireason.errors import (
+    ContextFull,
+    MinireasonError,
+    ModelFileError,
+    ServerError,
+    UsageError,
+)
 from minireason.events import Reply
 from minireason.host import hardware
 from minireason.models import store
@@ -78,10 +85,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The reply to a job, or why there is none; `tokens` were generated."""
+    """The reply to a job, or why there is none; `tokens` were generated.
+
+    `lost`: its server has lost it in the middle.
+    """
 
     result: Reply | MinireasonError
     tokens: int = 0
+    lost: bool = False
 
 
 class Worker:
@@ -144,21 +155,31 @@ class Worker:
         return backend
 
     def answer(self, job: Job) -> Outcome:
-        """Run one reply to its end."""
-        assert self._backend
+        """Run one reply to its end; one that its server loses in the middle is asked for again."""
+        tokens = 0
         with self._places:
-            try:
-                stream = self._backend.stream(job.item.messages, job.settings, OPTIONS)
-            except (UsageError, ContextFull) as error:
-                return Outcome(error)
-            try:
-                with stream:
-                    for _ in stream:
-                        pass
-                with suppress(UsageError):  # of a value that its schema refuses; told once
-                    _ = stream.reply
-                return Outcome(stream.reply, stream.tokens)
-            except (UsageError, ContextFull) as error:
-                return Outcome(error, stream.tokens)
-            except MinireasonError as error:
-                return Outcome(located(error), stream.tokens)
+            for _ in range(MOST_TRIES):
+                outcome = self._answered(job)
+                tokens += outcome.tokens
+                if not outcome.lost:
+                    break
+        return replace(outcome, tokens=tokens)
+
+    def _answered(self, job: Job) -> Outcome:
+        assert self._backend
+        try:
+            stream = self._backend.stream(job.item.messages, job.settings, OPTIONS)
+        except (UsageError, ContextFull) as error:
+            return Outcome(error)
+        try:
+            with stream:
+                for _ in stream:
+                    pass
+            with suppress(UsageError):  # of a value that its schema refuses; told once
+                _ = stream.reply
+            return Outcome(stream.reply, stream.tokens)
+        except (UsageError, ContextFull) as error:
+            return Outcome(error, stream.tokens)
+        except MinireasonError as error:
+            lost = isinstance(error, ServerError) and stream.tokens > 0
+            return Outcome(located(error), stream.tokens, lost)

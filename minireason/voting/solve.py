@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from minireason.backends.base import Backend, ReplyStream
 from minireason.backends.pool import Active
 from minireason.closing import Closing
-from minireason.errors import UsageError
+from minireason.errors import MinireasonError, UsageError
 from minireason.events import Done, Event
 from minireason.messages import Message
 from minireason.settings import SolveChanges
@@ -63,7 +63,7 @@ class SolveStream(Iterator[SolveEvent], Closing):
         self._prompt_tokens = self._plan.prompt_tokens
         self._record = Record(structured=self._plan.settings.structured)
         self._stopped: dict[int, Chain] = {}
-        self._failure: UsageError | None = None
+        self._failure: MinireasonError | None = None
         self._cancelled = self._closed = False
         self._because: StoppedBecause | None = None
         self._solution: Solution | None = None

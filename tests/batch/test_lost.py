@@ -1,0 +1,85 @@
+"""Batches over a server that loses replies in the middle: asked for again, they come once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minireason import Message, Reasoner, Reply, ServerError, Settings
+from minireason.batch.jobs import Item, Job
+from minireason.batch.worker import Server, Wanted, Worker
+from tests.backends.remote.conftest import connected, misbehaving
+from tests.backends.remote.misbehaving import Answer, Misbehaving, chunk, refused, reply
+from tests.batch.helpers import read, run, write
+
+__all__ = ["connected", "misbehaving"]
+
+Connect = Callable[..., Reasoner]
+Make = Callable[..., Misbehaving]
+ITEMS: list[object] = [{"id": number, "question": f"What is {number}?"} for number in range(12)]
+
+
+def losing(times: dict[str, int]) -> Callable[[dict[str, Any]], Answer]:
+    """Answers with the question, after so many losses of a question in the middle of its answer."""
+    asked: Counter[str] = Counter()
+
+    def answer(body: dict[str, Any]) -> Answer:
+        question = body["messages"][-1]["content"]
+        asked[question] += 1
+        said = [chunk(content="To "), chunk(content=question)]
+        return reply(*said) if asked[question] > times.get(question, 0) else Answer(said)
+
+    return answer
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+def test_what_is_lost_in_the_middle_is_asked_for_again(
+    tmp_path: Path, misbehaving: Make, connected: Connect, in_order: bool
+) -> None:
+    script = losing({"What is 0?": 4, "What is 5?": 1, "What is 11?": 2})
+    reasoner = connected(misbehaving(*[script] * 40).url)
+    out = tmp_path / "out.jsonl"
+    assert run(write(tmp_path / "in.jsonl", ITEMS), out, reasoner.backend, in_order=in_order) == {}
+    replies = {line["id"]: line["reply"]["answer"] for line in read(out)}  # type: ignore[index]
+    assert len(read(out)) == len(replies) == 12
+    assert all(answer == f"To What is {number}?" for number, answer in replies.items())
+    assert not in_order or list(replies) == list(range(12))
+
+
+def test_what_is_lost_too_often_is_left_out(
+    tmp_path: Path, misbehaving: Make, connected: Connect
+) -> None:
+    server = misbehaving(*[losing({"What is 3?": 99})] * 40)
+    out = tmp_path / "out.jsonl"
+    left_out = run(write(tmp_path / "in.jsonl", ITEMS), out, connected(server.url).backend)
+    assert list(left_out) == [4]
+    assert "lost in the middle" in left_out[4]
+    assert sorted(int(str(line["id"])) for line in read(out)) == [0, 1, 2, *range(4, 12)]
+    asked = [body["messages"][-1]["content"] for body in server.bodies]
+    assert asked.count("What is 3?") == 5
+
+
+@pytest.mark.parametrize("times", [4, 5])
+def test_a_worker_asks_again_too(misbehaving: Make, lived_in: Path, times: int) -> None:
+    url = misbehaving(*[losing({"What is 1?": times})] * 10).url
+    worker = Worker(Wanted("m", "", {}, Settings(), 2, 0, Server(url, None, f"m at {url}")))
+    message = Message(role="user", content="What is 1?")
+    job = Job(Item(1, 1, (message,), Settings()), 0, Settings())
+    assert worker.load([job]) == 2
+    outcome = worker.answer(job)
+    assert outcome.lost == (times == 5)
+    assert isinstance(outcome.result, ServerError if outcome.lost else Reply)
+    assert outcome.tokens >= 2 * times  # of what was lost too
+
+
+def test_a_server_that_is_gone_ends_the_run(
+    tmp_path: Path, misbehaving: Make, connected: Connect
+) -> None:
+    server = misbehaving(*[refused(503, Retry_After="0")] * 200)
+    source = write(tmp_path / "in.jsonl", ITEMS)
+    with pytest.raises(ServerError, match="status 503"):
+        run(source, tmp_path / "out.jsonl", connected(server.url).backend)
