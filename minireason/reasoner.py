@@ -52,19 +52,32 @@ def load(
 
 
 def connect(
-    url: str, model: str | None = None, api_key: str | None = None, flavour: str = "auto"
+    url: str,
+    model: str | None = None,
+    api_key: str | None = None,
+    flavour: str = "auto",
+    *,
+    defaults: Changes | None = None,
 ) -> Reasoner:
     """Connect to a model of a server that speaks OpenAI's protocol, such as http://HOST:8000/v1.
 
-    `model` may be left out where the server has one alone. `api_key` comes from the environment
-    variable MINIREASON_API_KEY if it is not given, and goes to this host alone. `flavour` is the
-    kind of server, which is found out by asking it: "minireason", "vllm", "sglang", "llama-server",
-    "llama-cpp-python", "ollama", "deepseek", "openai" or "plain". Raises BadSetting, UsageError,
+    Instead of a URL it may be a name from the user's remotes.toml, and then `model`, `api_key` and
+    `flavour` go before what that says. `model` may be left out where the server has one alone.
+    `api_key` comes from the environment variable MINIREASON_API_KEY if nothing else says one, and
+    goes to this host alone. `flavour` is the kind of server, which is found out by asking it:
+    "minireason", "vllm", "sglang", "llama-server", "llama-cpp-python", "ollama", "deepseek",
+    "openai" or "plain". `defaults` are as in `load`. Raises BadSetting, BadCatalog, UsageError,
     ServerError or NotServed.
     """
+    from minireason.backends.remote import named
     from minireason.backends.remote.backend import open_remote
 
-    return Reasoner(open_remote(url, model, api_key, flavour))
+    own = kept(defaults or {})
+    if not isinstance(url, str):
+        raise UsageError(f"A URL is text such as http://localhost:8000/v1, and not {shown(url)}.")
+    target = named.find(url.strip(), key=api_key)
+    kind = target.flavour if flavour == "auto" else flavour
+    return Reasoner(open_remote(target.url, model or target.model, target.key, kind, defaults=own))
 
 
 class Reasoner(Closing):

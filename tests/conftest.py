@@ -9,6 +9,7 @@ import itertools
 import logging
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -70,6 +71,14 @@ def _own_home(
         monkeypatch.delenv(name, raising=False)
     for name in ("minireason", "minireason.server"):  # a page or a command may have set it
         logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+@pytest.fixture(autouse=True)
+def _usual_interrupt() -> Iterator[None]:
+    """As at a terminal; where tests run in the background, SIGINT may be ignored."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
 
 
 @pytest.fixture(scope="session")

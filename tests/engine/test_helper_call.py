@@ -42,12 +42,8 @@ def test_a_wait_that_is_interrupted_stops_the_call_and_sees_its_end() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         ended.append(stopped.wait(10))
 
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            HelperCall(call, threading.RLock(), stopped.set).run()
-    finally:
-        signal.signal(signal.SIGINT, previous)
+    with pytest.raises(KeyboardInterrupt):
+        HelperCall(call, threading.RLock(), stopped.set).run()
     assert ended == [True]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -55,14 +54,6 @@ def test_ctrl_c_in_a_callback_comes_out(tiny_path: Path, where: str) -> None:
         check=False,
     )
     assert (done.stdout, done.stderr) == ("interrupted\n", "")
-
-
-@pytest.fixture(autouse=True)
-def _usual_interrupt() -> Iterator[None]:
-    """As at a terminal; where tests run in the background, SIGINT may be ignored."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
 
 
 def test_it_comes_once_at_the_end_or_when_it_is_asked_for() -> None:

@@ -23,7 +23,7 @@ from minireason.messages import Message
 from minireason.models import catalog
 from minireason.models.tuned import StepCosts
 from minireason.reasoning.begun import Begun, parted
-from minireason.settings import MAX_SEED, Settings
+from minireason.settings import MAX_SEED, Changes, Settings
 
 KEY_VARIABLE = "MINIREASON_API_KEY"
 """The environment variable with the API key."""
@@ -40,11 +40,13 @@ def open_remote(
     *,
     read_s: float = READ_S,
     max_parallel: int = MAX_PARALLEL,
+    defaults: Changes | None = None,
 ) -> RemoteBackend:
     """Ask a server what it is, and make the backend of one of its models.
 
     `read_s`: seconds until a silent server is given up. `max_parallel`: requests at a time, at
-    most. Raises UsageError, BadSetting, ServerError or NotServed.
+    most. `defaults`: settings for every reply, before the model's own of the catalogue. Raises
+    UsageError, BadSetting, ServerError or NotServed.
     """
     checked("flavour", flavour, one_of((AUTO, *FLAVOURS)))
     if model is not None:
@@ -54,7 +56,9 @@ def open_remote(
     connection = Connection(place, read_s=read_s, max_connections=most)
     try:
         served = look(connection, model, flavour)
-        return RemoteBackend(connection, served, max_parallel=max_parallel)
+        backend = RemoteBackend(connection, served, max_parallel=max_parallel)
+        backend.defaults = backend.defaults.changed(defaults or {})
+        return backend
     except BaseException:
         connection.close()
         raise

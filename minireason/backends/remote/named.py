@@ -54,14 +54,15 @@ def names() -> list[str]:
     return list(_tables()[1])
 
 
-def find(name: str, key_file: str | None = None) -> Target:
+def find(name: str, key_file: str | None = None, *, key: str | None = None) -> Target:
     """The server at a URL, or of a name in remotes.toml.
 
-    A key file goes before what remotes.toml says of a key. Raises UsageError, or BadCatalog where
-    the file or the entry of this name makes no sense; other entries are not looked at.
+    A key goes before a key file, and that before what remotes.toml says of a key. Raises
+    UsageError, or BadCatalog where the file or the entry of this name makes no sense; other entries
+    are not looked at.
     """
     if "://" in name:
-        return Target(name, key=read_key(Path(key_file)) if key_file else None)
+        return Target(name, key=key or (read_key(Path(key_file)) if key_file else None))
     table = _entry(name)
     for given in table.items():
         if given == "api_key":
@@ -72,8 +73,8 @@ def find(name: str, key_file: str | None = None) -> Target:
     flavour = table.text("flavour", AUTO)
     if flavour not in (AUTO, *FLAVOURS):
         table.refuse("flavour", f"has to be one of {', '.join((AUTO, *FLAVOURS))}")
-    own_key = _key(table, is_needed=key_file is None)
-    key = read_key(Path(key_file)) if key_file else own_key
+    own_key = _key(table, is_needed=key_file is None and key is None)
+    key = key or (read_key(Path(key_file)) if key_file else own_key)
     return Target(_url(table), table.text("model", "") or None, key, flavour)
 
 

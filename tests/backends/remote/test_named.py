@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import minireason
 from minireason.backends.remote.named import Target, find, own_path
 from minireason.errors import BadCatalog, UsageError
+from tests.backends.remote.misbehaving import Misbehaving, chunk, reply
 
+Make = Callable[..., Misbehaving]
 URL = "http://gpu.example:8000/v1"
 
 
@@ -88,3 +92,27 @@ def test_a_file_that_is_none(text: str) -> None:
     write(text)
     with pytest.raises(BadCatalog, match=r"remotes\.toml"):
         find("gpu")
+
+
+def test_python_connects_to_a_name_too(misbehaving: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = misbehaving(*[reply(chunk(content="Yes."))] * 3)
+    write(f'[gpu]\nurl = "{server.url}"\nmodel = "m"\napi_key_env = "GPU_KEY"\n')
+    monkeypatch.setenv("GPU_KEY", "sk-1")
+    with minireason.connect("gpu", defaults={"temperature": 0.25}) as reasoner:
+        assert reasoner.ask("?").answer == "Yes."
+        reasoner.ask("?", temperature=0.5)
+    assert set(server.keys) == {"Bearer sk-1"}
+    assert [body["temperature"] for body in server.bodies] == [0.25, 0.5]
+    monkeypatch.delenv("GPU_KEY")
+    with minireason.connect("gpu", api_key="sk-2") as reasoner:
+        reasoner.ask("?")
+    assert server.keys[-1] == "Bearer sk-2"
+
+
+def test_python_refuses_a_name_that_is_none() -> None:
+    with pytest.raises(UsageError, match="no URL of a server"):
+        minireason.connect("gpu")
+    with pytest.raises(UsageError, match="A URL is text"):
+        minireason.connect(8000)  # type: ignore[arg-type]
+    with pytest.raises(minireason.BadSetting, match="temperature"):
+        minireason.connect(URL, defaults={"temperature": -1})
