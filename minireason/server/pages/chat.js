@@ -24,6 +24,7 @@ export class Chat extends EventTarget {
   useStore(store) {
     this.store = store;
     store.watch((id) => this.#changedElsewhere(id));
+    this.#save(this.current).then(() => this.#emit("list")); // what was asked before is kept too
   }
 
   /** The reply of the shown conversation that runs, if there is one. */

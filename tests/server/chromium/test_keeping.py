@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.server.chromium.tools import (
     Page,
+    Route,
     Stage,
     answered,
     ask,
@@ -108,6 +109,21 @@ def test_a_full_storage_is_told_in_a_sentence(stage: Stage, page: Page) -> None:
     answered(stage, page, "Keep this", "Gladly.")
     expect(page.locator("#notice")).to_contain_text("storage is full")
     expect(page.get_by_text("Gladly.", exact=True)).to_be_visible()
+
+
+def test_what_is_asked_before_it_is_known_where_it_is_kept(stage: Stage, page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/sessions", lambda route: held.append(route))
+    with page.expect_request("**/sessions"):
+        page.reload()
+    answered(stage, page, "So early?", "Yes.")
+    listed = page.get_by_role("navigation").get_by_role("listitem")
+    expect(listed).to_have_count(0)
+    held[0].continue_()
+    expect(listed).to_have_text("So early?")
+    page.unroute_all()
+    page.reload()
+    expect(listed).to_have_text("So early?")
 
 
 def test_something_strange_in_the_storage_is_left_out(stage: Stage, page: Page) -> None:

@@ -8,7 +8,7 @@ pytest.importorskip("starlette", reason="starlette is not installed (extra `serv
 pytest.importorskip("uvicorn", reason="uvicorn is not installed (extra `server`)")
 pytest.importorskip("playwright", reason="playwright is not installed (extra `test-server`)")
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.server.chromium.stage import (
     CUT,
@@ -29,6 +29,7 @@ __all__ = [
     "Locator",
     "Page",
     "Refusal",
+    "Route",
     "Stage",
     "Step",
     "answered",
