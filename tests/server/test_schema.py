@@ -56,3 +56,28 @@ def test_no_request_breaks_it(number: int, scripted: Served) -> None:
 
     made_up()
     until(lambda: scripted.state.running == {})
+
+
+STREAMED = {
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": "?"}]},
+    "/v1/completions": {"prompt": "?"},
+    "/v1/responses": {"input": "?"},
+    "/v1/messages": {"messages": [{"role": "user", "content": "?"}], "max_tokens": 9},
+    "/api/chat": {"messages": [{"role": "user", "content": "?"}]},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("path", STREAMED)
+def test_a_stream_is_what_the_document_says(path: str, scripted: Served) -> None:
+    schemathesis = pytest.importorskip("schemathesis", reason="it comes with `test-server`")
+    checks = pytest.importorskip("schemathesis.checks")
+    document = schemathesis.openapi.from_dict(openapi.document(OPERATIONS))
+    with scripted.client() as client:
+        model = client.get("/v1/models").json()["data"][0]["id"]
+    body = {**STREAMED[path], "model": model, "stream": True}
+    case = document[path]["POST"].Case(body=body, media_type="application/json")
+    wanted = checks.CHECKS.get_by_names(CHECKED)
+    answer = case.call_and_validate(base_url=scripted.url.rstrip("/"), checks=wanted)
+    assert answer.status_code == 200
