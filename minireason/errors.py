@@ -51,8 +51,8 @@ def shown(value: object) -> str:
 
 
 def as_sentence(text: str) -> str:
-    """The text with a full stop, unless it ends as a question."""
-    return text if text.endswith("?") else f"{text}."
+    """The text with a full stop, unless it has its end."""
+    return text if text.endswith(("?", ".")) else f"{text}."
 
 
 class MinireasonError(Exception):

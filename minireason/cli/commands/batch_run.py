@@ -17,7 +17,7 @@ from minireason.cli.options import Asked
 from minireason.cli.remote import Remote
 from minireason.cli.terminal import notes
 from minireason.cli.terminal.progress import Progress
-from minireason.errors import BadSetting, MinireasonError, UsageError, shown
+from minireason.errors import BadSetting, MinireasonError, UsageError, as_sentence, shown
 
 if TYPE_CHECKING:
     from minireason.batch.jobs import Defaults, Job
@@ -196,7 +196,7 @@ class Batch:
         self._left_out.add(number)
         own = isinstance(problem, BadSetting)  # of the line's, which is not typed as an option
         said = str(problem) if own else wording.as_typed(problem, self._names)
-        self._say(f"Line {number} of {self._file.name} is left out: {said}")
+        self._say(f"Line {number} of {self._file.name} is left out: {as_sentence(said)}")
 
     def _say(self, line: str) -> None:
         say = self._meter.say if self._meter else notes.error_line

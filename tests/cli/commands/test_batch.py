@@ -168,8 +168,8 @@ def test_broken_lines_are_named_and_the_rest_runs(source: Path, tmp_path: Path) 
     result = batch(source, "-o", out, "--ctx", "2048")
     assert result.code == 7
     for said in (
-        "Line 2 of in.jsonl is left out: it is no JSON",
-        "Line 3 of in.jsonl is left out: its id 'q1' is that of an earlier line",
+        "Line 2 of in.jsonl is left out: it is no JSON.",
+        "Line 3 of in.jsonl is left out: its id 'q1' is that of an earlier line.",
         "Line 4 of in.jsonl is left out: temperature='hot': has to be a number from 0 to 100.",
         "Line 5 of in.jsonl is left out: The prompt has",
         "or give a larger --ctx, up to 4096.",

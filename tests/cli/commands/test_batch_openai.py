@@ -111,7 +111,7 @@ def test_broken_lines_are_named_and_the_same_command_goes_on(tmp_path: Path) -> 
     assert result.code == 7, result
     for part in (
         "Line 2 of in.jsonl is left out: it has minireason's own form",
-        "Line 3 of in.jsonl is left out: its id 'request-1' is that of an earlier line",
+        "Line 3 of in.jsonl is left out: its id 'request-1' is that of an earlier line.",
         "Line 4 of in.jsonl is left out: n: a batch writes one reply for a line",
         "Line 5 of in.jsonl is left out: its url is '/v1/embeddings'",
         "Line 7 of in.jsonl is left out: The prompt has",
