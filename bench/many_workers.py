@@ -193,9 +193,9 @@ def _install(cluster: Cluster) -> None:
     for name in ("remote", "wait", "get", "kill"):
         setattr(module, name, getattr(cluster, name))
     exceptions = types.ModuleType("ray.exceptions")
-    exceptions.RayError, exceptions.RayTaskError = RayError, RayTaskError  # type: ignore[attr-defined]
+    vars(exceptions).update(RayError=RayError, RayTaskError=RayTaskError)
     strategies = types.ModuleType("ray.util.scheduling_strategies")
-    strategies.NodeAffinitySchedulingStrategy = None  # type: ignore[attr-defined]
+    vars(strategies).update(NodeAffinitySchedulingStrategy=None)
     for one in (module, exceptions, strategies, types.ModuleType("ray.util")):
         sys.modules[one.__name__] = one
 

@@ -28,7 +28,11 @@ from minireason.batch import ray as on_ray  # noqa: E402
 
 __all__ = ["misbehaving", "server", "tiny_url"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.usefixtures("nodes"),  # the cluster is joined
+]
 
 
 @pytest.fixture
@@ -67,7 +71,7 @@ def job(number: int, question: str) -> jobs.Job:
 
 
 def test_it_is_the_run_without_ray(
-    nodes: list[Node], machines: Any, source: Path, tmp_path: Path, tiny_url: str
+    machines: Any, source: Path, tmp_path: Path, tiny_url: str
 ) -> None:
     alone, there, url = tmp_path / "alone.jsonl", tmp_path / "there.jsonl", f"{tiny_url}/v1"
     assert batch(source, alone, "--url", url).code == 0
@@ -84,7 +88,6 @@ def test_it_is_the_run_without_ray(
 
 
 def test_a_worker_has_the_key_of_its_own_machine(
-    nodes: list[Node],
     machines: Any,
     source: Path,
     tmp_path: Path,
@@ -100,7 +103,6 @@ def test_a_worker_has_the_key_of_its_own_machine(
 
 
 def test_the_environment_of_the_command_does_not_travel(
-    nodes: list[Node],
     machines: Any,
     source: Path,
     tmp_path: Path,
@@ -115,7 +117,6 @@ def test_the_environment_of_the_command_does_not_travel(
 
 
 def test_a_server_that_fails_ends_the_run_and_the_same_command_goes_on(
-    nodes: list[Node],
     machines: Any,
     source: Path,
     tmp_path: Path,
@@ -146,7 +147,6 @@ def test_a_server_that_fails_ends_the_run_and_the_same_command_goes_on(
 
 
 def test_a_line_that_the_server_refuses_is_left_out(
-    nodes: list[Node],
     machines: Any,
     source: Path,
     tmp_path: Path,
@@ -164,7 +164,7 @@ def test_a_line_that_the_server_refuses_is_left_out(
 
 
 def test_a_name_that_means_another_server_there(
-    nodes: list[Node], machines: Any, source: Path, tmp_path: Path, tiny_url: str, lived_in: Path
+    machines: Any, source: Path, tmp_path: Path, tiny_url: str, lived_in: Path
 ) -> None:
     entry = f'[gpu]\nurl = "{tiny_url}/v1"\n'
     here = tmp_path / "home"
@@ -188,9 +188,7 @@ def test_a_name_that_means_another_server_there(
         of_workers.unlink(missing_ok=True)
 
 
-def test_a_server_that_is_none(
-    nodes: list[Node], machines: Any, source: Path, tmp_path: Path
-) -> None:
+def test_a_server_that_is_none(machines: Any, source: Path, tmp_path: Path) -> None:
     url, out = "http://127.0.0.1:1/v1", tmp_path / "out.jsonl"
     result = batch(source, out, "--url", url, "--ray", machines.address)
     assert_one_sentence(result, 6, "cannot be reached")
