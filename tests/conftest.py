@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import random
 import shutil
 import signal
 import sys
@@ -79,6 +80,12 @@ def _usual_interrupt() -> Iterator[None]:
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, previous)
+
+
+@pytest.fixture(autouse=True)
+def _own_chance(request: pytest.FixtureRequest) -> None:
+    """A seed that nobody gave is the same in every run of a test, so that a failure comes again."""
+    random.seed(request.node.nodeid)
 
 
 @pytest.fixture(scope="session")

@@ -36,11 +36,11 @@ def test_the_same_seed_gives_the_same_text(model: Model) -> None:
     hot = {"temperature": 2.0, "top_p": 1.0, "top_k": 0, "max_tokens": 120}
     first = model.reasoner.ask(QUESTION, **hot)  # type: ignore[arg-type]
     again = model.reasoner.ask(QUESTION, seed=first.seed, **hot)  # type: ignore[arg-type]
-    other = model.reasoner.ask(QUESTION, seed=first.seed + 1, **hot)  # type: ignore[arg-type]
     assert (first.thinking, first.answer) == (again.thinking, again.answer)
-    assert other.seed == first.seed + 1
-    if model.place.name != "scripted":
-        assert other.thinking != first.thinking
+    others = [model.reasoner.ask(QUESTION, seed=seed, **hot) for seed in range(4)]  # type: ignore[arg-type]
+    assert [other.seed for other in others] == [0, 1, 2, 3]
+    if model.place.name != "scripted":  # two seeds may happen on one text, four do not
+        assert len({(other.thinking, other.answer) for other in others}) > 1
 
 
 def test_too_few_tokens_cut_it_off(model: Model) -> None:
