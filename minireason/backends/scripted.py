@@ -27,7 +27,7 @@ from typing import TypeAlias
 
 from minireason.backends.base import StreamOptions
 from minireason.backends.scripted_reply import ScriptedReply, pieces
-from minireason.backends.scripted_stream import ScriptedStream
+from minireason.backends.scripted_stream import ScriptedPrompt, ScriptedStream
 from minireason.errors import ContextFull, EngineError, UsageError, shown
 from minireason.messages import Message
 from minireason.reasoning.begun import Begun, parted
@@ -108,7 +108,7 @@ class ScriptedBackend:
             ScriptedRequest(tuple(messages), settings, options),
             messages,
             prompt_tokens,
-            answers=bool(begun.answer),
+            in_answer=bool(begun.answer),
         )
 
     def complete(
@@ -126,7 +126,7 @@ class ScriptedBackend:
             ScriptedRequest((), settings, options, prompt),
             [Message(role="user", content=prompt)],
             prompt_tokens,
-            answers=True,
+            in_answer=True,
         )
 
     def _start(
@@ -135,25 +135,22 @@ class ScriptedBackend:
         asked: Sequence[Message],
         prompt_tokens: int,
         *,
-        answers: bool,
+        in_answer: bool,
     ) -> ScriptedStream:
-        """The stream of the next reply of the script; `answers`: without its thought.
+        """The stream of the next reply of the script; `in_answer`: without its thought.
 
         The request is noted before, so that a script may look at it.
         """
         settings = request.settings
         self.requests.append(request)
         written = _whole(self._next(asked))
-        stream = ScriptedStream(
-            self.name,
-            written,
-            settings,
-            request.options,
-            prompt_tokens=prompt_tokens,
+        prompt = ScriptedPrompt(
+            tokens=prompt_tokens,
             room=min(settings.max_tokens or MAX_TOKENS, self.n_ctx - prompt_tokens),
             thinks=self.thinks and request.prompt is None,
-            answers=answers,
+            in_answer=in_answer,
         )
+        stream = ScriptedStream(self.name, written, settings, request.options, prompt)
         self._streams.add(stream)
         return stream
 

@@ -8,9 +8,9 @@ import weakref
 from collections.abc import Callable, Sequence
 
 from minireason.backends.base import StreamOptions
+from minireason.backends.collected import parsing
 from minireason.backends.remote import request as requests
 from minireason.backends.remote.asking import Served, list_models, look
-from minireason.backends.remote.collected import parsing
 from minireason.backends.remote.connection import READ_S, SPARE_CONNECTIONS, Connection, address
 from minireason.backends.remote.exchange import News
 from minireason.backends.remote.flavours import AUTO, FLAVOURS

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from minireason.backends.base import StreamOptions
+from minireason.backends.collected import Collected
 from minireason.backends.remote import pieces
-from minireason.backends.remote.collected import Collected
 from minireason.backends.remote.connection import Connection, ask, was_closed
 from minireason.backends.remote.exchange import End, Exchange, News
 from minireason.backends.remote.labels import Labels
@@ -297,4 +297,5 @@ class RemoteStream(Iterator[Event], Closing):
         self._show(self._labels.flush())
         collected, tally = self._collected, self._tally
         thinking_end = self._thought_end.of(collected.thinking, collected.answer, tally)
-        collected.end(reason, thinking_end, tally.usage())
+        usage = tally.usage()
+        collected.end(reason, thinking_end, usage, collected.timings(usage))
