@@ -15,7 +15,7 @@ from minireason.closing import Closing
 from minireason.errors import BadSetting, UsageError, shown
 from minireason.events import Reply
 from minireason.messages import Message, as_messages
-from minireason.models.fit import FitPlan
+from minireason.models.plan import FitPlan
 from minireason.settings import Changes, LoadChanges, LoadSettings, Settings, SolveChanges, kept
 
 if TYPE_CHECKING:  # what one question does not need

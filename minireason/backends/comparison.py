@@ -20,7 +20,7 @@ from minireason.engine.measure import Probe, decode_s, prefill_s
 from minireason.engine.model import Model
 from minireason.host import hardware
 from minireason.models import cost
-from minireason.models.fit import FitPlan
+from minireason.models.plan import FitPlan
 from minireason.models.shape import Shape
 from minireason.models.tuned import StepCosts, Tuned
 

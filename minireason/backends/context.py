@@ -6,7 +6,7 @@ from minireason.engine.context import Context
 from minireason.engine.context_params import ContextParams
 from minireason.engine.model import Model
 from minireason.engine.room import CacheShape
-from minireason.models.fit import FitPlan
+from minireason.models.plan import FitPlan
 
 
 def params_of(plan: FitPlan) -> ContextParams:

@@ -7,7 +7,7 @@ from minireason.engine.base import Vocabulary
 from minireason.engine.draft_model import ModelDrafter
 from minireason.engine.model import Model
 from minireason.engine.sampler import SamplerChain, links
-from minireason.models.fit import FitPlan
+from minireason.models.plan import FitPlan
 
 _EVERY_PIECE = 97
 """Of the tokens that are not special one in so many is compared, in a few milliseconds."""

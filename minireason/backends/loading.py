@@ -28,9 +28,9 @@ from minireason.models import (
     store,
     tuned,
 )
-from minireason.models.fit import FitPlan
 from minireason.models.gguf import Header
 from minireason.models.known_good import Identity
+from minireason.models.plan import FitPlan
 from minireason.models.tuned import Place
 from minireason.reasoning import tags
 from minireason.settings import Changes, LoadSettings

@@ -26,7 +26,7 @@ from minireason.engine.scheduler import Scheduler
 from minireason.errors import ContextFull
 from minireason.messages import Message
 from minireason.models import catalog
-from minireason.models.fit import FitPlan
+from minireason.models.plan import FitPlan
 from minireason.models.tuned import StepCosts
 from minireason.reasoning.prompt import PromptEncoder
 from minireason.reasoning.structured.grammar import Constraint, constraint
