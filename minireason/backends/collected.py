@@ -87,9 +87,9 @@ class Collected:
         reason: FinishReason,
         thinking_end: ThinkingEnd | None,
         usage: Usage,
-        timings: Timings,
+        timings: Timings | None = None,
     ) -> None:
-        """Make the reply and the last event."""
+        """Make the reply and the last event; `timings` are those until now if none are given."""
         self._show(AnswerDelta(self._stops.flush()))
         answer = self.answer
         reply = Reply(
@@ -101,7 +101,7 @@ class Collected:
             thinking_end=thinking_end,
             seed=self._seed,
             usage=usage,
-            timings=timings,
+            timings=timings or self.timings(usage),
             parsed=self._parsed(answer) if reason == "stop" else None,
             stop_text=self._stops.matched,
         )

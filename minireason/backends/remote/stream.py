@@ -297,5 +297,4 @@ class RemoteStream(Iterator[Event], Closing):
         self._show(self._labels.flush())
         collected, tally = self._collected, self._tally
         thinking_end = self._thought_end.of(collected.thinking, collected.answer, tally)
-        usage = tally.usage()
-        collected.end(reason, thinking_end, usage, collected.timings(usage))
+        collected.end(reason, thinking_end, tally.usage())
