@@ -64,8 +64,8 @@ class Runner(PoolRun[ItemJob]):
         place = (self._run.seed or 0, item.number, index)
         temperature = self._settings.temperature
         if again:
-            seed, hotter = chain_seed(*place, "again"), temperature + RETRY_TEMPERATURE_STEP
-            return ItemJob(item, Job(index, seed, hotter, replaces=index))
+            seed, temperature = chain_seed(*place, "again"), temperature + RETRY_TEMPERATURE_STEP
+            return ItemJob(item, Job(index, seed, temperature, replaces=index))
         return ItemJob(item, Job(index, chain_seed(*place), temperature))
 
     def _chain(self, ended: Active[ItemJob]) -> Chain:

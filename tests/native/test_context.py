@@ -87,7 +87,6 @@ def test_a_saved_slot_goes_on_in_another_context(
     for slot in range(source[0]):
         start(first, slot, tokens if slot == source[1] else tokens[: 5 + slot])
     state = first.save(source[1])
-    assert state.n_bytes > 1000
     alone = greedy(first, source[1], tokens[last], last)
     for slot in range(target[0] - 1):
         start(second, slot, tokens[: 7 + slot])

@@ -63,6 +63,7 @@ class RemoteStream(Iterator[Event], Closing):
         self._thought_end = ThoughtEnd(request)
         self._lock = threading.RLock()
         self._exchange: Exchange | None = None
+        # Asks the server to end the thought. An event loop holds no task, so it is held here.
         self._control: Future[tuple[int, Any]] | None = None
         self._seen = 0
         self._id = ""
