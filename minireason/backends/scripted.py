@@ -30,7 +30,7 @@ from minireason.backends.scripted_reply import ScriptedReply, pieces
 from minireason.backends.scripted_stream import ScriptedPrompt, ScriptedStream
 from minireason.errors import ContextFull, EngineError, UsageError, shown
 from minireason.messages import Message
-from minireason.reasoning.begun import Begun, parted
+from minireason.reasoning.begun import begun_of, parted
 from minireason.reasoning.structured.grammar import constraint
 from minireason.settings import MAX_TOKENS, Settings
 
@@ -101,9 +101,7 @@ class ScriptedBackend:
         """See `Backend.stream`; takes the next reply of the script."""
         prompt_tokens = self.count_tokens(messages)
         self.check(settings, prompt_tokens)
-        begun = parted(messages)[1] or Begun()
-        if begun.answer:
-            settings.check_begun()
+        begun = begun_of(messages, settings)
         return self._start(
             ScriptedRequest(tuple(messages), settings, options),
             messages,

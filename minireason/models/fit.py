@@ -12,6 +12,7 @@ from dataclasses import replace
 from minireason.errors import BadSetting, DoesNotFit
 from minireason.host.hardware import Hardware
 from minireason.models import cost
+from minireason.models.computation import Given
 from minireason.models.plan import START_N_CTX, Candidates, FitPlan
 from minireason.models.shape import Shape
 from minireason.models.tuned import Tuned
@@ -27,7 +28,6 @@ COMFORTABLE = 0.9
 """The share of free memory that a plan uses of its own accord; a request may use all of it."""
 
 _QWEN2_FAMILY = frozenset({"qwen2", "qwen2moe"})
-
 
 NOTHING_MEASURED: Mapping[KvType, Tuned] = {}
 
@@ -49,7 +49,7 @@ def plan(
     do.
     """
     _check(shape, requested)
-    planner = _Planner(shape, hardware, requested, measured)
+    planner = _Planner(Given(shape, hardware, requested, measured))
     roomy = requested.n_ctx or min(ROOMY_N_CTX, shape.context)
     quantizable = requested.kv_type is None and shape.head_dim % 32 == 0
     kv_types: tuple[KvType, ...] = (requested.kv_type or "f16",)
@@ -81,17 +81,11 @@ def _check(shape: Shape, requested: LoadSettings) -> None:
 class _Planner:
     """A search for the best plan for one model, machine and request."""
 
-    def __init__(
-        self,
-        shape: Shape,
-        hardware: Hardware,
-        requested: LoadSettings,
-        measured: Mapping[KvType, Tuned],
-    ) -> None:
-        self._shape, self._hardware, self._requested = shape, hardware, requested
-        self._candidates = Candidates(shape, hardware, requested, measured)
-        most = shape.layers + 1
-        if not hardware.gpus:
+    def __init__(self, given: Given) -> None:
+        self._shape, self._hardware = given.shape, given.hardware
+        self._requested, self._candidates = given.requested, Candidates(given)
+        requested, most = given.requested, given.shape.layers + 1
+        if not given.hardware.gpus:
             self._layers: Sequence[int] = (0,)
         elif requested.n_gpu_layers is None:
             self._layers = range(most, -1, -1)

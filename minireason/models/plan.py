@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from minireason.host.hardware import Hardware
 from minireason.models import cost
-from minireason.models.computation import Rules
-from minireason.models.shape import Shape
-from minireason.models.tuned import StepCosts, Tuned
-from minireason.settings import KvType, LoadSettings
+from minireason.models.computation import Given, Rules
+from minireason.models.tuned import StepCosts
+from minireason.settings import KvType
 
 START_N_CTX = 1024
 """Tokens of KV cache to begin with, and the least that a plan offers.
@@ -98,20 +96,11 @@ class FitPlan:
 
 
 class Candidates:
-    """The plans that there are for one model, machine and request.
+    """The plans that there are for one model, machine and request."""
 
-    What was `measured` to be faster is computed so, see `computation.Rules`.
-    """
-
-    def __init__(
-        self,
-        shape: Shape,
-        hardware: Hardware,
-        requested: LoadSettings,
-        measured: Mapping[KvType, Tuned],
-    ) -> None:
-        self._shape, self._hardware, self._requested = shape, hardware, requested
-        self._rules = Rules(shape, hardware, requested, measured)
+    def __init__(self, given: Given) -> None:
+        self._shape, self._hardware = given.shape, given.hardware
+        self._requested, self._rules = given.requested, Rules(given)
 
     def plan(self, n_ctx: int, kv_type: KvType, n_gpu_layers: int) -> FitPlan:
         """The plan with this context, KV cache and layers on the GPU, whether or not it fits."""
