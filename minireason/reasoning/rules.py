@@ -25,8 +25,8 @@ from minireason.settings import MAX_TOKENS, Settings
 class Rules:
     """Decides about each token of one sequence.
 
-    What was decided can be taken back: `restore` goes back to what `save` noted. `allowance` says
-    how many tokens may still come by what several replies share; None: they share nothing.
+    `restore` goes back to what `save` noted. `allowance` says how many tokens may still come by
+    what several replies share; None: they share nothing.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Rules:
     def _open(self, token: int) -> Step:
         """A token before it is known whether there will be a thought: white space, or a tag.
 
-        If that takes the whole budget, it is taken back, and the thought is written for the model.
+        If that takes the whole budget, it is rewound, and the thought is written for the model.
         """
         if not self._budget.used_up:
             self._budget.feed_unopened()
@@ -162,7 +162,7 @@ class Rules:
         return self._tail.ending(self._machine.unfinished_bytes)
 
     def _refuse(self, token: int, before: int) -> Step:
-        """Take back a closing tag and have another token drawn for its first.
+        """Rewind a closing tag and have another token drawn for its first.
 
         So many of its tokens came `before` this one.
         """
@@ -170,7 +170,7 @@ class Rules:
             return self._again(token)
         first = self._tail.last(before - 1)
         self._machine.drop_unfinished()
-        self._budget.took_back(before)
+        self._budget.rewind(before)
         return self._again(first, before)
 
     def _close(self, token: int, tag: str = "") -> Step:
@@ -207,7 +207,7 @@ class Rules:
             again = self._budget.landing.again(before.decode("utf-8", "replace"))
             self._machine.drop_unfinished()
         if cut.back:
-            self._budget.took_back(cut.back)
+            self._budget.rewind(cut.back)
         landing = self._budget.landing.ids(not again and self._budget.after_line())
         if len(again) + len(landing) >= self._room():
             return self.finish("length")
