@@ -15,9 +15,16 @@ from pathlib import Path
 import gguf
 import numpy as np
 import numpy.typing as npt
-from tiny.special import SPECIAL
 
 TEMPLATE = Path(__file__).parent / "tiny" / "r1_template.jinja"
+SPECIAL = (
+    "<｜begin▁of▁sentence｜>",
+    "<｜end▁of▁sentence｜>",
+    "<｜User｜>",
+    "<｜Assistant｜>",
+    "<think>",
+    "</think>",
+)
 Q4, Q6, F32 = (
     gguf.GGMLQuantizationType.Q4_K,
     gguf.GGMLQuantizationType.Q6_K,

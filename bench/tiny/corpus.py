@@ -15,6 +15,14 @@ from thoughts import PLACES, compare, think
 
 BOS, EOS, USER, ASSISTANT, THINK, END_THINK = range(256, 262)
 VOCAB = 262
+SPECIAL = (
+    "<｜begin▁of▁sentence｜>",
+    "<｜end▁of▁sentence｜>",
+    "<｜User｜>",
+    "<｜Assistant｜>",
+    "<think>",
+    "</think>",
+)
 CONTEXT = 4096
 SLIP_RATE = 0.03
 

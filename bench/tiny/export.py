@@ -13,7 +13,6 @@ import gguf
 import numpy as np
 import torch
 from model import Shape, Tiny
-from special import SPECIAL
 
 # The template of the R1 distills as published since February 2025 (it opens the thought),
 # sha256 56a1447a...a84f5f.
@@ -75,7 +74,7 @@ def add_tokenizer(writer: gguf.GGUFWriter) -> None:
     names = byte_names()
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("deepseek-r1-qwen")
-    writer.add_token_list([*names, *SPECIAL])
+    writer.add_token_list([*names, *corpus.SPECIAL])
     writer.add_token_types(
         [gguf.TokenType.NORMAL] * 256
         + [gguf.TokenType.CONTROL] * 4
