@@ -105,11 +105,17 @@ def _name(entry: Mapping[str, Any]) -> str:
     return name if isinstance(name, str) and name.isprintable() else ""
 
 
+def _by_owner(entry: Mapping[str, Any]) -> Flavour | None:
+    """The flavour that is known by the owner of a model."""
+    owner = entry.get("owned_by")
+    return OWNERS.get(owner) if isinstance(owner, str) else None
+
+
 def _entry(host: str, entries: list[Mapping[str, Any]], model: str | None) -> Mapping[str, Any]:
     """The entry of the model that is meant."""
     names = _names(entries)
     if model is None:
-        own = OWNERS.get(str(entries[0].get("owned_by"))) is OURS
+        own = _by_owner(entries[0]) is OURS
         if len(entries) == 1 or own:  # ours names its default first
             return entries[0]
         raise UsageError(
@@ -125,7 +131,7 @@ def _kind(connection: Connection, entry: Mapping[str, Any]) -> Flavour:
     """The flavour, by the list of models, by the host, or by what else the server answers."""
     place = connection.place
     name = place.host.partition(":")[0]
-    if known := HOSTS.get(name) or OWNERS.get(str(entry.get("owned_by"))):
+    if known := HOSTS.get(name) or _by_owner(entry):
         return known
     for path, field, flavour in (
         ("/props", "default_generation_settings", LLAMA_SERVER),
