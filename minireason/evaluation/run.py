@@ -32,7 +32,7 @@ class Runner(PoolRun[ItemJob]):
     The seed of each is made of the run's, the item's line and its index. So a run that was cut off
     goes on with the chains that it would have run, and texts differ at most in what batches of
     other shapes do to the last bits. `vote`: whether chains that went round in circles are
-    replaced, once, as `solve` does.
+    replaced, once, as `solve` does, and their confidences asked for, which decide a tie.
     """
 
     def __init__(self, backend: Backend, run: Run, changes: ChainChanges, *, vote: bool) -> None:
@@ -58,14 +58,14 @@ class Runner(PoolRun[ItemJob]):
 
     def start(self, job: ItemJob) -> ReplyStream:
         """Open the stream of a chain."""
-        return job.job.start(self.backend, *self.asked(job))
+        return job.job.start(self.backend, *self.asked(job), watch_confidence=self.vote)
 
     def _job(self, item: Item, index: int, *, again: bool = False) -> ItemJob:
         place = (self._run.seed or 0, item.number, index)
         temperature = self._settings.temperature
         if again:
-            seed, hotter = chain_seed(*place, "again"), temperature + RETRY_TEMPERATURE_STEP
-            return ItemJob(item, Job(index, seed, hotter, replaces=index))
+            seed, temperature = chain_seed(*place, "again"), temperature + RETRY_TEMPERATURE_STEP
+            return ItemJob(item, Job(index, seed, temperature, replaces=index))
         return ItemJob(item, Job(index, chain_seed(*place), temperature))
 
     def _chain(self, ended: Active[ItemJob]) -> Chain:

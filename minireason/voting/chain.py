@@ -78,7 +78,7 @@ class Job:
         messages: Sequence[Message],
         settings: Settings,
         *,
-        watch_confidence: bool = True,
+        watch_confidence: bool,
         allowance: Callable[[], int] | None = None,
         cache_scope: str = "",
     ) -> ReplyStream:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from minireason.backends.base import StreamOptions
+from minireason.backends.collected import Collected
 from minireason.backends.remote import pieces
-from minireason.backends.remote.collected import Collected
 from minireason.backends.remote.connection import Connection, ask, was_closed
 from minireason.backends.remote.exchange import End, Exchange, News
 from minireason.backends.remote.labels import Labels
@@ -63,6 +63,7 @@ class RemoteStream(Iterator[Event], Closing):
         self._thought_end = ThoughtEnd(request)
         self._lock = threading.RLock()
         self._exchange: Exchange | None = None
+        # Asks the server to end the thought. An event loop holds no task, so it is held here.
         self._control: Future[tuple[int, Any]] | None = None
         self._seen = 0
         self._id = ""

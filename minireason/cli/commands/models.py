@@ -14,9 +14,9 @@ from minireason.cli.terminal.table import Columns
 from minireason.cli.terminal.wrapping import print_wrapped
 from minireason.host.hardware import Hardware
 from minireason.models import catalog, imported, listing, named, recommend, store
-from minireason.models.fit import FitPlan
 from minireason.models.imported import Imported
 from minireason.models.listing import Listed
+from minireason.models.plan import FitPlan
 from minireason.models.spec import ModelSpec, Quant
 
 MEMORY_AT = 8192
