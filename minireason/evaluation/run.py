@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 from minireason.backends.base import Backend, ReplyStream
 from minireason.backends.pool import Active, PoolRun, Refused
 from minireason.evaluation.items import Item
 from minireason.evaluation.traces import Run
 from minireason.messages import Message
-from minireason.settings import ChainChanges, Changes, Settings
+from minireason.settings import ChainChanges, Settings
 from minireason.voting.chain import RETRY_TEMPERATURE_STEP, Job, chain_seed, with_instruction
 from minireason.voting.solution import Chain
 
@@ -32,13 +32,13 @@ class Runner(PoolRun[ItemJob]):
     The seed of each is made of the run's, the item's line and its index. So a run that was cut off
     goes on with the chains that it would have run, and texts differ at most in what batches of
     other shapes do to the last bits. `vote`: whether chains that went round in circles are
-    replaced, once, as `solve` does.
+    replaced, once, as `solve` does, and their confidences asked for, which decide a tie.
     """
 
     def __init__(self, backend: Backend, run: Run, changes: ChainChanges, *, vote: bool) -> None:
         super().__init__(backend)
         self._run, self.vote = run, vote
-        self._settings = backend.defaults.changed(cast("Changes", changes))
+        self._settings = backend.defaults.changed(changes)
 
     def chains(
         self, missing: Missing, requested: int | Literal["auto"] = "auto"
@@ -58,14 +58,14 @@ class Runner(PoolRun[ItemJob]):
 
     def start(self, job: ItemJob) -> ReplyStream:
         """Open the stream of a chain."""
-        return job.job.start(self.backend, *self.asked(job))
+        return job.job.start(self.backend, *self.asked(job), watch_confidence=self.vote)
 
     def _job(self, item: Item, index: int, *, again: bool = False) -> ItemJob:
         place = (self._run.seed or 0, item.number, index)
         temperature = self._settings.temperature
         if again:
-            seed, hotter = chain_seed(*place, "again"), temperature + RETRY_TEMPERATURE_STEP
-            return ItemJob(item, Job(index, seed, hotter, replaces=index))
+            seed, temperature = chain_seed(*place, "again"), temperature + RETRY_TEMPERATURE_STEP
+            return ItemJob(item, Job(index, seed, temperature, replaces=index))
         return ItemJob(item, Job(index, chain_seed(*place), temperature))
 
     def _chain(self, ended: Active[ItemJob]) -> Chain:

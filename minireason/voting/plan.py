@@ -103,7 +103,7 @@ class VotePlan:
             self.backend,
             self.messages,
             self.settings,
-            watch_confidence=self.vote.samples > 1,
+            watch_confidence=self.samples > 1,
             allowance=None if self.vote.budget_tokens is None else allowance,
             cache_scope=self.cache_scope,
         )

@@ -13,6 +13,9 @@ from minireason import BadSetting, LogprobStream, Reasoner, UsageError
 from minireason.backends.base import ReplyStream, StreamOptions
 from minireason.backends.remote import scores
 from minireason.engine.confidence import TOP, token_confidence
+from minireason.evaluation.items import Item
+from minireason.evaluation.run import Runner
+from minireason.evaluation.traces import Run
 from minireason.settings import Settings
 from tests.backends.remote.misbehaving import Answer, Misbehaving, chunk, refused, reply
 
@@ -81,6 +84,25 @@ def test_nobody_is_asked_without_need(misbehaving: Make, connected: Connect, own
     if owner != "vllm":
         assert not watched(reasoner).confidences
     assert not any("logprobs" in body for body in server.bodies)
+
+
+@pytest.mark.parametrize(
+    ("samples", "temperature", "asked"), [(1, 0.6, False), (2, 0.6, True), (2, 0.0, False)]
+)
+def test_nobody_is_asked_where_nobody_votes(
+    misbehaving: Make, connected: Connect, samples: int, temperature: float, asked: bool
+) -> None:
+    """Two chains of temperature 0 would be the same one, so one is run."""
+    server = misbehaving(*[reply(chunk(content="It is 4."))] * 4, owner="vllm")
+    reasoner = connected(server.url)
+    vote = reasoner.solve("2 + 2?", samples=samples, temperature=temperature, stop="none")
+    assert vote.answer == "4"
+    run = Runner(reasoner.backend, Run("m", "", 1, None, {}, "set", "", ""), {}, vote=samples > 1)
+    item = Item(1, "2 + 2?", "4")
+    assert [ended for ended in run.chains([(item, 0, False)]) if ended]
+    *voted, evaluated = ("logprobs" in body for body in server.bodies)
+    assert set(voted) == {asked}
+    assert evaluated == (samples > 1)
 
 
 def test_a_vote_goes_on_where_logprobs_are_refused(misbehaving: Make, connected: Connect) -> None:
