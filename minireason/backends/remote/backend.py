@@ -11,7 +11,13 @@ from minireason.backends.base import StreamOptions
 from minireason.backends.collected import parsing
 from minireason.backends.remote import request as requests
 from minireason.backends.remote.asking import Served, list_models, look
-from minireason.backends.remote.connection import READ_S, SPARE_CONNECTIONS, Connection, address
+from minireason.backends.remote.connection import (
+    KEY_VARIABLE,
+    READ_S,
+    SPARE_CONNECTIONS,
+    Connection,
+    address,
+)
 from minireason.backends.remote.exchange import News
 from minireason.backends.remote.flavours import AUTO, FLAVOURS
 from minireason.backends.remote.request import Request
@@ -24,9 +30,6 @@ from minireason.models import catalog
 from minireason.models.tuned import StepCosts
 from minireason.reasoning.begun import Begun, begun_of, parted
 from minireason.settings import MAX_SEED, Changes, Settings
-
-KEY_VARIABLE = "MINIREASON_API_KEY"
-"""The environment variable with the API key."""
 
 MAX_PARALLEL = 16
 """Requests of one vote or batch at a time: servers put them into batches by themselves."""
