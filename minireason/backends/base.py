@@ -19,11 +19,13 @@ tells by an error of `minireason.errors`, and never by another one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
 from minireason.checks import Rule, check_fields, function, text, whole, yes_or_no
+from minireason.errors import UsageError
 from minireason.events import Event, Reply
 from minireason.messages import Message
 from minireason.settings import Settings
@@ -173,6 +175,16 @@ class ReplyStream(Iterator[Event], Protocol):
     ) -> None:
         """Close it."""
         ...
+
+
+def reply_of(stream: ReplyStream) -> Reply:
+    """The reply of a stream that has ended, also where its schema refuses the value.
+
+    A stream raises that once, see `ReplyStream.reply`; here nobody wants to hear of it.
+    """
+    with suppress(UsageError):
+        return stream.reply
+    return stream.reply
 
 
 class Backend(Protocol):

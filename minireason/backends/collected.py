@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minireason import answers
+from minireason.errors import UsageError
 from minireason.events import (
     AnswerDelta,
     Done,
@@ -31,7 +32,7 @@ class Collected:
     def __init__(
         self, model: str, settings: Settings, seed: int, parse: Callable[[str], Any] | None
     ) -> None:
-        self.reply: Reply | None = None
+        self._reply: Reply | None = None
         self._model, self._seed, self._parse = model, seed, parse
         self._stops = StopStrings(settings.stop)
         self._choices = settings.choices
@@ -41,6 +42,18 @@ class Collected:
         self._unread = iter(self._said)
         self._began = time.perf_counter()
         self._first: dict[str, float] = {}
+
+    @property
+    def ended(self) -> bool:
+        """Whether the reply is made, though not all events may have been read."""
+        return self._reply is not None
+
+    @property
+    def reply(self) -> Reply:
+        """The reply; raises UsageError before the end."""
+        if self._reply is None:
+            raise UsageError("This stream has not ended; iterate it to the end or close it first.")
+        return self._reply
 
     @property
     def waiting(self) -> int:
@@ -106,7 +119,7 @@ class Collected:
             stop_text=self._stops.matched,
         )
         self._said.append(Done(reply))
-        self.reply = reply
+        self._reply = reply
 
     def timings(self, usage: Usage) -> Timings:
         """The times until now; its rate is that of the tokens that were sampled."""

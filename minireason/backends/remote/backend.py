@@ -8,10 +8,17 @@ import weakref
 from collections.abc import Callable, Sequence
 
 from minireason.backends.base import StreamOptions
+from minireason.backends.capabilities import Retry
 from minireason.backends.collected import parsing
 from minireason.backends.remote import request as requests
 from minireason.backends.remote.asking import Served, list_models, look
-from minireason.backends.remote.connection import READ_S, SPARE_CONNECTIONS, Connection, address
+from minireason.backends.remote.connection import (
+    KEY_VARIABLE,
+    READ_S,
+    SPARE_CONNECTIONS,
+    Connection,
+    address,
+)
 from minireason.backends.remote.exchange import News
 from minireason.backends.remote.flavours import AUTO, FLAVOURS
 from minireason.backends.remote.request import Request
@@ -24,9 +31,6 @@ from minireason.models import catalog
 from minireason.models.tuned import StepCosts
 from minireason.reasoning.begun import Begun, begun_of, parted
 from minireason.settings import MAX_SEED, Changes, Settings
-
-KEY_VARIABLE = "MINIREASON_API_KEY"
-"""The environment variable with the API key."""
 
 MAX_PARALLEL = 16
 """Requests of one vote or batch at a time: servers put them into batches by themselves."""
@@ -91,6 +95,11 @@ class RemoteBackend:
         """See `OneOfSeveral.list_models`."""
         self.models = list_models(self.connection)
         return self.models
+
+    @property
+    def retry(self) -> Retry | None:
+        """See `TellsRetries.retry`."""
+        return self._news.retry
 
     @property
     def step_costs(self) -> StepCosts:

@@ -101,7 +101,7 @@ class RemoteStream(Iterator[Event], Closing):
     @property
     def ended(self) -> bool:
         """See `ReplyStream.ended`."""
-        return self._collected.reply is not None
+        return self._collected.ended
 
     @property
     def tokens(self) -> int:
@@ -126,8 +126,6 @@ class RemoteStream(Iterator[Event], Closing):
     @property
     def reply(self) -> Reply:
         """See `ReplyStream.reply`."""
-        if self._collected.reply is None:
-            raise UsageError("This stream has not ended; iterate it to the end or close it first.")
         return self._collected.reply
 
     def cancel(self) -> None:

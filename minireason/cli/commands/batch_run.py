@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from minireason.cli import wording
 from minireason.cli.commands.batch_options import Batching
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from minireason.batch.ray import Runner as RayRunner
     from minireason.batch.refusals import Refusals
     from minireason.cli.terminal.meter import Meter
-    from minireason.settings import Changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +120,7 @@ class Batch:
         """What holds for lines that say nothing else; `seed` is the run's."""
         from minireason.batch.jobs import Defaults
 
-        changes = cast("Changes", {**self._asked.settings, "seed": None})
-        settings = model.defaults.changed(changes)
+        settings = model.defaults.changed({**self._asked.settings, "seed": None})
         return Defaults(settings, self._asked.system, seed, self._how.replies_each)
 
     def _telling_of_models(self, todo: Iterator[Job], model: RunModel) -> Iterator[Job]:
