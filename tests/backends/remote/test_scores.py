@@ -17,7 +17,7 @@ from minireason.backends.remote.pieces import Piece
 from minireason.engine.confidence import TOP, token_confidence
 from minireason.evaluation.items import Item
 from minireason.evaluation.run import Runner
-from minireason.evaluation.traces import Run
+from minireason.evaluation.trace_format import Run
 from minireason.settings import Settings
 from tests.backends.remote.misbehaving import Answer, Misbehaving, chunk, refused, reply
 
