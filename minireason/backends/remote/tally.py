@@ -28,6 +28,8 @@ class Tally:
     def __init__(self, prompt_tokens: int) -> None:
         self.thinking = self.answer = self.forced = 0
         self._prompt, self._cached = prompt_tokens, 0
+        self.prompt_told: int | None = None
+        """Tokens of the prompt as the server tells them."""
         self._most = 0
         self._before = 0, 0
         """Thinking and answer of earlier requests."""
@@ -52,7 +54,7 @@ class Tally:
         """What the server says of the request at hand; `forced` tokens were put in by itself."""
         prompt = pieces.count(usage, "prompt_tokens")
         if prompt is not None and self._before == (0, 0):
-            self._prompt = prompt
+            self._prompt = self.prompt_told = prompt
             self._cached = pieces.count(usage, "prompt_tokens_details", "cached_tokens") or 0
         whole = pieces.count(usage, "completion_tokens")
         if whole is None:
