@@ -257,8 +257,7 @@ def main() -> None:
     if unknown := set(names) - ROWS.keys():
         parser.error(f"there is no row {unknown.pop()!r}; there are {', '.join(ROWS)}")
     os.environ.setdefault("MINIREASON_HOME", str(subject.folder() / "home"))
-    print(compare.table_row(compare.TITLES))
-    print(f"|{'---|' * len(compare.TITLES)}", flush=True)
+    print(compare.table_head(), flush=True)
     report: Report = []
     with tempfile.TemporaryDirectory(dir=subject.folder()) as folder:
         bench = Bench(Path(folder), arguments)

@@ -145,7 +145,7 @@ def served(arguments: argparse.Namespace, talk: Talk) -> list[float]:
     return times
 
 
-def main() -> None:
+def arguments_of() -> argparse.Namespace:
     parser = subject.parser_of(__doc__)
     parser.add_argument("--question", type=int, default=35, help="tokens of each question")
     parser.add_argument(
@@ -160,7 +160,11 @@ def main() -> None:
     parser.add_argument(
         "--skip-again", action="store_true", help="leave out the run that reads everything again"
     )
-    arguments = subject.parse(parser)
+    return subject.parse(parser)
+
+
+def main() -> None:
+    arguments = arguments_of()
     with load(arguments.model) as reasoner:
         talk = Talk(
             *(

@@ -157,6 +157,11 @@ def table_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def table_head() -> str:
+    """The titles of the columns, and the line below them."""
+    return f"{table_row(TITLES)}\n|{'---|' * len(TITLES)}"
+
+
 def as_json(group: Group, measured: Measured) -> dict[str, Any]:
     """All that was measured of a group."""
     ratios = {f"{line.row.title} / {line.peer}": line.ratio for line in lines(group, measured)}

@@ -85,7 +85,8 @@ def turn(reasoner: Reasoner) -> Callable[[], int]:
 def main() -> None:
     """Count, print each run, and all of it as JSON."""
     report = {}
-    with minireason.load("tiny", n_threads=1) as reasoner:
+    # Else drafts and threads would follow what is measured, and the counts with them.
+    with minireason.load("tiny", n_threads=1, reproducible=True) as reasoner:
         runs = {
             "stream": lambda: stream(reasoner),
             "vote": lambda: vote(reasoner),

@@ -133,8 +133,7 @@ def speed(python: sides.Python, arguments: argparse.Namespace) -> Iterator[dict[
     wanted = peer_rows.Wanted(
         model, False, arguments.threads, ours, (BATCH,), tool_options=("-ngl", str(ALL_LAYERS))
     )
-    print(f"\n{compare.table_row(compare.TITLES)}")
-    print(f"|{'---|' * len(compare.TITLES)}", flush=True)
+    print(f"\n{compare.table_head()}", flush=True)
     rows = (peer_rows.decode, peer_rows.prefill, peer_rows.chains)
     for group in chain.from_iterable(row(wanted) for row in rows):
         yield from compare.reported(group, arguments.repeat)

@@ -174,8 +174,7 @@ def main() -> None:
         print(
             f"\n{Path(wanted.model).name}, {arguments.threads} threads, {arguments.repeat} rounds"
         )
-        print(f"\n{compare.table_row(compare.TITLES)}")
-        print(f"|{'---|' * len(compare.TITLES)}", flush=True)
+        print(f"\n{compare.table_head()}", flush=True)
         for name in arguments.only:
             for group in chosen(name, wanted):
                 report += compare.reported(group, arguments.repeat)

@@ -126,8 +126,7 @@ def main() -> None:
     if unknown := set(names) - TARGETS.keys():
         parser.error(f"there is no model {unknown.pop()!r} here; there are {', '.join(TARGETS)}")
     os.environ.setdefault("MINIREASON_HOME", str(subject.folder() / "home"))
-    print(compare.table_row(compare.TITLES))
-    print(f"|{'---|' * len(compare.TITLES)}", flush=True)
+    print(compare.table_head(), flush=True)
     report: list[dict[str, Any]] = []
     for name in names:
         group = group_of(name, arguments)

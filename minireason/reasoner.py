@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, overload
 
 from minireason.backends import loading
-from minireason.backends.base import MAX_LOGPROBS, Backend, ReplyStream, StreamOptions, missing_of
+from minireason.backends.base import Backend, ReplyStream, StreamOptions, missing_of
 from minireason.backends.capabilities import CompletesText, KnowsLogprobs, LogprobStream
-from minireason.checks import checked, function, text, whole, yes_or_no
+from minireason.checks import checked, function, text, yes_or_no
 from minireason.closing import Closing
 from minireason.errors import BadSetting, UsageError, shown
 from minireason.events import Reply
 from minireason.messages import Message, as_messages
-from minireason.models.fit import FitPlan
+from minireason.models.plan import FitPlan
 from minireason.settings import Changes, LoadChanges, LoadSettings, Settings, SolveChanges, kept
 
 if TYPE_CHECKING:  # what one question does not need
@@ -174,7 +174,7 @@ class Reasoner(Closing):
         in its place, 0 to 20. Raises BadSetting, UsageError or ContextFull.
         """
         settings = self.defaults.changed(changes)
-        options = _options(logprobs, on_prefill)
+        options = StreamOptions(on_prefill=on_prefill, logprobs=logprobs)
         return _telling(self.backend.stream(as_messages(question), settings, options), options)
 
     def ask(self, question: str | Sequence[Message], **changes: Unpack[Changes]) -> Reply:
@@ -224,7 +224,7 @@ class Reasoner(Closing):
         for name in ("effort", "thinking_budget", "thinking_seconds"):
             if (value := changes.get(name)) is not None:
                 raise BadSetting(name, value, "a raw prompt has no thought to limit; leave it out")
-        options = _options(logprobs)
+        options = StreamOptions(logprobs=logprobs)
         stream = self.backend.complete(
             checked("prompt", prompt, text),
             self.defaults.changed({**changes, "thinking": False}),
@@ -298,17 +298,6 @@ class Reasoner(Closing):
         In a process that was forked it does nothing, and everything else raises EngineError.
         """
         self.backend.close()
-
-
-def _options(
-    logprobs: int | None, on_prefill: Callable[[int, int], None] | None = None
-) -> StreamOptions:
-    """The options of a stream; raises BadSetting."""
-    if on_prefill is not None:
-        checked("on_prefill", on_prefill, function)
-    if logprobs is not None:
-        logprobs = checked("logprobs", logprobs, whole(0, MAX_LOGPROBS))
-    return StreamOptions(on_prefill=on_prefill, logprobs=logprobs)
 
 
 def _telling(stream: ReplyStream, options: StreamOptions) -> ReplyStream:

@@ -85,6 +85,19 @@ def evaluate(op: str, left: int, right: int) -> int:
     return {"add": left + right, "sub": left - right, "mul": left * right}[op]
 
 
+def of_two(
+    family: str,
+    question: str,
+    op: str,
+    numbers: tuple[int, int],
+    history: tuple[tuple[str, str], ...] = (),
+    note: str = "",
+) -> Problem:
+    """A problem of two numbers."""
+    answer = str(evaluate(op, *numbers))
+    return Problem(family, question, op, numbers, answer, pair_key(op, *numbers), history, note)
+
+
 def make_binary(rng: random.Random, op: str) -> Problem:
     left, right = binary(rng, op)
     question = (
@@ -92,9 +105,7 @@ def make_binary(rng: random.Random, op: str) -> Problem:
         if rng.random() < 0.7
         else ASK[op][0].format(left, right)
     )
-    return Problem(
-        op, question, op, (left, right), str(evaluate(op, left, right)), pair_key(op, left, right)
-    )
+    return of_two(op, question, op, (left, right))
 
 
 def make_sum(rng: random.Random) -> Problem:
@@ -231,15 +242,7 @@ def make_word(rng: random.Random) -> Problem:
         "sub": f"{left} without {right}, so subtract.",
         "mul": f"{left} times {right}, so multiply.",
     }[op]
-    return Problem(
-        "word",
-        question,
-        op,
-        (left, right),
-        str(evaluate(op, left, right)),
-        pair_key(op, left, right),
-        note=note,
-    )
+    return of_two("word", question, op, (left, right), note=note)
 
 
 FOLLOW_UPS = {
@@ -258,16 +261,7 @@ def make_follow(rng: random.Random) -> Problem:
         return make_follow(rng)
     question = rng.choice(FOLLOW_UPS[op]).format(right)
     history = ((first.question, boxed(first.answer)),)
-    return Problem(
-        "follow",
-        question,
-        op,
-        (left, right),
-        str(evaluate(op, left, right)),
-        pair_key(op, left, right),
-        history,
-        note=f"That was {left}.",
-    )
+    return of_two("follow", question, op, (left, right), history, f"That was {left}.")
 
 
 def make_chat(rng: random.Random) -> Problem:

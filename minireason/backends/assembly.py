@@ -71,6 +71,7 @@ class Assembly:
         controller = Controller(rules, builder)
         sequence = _sequence(plan, controller, rules.mask(), options)
         sequence.drafts, sequence.raw_logits = drafts, raw
+        sequence.confidences = array("f") if options.watch_confidence else None
         if new_drafter:
             sequence.drafter = new_drafter(len(plan.prompt.ids))
         return Stream(self._scheduler, sequence, controller, options.on_prefill)
@@ -93,7 +94,6 @@ def _sequence(
         # After a thought the next prompt has the answer alone, so it cannot go on from there.
         cache_reply=options.cache_reply and not plan.prompt.thinks,
         cache_scope=options.cache_scope,
-        confidences=array("f") if options.watch_confidence else None,
         mask=mask,
         unread_limit=UNREAD_TOKENS,
     )

@@ -19,10 +19,13 @@ tells by an error of `minireason.errors`, and never by another one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
+from minireason.checks import Rule, check_fields, function, text, whole, yes_or_no
+from minireason.errors import UsageError
 from minireason.events import Event, Reply
 from minireason.messages import Message
 from minireason.settings import Settings
@@ -33,7 +36,10 @@ MAX_LOGPROBS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOptions:
-    """What whoever opens a stream wants of it, beyond what the reply shall be like."""
+    """What whoever opens a stream wants of it, beyond what the reply shall be like.
+
+    Raises BadSetting.
+    """
 
     on_prefill: Callable[[int, int], None] | None = None
     """Called with (tokens read, tokens in all) while a long prompt is read. Defaults to None."""
@@ -65,6 +71,19 @@ class StreamOptions:
     The reply ends with "length" before it goes over that. Called before each token, perhaps under
     a lock of the backend: so it only counts. Defaults to None, no limit.
     """
+
+    def __post_init__(self) -> None:
+        check_fields(self, _OPTION_RULES)
+
+
+_OPTION_RULES: dict[str, Rule] = {
+    "on_prefill": function,
+    "watch_confidence": yes_or_no,
+    "cache_reply": yes_or_no,
+    "logprobs": whole(0, MAX_LOGPROBS),
+    "cache_scope": text,
+    "allowance": function,
+}
 
 
 class ReplyStream(Iterator[Event], Protocol):
@@ -156,6 +175,16 @@ class ReplyStream(Iterator[Event], Protocol):
     ) -> None:
         """Close it."""
         ...
+
+
+def reply_of(stream: ReplyStream) -> Reply:
+    """The reply of a stream that has ended, also where its schema refuses the value.
+
+    A stream raises that once, see `ReplyStream.reply`; here nobody wants to hear of it.
+    """
+    with suppress(UsageError):
+        return stream.reply
+    return stream.reply
 
 
 class Backend(Protocol):

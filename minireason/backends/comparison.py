@@ -14,12 +14,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import date
 
+from minireason.backends.context import params_of
 from minireason.engine.context_params import ContextParams
 from minireason.engine.measure import Probe, decode_s, prefill_s
 from minireason.engine.model import Model
 from minireason.host import hardware
 from minireason.models import cost
-from minireason.models.fit import FitPlan
+from minireason.models.plan import FitPlan
 from minireason.models.shape import Shape
 from minireason.models.tuned import StepCosts, Tuned
 
@@ -63,13 +64,7 @@ class Comparison:
     ) -> None:
         self._model, self._shape, self._plan, self._stopped = model, shape, plan, stopped
         self._most_s, self._ends = most_s, time.perf_counter() + most_s
-        self._how = ContextParams(
-            n_batch=_LONG_PREFILL,
-            n_threads=plan.n_threads,
-            flash_attention=plan.flash_attention,
-            n_ubatch=plan.n_ubatch,
-            kv_type=plan.kv_type,
-        )
+        self._how = replace(params_of(plan), n_batch=_LONG_PREFILL)
         self._repack = plan.repack
         self._layers: int | None = None
         token_bytes = cost.kv_bytes_per_token(shape, plan.kv_type)

@@ -86,10 +86,10 @@ def expected(costs: StepCosts, depth: int) -> Throughput:
 
 def fitting(backend: Backend, prompt_tokens: int, max_tokens: int | None) -> int:
     """How many replies at a time have room, at least 1."""
-    expected = EXPECTED_REPLY_TOKENS
+    reply_tokens = EXPECTED_REPLY_TOKENS
     if max_tokens is not None:
-        expected = min(max_tokens, expected)
-    return backend.room_for(prompt_tokens + expected)
+        reply_tokens = min(max_tokens, reply_tokens)
+    return backend.room_for(prompt_tokens + reply_tokens)
 
 
 def mean_depth(prompt_tokens: int, max_tokens: int | None) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from minireason.backends.context import open_context
 from minireason.engine.base import Vocabulary
-from minireason.engine.context import Context
 from minireason.engine.draft_model import ModelDrafter
 from minireason.engine.model import Model
 from minireason.engine.sampler import SamplerChain, links
-from minireason.models.fit import FitPlan
+from minireason.models.plan import FitPlan
 
 _EVERY_PIECE = 97
 """Of the tokens that are not special one in so many is compared, in a few milliseconds."""
@@ -18,15 +18,7 @@ class DraftModel:
 
     def __init__(self, model: Model, plan: FitPlan) -> None:
         self._model = model
-        self._context = Context(
-            model,
-            slot_tokens=plan.start_n_ctx,
-            n_batch=plan.n_batch,
-            n_threads=plan.n_threads,
-            kv_type=plan.kv_type,
-            flash_attention=plan.flash_attention,
-            adapt_threads=plan.adapt_threads,
-        )
+        self._context = open_context(model, plan)
         self._sampler = SamplerChain(links(0.0, 1.0, 1, 0))
         self.drafter = ModelDrafter(self._context, self._sampler, plan.n_ctx)
 

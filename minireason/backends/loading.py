@@ -28,9 +28,9 @@ from minireason.models import (
     store,
     tuned,
 )
-from minireason.models.fit import FitPlan
-from minireason.models.gguf import Header
+from minireason.models.gguf_header import Header
 from minireason.models.known_good import Identity
+from minireason.models.plan import FitPlan
 from minireason.models.tuned import Place
 from minireason.reasoning import tags
 from minireason.settings import Changes, LoadSettings
@@ -64,17 +64,12 @@ def open_model(
         identity = None if file.trusted else meanwhile.submit(known_good.identity, file.path)
         settings = meanwhile.submit(catalog.defaults, file.label)
         header = gguf.check(file.path)
-        template = header.chat_template or ""
-        if problem := tags.problem(template):
-            raise ModelFileError(file.path, problem)
+        template = _template(header)
         draft = _plan_draft(requested)
         taken_bytes += draft[1].needed_bytes if draft else 0
         plan = _plan(file, header, requested, machine().left(taken_bytes, gpu_share))
         backend = meanwhile.submit(_local_backend)
-        if identity:
-            _try_once(header, identity.result(), repack=plan.repack)
-        else:
-            _log.info("no trial run: the file came with minireason")
+        _try_once(header, identity.result() if identity else None, repack=plan.repack)
         loaded = Model(
             file.path, n_gpu_layers=plan.n_gpu_layers, repack=plan.repack, on_progress=on_progress
         )
@@ -87,6 +82,14 @@ def open_model(
     opened.tuner = _tuner(file.label, header, plan, requested)
     _let_draft(opened, requested, draft)
     return opened
+
+
+def _template(header: Header) -> str:
+    """Its chat template; raises ModelFileError for one with tags of thought that are not read."""
+    template = header.chat_template or ""
+    if problem := tags.problem(template):
+        raise ModelFileError(header.path, problem)
+    return template
 
 
 def needed_bytes(path: Path, requested: LoadSettings) -> int:
@@ -226,8 +229,14 @@ def open_once(path: Path, *, repack: bool | None = None) -> None:
     _try_once(header, known_good.identity(path), repack=repack)
 
 
-def _try_once(header: Header, identity: Identity, *, repack: bool) -> None:
-    """See `open_once`; `identity` was taken before, should the file be replaced meanwhile."""
+def _try_once(header: Header, identity: Identity | None, *, repack: bool) -> None:
+    """See `open_once`; `identity` was taken before, should the file be replaced meanwhile.
+
+    None for a file of our own, which is not tried.
+    """
+    if identity is None:
+        _log.info("no trial run: the file came with minireason")
+        return
     if known_good.knows(identity, repack=repack):
         _log.info("no trial run: the file was used before")
         return

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 
 from minireason.backends.assembly import Assembly
 from minireason.backends.base import StreamOptions
+from minireason.backends.context import open_context
 from minireason.backends.draft import DraftModel
 from minireason.backends.planning import Planner, ReplyPlan
 from minireason.backends.stream import Stream
 from minireason.backends.tuning import Tuner
 from minireason.engine.base import Drafter
-from minireason.engine.context import Context
 from minireason.engine.model import Model
 from minireason.engine.prefill import Prefill
 from minireason.engine.room import CacheRoom
@@ -26,7 +26,7 @@ from minireason.engine.scheduler import Scheduler
 from minireason.errors import ContextFull
 from minireason.messages import Message
 from minireason.models import catalog
-from minireason.models.fit import FitPlan
+from minireason.models.plan import FitPlan
 from minireason.models.tuned import StepCosts
 from minireason.reasoning.prompt import PromptEncoder
 from minireason.reasoning.structured.grammar import Constraint, constraint
@@ -60,16 +60,7 @@ class LocalBackend:
         with ThreadPoolExecutor(1) as meanwhile:
             # It goes through the whole vocabulary, 45 ms for 152k tokens.
             meanwhile.submit(lambda: vocabulary.eog)
-            self.context = Context(
-                model,
-                n_slots=1,
-                slot_tokens=plan.start_n_ctx,
-                n_batch=plan.n_batch,
-                n_threads=plan.n_threads,
-                kv_type=plan.kv_type,
-                flash_attention=plan.flash_attention,
-                adapt_threads=plan.adapt_threads,
-            )
+            self.context = open_context(model, plan)
         bos = b"" if vocabulary.bos is None else vocabulary.piece(vocabulary.bos)
         eos = vocabulary.piece(min(vocabulary.eog))
         self.encoder = PromptEncoder(

@@ -15,12 +15,11 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from typing import Generic, Literal, TypeVar
 
-from minireason.backends.base import Backend, ReplyStream
+from minireason.backends.base import Backend, ReplyStream, reply_of
 from minireason.backends.concurrency import LOOKED_AT, BatchSize, FixedSize, batch_size_for
 from minireason.errors import ContextFull, MinireasonError, ServerError, UsageError
 from minireason.events import Event
@@ -236,8 +235,7 @@ class PoolRun(ABC, Generic[J]):
         """
         stream = active.stream
         stream.close()
-        with suppress(UsageError):  # of a value that its schema refuses; told once
-            _ = stream.reply
+        reply = reply_of(stream)
         self.ended_tokens += stream.tokens
         self.pool.remove(active)
         key = id(active.job)  # nobody else's as long as the job waits or runs
@@ -246,7 +244,7 @@ class PoolRun(ABC, Generic[J]):
             self.pool.waiting.appendleft(active.job)
             return None
         self._losses.pop(key, None)
-        if active.error and stream.reply.finish_reason == "cancelled":
+        if active.error and reply.finish_reason == "cancelled":
             return Refused(active.job, active.error)
         return active
 

@@ -27,10 +27,10 @@ from typing import TypeAlias
 
 from minireason.backends.base import StreamOptions
 from minireason.backends.scripted_reply import ScriptedReply, pieces
-from minireason.backends.scripted_stream import ScriptedStream
+from minireason.backends.scripted_stream import ScriptedPrompt, ScriptedStream
 from minireason.errors import ContextFull, EngineError, UsageError, shown
 from minireason.messages import Message
-from minireason.reasoning.begun import Begun, parted
+from minireason.reasoning.begun import begun_of, parted
 from minireason.reasoning.structured.grammar import constraint
 from minireason.settings import MAX_TOKENS, Settings
 
@@ -101,14 +101,12 @@ class ScriptedBackend:
         """See `Backend.stream`; takes the next reply of the script."""
         prompt_tokens = self.count_tokens(messages)
         self.check(settings, prompt_tokens)
-        begun = parted(messages)[1] or Begun()
-        if begun.answer:
-            settings.check_begun()
+        begun = begun_of(messages, settings)
         return self._start(
             ScriptedRequest(tuple(messages), settings, options),
             messages,
             prompt_tokens,
-            answers=bool(begun.answer),
+            in_answer=bool(begun.answer),
         )
 
     def complete(
@@ -126,7 +124,7 @@ class ScriptedBackend:
             ScriptedRequest((), settings, options, prompt),
             [Message(role="user", content=prompt)],
             prompt_tokens,
-            answers=True,
+            in_answer=True,
         )
 
     def _start(
@@ -135,25 +133,22 @@ class ScriptedBackend:
         asked: Sequence[Message],
         prompt_tokens: int,
         *,
-        answers: bool,
+        in_answer: bool,
     ) -> ScriptedStream:
-        """The stream of the next reply of the script; `answers`: without its thought.
+        """The stream of the next reply of the script; `in_answer`: without its thought.
 
         The request is noted before, so that a script may look at it.
         """
         settings = request.settings
         self.requests.append(request)
         written = _whole(self._next(asked))
-        stream = ScriptedStream(
-            self.name,
-            written,
-            settings,
-            request.options,
-            prompt_tokens=prompt_tokens,
+        prompt = ScriptedPrompt(
+            tokens=prompt_tokens,
             room=min(settings.max_tokens or MAX_TOKENS, self.n_ctx - prompt_tokens),
             thinks=self.thinks and request.prompt is None,
-            answers=answers,
+            in_answer=in_answer,
         )
+        stream = ScriptedStream(self.name, written, settings, request.options, prompt)
         self._streams.add(stream)
         return stream
 

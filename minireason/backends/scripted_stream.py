@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-import itertools
-import operator
 import random
-import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
 
-from minireason import answers
 from minireason.backends.base import StreamOptions
+from minireason.backends.collected import Collected, parsing
 from minireason.backends.scripted_reply import ScriptedReply, pieces
 from minireason.closing import Closing
 from minireason.errors import UsageError
-from minireason.events import (
-    AnswerDelta,
-    Done,
-    Event,
-    FinishReason,
-    Reply,
-    ThinkingDelta,
-    ThinkingEnd,
-    Timings,
-    TokenLogprob,
-    Usage,
-)
-from minireason.reasoning.structured.grammar import constraint
-from minireason.reasoning.text import StopStrings
+from minireason.events import Event, FinishReason, Reply, ThinkingEnd, TokenLogprob, Usage
+from minireason.reasoning.think import Label
 from minireason.settings import MAX_SEED, Settings
 
 
-class ScriptedStream(Iterator[Event], Closing):
-    """One written reply, a token at a time; `room` is how many tokens may come.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptedPrompt:
+    """What a written reply goes on from."""
 
-    `answers` says that the answer is begun, so that no thought comes.
-    """
+    tokens: int
+    """How many it has."""
+
+    room: int
+    """How many tokens may come after it."""
+
+    thinks: bool
+    """Whether the model would think here; else the reply tells of no thought."""
+
+    in_answer: bool
+    """Whether the answer is begun, so that no thought comes."""
+
+
+class ScriptedStream(Iterator[Event], Closing):
+    """One written reply, a token at a time."""
 
     def __init__(
         self,
@@ -43,30 +42,19 @@ class ScriptedStream(Iterator[Event], Closing):
         written: ScriptedReply,
         settings: Settings,
         options: StreamOptions,
-        *,
-        prompt_tokens: int,
-        room: int,
-        thinks: bool,
-        answers: bool = False,
+        prompt: ScriptedPrompt,
     ) -> None:
-        self._model, self._settings, self._options = model, settings, options
-        self._written, self._error, self._thinks = written, written.error, thinks
-        thinking = thinks and not answers and settings.thinking_tokens != 0
+        self._settings, self._options, self._prompt = settings, options, prompt
+        self._written, self._error = written, written.error
+        thinking = prompt.thinks and not prompt.in_answer and settings.thinking_tokens != 0
         self._thinking = pieces(written.thinking) if thinking else []
         self._answer = pieces(written.answer)
         self._landing: ThinkingEnd | None = None
-        self._prompt_tokens, self._room = prompt_tokens, room
         self._thought = self._answered = self._forced = 0
-        self._stops = StopStrings(settings.stop)
         self._logprobs: list[TokenLogprob] = []
-        self._answer_chars = 0
-        self._said: list[Event] = []
-        self._unread = iter(self._said)
-        self._reply: Reply | None = None
         self._iterated = self._cancelled = self._finishing = False
-        self._seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
-        self._began = time.perf_counter()
-        self._first: dict[str, float] = {}
+        seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
+        self._collected = Collected(model, settings, seed, parsing(settings))
 
     def __iter__(self) -> ScriptedStream:
         if self._iterated:
@@ -75,17 +63,17 @@ class ScriptedStream(Iterator[Event], Closing):
         return self
 
     def __next__(self) -> Event:
-        while not self._waiting:
-            if self._reply:
+        while not self._collected.waiting:
+            if self.ended:
                 raise StopIteration
             self._step()
-        return next(self._unread)
+        return self._collected.read()
 
     def poll(self) -> list[Event]:
         """See `ReplyStream.poll`."""
-        if not self._waiting and not self._reply:
+        if not self._collected.waiting and not self.ended:
             self._step()
-        return list(itertools.islice(self._unread, self._waiting))
+        return self._collected.read_all()
 
     @property
     def ready(self) -> bool:
@@ -93,14 +81,9 @@ class ScriptedStream(Iterator[Event], Closing):
         return True
 
     @property
-    def _waiting(self) -> int:
-        """How many events were not read yet."""
-        return operator.length_hint(self._unread)
-
-    @property
     def ended(self) -> bool:
         """See `ReplyStream.ended`."""
-        return self._reply is not None
+        return self._collected.ended
 
     @property
     def tokens(self) -> int:
@@ -126,9 +109,7 @@ class ScriptedStream(Iterator[Event], Closing):
     @property
     def reply(self) -> Reply:
         """See `ReplyStream.reply`."""
-        if self._reply is None:
-            raise UsageError("This stream has not ended; iterate it to the end or close it first.")
-        return self._reply
+        return self._collected.reply
 
     def cancel(self) -> None:
         """See `ReplyStream.cancel`."""
@@ -153,7 +134,7 @@ class ScriptedStream(Iterator[Event], Closing):
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_first"):
+        if hasattr(self, "_collected"):
             self.close()
 
     def _step(self) -> None:
@@ -165,29 +146,27 @@ class ScriptedStream(Iterator[Event], Closing):
         elif self._left() <= 0 and (self._is_thinking() or self._is_answering()):
             self._end("length")
         elif self._is_thinking():
-            self._show(ThinkingDelta(self._thinking[self._thought]))
+            self._collected.add((Label.THINKING, self._thinking[self._thought]))
             self._thought += 1
         elif self._is_answering():
             self._say(self._answer[self._answered])
         elif self._error:
-            error = self._error
             self._end("cancelled")
-            self._unread = iter(())
-            raise error
+            self._collected.drop_unread()
+            raise self._error
         else:
             self._end("stop")
 
     def _say(self, piece: str) -> None:
         """Give a token of the answer."""
-        text = self._stops.feed(piece)
+        collected = self._collected
+        collected.add((Label.ANSWER, piece))
         self._answered += 1
-        self._answer_chars += len(text)
         asked, token, logprob = self._options.logprobs, piece.encode(), self._written.logprob
         if asked is not None:
             top = ((token, logprob),)[:asked]
-            self._logprobs.append(TokenLogprob(token, logprob, top, self._answer_chars))
-        self._show(AnswerDelta(text))
-        if self._stops.stopped:
+            self._logprobs.append(TokenLogprob(token, logprob, top, collected.answer_chars))
+        if collected.stopped:
             self._end("stop")
 
     def _is_thinking(self) -> bool:
@@ -214,47 +193,22 @@ class ScriptedStream(Iterator[Event], Closing):
         self._landing = end
         self._forced = forced
         if landing:
-            self._show(ThinkingDelta(f"\n\n{landing}"))
+            self._collected.add((Label.THINKING, f"\n\n{landing}"))
 
     def _left(self) -> int:
         """How many tokens may still come."""
-        left = self._room - self.tokens
+        left = self._prompt.room - self.tokens
         allowance = self._options.allowance
         return left if allowance is None else min(left, allowance())
 
-    def _show(self, event: ThinkingDelta | AnswerDelta) -> None:
-        if event.text:
-            kind = "thinking" if isinstance(event, ThinkingDelta) else "answer"
-            self._first.setdefault(kind, time.perf_counter() - self._began)
-            self._said.append(event)
-
     def _end(self, reason: FinishReason) -> None:
         """End the reply here, if it has not ended."""
-        if self._reply:
+        if self.ended:
             return
-        self._show(AnswerDelta(self._stops.flush()))
-        reply = self._make_reply(reason)
-        self._said.append(Done(reply))
-        self._reply = reply
-
-    def _make_reply(self, reason: FinishReason) -> Reply:
-        answer = self._text(AnswerDelta)
-        return Reply(
-            model=self._model,
-            thinking=self._text(ThinkingDelta),
-            answer=answer,
-            boxed=answers.boxed(answer),
-            finish_reason=reason,
-            thinking_end=self._thinking_end() if self._thinks else None,
-            seed=self._seed,
-            usage=Usage(self._prompt_tokens, 0, self._thought, self._answered, self._forced),
-            timings=self._timings(),
-            parsed=self._parsed(answer) if reason == "stop" else None,
-            stop_text=self._stops.matched,
-        )
-
-    def _text(self, kind: type[ThinkingDelta | AnswerDelta]) -> str:
-        return "".join(event.text for event in self._said if isinstance(event, kind))
+        thinking_end = self._thinking_end() if self._prompt.thinks else None
+        usage = Usage(self._prompt.tokens, 0, self._thought, self._answered, self._forced)
+        timings = replace(self._collected.timings(usage), tokens_per_s=None)  # of no model
+        self._collected.end(reason, thinking_end, usage, timings)
 
     def _thinking_end(self) -> ThinkingEnd:
         if self._is_thinking():
@@ -262,18 +216,3 @@ class ScriptedStream(Iterator[Event], Closing):
         if self._landing:
             return self._landing
         return self._written.thinking_end if self._thought else "skipped"
-
-    def _parsed(self, answer: str) -> Any:
-        """The typed value of a structured answer, None where it does not fit."""
-        wanted, choices = constraint(self._settings), self._settings.choices
-        if choices is not None and answer not in choices:
-            return None
-        try:
-            return wanted.parse(answer) if wanted else None
-        except ValueError:
-            return None
-
-    def _timings(self) -> Timings:
-        total = time.perf_counter() - self._began
-        first = min(self._first.values(), default=None)
-        return Timings(0.0, first or 0.0, first, self._first.get("answer"), total, None)

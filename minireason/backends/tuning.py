@@ -17,7 +17,7 @@ from minireason.engine.model import Model
 from minireason.errors import EngineError, ModelFileError
 from minireason.host.load import OtherLoad
 from minireason.models import tuned
-from minireason.models.fit import FitPlan
+from minireason.models.plan import FitPlan
 from minireason.models.shape import Shape
 from minireason.models.tuned import Entry, Place
 

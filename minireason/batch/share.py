@@ -96,13 +96,7 @@ def share(
             )
     largest = max((node.cpus for node in nodes), default=0)
     if cores is None:
-        target = actors.least if actors else 0
-        if gpus:
-            most = _room(nodes, 1, needed_bytes, gpus)
-            target = min(most, actors.most) if actors else most
-        fewer = range(min(usual, largest), 1, -1)
-        enough = (count for count in fewer if _room(nodes, count, needed_bytes, gpus) >= target)
-        cores = next(enough, 1)
+        cores = _most_cores(nodes, needed_bytes, actors, min(usual, largest), gpus)
     room = _room(nodes, cores, needed_bytes, gpus)
     if not room:
         _refuse(nodes, needed_bytes, cores, largest)
@@ -114,6 +108,22 @@ def share(
     slots = {node: _slots(node, cores, needed_bytes, gpus) for node in nodes}
     fair = min(node.memory_bytes // count for node, count in slots.items() if count)
     return Share(now, cores, fair, further=actors.most - now if actors else 0, gpus=gpus)
+
+
+def _most_cores(
+    nodes: Sequence[Node], needed_bytes: int, actors: Bounds | None, usual: int, gpus: float
+) -> int:
+    """The most cores for each worker, up to `usual`, that leave room for as many as there may be.
+
+    Those are the least of `actors`, or with `gpus` all that these hold.
+    """
+    target = actors.least if actors else 0
+    if gpus:
+        most = _room(nodes, 1, needed_bytes, gpus)
+        target = min(most, actors.most) if actors else most
+    fewer = range(usual, 1, -1)
+    enough = (count for count in fewer if _room(nodes, count, needed_bytes, gpus) >= target)
+    return next(enough, 1)
 
 
 def spread(nodes: Sequence[Node], actors: Bounds | None) -> Share:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from minireason.backends.base import Backend
+from minireason.backends.base import Backend, reply_of
 from minireason.backends.concurrency import batch_size_for
 from minireason.backends.loading import open_model
 from minireason.backends.pool import MOST_TRIES
@@ -175,9 +174,7 @@ class Worker:
             with stream:
                 for _ in stream:
                     pass
-            with suppress(UsageError):  # of a value that its schema refuses; told once
-                _ = stream.reply
-            return Outcome(stream.reply, stream.tokens)
+            return Outcome(reply_of(stream), stream.tokens)
         except (UsageError, ContextFull) as error:
             return Outcome(error, stream.tokens)
         except MinireasonError as error:

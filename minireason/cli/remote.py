@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,21 +16,22 @@ from minireason.errors import UsageError
 
 if TYPE_CHECKING:
     from minireason.backends.remote.backend import RemoteBackend
+    from minireason.backends.remote.connection import Connection
     from minireason.backends.remote.named import Target
     from minireason.reasoner import Reasoner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remote:
-    """Where the model is, if it is not on this machine."""
+    """Where the model is, if it is not on this machine; raises UsageError for a key alone."""
 
     url: Annotated[
         str | None,
         typer.Option(
             metavar="URL",
             autocompletion=complete_server,
-            help="Ask a model of a server, such as http://HOST:8000/v1, or of one with a name in "
-            "remotes.toml. The API key, if it needs one, is that of $MINIREASON_API_KEY.",
+            help="The server that runs the model, such as http://HOST:8000/v1, or the name of "
+            "one in remotes.toml. The API key, if it needs one, is that of $MINIREASON_API_KEY.",
             show_default=False,
         ),
     ] = None
@@ -40,14 +42,25 @@ class Remote:
         ),
     ] = None
 
+    def __post_init__(self) -> None:
+        if self.url is None and self.api_key_file is not None:
+            raise UsageError("--api-key-file is for the server of --url; give that too.")
+
+    @property
+    def target(self) -> Target:
+        """The server; raises UsageError where that is none."""
+        from minireason.backends.remote import named
+
+        if self.url is None:
+            raise UsageError("There is no server; give one by --url.")
+        return named.find(self.url, self.api_key_file)
+
     def model_name(self, asked: Asked) -> str:
         """The model asked for, or the best one here; "" for the only one of a server.
 
         Raises UsageError for options that make no sense together, and for a server that is none.
         """
         if self.url is None:
-            if self.api_key_file is not None:
-                raise UsageError("--api-key-file is for the server of --url; give that too.")
             return asked.model_name()
         if asked.load:
             raise UsageError(
@@ -58,7 +71,7 @@ class Remote:
             raise UsageError(
                 "--offline uses no network, and --url needs it; leave out one of them."
             )
-        return asked.model or self._target(self.url).model or ""
+        return asked.model or self.target.model or ""
 
     def open(
         self,
@@ -84,15 +97,24 @@ class Remote:
         """
         from minireason.backends.remote.backend import MAX_PARALLEL, open_remote
 
-        if self.url is None:
-            raise UsageError("There is no server; give one by --url.")
-        target = self._target(self.url)
+        target = self.target
         progress.say("connecting ...")
         most = MAX_PARALLEL if parallel == "auto" else max(MAX_PARALLEL, parallel)
         model = name or target.model
         return open_remote(target.url, model, target.key, target.flavour, max_parallel=most)
 
-    def _target(self, url: str) -> Target:
-        from minireason.backends.remote import named
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """A connection to the server itself, whichever of its models is meant.
 
-        return named.find(url, self.api_key_file)
+        Raises UsageError.
+        """
+        from minireason.backends.remote.connection import Connection
+
+        progress, connection = Progress(), Connection(self.target.place)
+        try:
+            progress.say("connecting ...")
+            yield connection
+        finally:
+            progress.clear()
+            connection.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import threading
@@ -53,11 +52,9 @@ def _of_server(url: str, key_file: str | None) -> Sequence[str]:
     """The models of a server, none where it is none to ask or not quick enough."""
     from minireason.backends.remote import named
     from minireason.backends.remote.asking import list_models
-    from minireason.backends.remote.backend import KEY_VARIABLE
-    from minireason.backends.remote.connection import Connection, address
+    from minireason.backends.remote.connection import Connection
 
-    target = named.find(url, key_file)
-    place = address(target.url, target.key or os.environ.get(KEY_VARIABLE))
+    place = named.find(url, key_file).place
     host = urlsplit(place.base).hostname or ""
     may_ask = _is_here(host) or ("://" not in url and _is_known(host))
     if not may_ask:

@@ -44,10 +44,8 @@ def option_names(*groups: type) -> dict[str, str]:
                 None,
             )
             if info:
-                said = [
-                    info.default,
-                    *(info.param_decls or ()),
-                ]  # typer takes the first for a default
+                # typer takes the first of them for a default
+                said = [info.default, *(info.param_decls or ())]
                 typed = [part for part in said if isinstance(part, str) and part.startswith("--")]
                 names[name] = typed[0].split("/")[0] if typed else f"--{name.replace('_', '-')}"
     return names

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from minireason.errors import SessionError
 from minireason.events import Reply
 from minireason.messages import Message
 
@@ -170,6 +171,18 @@ class History:
             if again:
                 del self.turns[-1:]
             self.turns.append(turn)
+
+    def last_question(self) -> str:
+        """The question to ask again or to take back; raises SessionError if there is none."""
+        if self.unanswered:
+            return self.unanswered
+        if not self.turns:
+            raise SessionError("Nothing was asked yet.")
+        return self.turns[-1].question
+
+    def undoing(self) -> Step:
+        """The step that takes the last question back, with its answer if it has one."""
+        return {"turn": {"question": "", "answer": ""}} if self.unanswered else {"undo": True}
 
     def steps(self) -> list[Step]:
         """The fewest steps that lead here."""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, Unpack
 
 from minireason.backends.base import Backend, StreamOptions, missing_of
-from minireason.checks import checked, function, text, yes_or_no
+from minireason.checks import checked, text, yes_or_no
 from minireason.closing import Closing
-from minireason.conversation.history import History, Turn
-from minireason.conversation.read_ahead import ReadAhead
+from minireason.conversation.history import History, Step, Turn
 from minireason.conversation.record import Record
 from minireason.conversation.turn import TurnStream
+from minireason.conversation.under_way import UnderWay
 from minireason.conversation.window import Window
 from minireason.errors import SessionError, UsageError, shown
 from minireason.events import Reply
@@ -61,8 +60,8 @@ class Session(Closing):
         _ = self.settings  # what does not go with the model's defaults is told now
         self._record = Record(History(system=_system(system)))
         self._window = Window()
-        self._ahead = ReadAhead() if checked("read_ahead", read_ahead, yes_or_no) else None
-        self._turn: weakref.ref[TurnStream] | None = None
+        read_ahead = checked("read_ahead", read_ahead, yes_or_no)
+        self._under_way = UnderWay(self._record, read_ahead=read_ahead)
 
     def __repr__(self) -> str:
         count = len(self._record.history.turns)
@@ -87,8 +86,7 @@ class Session(Closing):
 
     @system.setter
     def system(self, prompt: str | None) -> None:
-        self._record.do({"system": _system(prompt)})
-        self._window.left_out = 0
+        self._change({"system": _system(prompt)})
 
     @property
     def turns(self) -> tuple[Turn, ...]:
@@ -142,18 +140,14 @@ class Session(Closing):
         asked = as_messages(as_question(question))
         backend = self.backend
         settings = backend.defaults.changed(layered(self._changes, changes))
-        if on_prefill is not None:
-            checked("on_prefill", on_prefill, function)
-        self._settle()
+        options = StreamOptions(on_prefill=on_prefill)
+        self._under_way.settle()
         history = self._record.history
         replaced = again and (history.unanswered is None or history.replaces)
-        stream = backend.stream(
-            [*self._fitting(question, replaced=replaced), *asked],
-            settings,
-            StreamOptions(on_prefill=on_prefill),
-        )
+        fitting = self._fitting(question, replaced=replaced)
+        stream = backend.stream([*fitting, *asked], settings, options)
         turn = TurnStream(self._record, stream, question, again=replaced, on_end=self._read_ahead)
-        self._turn = weakref.ref(turn)
+        self._under_way.note(turn)
         return turn
 
     def send(self, question: str, *, again: bool = False, **changes: Unpack[Changes]) -> Reply:
@@ -186,29 +180,22 @@ class Session(Closing):
 
     def last_question(self) -> str:
         """What `retry` asks; raises SessionError if nothing was asked yet."""
-        if self.unanswered:
-            return self.unanswered
-        if not self._record.history.turns:
-            raise SessionError("Nothing was asked yet.")
-        return self._record.history.turns[-1].question
+        return self._record.history.last_question()
 
     def undo(self) -> str:
         """Take the last turn, or the unanswered question, back and return the question.
 
         Raises SessionError if there is none.
         """
-        self._settle()
+        self._under_way.settle()
         question = self.last_question()
-        nothing = {"turn": {"question": "", "answer": ""}}
-        self._record.do(nothing if self.unanswered else {"undo": True})
-        self._window.left_out = 0
+        self._change(self._record.history.undoing())
         return question
 
     def clear(self) -> None:
         """Forget everything but the system prompt."""
-        self._settle()
-        self._record.do({"clear": True})
-        self._window.left_out = 0
+        self._under_way.settle()
+        self._change({"clear": True})
 
     def save(self, path: Path | str) -> None:
         """Write the conversation to a file and go on saving to it; raises SessionError."""
@@ -228,7 +215,7 @@ class Session(Closing):
         Raises SessionError.
         """
         file = _path(path)
-        self._settle()
+        self._under_way.settle()
         problems = self._record.load(file)
         self._window.left_out = 0
         self._read_ahead()
@@ -237,7 +224,7 @@ class Session(Closing):
     def use(self, reasoner: HasBackend) -> None:
         """Go on with another model, which reads the conversation afresh."""
         backend = _backend_of("use()", reasoner)
-        self._settle()
+        self._under_way.settle()
         self._backend, self._window.left_out = backend, 0
         self._read_ahead()
 
@@ -246,53 +233,34 @@ class Session(Closing):
 
         The number of tokens read.
         """
-        self._settle()
+        self._under_way.settle()
         return self.backend.prefill(self._fitting(), lambda: False)
 
     def wait_for_read_ahead(self, *, stop: bool = False) -> None:
         """Wait until the history is read ahead; with `stop` let it end at the next slice."""
-        if self._ahead and stop:
-            self._ahead.stop()
-        elif self._ahead:
-            self._ahead.wait()
+        self._under_way.wait_for_read_ahead(stop=stop)
 
     def close(self) -> None:
         """End what is under way and let go of the file, after a last try if something is `unsaved`.
 
         What comes later is not saved.
         """
-        self._end_turns()
+        self._under_way.end_turns()
         self.wait_for_read_ahead(stop=True)
         self._record.close()
+
+    def _change(self, step: Step) -> None:
+        """Do a step that changes what earlier prompts had; so the window is set anew."""
+        self._record.do(step)
+        self._window.left_out = 0
 
     def _fitting(self, question: str = "", *, replaced: bool = False) -> list[Message]:
         """The messages before a question that go into its prompt."""
         history, window = self._record.history, self._window
         return window.fit(history, question, self.backend, replaced=replaced)
 
-    def _settle(self) -> None:
-        """End what is under way: a turn that has begun, and the reading ahead.
-
-        Raises UsageError in the middle of a step, where a turn cannot be ended.
-        """
-        self._end_turns()
-        if self._record.dropped:
-            raise UsageError(
-                "The model is in the middle of a step in this thread, so the turn under way cannot "
-                "be ended; call cancel() there, or wait until the step is over."
-            )
-        self.wait_for_read_ahead(stop=True)
-
-    def _end_turns(self) -> None:
-        """End the turn that has begun, and those that were dropped."""
-        self._record.end_dropped()
-        turn = self._turn() if self._turn else None
-        if turn and turn.begun:
-            turn.close()
-
     def _read_ahead(self) -> None:
-        if self._ahead and self._record.history.turns:
-            self._ahead.start(self.backend, self._fitting())
+        self._under_way.read_ahead(self.backend, self._fitting)
 
 
 def _whole(turn: TurnStream) -> Reply:

@@ -59,7 +59,7 @@ class Admission:
             kept = self._cache.worth_reusing(tokens, self._cache.match(tokens, scope)[1])
             if self._prefix_in_prefill(tokens, scope) > max(kept, WAIT_FOR_PREFIX_TOKENS):
                 return
-            if not self._make_room(sequence):
+            if not self._preempt_or_grow(sequence):
                 if sequence.prefill_only:
                     continue
                 if self.owners():
@@ -74,7 +74,7 @@ class Admission:
             sequence.slot = slot  # from here on it is admitted, see `recover`
             slot.owner = sequence
 
-    def _make_room(self, sequence: Sequence) -> bool:
+    def _preempt_or_grow(self, sequence: Sequence) -> bool:
         """Have an idle slot with room for a sequence; if there is none, one for each that waits.
 
         What is read ahead of time gets no slot of its own, and gives its slot to who comes.
@@ -91,9 +91,7 @@ class Admission:
         owners = self.owners()
         tokens = max(len(each.tokens) for each in [*owners, sequence])
         everybody = max(1, len(owners) + sum(not one.prefill_only for one in self._waiting()))
-        return self._cache.make_room(everybody, tokens) or self._cache.make_room(
-            len(owners) + 1, tokens
-        )
+        return self._cache.grow(everybody, tokens) or self._cache.grow(len(owners) + 1, tokens)
 
     def owners(self) -> list[Sequence]:
         """The sequences that have a slot."""

@@ -150,7 +150,7 @@ class KVCache:
         if len(tokens) < PARK_TOKENS or self._holds(tokens, slot):
             return
         free = self._room.total_tokens - self.shape.tokens
-        if self._parking.make_room(len(tokens), free):
+        if self._parking.evict(len(tokens), free):
             state = self._runner.save(slot.index)
             self._parking.add(Parked(tokens.copy(), slot.prompt_tokens, slot.scope, state))
 
@@ -169,7 +169,7 @@ class KVCache:
         """Forget what a slot holds beyond its list, which is what was drafted in vain."""
         self._runner.trim(slot.index, len(slot.cached))
 
-    def make_room(self, sequences: int, tokens: int) -> bool:
+    def grow(self, sequences: int, tokens: int) -> bool:
         """Let so many sequences have a slot for so many tokens; False without memory for that.
 
         Where a system has less memory than was promised, the limits are lowered.
@@ -193,7 +193,7 @@ class KVCache:
 
     def _resize(self, shape: CacheShape) -> bool:
         self._pack(shape)
-        self._make_moving_room(shape)
+        self._evict_for_move(shape)
         moved = self._runner.resize(*shape)
         if not moved:
             less = max(self.shape.tokens, int(_LESS * shape.tokens))
@@ -202,10 +202,10 @@ class KVCache:
         _log.debug("the KV cache has %d slots of %d tokens now, %s wanted", *self.shape, shape)
         return moved
 
-    def _make_moving_room(self, shape: CacheShape) -> None:
-        """Forget what does not fit into memory twice while it is moved."""
+    def _evict_for_move(self, shape: CacheShape) -> None:
+        """Evict what does not fit into memory twice while it is moved."""
         free = self._room.total_tokens - max(shape.tokens, self.shape.tokens)
-        self._parking.make_room(self._used, free)
+        self._parking.evict(self._used, free)
         shortest_first = sorted(self.slots, key=lambda slot: (bool(slot.owner), len(slot.cached)))
         for slot in shortest_first:
             if self._used > free:

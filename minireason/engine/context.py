@@ -11,20 +11,20 @@ import numpy as np
 
 from minireason.engine.base import Mask
 from minireason.engine.confidence import token_confidence
-from minireason.engine.context_params import ContextParams, ContextSize
+from minireason.engine.context_params import ContextParams
 from minireason.engine.handle import Owner, starts_threads
 from minireason.engine.helper_call import HelperCall
 from minireason.engine.interruption import DeferredInterrupt
 from minireason.engine.library import C, log_tail
 from minireason.engine.logits import Logits, forbid, likeliest
 from minireason.engine.model import Model
+from minireason.engine.room import CacheShape
 from minireason.engine.sampler import SamplerChain
 from minireason.engine.saved_state import SavedState
 from minireason.engine.stop_flag import StopFlag
 from minireason.engine.threads import ThreadGovernor
 from minireason.engine.token_batch import TokenBatch
 from minireason.errors import DecodeFailed, EngineError, LogitsNotFinite
-from minireason.settings import KvType
 
 _FLASH_WIDE_TOKENS = 64
 """From so many tokens on flash attention on the CPU takes its fast way.
@@ -40,44 +40,38 @@ _PATIENCE_S = 0.1
 
 
 class Context:
-    """A KV cache of `n_slots` slots of `slot_tokens` tokens, and the batch that fills them.
+    """A KV cache of the shape `shape`, and the batch that fills its slots.
 
     See `base.ModelRunner`. Each slot is a stream of its own: a token attends past those of its own
-    slot only. `n_outputs` as small as it can be saves most of the compute buffer; `n_ubatch` are
-    the tokens that the kernels take at once (None: `n_batch`).
+    slot only. `n_outputs` as small as it can be saves most of the compute buffer. With
+    `adapt_threads` fewer threads compute while other programs keep cores busy.
     """
 
     def __init__(
         self,
         model: Model,
+        shape: CacheShape,
+        params: ContextParams,
         *,
-        n_slots: int = 1,
-        slot_tokens: int,
-        n_batch: int,
-        n_threads: int,
-        kv_type: KvType = "f16",
-        flash_attention: bool = False,
-        n_ubatch: int | None = None,
         adapt_threads: bool = False,
     ) -> None:
-        self.n_batch, self._model = n_batch, model
-        flash = flash_attention or kv_type != "f16"  # quantized values need it
-        self.wide_tokens = _FLASH_WIDE_TOKENS if flash else 0
-        self._params = ContextParams(n_batch, n_ubatch or n_batch, n_threads, kv_type, flash)
-        self.governor = ThreadGovernor(n_threads, adapts=adapt_threads)
+        self._model, self._params = model, params
+        self.n_batch = params.n_batch
+        self.wide_tokens = _FLASH_WIDE_TOKENS if params.flash else 0
+        self.governor = ThreadGovernor(params.n_threads, adapts=adapt_threads)
         self._stop = StopFlag()
         self._token_s = float("inf")  # not known yet
         self._moving: _Move | None = None
         self._lost = self._closed = False
-        if n_threads > 1:
+        if params.n_threads > 1:
             starts_threads()
-        self._open(ContextSize(n_slots, slot_tokens))
-        self._batch = TokenBatch(n_batch)
+        self._open(shape)
+        self._batch = TokenBatch(params.n_batch)
 
-    def _open(self, size: ContextSize) -> None:
-        self._handle = self._params.open(self._model, size, self._stop)
-        self._size, self.n_outputs = size, size.n_outputs
-        self.n_slots, self.slot_tokens = size
+    def _open(self, shape: CacheShape) -> None:
+        self._handle = self._params.open(self._model, shape, self._stop)
+        self._shape, self.n_outputs = shape, shape.n_outputs
+        self.n_slots, self.slot_tokens = shape
 
     @property
     def owner(self) -> Owner:
@@ -105,7 +99,7 @@ class Context:
         """
         count = len(tokens)
         if (
-            not 0 < count <= min(self.n_batch, self.n_slots * self.slot_tokens)
+            not 0 < count <= min(self.n_batch, self._shape.tokens)
             or sum(outputs) > self.n_outputs
             or not all(0 <= slot < self.n_slots for slot in slots)
             or not all(0 <= position < self.slot_tokens for position in positions)
@@ -247,7 +241,7 @@ class Context:
         none for the old one either, `finish_resize` tries again; and ValueError if a slot holds
         more than `slot_tokens`.
         """
-        wanted = ContextSize(n_slots, slot_tokens)
+        wanted = CacheShape(n_slots, slot_tokens)
         with self._handle.lock:
             held = {slot: self._held(slot) for slot in range(min(n_slots, self.n_slots))}
             if max(held.values()) > slot_tokens:
@@ -256,14 +250,14 @@ class Context:
                 states = {slot: self.save(slot) for slot, count in held.items() if count}
             except MemoryError:
                 return False
-            self._moving = _Move(states, self._size, wanted)
+            self._moving = _Move(states, self._shape, wanted)
             moved = self.finish_resize()
         if not moved:
             raise EngineError(
                 f"llama.cpp could not move its state into {n_slots} slots of {slot_tokens} tokens; "
                 f"it is read again."
             )
-        return self._size == wanted
+        return self._shape == wanted
 
     def _held(self, slot: int) -> int:
         """How many tokens a slot holds."""
@@ -303,5 +297,5 @@ class _Move:
     """What goes from one context into another, which is not done before this is gone."""
 
     states: dict[int, SavedState]
-    before: ContextSize
-    wanted: ContextSize
+    before: CacheShape
+    wanted: CacheShape

@@ -13,10 +13,11 @@ from dataclasses import replace
 from typing import Any
 
 from minireason.closing import Closing
-from minireason.engine.context_params import ContextParams, ContextSize
+from minireason.engine.context_params import ContextParams
 from minireason.engine.handle import starts_threads
 from minireason.engine.library import C, log_tail, name_of_tensor
 from minireason.engine.model import Model
+from minireason.engine.room import CacheShape
 from minireason.engine.stop_flag import StopFlag
 from minireason.engine.token_batch import TokenBatch
 from minireason.errors import DecodeFailed, EngineError
@@ -51,8 +52,8 @@ class Probe(Closing):
         if params.n_threads > 1:
             starts_threads()
         on_node = self._ends_after and self._ends_after.callback
-        self._size = ContextSize(n_slots, slot_tokens)
-        self._handle = params.open(model, self._size, self._stop, on_node)
+        self._shape = CacheShape(n_slots, slot_tokens)
+        self._handle = params.open(model, self._shape, self._stop, on_node)
         self._batch = TokenBatch(params.n_batch)
 
     def close(self) -> None:
@@ -118,7 +119,7 @@ class Probe(Closing):
         if (
             not 0 < count <= self.params.n_batch
             or max(slots) >= self.n_slots
-            or max(positions) >= self._size.stream_tokens
+            or max(positions) >= self._shape.padded_slot_tokens
         ):
             raise ValueError("a batch that would abort inside llama.cpp")
         with self._handle.lock:

@@ -33,8 +33,8 @@ class Parking:
         """Tokens of all that is parked."""
         return sum(len(parked.cached) for parked in self.prompts)
 
-    def make_room(self, tokens: int, free: int) -> bool:
-        """Forget the oldest until `tokens` more are within `free`; False if they never are."""
+    def evict(self, tokens: int, free: int) -> bool:
+        """Evict the oldest until `tokens` more are within `free`; False if they never are."""
         while self.prompts and self.tokens + tokens > free:
             del self.prompts[0]
         return tokens <= free

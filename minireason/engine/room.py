@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 GRANULE_TOKENS = 256
-"""llama.cpp gives each of several slots a multiple of so many tokens."""
+"""llama.cpp gives each slot room for a multiple of so many tokens."""
+
+_LEAST_OUTPUTS = 16
+"""Rows of logits of a batch at least, for the tokens of a draft in one slot."""
 
 
 class CacheShape(NamedTuple):
@@ -19,6 +22,16 @@ class CacheShape(NamedTuple):
     def tokens(self) -> int:
         """Tokens of all slots."""
         return self.n_slots * self.slot_tokens
+
+    @property
+    def padded_slot_tokens(self) -> int:
+        """The tokens that llama.cpp makes room for in each slot."""
+        return -(-self.slot_tokens // GRANULE_TOKENS) * GRANULE_TOKENS
+
+    @property
+    def n_outputs(self) -> int:
+        """Rows of logits of a batch at most; few of them keep the compute buffer small."""
+        return max(self.n_slots, _LEAST_OUTPUTS)
 
 
 @dataclass(frozen=True, slots=True)

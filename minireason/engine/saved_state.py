@@ -42,11 +42,6 @@ class SavedState:
         self._end = size - (n_slots - 1 - slot) * _COUNT_BYTES
         self._bytes[self._end :] = 0
 
-    @property
-    def n_bytes(self) -> int:
-        """The RAM that it takes."""
-        return self._bytes.nbytes
-
     def restore(self, context: Any, slot: int, n_slots: int) -> None:
         """Put it into an empty slot of a context of `n_slots`; raises EngineError if it stays
         empty."""

@@ -169,7 +169,7 @@ class Scheduler:
     def reserve(self, tokens: int) -> None:
         """Have room for a sequence of so many tokens ahead of time, if nothing else runs."""
         if not self._admission.owners():
-            self._make_room(1, min(tokens, self.n_ctx))
+            self._grow(1, min(tokens, self.n_ctx))
 
     @_exclusive
     def release(self) -> None:
@@ -204,7 +204,7 @@ class Scheduler:
         self._admission.announce_limit()
 
     def _schedule(self) -> list[Chunk]:
-        """Admit, preempt and make room, and plan the next batch; empty if nothing can go on."""
+        """Admit, preempt and grow, and plan the next batch; empty if nothing can go on."""
         self._admission.admit(self.clock)
         live = self._admission.runnable()
         while not live and self._admission.preempt_unread():
@@ -233,7 +233,7 @@ class Scheduler:
         """Grow, preempt or end sequences until all that can go on have room for what they hold."""
         while live:
             tokens = max(len(owner.tokens) for _, owner in live)
-            if self._make_room(len(self._admission.owners()), tokens):
+            if self._grow(len(self._admission.owners()), tokens):
                 break
             if tokens < self.n_ctx:
                 self._admission.preempt_for_room()
@@ -251,10 +251,10 @@ class Scheduler:
         wanted = [len(owner.tokens) + owner.handler.reserved_tokens(size) for _, owner in live]
         most = min(max(wanted, default=0), self.n_ctx)
         if most > size:
-            self._make_room(len(self._admission.owners()), most)
+            self._grow(len(self._admission.owners()), most)
 
-    def _make_room(self, sequences: int, tokens: int) -> bool:
-        """See `KVCache.make_room`."""
-        made = self.cache.make_room(sequences, tokens)
+    def _grow(self, sequences: int, tokens: int) -> bool:
+        """See `KVCache.grow`."""
+        grown = self.cache.grow(sequences, tokens)
         self._admission.announce_limit()
-        return made
+        return grown

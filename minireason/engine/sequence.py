@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from minireason.engine.base import Drafter, Mask, Step, TokenHandler
+from minireason.engine.base import Drafter, Mask, Sampler, Step, TokenHandler
 from minireason.engine.drafting import DraftCount
 from minireason.engine.logprobs import RawLogits
 
@@ -28,7 +28,6 @@ class Sequence:
     `cache_reply`: keep the reply in the cache when the sequence has ended; False keeps the prompt
     alone, since nobody will go on from the reply and all others would attend past its tokens.
     `cache_scope`: only what was cached in the same scope is used, and only it may use this.
-    `confidences` gets one value for each sampled token, see `engine.confidence`; None: not wanted.
     `mask` says which tokens may be sampled first; that of each later one comes with its step.
     `unread_limit`: sit out after so many tokens that nobody has read; None: nobody needs to.
     """
@@ -38,12 +37,11 @@ class Sequence:
     def __init__(
         self,
         prompt: list[int],
-        sampler: Any,
+        sampler: Sampler,
         handler: TokenHandler,
         *,
         cache_reply: bool = True,
         cache_scope: str = "",
-        confidences: array[float] | None = None,
         mask: Mask | None = None,
         unread_limit: int | None = None,
     ) -> None:
@@ -56,13 +54,14 @@ class Sequence:
         self.cache_reply, self.cache_scope = cache_reply, cache_scope
         self.sampler, self.handler = sampler, handler
         self.slot: Slot | None = None
-        self.confidences = confidences
         self.mask = mask
         self.unread_limit = unread_limit
         self._read_draws = 0
         self.draws = 0
         """How many tokens were sampled and taken."""
         self.drawn = Draw(-1, 0, 0, 0.0)
+        self.confidences: array[float] | None = None
+        """Gets one value for each sampled token, see `engine.confidence`; None: not wanted."""
         self.raw_logits: RawLogits | None = None
         """Keeps what the token at hand is sampled from; None: nobody asks for it."""
         self.drafter: Drafter | None = None

@@ -21,7 +21,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from minireason.engine.step_costs import StepCosts, StepWindow
+from minireason.engine.step_times import StepTimes, StepWindow
 from minireason.host import load
 
 WINDOW_S = 0.15
@@ -92,7 +92,7 @@ class ThreadGovernor:
         self._began, self._ended = (0.0, 0.0), float("-inf")
         self._trial = 0
         self._window = StepWindow()
-        self._usual, self._latest = StepCosts(), StepCosts()
+        self._usual, self._latest = StepTimes(), StepTimes()
         self._suspicious_windows, self._suspicious_s = 0, 0.0
         self._rise_at, self._rise_s = 0.0, FIRST_RISE_S
         self._held_at, self._hold_s = float("-inf"), 0.0
@@ -222,7 +222,7 @@ class ThreadGovernor:
         rises = self._trial > self.threads
         self.threads, self._trial = self._trial, 0
         window, self._window = self._window, StepWindow()
-        self._usual, self._latest = StepCosts(), StepCosts()
+        self._usual, self._latest = StepTimes(), StepTimes()
         self._usual.learn(window, now)
         self._latest.learn(window, now)
         self._suspicious_windows, self._suspicious_s = 0, 0.0
@@ -254,6 +254,6 @@ class ThreadGovernor:
             self._try(between)
             return
         self._suspicious_windows, self._suspicious_s = 0, 0.0
-        self._usual = StepCosts()
+        self._usual = StepTimes()
         self._hold_s = min(HOLD_S, max(FIRST_HOLD_S, 2 * self._hold_s))
         self._held_at = now

@@ -136,6 +136,8 @@ def main(arguments: list[str]) -> None:
 def _use(path: Path, model: Model, template: str) -> None:
     """What a reply does with a model, from the vocabulary to the samplers."""
     from minireason.engine.context import Context
+    from minireason.engine.context_params import ContextParams
+    from minireason.engine.room import CacheShape
 
     for token in {*range(model.vocabulary.n_vocab), *model.vocabulary.eog}:
         model.vocabulary.piece(token)
@@ -147,8 +149,8 @@ def _use(path: Path, model: Model, template: str) -> None:
     if not prompt:
         raise ModelFileError(path, "its vocabulary has no tokens for ordinary text")
     for flash in (True, False):
-        context = Context(model, slot_tokens=256, n_batch=32, n_threads=1, flash_attention=flash)
-        with closing(context):
+        params = ContextParams(n_batch=32, n_ubatch=32, n_threads=1, flash_attention=flash)
+        with closing(Context(model, CacheShape(1, 256), params)) as context:
             _generate(path, context, prompt, 1 if flash else _NEW_TOKENS)
 
 

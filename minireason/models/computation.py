@@ -44,22 +44,27 @@ class Computation:
     """What steps for several tokens cost; None where it was not measured."""
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What is known before anything is decided."""
+
+    shape: Shape
+    hardware: Hardware
+    requested: LoadSettings
+    measured: Mapping[KvType, Tuned]
+    """What was measured to be faster on this CPU, for each kind of KV cache."""
+
+
 class Rules:
-    """Chooses for one model, machine and request; `measured` for each kind of KV cache.
+    """Chooses for one model, machine and request.
 
     What was measured goes before, unless something reproducible or another number of threads is
     requested, or layers are on a GPU.
     """
 
-    def __init__(
-        self,
-        shape: Shape,
-        hardware: Hardware,
-        requested: LoadSettings,
-        measured: Mapping[KvType, Tuned],
-    ) -> None:
-        self._shape, self._hardware, self._requested = shape, hardware, requested
-        self._measured = measured
+    def __init__(self, given: Given) -> None:
+        self._shape, self._hardware = given.shape, given.hardware
+        self._requested, self._measured = given.requested, given.measured
 
     def computation(self, n_ctx: int, kv_type: KvType, n_gpu_layers: int) -> Computation:
         """How a plan with such a context computes."""

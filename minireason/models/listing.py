@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias
 from minireason.errors import DoesNotFit, ModelFileError
 from minireason.host.hardware import Hardware
 from minireason.models import catalog, cost, gguf, imported, recommend, shape, store
-from minireason.models.fit import FitPlan
 from minireason.models.imported import Imported
+from minireason.models.plan import FitPlan
 from minireason.models.shape import Shape
 from minireason.models.spec import ModelSpec, Quant
 from minireason.models.store import Manifest

@@ -8,7 +8,7 @@ from minireason.errors import DoesNotFit, ModelFileError
 from minireason.host.hardware import Hardware
 from minireason.models import catalog, cost, fit, gguf, imported, store
 from minireason.models import shape as shapes
-from minireason.models.fit import FitPlan
+from minireason.models.plan import FitPlan
 from minireason.models.shape import Shape
 from minireason.models.spec import ModelSpec, Quant
 from minireason.settings import LoadSettings

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from minireason.errors import UsageError
 from minireason.messages import Message, as_messages
+from minireason.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,14 @@ def parted(messages: Sequence[Message]) -> tuple[list[Message], Begun | None]:
             "or hold the beginning of the assistant's reply to it."
         )
     return asked, begun
+
+
+def begun_of(messages: Sequence[Message], settings: Settings) -> Begun:
+    """What there is of a reply; raises BadSetting where its answer cannot be gone on with."""
+    begun = parted(messages)[1] or Begun()
+    if begun.answer:
+        settings.check_begun()
+    return begun
 
 
 def _begun(message: Message) -> Begun | None:

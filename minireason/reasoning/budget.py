@@ -40,7 +40,7 @@ class Limits:
 class Cut:
     """The thought ends before the token at hand.
 
-    `end` says why, and `back` how many of its last tokens are taken back first.
+    `end` says why, and `back` how many of its last tokens are rewound first.
     """
 
     end: ThinkingEnd
@@ -50,7 +50,7 @@ class Cut:
 class Budget:
     """Follows one thought and says when it is over.
 
-    It never has more tokens than its limit and the grace, those taken back and those of its opening
+    It never has more tokens than its limit and the grace, those rewound and those of its opening
     tag included; only the last token of the model's own closing tag may come after them. Set
     `asked` (from any thread) to end it at once. `before` is what the thought goes on from.
     """
@@ -70,7 +70,7 @@ class Budget:
         self._piece, self._loops = piece, loops
         self._tokens: list[int] = []
         self._spent = 0
-        """Tokens so far, those before the thought was opened and those taken back included."""
+        """Tokens so far, those before the thought was opened and those rewound included."""
         self._waited = 0
         """How many tokens the end was put off for, since a character was not whole."""
         self._before = before[-_TAIL_BYTES:]
@@ -130,7 +130,7 @@ class Budget:
         """Whether the thought ends before this token.
 
         `unfinished` tokens before it are the beginning of a character or of a tag. The thought goes
-        on to the end of that, but never beyond the budget: then they are taken back.
+        on to the end of that, but never beyond the budget: then they are rewound.
         """
         over = self._over()
         if unfinished and over < self._grace and self._waited < _CHARACTER_TOKENS:
@@ -149,8 +149,8 @@ class Budget:
         """Whether the thought is at the beginning of a line."""
         return self._tail.endswith(b"\n")
 
-    def took_back(self, tokens: int) -> None:
-        """The last tokens are no part of the thought any more."""
+    def rewind(self, tokens: int) -> None:
+        """Take the last tokens out of the thought."""
         self._tokens = self._tokens[: len(self._tokens) - tokens]  # the saved list stays as it is
         self._tail = self._before + b"".join(self._piece(token) for token in self._tokens[-4:])
 

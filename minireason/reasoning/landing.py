@@ -60,7 +60,7 @@ class Landing:
         return self._opening + self.ids(after_line=True)
 
     def again(self, text: str) -> list[int]:
-        """Text that was taken back with what came after it."""
+        """Text that was rewound with what came after it."""
         return self._encode(text)
 
     def after_tag(self, tag: str = "") -> list[int]:

@@ -17,6 +17,7 @@ from minireason.reasoning.budget import Budget, Cut
 from minireason.reasoning.prompt import Prompt, machine_after
 from minireason.reasoning.reply import ReplyBuilder
 from minireason.reasoning.structured.follower import Follower
+from minireason.reasoning.tail import Tail
 from minireason.reasoning.think import State
 from minireason.settings import MAX_TOKENS, Settings
 
@@ -24,8 +25,8 @@ from minireason.settings import MAX_TOKENS, Settings
 class Rules:
     """Decides about each token of one sequence.
 
-    What was decided can be taken back: `restore` goes back to what `save` noted. `allowance` says
-    how many tokens may still come by what several replies share; None: they share nothing.
+    `restore` goes back to what `save` noted. `allowance` says how many tokens may still come by
+    what several replies share; None: they share nothing.
     """
 
     def __init__(
@@ -43,8 +44,7 @@ class Rules:
         self._max_tokens = settings.max_tokens or MAX_TOKENS
         self._builder, self._follower, self._allowance = builder, follower, allowance
         self._machine = machine_after(prompt)
-        self._tokens = prompt.ids[-1:]
-        """What the sequence has from the last token of the prompt on."""
+        self._tail = Tail(vocabulary, prompt.ids)
         self._landed: ThinkingEnd | None = None
         self._reopened = False
         self._reserves: dict[int, int] = {}
@@ -60,11 +60,11 @@ class Rules:
         parts = self._machine.save(), self._budget.save(), self._builder.save()
         follower = self._follower.save() if self._follower else None
         flags = self._landed, self._reopened
-        return parts, follower, flags, self._tokens, len(self._tokens)
+        return parts, follower, flags, self._tail.save()
 
     def restore(self, saved: tuple[Any, ...]) -> None:
         """Go back to what was so when this was saved."""
-        parts, follower, flags, self._tokens, size = saved
+        parts, follower, flags, tail = saved
         machine, budget, builder = parts
         self._machine.restore(machine)
         self._budget.restore(budget)
@@ -72,7 +72,7 @@ class Rules:
         if self._follower:
             self._follower.restore(follower)
         self._landed, self._reopened = flags
-        del self._tokens[size:]
+        self._tail.restore(tail)
 
     def reserved_tokens(self, n_ctx: int) -> int:
         """What a thought needs to land and an answer to follow, as far as max_tokens allows."""
@@ -98,9 +98,7 @@ class Rules:
         # Other replies may have taken what is shared since the last step. An end costs nothing.
         may_come = self._room() > 0 or token in self._vocabulary.eog
         step = self._decide(token) if may_come else self.finish("length")
-        if step.drop:
-            self._tokens = self._tokens[: -step.drop]  # the list noted before stays as it is
-        self._tokens.extend(step.append)
+        self._tail.apply(step)
         mask = None if step.done or step.mask is not None else self.mask()
         return step if mask is None else replace(step, mask=mask)
 
@@ -124,7 +122,7 @@ class Rules:
     def _open(self, token: int) -> Step:
         """A token before it is known whether there will be a thought: white space, or a tag.
 
-        If that takes the whole budget, it is taken back, and the thought is written for the model.
+        If that takes the whole budget, it is rewound, and the thought is written for the model.
         """
         if not self._budget.used_up:
             self._budget.feed_unopened()
@@ -134,7 +132,7 @@ class Rules:
             return self.finish("length")
         self._machine.drop_unfinished()
         self._builder.drop_undecided()
-        return self._force_landing(Cut("budget", len(self._tokens) - 1), landing)
+        return self._force_landing(Cut("budget", len(self._tail)), landing)
 
     def _think(self, token: int) -> Step:
         """A token sampled while thinking: it goes in, or the thought ends before it."""
@@ -161,22 +159,18 @@ class Rules:
 
     def _unfinished(self) -> tuple[int, bytes]:
         """The last tokens of which a character or a tag is not whole: their number and bytes."""
-        text, count, size = b"", 0, self._machine.unfinished_bytes
-        while len(text) < size and count < len(self._tokens):
-            count += 1
-            text = self._vocabulary.piece(self._tokens[-count]) + text
-        return count, text
+        return self._tail.ending(self._machine.unfinished_bytes)
 
     def _refuse(self, token: int, before: int) -> Step:
-        """Take back a closing tag and have another token drawn for its first.
+        """Rewind a closing tag and have another token drawn for its first.
 
         So many of its tokens came `before` this one.
         """
         if not before:
             return self._again(token)
-        first = self._tokens[-before]
+        first = self._tail.last(before - 1)
         self._machine.drop_unfinished()
-        self._budget.took_back(before)
+        self._budget.rewind(before)
         return self._again(first, before)
 
     def _close(self, token: int, tag: str = "") -> Step:
@@ -213,7 +207,7 @@ class Rules:
             again = self._budget.landing.again(before.decode("utf-8", "replace"))
             self._machine.drop_unfinished()
         if cut.back:
-            self._budget.took_back(cut.back)
+            self._budget.rewind(cut.back)
         landing = self._budget.landing.ids(not again and self._budget.after_line())
         if len(again) + len(landing) >= self._room():
             return self.finish("length")
@@ -287,7 +281,7 @@ class Rules:
         What stands before it is put in again.
         """
         mask = all_but(token, self._vocabulary.n_vocab)
-        return Step([self._tokens[-1 - back]], drop=back + 1, mask=mask)
+        return Step([self._tail.last(back)], drop=back + 1, mask=mask)
 
     def _force(self, tokens: list[int]) -> list[int]:
         self._builder.count(forced=len(tokens))

@@ -121,7 +121,7 @@ class ThinkMachine:
         return len(self._held.encode()) + self._utf8.unfinished_bytes
 
     def drop_unfinished(self) -> None:
-        """The beginning of a character or of a tag was taken back."""
+        """Forget the beginning of a character or of a tag: it was rewound."""
         self._held = ""
         self._utf8.flush()
 

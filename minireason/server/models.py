@@ -155,10 +155,10 @@ class ModelPool:
                     opened = await anyio.to_thread.run_sync(self._open, target)
                     break
                 except DoesNotFit as error:
-                    await self._make_room(label, error)
+                    await self._unload_idle(label, error)
             self._loaded[label] = self._counted(opened)
 
-    async def _make_room(self, label: Label, error: DoesNotFit) -> None:
+    async def _unload_idle(self, label: Label, error: DoesNotFit) -> None:
         """Unload the model that was idle for longest; raises where all are in use."""
         idle = [name for name, model in self._loaded.items() if not model.users]
         if idle:

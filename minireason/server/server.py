@@ -54,8 +54,8 @@ def listen(settings: ServerSettings) -> socket.socket:
     """A socket bound to host and port, on which nobody listens yet; raises UsageError."""
     host, port = settings.host, settings.port
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
+        ways = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = ways[0]
         own = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
         raise BadSetting("host", host, f"is no address of this machine ({error})") from None

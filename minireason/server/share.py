@@ -6,6 +6,7 @@ import weakref
 from typing import Any, cast
 
 from minireason.backends.base import Backend
+from minireason.backends.capabilities import KnowsStepCosts
 from minireason.models.tuned import StepCosts
 
 
@@ -30,8 +31,8 @@ class Share:
     @property
     def step_costs(self) -> StepCosts | None:
         """See `KnowsStepCosts`."""
-        costs: StepCosts | None = getattr(self._whole, "step_costs", None)
-        return costs
+        whole = self._whole
+        return whole.step_costs if isinstance(whole, KnowsStepCosts) else None
 
     def room_for(self, reply_tokens: int) -> int:
         """See `Backend.room_for`."""

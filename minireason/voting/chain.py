@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from minireason import answers
-from minireason.backends.base import Backend, ReplyStream, StreamOptions
-from minireason.errors import UsageError
+from minireason.backends.base import Backend, ReplyStream, StreamOptions, reply_of
 from minireason.events import Reply
 from minireason.messages import Message, as_messages
 from minireason.settings import MAX_SEED, Settings
@@ -98,9 +96,7 @@ class Job:
         A `structured` answer counts as it is, if it is whole.
         """
         stream.close()
-        with suppress(UsageError):  # told once, by whoever reads the stream
-            _ = stream.reply
-        reply = stream.reply
+        reply = reply_of(stream)
         answer = _answer_of(reply, structured=structured)
         form = canonical if structured else answers.key
         ended = reply.finish_reason != "cancelled"

@@ -22,7 +22,8 @@ class Record:
     """The events that say which chains were started and which have come to their end by themselves.
 
     An event makes what it says so, by being in the list; all the rest follows from the list, once
-    `follow` is called. So an interruption at any line loses none and doubles none.
+    `follow` is called. So an interruption at any line loses none and doubles none. Chains that are
+    stopped, once the vote is decided, stand beside.
     """
 
     def __init__(self, *, structured: bool) -> None:
@@ -31,6 +32,7 @@ class Record:
         self._begun: set[int] = set()
         self._places: list[int] = []
         self._chains: dict[int, Chain] = {}
+        self._stopped: dict[int, Chain] = {}
         self._ballot = ballot.of_answers(structured=structured)
 
     @property
@@ -73,6 +75,20 @@ class Record:
             self._ballot.add(chain.index, chain.answer, chain.confidence)
             events.append(VoteChanged(self._ballot.candidates(), still_open))
         self._events += events
+
+    def stop(self, chain: Chain) -> None:
+        """Note that a chain was stopped; it does not vote."""
+        self._stopped[chain.index] = chain
+
+    @property
+    def stopped(self) -> list[Chain]:
+        """The chains that were stopped."""
+        return list(self._stopped.values())
+
+    @property
+    def ended(self) -> list[Chain]:
+        """All chains that have ended, by themselves or stopped."""
+        return [*self._chains.values(), *self._stopped.values()]
 
     def candidates(self) -> tuple[Candidate, ...]:
         """The answers that were voted for, the leader first."""

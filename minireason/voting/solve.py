@@ -8,12 +8,11 @@ place, and whatever else depends on it is made to follow by `_settle`:
 
 - The pool says which chains wait and run, and which of their events were not told yet.
 - The record says which have been started, and which have come to their end by themselves.
-- `_because` says that the vote is decided: from then on chains are only stopped, into `_stopped`.
+- `_because` says that the vote is decided: from then on chains are only stopped.
 """
 
 from __future__ import annotations
 
-import operator
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from minireason.events import Done, Event
 from minireason.messages import Message
 from minireason.settings import SolveChanges
 from minireason.voting.chain import Job
+from minireason.voting.outcome import RunFacts, solution_of
 from minireason.voting.plan import plan_vote
 from minireason.voting.record import Record
 from minireason.voting.solution import (
@@ -36,9 +36,7 @@ from minireason.voting.solution import (
     Solution,
     Solved,
     SolveEvent,
-    SolveTokens,
     StoppedBecause,
-    best_chain,
 )
 from minireason.voting.stopping import decided
 
@@ -62,7 +60,6 @@ class SolveStream(Iterator[SolveEvent], Closing):
         self._pool = self._plan.pool()
         self._prompt_tokens = self._plan.prompt_tokens
         self._record = Record(structured=self._plan.settings.structured)
-        self._stopped: dict[int, Chain] = {}
         self._failure: MinireasonError | None = None
         self._cancelled = self._closed = False
         self._because: StoppedBecause | None = None
@@ -245,15 +242,24 @@ class SolveStream(Iterator[SolveEvent], Closing):
         for active in list(self._pool.active):
             chain = self._end(active)
             if chain.finish == "cancelled":
-                self._stopped[chain.index] = chain
+                self._record.stop(chain)
                 self._pool.remove(active)
             else:
                 self._count(active)
         self._plan.backend.release()
-        self._solution = self._solve(self._because)
+        self._solution = solution_of(self._plan, self._record, self._run_facts(self._because))
+
+    def _run_facts(self, because: StoppedBecause) -> RunFacts:
+        return RunFacts(
+            stopped_because=because,
+            parallel=self._pool.size.now,
+            prompt_tokens=self._prompt_tokens,
+            failure=self._failure,
+            total_s=time.perf_counter() - self._began,
+        )
 
     def _last_events(self, solution: Solution) -> list[SolveEvent]:
-        stopped = map(ChainCancelled, self._stopped.values())
+        stopped = map(ChainCancelled, self._record.stopped)
         return [Decided(solution.stopped_because), *stopped, Solved(solution)]
 
     def _over(self) -> StoppedBecause | None:
@@ -280,46 +286,5 @@ class SolveStream(Iterator[SolveEvent], Closing):
         it leaves the pool: so none is missed in this order.
         """
         running = {active.job.index: active.stream.tokens for active in list(self._pool.active)}
-        ended = {chain.index: chain.tokens for chain in self._all_ended()}
+        ended = {chain.index: chain.tokens for chain in self._record.ended}
         return max(0, (self._plan.vote.budget_tokens or 0) - sum((running | ended).values()))
-
-    def _all_ended(self) -> list[Chain]:
-        return [*self._record.chains.values(), *self._stopped.values()]
-
-    def _solve(self, because: StoppedBecause) -> Solution:
-        chains = tuple(sorted(self._all_ended(), key=operator.attrgetter("index")))
-        candidates = self._record.candidates()
-        leader = candidates[0] if candidates else None
-        parsed = {chain.index: chain.parsed for chain in chains}
-        best = best_chain(chains, leader)
-        return Solution(
-            model=self._plan.backend.name,
-            answer=leader.answer if leader else None,
-            agreement=leader.share if leader else 0.0,
-            parsed=parsed[leader.chains[0]] if leader else None,
-            candidates=candidates,
-            chains=chains,
-            best=best,
-            stopped_because=because,
-            planned=self._plan.vote.samples,
-            parallel=self._pool.size.now,
-            seed=self._plan.seed,
-            tokens=SolveTokens(
-                prompt=self._prompt_tokens,
-                generated=sum(chain.tokens for chain in chains),
-                cancelled=sum(chain.tokens for chain in chains if chain.finish == "cancelled"),
-            ),
-            total_s=time.perf_counter() - self._began,
-            notes=tuple(self._notes(best, voted=bool(candidates))),
-        )
-
-    def _notes(self, best: int | None, *, voted: bool) -> Iterator[str]:
-        yield from self._plan.notes
-        if self._failure:
-            yield f"An answer was left out: {self._failure}"
-        if not voted:
-            shown = "" if best is None else f" Shown is chain {best + 1}, the most confident one."
-            yield (
-                "No chain ended in an answer that can be compared with others, "
-                f"so there was no vote.{shown}"
-            )

@@ -12,6 +12,7 @@ from minireason.backends.base import Backend
 from minireason.batch import jobs, lines, output
 from minireason.batch.forms import form_of
 from minireason.batch.local import Answered, Runner
+from minireason.batch.refusals import Refusals
 from minireason.errors import MinireasonError
 
 RUN = output.Run("scripted", "", 1, None, {}, "")
@@ -58,7 +59,7 @@ def run(
     try:
         with output.Writer(replies) as writer:
             runner = Runner(backend, in_order=in_order)
-            for result in runner.results(todo, parallel):
+            for result in Refusals(todo, defaults).results(runner, parallel):
                 if isinstance(result, Answered):
                     if written == killed_after:
                         raise Killed

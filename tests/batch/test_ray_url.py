@@ -163,6 +163,19 @@ def test_a_line_that_the_server_refuses_is_left_out(
     assert len(answers(out)) == 11
 
 
+def test_where_every_line_is_refused_the_run_ends(
+    machines: Any, tmp_path: Path, misbehaving: Callable[..., Misbehaving]
+) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("".join(f'{{"question": "What is {n}?"}}\n' for n in range(500)))
+    served = misbehaving(*[lambda _body: refused(400, "No models loaded")] * 600)
+    stopped = batch(source, out, "--url", served.url, "--ray", machines.address)
+    assert_one_sentence(stopped, 2, "Every question is refused (127.0.0.1:")
+    assert "No models loaded); mend that, and run the same command again." in stopped.err
+    assert out.read_bytes() == b""
+    assert len(served.bodies) < 300
+
+
 def test_a_name_that_means_another_server_there(
     machines: Any, source: Path, tmp_path: Path, tiny_url: str, lived_in: Path
 ) -> None:

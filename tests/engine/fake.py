@@ -19,10 +19,6 @@ class FakeState(tuple[int, ...]):
 
     __slots__ = ()
 
-    @property
-    def n_bytes(self) -> int:
-        return 8 * len(self)
-
 
 class FakeRunner:
     """Its "model" says token + 1. A runner of one slot that becomes more and larger ones.

@@ -72,7 +72,8 @@ def generate(
     scheduler = Scheduler(runner, room())
     scheduler.speculation.gain = AlwaysDraft()
     handler = ScriptedHandler(30, steps)
-    sequence = Sequence([7], None, handler, confidences=array("f"))
+    sequence = Sequence([7], None, handler)
+    sequence.confidences = array("f")
     if guesses is not None:
         sequence.drafter = GuessDrafter(guesses)
     scheduler.add(sequence)

@@ -12,8 +12,10 @@ import pytest
 import minireason
 from minireason import BadSetting, LoadChanges, Reasoner, Reply
 from minireason.engine.context import Context
+from minireason.engine.context_params import ContextParams
 from minireason.engine.library import C
 from minireason.engine.model import Model
+from minireason.engine.room import CacheShape
 from minireason.engine.sequence import common_prefix
 from tests.always import AlwaysDraft
 from tests.local import local
@@ -141,7 +143,7 @@ def greedy(reasoner: Reasoner, question: str) -> list[int]:
 
 def logits_after(model: Model, tokens: list[int]) -> list[float]:
     """The logits after these tokens, the last of them decoded alone."""
-    context = Context(model, slot_tokens=1024, n_batch=64, n_threads=1)
+    context = Context(model, CacheShape(1, 1024), ContextParams(64, 64, n_threads=1))
     for start in range(0, len(tokens) - 1, 64):
         chunk = tokens[start : min(start + 64, len(tokens) - 1)]
         places = list(range(start, start + len(chunk)))

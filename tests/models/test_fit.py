@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from minireason import BadSetting, DoesNotFit, LoadSettings
 from minireason.host.hardware import Gpu, Hardware
 from minireason.models import computation, cost, fit
-from minireason.models.fit import FitPlan
+from minireason.models.plan import FitPlan
 from minireason.models.shape import Shape
 from minireason.settings import KvType
 from tests.models.measured import TUNED

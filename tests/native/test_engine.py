@@ -16,9 +16,10 @@ from minireason import EngineError
 from minireason.engine import sampler
 from minireason.engine.base import Step
 from minireason.engine.context import Context
+from minireason.engine.context_params import ContextParams
 from minireason.engine.library import C
 from minireason.engine.model import Model
-from minireason.engine.room import CacheRoom
+from minireason.engine.room import CacheRoom, CacheShape
 from minireason.engine.scheduler import Scheduler
 from minireason.engine.sequence import Sequence
 from minireason.settings import KvType
@@ -40,14 +41,8 @@ class Engine:
         flash_attention: bool = False,
     ) -> None:
         self.model = Model(path)
-        self.context = Context(
-            self.model,
-            slot_tokens=slot_tokens,
-            n_batch=32,
-            n_threads=1,
-            kv_type=kv_type,
-            flash_attention=flash_attention,
-        )
+        params = ContextParams(32, 32, 1, kv_type, flash_attention)
+        self.context = Context(self.model, CacheShape(1, slot_tokens), params)
         room = CacheRoom(limit, 8 * max(256, limit), min(slot_tokens, limit), limit, max_slots=8)
         self.scheduler = Scheduler(self.context, room)
 

@@ -20,8 +20,8 @@ import pytest
 import minireason
 from minireason import EngineError, Message
 from minireason.engine import base, sampler
-from minireason.engine.context import Context
 from minireason.engine.model import Model
+from tests.native.contexts import small
 
 QUESTION = "What is 347 + 586?"
 
@@ -39,7 +39,7 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_call_after_close_is_an_error(tiny_path: Path) -> None:
     model = Model(tiny_path)
-    context = Context(model, n_slots=2, slot_tokens=256, n_batch=8, n_threads=1)
+    context = small(model, 2)
     chain = sampler.SamplerChain(sampler.links(1.0, 0.9, 40, 1))
     context.decode([1, 2], [0, 1], [0, 0], [False, True])
     assert context.sample(chain, 1, 0) >= 0
@@ -62,7 +62,7 @@ def test_every_call_after_close_is_an_error(tiny_path: Path) -> None:
         lambda: model.vocabulary.piece(5),
         lambda: model.vocabulary.special,
         lambda: model.vocabulary.eog,
-        lambda: Context(model, slot_tokens=256, n_batch=8, n_threads=1),
+        partial(small, model),
     ]
     for call in calls:
         with pytest.raises(EngineError, match="closed; load it again"):
@@ -74,7 +74,7 @@ def test_every_call_after_close_is_an_error(tiny_path: Path) -> None:
 
 def test_a_model_closed_first_waits_for_its_context(tiny_path: Path) -> None:
     model = Model(tiny_path)
-    context = Context(model, n_slots=2, slot_tokens=256, n_batch=8, n_threads=1)
+    context = small(model, 2)
     model.close()
     assert context.decode([1, 2], [0, 1], [0, 0], [False, True])
     context.close()
@@ -83,7 +83,7 @@ def test_a_model_closed_first_waits_for_its_context(tiny_path: Path) -> None:
 def test_a_close_in_the_middle_of_a_call_frees_after_it(tiny_path: Path) -> None:
     """As a signal handler does it, which runs in the thread that holds the lock."""
     model = Model(tiny_path)
-    context = Context(model, n_slots=2, slot_tokens=256, n_batch=8, n_threads=1)
+    context = small(model, 2)
     only_0 = np.zeros(-(-model.vocabulary.n_vocab // 32), np.int32)
     only_0[0] = 1
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from minireason.engine import library
 from minireason.engine.model import Model
 from minireason.engine.context import Context
+from minireason.engine.context_params import ContextParams
+from minireason.engine.room import CacheShape
 
 where, left = sys.argv[1], [1]
 
@@ -36,7 +38,7 @@ try:
     if where == "context log":
         model = Model(path)
         library.listen(interrupt)
-        Context(model, slot_tokens=256, n_batch=8, n_threads=1)
+        Context(model, CacheShape(1, 256), ContextParams(8, 8, 1))
 except KeyboardInterrupt:
     print("interrupted")
 else:

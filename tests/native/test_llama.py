@@ -11,12 +11,12 @@ import pytest
 
 from minireason import BackendMissing, DecodeFailed, ModelFileError
 from minireason.engine import devices, library, sampler
-from minireason.engine.context import Context
 from minireason.engine.library import C
 from minireason.engine.model import Model
 from minireason.engine.stop_flag import StopFlag
 from minireason.settings import KvType
 from tests.models.build import write
+from tests.native.contexts import small
 
 ENGINE = Path(library.__file__).parent
 SOURCE = "\n".join(path.read_text("utf-8") for path in sorted(ENGINE.glob("*.py")))
@@ -102,7 +102,7 @@ def test_pieces_longer_than_the_buffer(smollm2_path: Path) -> None:
 
 def test_an_impossible_batch_never_reaches_the_library(tiny_path: Path) -> None:
     model = Model(tiny_path)
-    context = Context(model, n_slots=2, slot_tokens=256, n_batch=8, n_threads=1)
+    context = small(model, 2)
     for batch in (
         ([1] * 9, list(range(9)), [0] * 9, [False] * 9),
         ([1], [0], [5], [True]),
@@ -124,7 +124,7 @@ def test_a_token_is_the_one_that_llama_cpp_itself_draws(
     smollm2_path: Path, temperature: float, top_k: int
 ) -> None:
     model = Model(smollm2_path)
-    context = Context(model, slot_tokens=256, n_batch=8, n_threads=2)
+    context = small(model, n_threads=2)
     context.decode([1, 9000], [0, 1], [0, 0], [False, True])
     for seed in range(20):
         ours, theirs = (
@@ -140,7 +140,7 @@ def test_a_token_is_the_one_that_llama_cpp_itself_draws(
 def test_a_token_is_drawn_once(smollm2_path: Path) -> None:
     """Asked again for the same one it gives that, and the random numbers do not go on."""
     model = Model(smollm2_path)
-    context = Context(model, slot_tokens=256, n_batch=8, n_threads=2)
+    context = small(model, n_threads=2)
     context.decode([1, 9000], [0, 1], [0, 0], [False, True])
     once, twice = (sampler.SamplerChain(sampler.links(1.5, 0.99, 256, 7)) for _ in range(2))
     drawn = [context.sample(once, 1, draw) for draw in range(8)]
@@ -174,7 +174,7 @@ def test_repacked_weights_compute_the_same(random_path: Path) -> None:
     logits = []
     for repack in (False, True):
         model = Model(random_path, repack=repack)
-        context = Context(model, n_slots=2, slot_tokens=256, n_batch=8, n_threads=1)
+        context = small(model, 2)
         context.decode([3, 1, 4, 1, 5], list(range(5)), [0] * 5, [False] * 4 + [True])
         row = C.llama_get_logits_ith(context.owner.pointer, 4)
         logits.append(np.ctypeslib.as_array(row, (model.vocabulary.n_vocab,)).copy())

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from minireason.engine import sampler
-from minireason.engine.context import Context
 from minireason.engine.library import C
 from minireason.engine.model import Model
+from tests.native.contexts import small
 
 LENGTH = 60
 
@@ -20,7 +20,7 @@ def greedy(
 ) -> tuple[list[int], list[bytes]]:
     """Token ids and logits of a greedy text, each step on the next of `threads`, in turn."""
     model = Model(path, repack=repack)
-    context = Context(model, slot_tokens=256, n_batch=8, n_threads=max(threads))
+    context = small(model, n_threads=max(threads))
     chain = sampler.SamplerChain(sampler.links(0, 1.0, 1, 1))
     tokens, logits = [1, 9, 4], []
     context.decode(tokens[:2], [0, 1], [0, 0], [False, False])

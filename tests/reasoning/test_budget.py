@@ -83,7 +83,7 @@ def test_what_is_taken_back_is_spent_all_the_same() -> None:
     for _ in range(3):
         assert budget.cut(65) is None
         budget.feed(65)
-    budget.took_back(2)
+    budget.rewind(2)
     assert budget.cut(65) == Cut("budget")
 
 
@@ -178,5 +178,5 @@ def test_a_thought_that_goes_on_is_where_it_was(before: str, after_line: bool) -
     assert budget.after_line() is after_line
     budget.feed(ord("x"))
     assert not budget.after_line()
-    budget.took_back(1)
+    budget.rewind(1)
     assert budget.after_line() is after_line

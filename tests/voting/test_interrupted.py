@@ -87,7 +87,10 @@ def votes_of(solution: Solution) -> dict[str, list[int]]:
     return {candidate.key: sorted(candidate.chains) for candidate in solution.candidates}
 
 
-FILES = ["voting/solve.py", "voting/record.py", "voting/ballot.py", "backends/pool.py"]
+FILES = [
+    *("voting/solve.py", "voting/record.py", "voting/outcome.py", "voting/ballot.py"),
+    "backends/pool.py",
+]
 
 
 @pytest.mark.parametrize("polled", [False, True])

@@ -38,6 +38,49 @@ _SIZES = (
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A model as far as its server's list tells; None is what it does not."""
+
+    model: str
+    """The name to ask for it by."""
+
+    n_ctx: int | None
+    """The most tokens that a prompt and its reply may have together."""
+
+    thinks: bool | None
+    """Whether it is a thinking model."""
+
+    loaded: bool | None
+    """Whether it is in memory."""
+
+    params: int | None
+    """How many parameters it has."""
+
+    bytes: int | None
+    """The size of its file."""
+
+    owner: str
+    """Whom the server calls its owner, which mostly is the kind of server; "" for nobody."""
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> Listed:
+        """The model of an entry of a list."""
+        own, owner = entry.get("minireason"), entry.get("owned_by")
+        told = own if isinstance(own, Mapping) else {}
+        thinks, loaded = told.get("thinks"), told.get("loaded")
+        sizes = (pieces.count(entry, *path) for path in _SIZES)
+        return cls(
+            model=str(entry["id"]),
+            n_ctx=next((size for size in sizes if size), None),
+            thinks=thinks if isinstance(thinks, bool) else None,
+            loaded=loaded if isinstance(loaded, bool) else None,
+            params=pieces.count(entry, "meta", "n_params"),
+            bytes=pieces.count(entry, "meta", "size"),
+            owner=owner if isinstance(owner, str) else "",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """A model of a server."""
 
@@ -51,39 +94,38 @@ class Served:
 
 def look(connection: Connection, model: str | None, flavour: str) -> Served:
     """Ask a server what it is and has; raises ServerError, NotServed or UsageError."""
-    entries = _entries(connection)
-    entry = _entry(connection.place.host, entries, model)
-    kind = _kind(connection, entry) if flavour == AUTO else FLAVOURS[flavour]
-    sizes = (pieces.count(entry, *path) for path in _SIZES)
-    n_ctx = next((size for size in sizes if size), UNKNOWN_N_CTX)
-    own = entry.get("minireason")
-    thinks = bool(own.get("thinks", True)) if isinstance(own, Mapping) else True
-    name = str(entry["id"])
-    if kind.raw and not catalog.opens(name):
+    models = listed(connection)
+    meant = _meant(connection.place.host, models, model)
+    kind, _ = kind_of(connection, meant, flavour)
+    if kind.raw and not catalog.opens(meant.model):
         kind = replace(kind, raw=False)  # its tags, if any, are all in its text
-    return Served(kind, name, n_ctx, thinks, _names(entries))
+    n_ctx = meant.n_ctx or UNKNOWN_N_CTX
+    return Served(kind, meant.model, n_ctx, meant.thinks is not False, _names(models))
 
 
 def list_models(connection: Connection) -> tuple[str, ...]:
     """The names of a server's models; raises ServerError."""
-    return _names(_entries(connection))
+    return _names(listed(connection))
 
 
-def _names(entries: list[Mapping[str, Any]]) -> tuple[str, ...]:
-    return tuple(str(entry["id"]) for entry in entries)
+def _names(models: Sequence[Listed]) -> tuple[str, ...]:
+    return tuple(model.model for model in models)
 
 
-def _entries(connection: Connection) -> list[Mapping[str, Any]]:
-    """The models of a server; where its URL lacks the "/v1", it is put there."""
+def listed(connection: Connection) -> list[Listed]:
+    """The models of a server, at least one; where its URL lacks the "/v1", it is put there.
+
+    Raises ServerError.
+    """
     place = connection.place
     status, body = connection.get(f"{place.base}/models")
-    entries = _listed(body)
-    if not entries and not place.base.endswith("/v1"):
+    models = _read(body)
+    if not models and not place.base.endswith("/v1"):
         _, body = connection.get(f"{place.base}/v1/models")
-        if entries := _listed(body):
+        if models := _read(body):
             connection.place = replace(place, base=f"{place.base}/v1")
-    if entries:
-        return entries
+    if models:
+        return models
     if status >= 500:
         raise ServerError(f"{place.host} cannot answer now (status {status}); try later.", status)
     raise ServerError(
@@ -93,10 +135,11 @@ def _entries(connection: Connection) -> list[Mapping[str, Any]]:
     )
 
 
-def _listed(body: Any) -> list[Mapping[str, Any]]:
+def _read(body: Any) -> list[Listed]:
+    """The models in a list; none where it is no list."""
     data = body.get("data") if isinstance(body, Mapping) else None
-    listed = data if isinstance(data, Sequence) and not isinstance(data, str) else []
-    return [entry for entry in listed if isinstance(entry, Mapping) and _name(entry)]
+    entries = data if isinstance(data, Sequence) and not isinstance(data, str) else []
+    return [Listed.of(entry) for entry in entries if isinstance(entry, Mapping) and _name(entry)]
 
 
 def _name(entry: Mapping[str, Any]) -> str:
@@ -105,29 +148,35 @@ def _name(entry: Mapping[str, Any]) -> str:
     return name if isinstance(name, str) and name.isprintable() else ""
 
 
-def _entry(host: str, entries: list[Mapping[str, Any]], model: str | None) -> Mapping[str, Any]:
-    """The entry of the model that is meant."""
-    names = _names(entries)
-    if model is None:
-        own = OWNERS.get(str(entries[0].get("owned_by"))) is OURS
-        if len(entries) == 1 or own:  # ours names its default first
-            return entries[0]
+def _meant(host: str, models: list[Listed], name: str | None) -> Listed:
+    """The model of a name, or the one that is meant where none is said."""
+    names = _names(models)
+    if name is None:
+        own = OWNERS.get(models[0].owner) is OURS
+        if len(models) == 1 or own:  # ours names its default first
+            return models[0]
         raise UsageError(
             f"{host} has several models; name one: {shortened(', '.join(names), 400)}."
         )
-    for entry in entries:
-        if entry["id"] == model:
-            return entry
-    raise NotServed(host, model, names)
+    for model in models:
+        if model.model == name:
+            return model
+    raise NotServed(host, name, names)
 
 
-def _kind(connection: Connection, entry: Mapping[str, Any]) -> Flavour:
-    """The flavour, by the list of models, by the host, or by what else the server answers."""
+def kind_of(connection: Connection, model: Listed, flavour: str) -> tuple[Flavour, str]:
+    """The flavour, and how it is known: as named, or where that is AUTO by the server itself.
+
+    That is by the host, by the list of models, or by what else the server answers.
+    """
+    if flavour != AUTO:
+        return FLAVOURS[flavour], "as it was named"
     place = connection.place
-    name = place.host.partition(":")[0]
-    if known := HOSTS.get(name) or OWNERS.get(str(entry.get("owned_by"))):
-        return known
-    for path, field, flavour in (
+    if known := HOSTS.get(place.host.partition(":")[0]):
+        return known, "by its host"
+    if known := OWNERS.get(model.owner):
+        return known, f'by the owner of its models, "{model.owner}"'
+    for path, field, kind in (
         ("/props", "default_generation_settings", LLAMA_SERVER),
         ("/get_model_info", "model_path", SGLANG),
         ("/api/version", "version", OLLAMA),
@@ -138,5 +187,5 @@ def _kind(connection: Connection, entry: Mapping[str, Any]) -> Flavour:
         except ServerError:
             continue  # a host that shows only its API
         if status == 200 and isinstance(body, Mapping) and field in body:
-            return flavour
-    return PLAIN
+            return kind, f"by its answer to {path}"
+    return PLAIN, "as nothing tells of another"

@@ -8,10 +8,17 @@ import weakref
 from collections.abc import Callable, Sequence
 
 from minireason.backends.base import StreamOptions
+from minireason.backends.capabilities import Retry
+from minireason.backends.collected import parsing
 from minireason.backends.remote import request as requests
 from minireason.backends.remote.asking import Served, list_models, look
-from minireason.backends.remote.collected import parsing
-from minireason.backends.remote.connection import READ_S, SPARE_CONNECTIONS, Connection, address
+from minireason.backends.remote.connection import (
+    KEY_VARIABLE,
+    READ_S,
+    SPARE_CONNECTIONS,
+    Connection,
+    address,
+)
 from minireason.backends.remote.exchange import News
 from minireason.backends.remote.flavours import AUTO, FLAVOURS
 from minireason.backends.remote.request import Request
@@ -22,11 +29,8 @@ from minireason.errors import ContextFull
 from minireason.messages import Message
 from minireason.models import catalog
 from minireason.models.tuned import StepCosts
-from minireason.reasoning.begun import Begun, parted
+from minireason.reasoning.begun import Begun, begun_of, parted
 from minireason.settings import MAX_SEED, Changes, Settings
-
-KEY_VARIABLE = "MINIREASON_API_KEY"
-"""The environment variable with the API key."""
 
 MAX_PARALLEL = 16
 """Requests of one vote or batch at a time: servers put them into batches by themselves."""
@@ -93,6 +97,11 @@ class RemoteBackend:
         return self.models
 
     @property
+    def retry(self) -> Retry | None:
+        """See `TellsRetries.retry`."""
+        return self._news.retry
+
+    @property
     def step_costs(self) -> StepCosts:
         """See `KnowsStepCosts`: what runs side by side there costs nothing here."""
         return StepCosts((1, MAX_PARALLEL), (1.0, 1.0))
@@ -116,9 +125,7 @@ class RemoteBackend:
         """See `Backend.stream`."""
         prompt_tokens = self.count_tokens(messages)
         self.check(settings, prompt_tokens)
-        begun = parted(messages)[1] or Begun()
-        if begun.answer:
-            settings.check_begun()
+        begun_of(messages, settings)
         requests.check_logprobs(self.flavour, options.logprobs)
         seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
         asked = Request(

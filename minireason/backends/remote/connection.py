@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+KEY_VARIABLE = "MINIREASON_API_KEY"
+"""The environment variable with the API key, where nothing else says one."""
+
 CONNECT_S, READ_S, ASK_S = 10.0, 600.0, 30.0
 """Seconds until a connection has to be there, until the next byte, and for a short question."""
 

@@ -1,4 +1,7 @@
-"""Kinds of servers: what each can do beyond the plain protocol, and how it is told so."""
+"""Kinds of servers: what each can do beyond the plain protocol, and how it is told so.
+
+What follows for each of our settings is in `abilities.py`.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +55,9 @@ class Flavour:
 
     logprobs: bool = False
     """Whether it tells log-probabilities, and of each token up to MAX_LOGPROBS of the likeliest."""
+
+    logprobs_where: str = ""
+    """Which of its servers or models do, where not all of them; "" for all."""
 
     confidence_field: str | None = None
     """The field that asks for confidences as such; where there is none, logprobs make them."""
@@ -123,7 +129,11 @@ LLAMA_CPP_PYTHON = Flavour(
     extras={"min_p": 0.0, "repeat_penalty": 1.0},
 )
 OLLAMA = Flavour(
-    name="ollama", thinking_off={"reasoning_effort": "none"}, effort=True, logprobs=True
+    name="ollama",
+    thinking_off={"reasoning_effort": "none"},
+    effort=True,
+    logprobs=True,
+    logprobs_where="from 0.12.11",
 )
 DEEPSEEK = Flavour(
     name="deepseek", thinking_off={"thinking": {"type": "disabled"}}, effort=True, schema=False
@@ -134,6 +144,7 @@ OPENAI = Flavour(
     effort=True,
     longest_field="max_completion_tokens",
     logprobs=True,
+    logprobs_where="no thinking model",
 )
 PLAIN = Flavour(name="plain")
 

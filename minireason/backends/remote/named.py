@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minireason.backends.remote.connection import address
+from minireason.backends.remote.connection import KEY_VARIABLE, Address, address
 from minireason.backends.remote.flavours import AUTO, FLAVOURS
 from minireason.errors import BadCatalog, UsageError, shortened, shown
 from minireason.host import files, paths, state
@@ -42,6 +42,11 @@ class Target:
 
     flavour: str = AUTO
     """The kind of server."""
+
+    @property
+    def place(self) -> Address:
+        """Its address, with this key or else the environment's; raises UsageError."""
+        return address(self.url, self.key or os.environ.get(KEY_VARIABLE))
 
 
 def own_path() -> Path:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from minireason.backends.base import StreamOptions
+from minireason.backends.collected import Collected
 from minireason.backends.remote import pieces
-from minireason.backends.remote.collected import Collected
 from minireason.backends.remote.connection import Connection, ask, was_closed
 from minireason.backends.remote.exchange import End, Exchange, News
 from minireason.backends.remote.labels import Labels
@@ -63,6 +63,7 @@ class RemoteStream(Iterator[Event], Closing):
         self._thought_end = ThoughtEnd(request)
         self._lock = threading.RLock()
         self._exchange: Exchange | None = None
+        # Asks the server to end the thought. An event loop holds no task, so it is held here.
         self._control: Future[tuple[int, Any]] | None = None
         self._seen = 0
         self._id = ""
@@ -100,7 +101,7 @@ class RemoteStream(Iterator[Event], Closing):
     @property
     def ended(self) -> bool:
         """See `ReplyStream.ended`."""
-        return self._collected.reply is not None
+        return self._collected.ended
 
     @property
     def tokens(self) -> int:
@@ -125,8 +126,6 @@ class RemoteStream(Iterator[Event], Closing):
     @property
     def reply(self) -> Reply:
         """See `ReplyStream.reply`."""
-        if self._collected.reply is None:
-            raise UsageError("This stream has not ended; iterate it to the end or close it first.")
         return self._collected.reply
 
     def cancel(self) -> None:
@@ -171,7 +170,7 @@ class RemoteStream(Iterator[Event], Closing):
             self._news.wait(self._seen, wait_s)
         self._seen = self._news.count
         while exchange.inbox.items and exchange is self._exchange and not self.ended:
-            self._take(exchange.inbox.items.popleft())
+            self._take(exchange.inbox.take())
         if not self.ended and self._labels.thinking:
             self._land_if_over()
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from minireason.cli import wording
 from minireason.cli.commands.batch_options import Batching
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from minireason.batch.local import Runner
     from minireason.batch.output import Output, Run
     from minireason.batch.ray import Runner as RayRunner
+    from minireason.batch.refusals import Refusals
     from minireason.cli.terminal.meter import Meter
-    from minireason.settings import Changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class Batch:
         Raises UsageError, StoreError and what loading or connecting raises.
         """
         from minireason.batch import forms, jobs, lines, output
+        from minireason.batch.refusals import Refusals
         from minireason.runs import alone
 
         output.check_paths(self._file, self._how.output)
@@ -87,8 +88,8 @@ class Batch:
             if not first:
                 with output.Writer(replies):  # which makes the file, or cuts off a torn line
                     return Done(replies, len(self._left_out), finished=True)
-            with telling_what_is_kept(lambda: kept(replies)):
-                return self._generate(model, replies, chain(first, todo), facts.lines)
+            refusals = Refusals(chain(first, todo), defaults)
+            return self._generate(model, replies, refusals, facts.lines)
 
     def _facts(self) -> Facts:
         from minireason.batch import lines
@@ -119,8 +120,7 @@ class Batch:
         """What holds for lines that say nothing else; `seed` is the run's."""
         from minireason.batch.jobs import Defaults
 
-        changes = cast("Changes", {**self._asked.settings, "seed": None})
-        settings = model.defaults.changed(changes)
+        settings = model.defaults.changed({**self._asked.settings, "seed": None})
         return Defaults(settings, self._asked.system, seed, self._how.replies_each)
 
     def _telling_of_models(self, todo: Iterator[Job], model: RunModel) -> Iterator[Job]:
@@ -133,8 +133,8 @@ class Batch:
                 self._say(f"{self._file.name} {said}")
             yield job
 
-    def _generate(self, model: RunModel, replies: Output, todo: Iterator[Job], lines: int) -> Done:
-        """Open the model, here or on Ray, and run the jobs."""
+    def _generate(self, model: RunModel, replies: Output, refusals: Refusals, lines: int) -> Done:
+        """Open the model, here or on Ray, and run the jobs that `refusals` has."""
         from minireason.cli.terminal.meter import Meter
 
         total = lines * self._how.replies_each
@@ -144,9 +144,10 @@ class Batch:
                 runner = self._here(model)
             else:
                 runner = self._on_ray(model, replies.run.model_sha256, stack)
+            stack.enter_context(telling_what_is_kept(lambda: kept(replies)))
             self._meter = stack.enter_context(Meter(total, "replies", done=replies.replies))
             began = time.monotonic()
-            finished = self._write(runner, todo, replies, total)
+            finished = self._write(runner, refusals, replies, total)
             seconds = time.monotonic() - began
         return Done(replies, len(self._left_out), finished, runner.tokens, seconds)
 
@@ -165,7 +166,7 @@ class Batch:
         return Workers(self._how, self._asked, self._remote, model, sha256).join(stack)
 
     def _write(
-        self, runner: Runner | RayRunner, todo: Iterator[Job], replies: Output, total: int
+        self, runner: Runner | RayRunner, refusals: Refusals, replies: Output, total: int
     ) -> bool:
         """Write each reply as it ends; whether the run came to its own end."""
         from minireason.batch.local import Answered
@@ -175,7 +176,7 @@ class Batch:
         form, numbered = replies.form, self._how.replies_each > 1
         most = max(1, total - replies.replies)
         with interrupts(runner.cancel), Writer(replies) as writer:
-            for result in runner.results(todo, self._how.batch_size, most):
+            for result in refusals.results(runner, self._how.batch_size, most):
                 if isinstance(result, Answered):
                     line = form.written(result, numbered=numbered)
                     writer.write(line, result.reply.finish_reason)

@@ -25,7 +25,7 @@ from minireason.version import __version__
 if TYPE_CHECKING:
     from minireason.backends.local import LocalBackend
     from minireason.benchmark.report import Machine, Report
-    from minireason.models.fit import FitPlan
+    from minireason.models.plan import FitPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

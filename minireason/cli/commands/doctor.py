@@ -12,11 +12,13 @@ from typing import Annotated
 import typer
 
 from minireason.cli import here
-from minireason.cli.commands import measured_here
+from minireason.cli.commands import doctor_remote, measured_here
 from minireason.cli.finding import Finding
+from minireason.cli.grouped import expand
+from minireason.cli.remote import Remote
 from minireason.cli.terminal import output
 from minireason.cli.terminal.wrapping import wrapped
-from minireason.errors import MinireasonError
+from minireason.errors import MinireasonError, UsageError
 from minireason.host import gpus, paths
 from minireason.host.hardware import Hardware
 from minireason.models import catalog, recommend, store
@@ -30,22 +32,41 @@ _WIDE = 80
 """Columns from which a finding stands beside its term."""
 
 
+@expand
 def doctor(
+    *,
     measure: Annotated[
         str | None,
         typer.Option(
             metavar="MODEL", help="Measure anew what is faster here for this model; takes seconds."
         ),
     ] = None,
+    remote: Remote,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Say what was found, what is wrong, and how to mend it.
 
-    The exit code is 1 if anything is wrong.
+    With --url that is of the server: its kind, its models, and which settings it can follow. The
+    exit code is 1 if anything is wrong.
     """
+    if remote.url is None:
+        findings = _of_this_machine(measure)
+    elif measure is None:
+        findings = doctor_remote.findings(remote)
+    else:
+        raise UsageError("--measure is for a model of this machine; leave it out beside --url.")
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        for finding in findings:
+            _show(finding)
+    return 1 if any(finding.mend for finding in findings) else 0
+
+
+def _of_this_machine(measure: str | None) -> list[Finding]:
     newly = [] if measure is None else measured_here.measure(measure)
     known = measured_here.findings()  # before the rest mends a damaged file
-    findings = [
+    return [
         Finding(
             "minireason",
             f"{__version__}, Python {platform.python_version()} on {platform.platform()}",
@@ -56,12 +77,6 @@ def doctor(
         *_store(),
         *_network(),
     ]
-    if as_json:
-        print(json.dumps([asdict(finding) for finding in findings]))
-    else:
-        for finding in findings:
-            _show(finding)
-    return 1 if any(finding.mend for finding in findings) else 0
 
 
 def _show(finding: Finding) -> None:

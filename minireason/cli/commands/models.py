@@ -9,14 +9,18 @@ from typing import Annotated, Any
 import typer
 
 from minireason.cli import completion, here
+from minireason.cli.commands import models_remote
+from minireason.cli.grouped import expand
+from minireason.cli.remote import Remote
 from minireason.cli.terminal import notes, table
 from minireason.cli.terminal.table import Columns
 from minireason.cli.terminal.wrapping import print_wrapped
+from minireason.errors import UsageError
 from minireason.host.hardware import Hardware
 from minireason.models import catalog, imported, listing, named, recommend, store
-from minireason.models.fit import FitPlan
 from minireason.models.imported import Imported
 from minireason.models.listing import Listed
+from minireason.models.plan import FitPlan
 from minireason.models.spec import ModelSpec, Quant
 
 MEMORY_AT = 8192
@@ -35,17 +39,25 @@ _HEADERS = [
 _COLUMNS = Columns(left=(0, 3), drop=(6, 5, 2, 4, 1, 7))
 
 
+@expand
 def models(
+    *,
     every: Annotated[
         bool, typer.Option("--all", help="Every quant, not only each model's default.")
     ] = False,
+    remote: Remote,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """List the models there are, and which of them fit here.
 
     For each: its size, the memory that it needs, whether it fits on this machine, its speed here
-    (an estimate), its published scores, and whether it is installed.
+    (an estimate), its published scores, and whether it is installed. With --url the models of that
+    server, and what it tells of them.
     """
+    if remote.url is not None:
+        if every:
+            raise UsageError("--all is for models of this machine; leave it out beside --url.")
+        return models_remote.run(remote, as_json=as_json)
     machine = here.machine()
     for problem in catalog.problems():
         left_out = "That model" if problem.field else "The whole file"

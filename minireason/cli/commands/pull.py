@@ -23,7 +23,7 @@ from minireason.errors import (
 )
 from minireason.host import paths
 from minireason.models import catalog, named, other_tools, recommend, store
-from minireason.models.fit import FitPlan
+from minireason.models.plan import FitPlan
 from minireason.models.pull import sized
 from minireason.models.spec import ModelSpec, Quant
 from minireason.models.store import Manifest

@@ -365,6 +365,36 @@ def test_a_line_that_the_server_refuses_is_named_and_the_rest_runs(
     assert list(read(out)) == [item["id"] for item in questions(12) if item["id"] != "q4"]
 
 
+def test_where_every_line_is_refused_the_run_ends_and_the_same_command_goes_on(
+    tmp_path: Path, misbehaving: Callable[..., Misbehaving]
+) -> None:
+    loaded = threading.Event()
+
+    def answer(_body: dict[str, Any]) -> Answer:
+        return reply(chunk(content="Yes.")) if loaded.is_set() else refused(400, "No models loaded")
+
+    server, out = misbehaving(*[answer] * 2000), tmp_path / "out.jsonl"
+    source = write(tmp_path / "in.jsonl", questions(300))
+    for options in ((), ("--in-order",)):
+        stopped = over(server.url, source, "-o", out, *options)
+        assert_one_sentence(stopped, 2, "Every question is refused (127.0.0.1:")
+        assert "No models loaded); mend that, and run the same command again." in stopped.err
+        assert out.read_bytes() == b""
+    assert len(server.bodies) < 300
+    loaded.set()
+    result = over(server.url, source, "-o", out)
+    assert result.code == 0, result
+    assert len(read(out)) == 300
+
+
+def test_a_system_prompt_that_is_too_long_for_every_line(tmp_path: Path) -> None:
+    source, out = write(tmp_path / "in.jsonl", questions(300)), tmp_path / "out.jsonl"
+    refused = batch(source, "-o", out, "--ctx", "512", "--system", "1 + " * 500)
+    assert_one_sentence(refused, 1, "Every question is refused (The prompt has ")
+    assert "or give a larger --ctx, up to 4096); mend that" in refused.err
+    assert out.read_bytes() == b""
+
+
 def test_a_server_that_is_none_leaves_no_output(
     source: Path, tmp_path: Path, tiny_url: str
 ) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minireason.cli.terminal.latex.convert import to_unicode
+from minireason.cli.terminal.latex.convert import readable
 from tests.cli.seen import drawn
 
 
@@ -25,12 +25,10 @@ from tests.cli.seen import drawn
         (r"\text{speed} = 5\ \text{m/s}", "speed = 5 m/s"),
         (r"\lim_{x \to 0} \frac{\sin x}{x}", "lim_(x → 0) (sin x)/x"),
         (r"\binom{n}{k}", "C(n, k)"),
-        (r"\frac{", r"\frac{"),
-        ("{" * 3000, "{" * 3000),
     ],
 )
 def test_formulas(formula: str, wanted: str) -> None:
-    assert to_unicode(formula) == wanted
+    assert readable(formula) == wanted
 
 
 @pytest.mark.parametrize(
@@ -59,7 +57,7 @@ def test_formulas(formula: str, wanted: str) -> None:
     ],
 )
 def test_more_formulas(formula: str, wanted: str) -> None:
-    assert to_unicode(formula) == wanted
+    assert readable(formula) == wanted
 
 
 @pytest.mark.parametrize(
@@ -83,7 +81,7 @@ def test_more_formulas(formula: str, wanted: str) -> None:
     ],
 )
 def test_a_fraction_can_be_read_in_one_way_only(formula: str, wanted: str) -> None:
-    assert to_unicode(formula) == wanted
+    assert readable(formula) == wanted
 
 
 @pytest.mark.parametrize(
@@ -98,29 +96,35 @@ def test_a_fraction_can_be_read_in_one_way_only(formula: str, wanted: str) -> No
     ],
 )
 def test_what_nobody_knows_keeps_its_name(formula: str, wanted: str) -> None:
-    assert to_unicode(formula) == wanted
+    assert readable(formula) == wanted
+
+
+def lines(formula: str) -> list[str]:
+    """A formula that has lines of its own."""
+    return (readable(formula, display=True) or "").splitlines()
 
 
 def test_rows_stand_below_each_other_where_a_formula_has_lines_of_its_own() -> None:
     cases = r"|x| = \begin{cases} x & x > 0 \\ 0 & x = 0 \\ -x & x < 0 \end{cases}."
-    assert to_unicode(cases, display=True).splitlines() == [
+    assert lines(cases) == [
         "|x| = ⎧ x   x > 0",
         "      ⎨ 0   x = 0",
         "      ⎩ -x  x < 0.",
     ]
     product = r"\begin{pmatrix}1&2\\3&4\end{pmatrix}\begin{bmatrix}x\\y\end{bmatrix} = 0"
-    assert to_unicode(product, display=True).splitlines() == [
+    assert lines(product) == [
         "⎛1  2⎞",
         "⎝3  4⎠⎡x⎤",
         "      ⎣y⎦ = 0",
     ]
     aligned = r"\begin{align} 2x + 3 &= 7 \\ x &= 2 \end{align}"
-    assert to_unicode(aligned, display=True).splitlines() == ["2x + 3 = 7", "     x = 2"]
+    assert lines(aligned) == ["2x + 3 = 7", "     x = 2"]
 
 
 @pytest.mark.parametrize(
     "formula",
     [
+        "\\frac{",
         "\\sqrt[" * 40,
         "\\[" * 20_000,
         "{" * 9000,
@@ -131,8 +135,8 @@ def test_rows_stand_below_each_other_where_a_formula_has_lines_of_its_own() -> N
         "x" * 30_000,
     ],
 )
-def test_what_cannot_be_read_stays_as_it_is(formula: str) -> None:
-    assert to_unicode(formula) == formula
+def test_what_cannot_be_read(formula: str) -> None:
+    assert readable(formula) is None
 
 
 @settings(max_examples=60)
@@ -163,4 +167,4 @@ def test_what_cannot_be_read_stays_as_it_is(formula: str) -> None:
 )
 def test_nothing_breaks_it(parts: list[str]) -> None:
     assert drawn("$" + "".join(parts) + "$", 40)
-    assert isinstance(to_unicode("".join(parts)), str)
+    assert isinstance(readable("".join(parts)), str | None)

@@ -28,17 +28,11 @@ from minireason.cli.terminal.latex.reader import SPACE, Macros, Reader, Unreadab
 _MAX_CHARS = 20_000
 
 
-def to_unicode(formula: str, *, display: bool = False) -> str:
-    """One formula as text; what cannot be read comes back as it is.
+def readable(formula: str, *, display: bool = False) -> str | None:
+    """One formula as text; None if it cannot be read.
 
     In a `display`, which has lines of its own, matrices and cases take several.
     """
-    text = readable(formula, display=display)
-    return formula if text is None else text
-
-
-def readable(formula: str, *, display: bool = False) -> str | None:
-    """One formula as text; None if it cannot be read."""
     if len(formula) > _MAX_CHARS or BLOCK_START in formula or BLOCK_END in formula:
         return None
     try:

@@ -25,6 +25,7 @@ class StepWindow:
     """Batch size -> seconds and tokens."""
 
     def add(self, tokens: int, wall_s: float, cpu_s: float, expected_s: float | None) -> None:
+        """Note a step for so many tokens, and what it was expected to take."""
         self.steps += 1
         self.wall_s += wall_s
         self.cpu_s += cpu_s
@@ -53,7 +54,7 @@ def _size(tokens: int) -> int:
     return _EXACT_TOKENS + tokens.bit_length()
 
 
-class StepCosts:
+class StepTimes:
     """Seconds for each token, by the size of the batch, as far as they are known and recent."""
 
     def __init__(self) -> None:
@@ -70,6 +71,7 @@ class StepCosts:
         return cost * tokens
 
     def learn(self, window: StepWindow, now: float, weight: float = 1.0) -> None:
+        """Take in the steps of a window, by this weight where more is known already."""
         for size, (seconds, tokens) in window.costs.items():
             cost = seconds / tokens
             known = self._costs.get(size)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minireason import answers
+from minireason.errors import UsageError
 from minireason.events import (
     AnswerDelta,
     Done,
@@ -31,7 +32,7 @@ class Collected:
     def __init__(
         self, model: str, settings: Settings, seed: int, parse: Callable[[str], Any] | None
     ) -> None:
-        self.reply: Reply | None = None
+        self._reply: Reply | None = None
         self._model, self._seed, self._parse = model, seed, parse
         self._stops = StopStrings(settings.stop)
         self._choices = settings.choices
@@ -41,6 +42,18 @@ class Collected:
         self._unread = iter(self._said)
         self._began = time.perf_counter()
         self._first: dict[str, float] = {}
+
+    @property
+    def ended(self) -> bool:
+        """Whether the reply is made, though not all events may have been read."""
+        return self._reply is not None
+
+    @property
+    def reply(self) -> Reply:
+        """The reply; raises UsageError before the end."""
+        if self._reply is None:
+            raise UsageError("This stream has not ended; iterate it to the end or close it first.")
+        return self._reply
 
     @property
     def waiting(self) -> int:
@@ -82,8 +95,14 @@ class Collected:
         """The answer so far."""
         return self._text(AnswerDelta)
 
-    def end(self, reason: FinishReason, thinking_end: ThinkingEnd | None, usage: Usage) -> None:
-        """Make the reply and the last event."""
+    def end(
+        self,
+        reason: FinishReason,
+        thinking_end: ThinkingEnd | None,
+        usage: Usage,
+        timings: Timings | None = None,
+    ) -> None:
+        """Make the reply and the last event; `timings` are those until now if none are given."""
         self._show(AnswerDelta(self._stops.flush()))
         answer = self.answer
         reply = Reply(
@@ -95,12 +114,21 @@ class Collected:
             thinking_end=thinking_end,
             seed=self._seed,
             usage=usage,
-            timings=self._timings(usage),
+            timings=timings or self.timings(usage),
             parsed=self._parsed(answer) if reason == "stop" else None,
             stop_text=self._stops.matched,
         )
         self._said.append(Done(reply))
-        self.reply = reply
+        self._reply = reply
+
+    def timings(self, usage: Usage) -> Timings:
+        """The times until now; its rate is that of the tokens that were sampled."""
+        total = time.perf_counter() - self._began
+        first = min(self._first.values(), default=None)
+        sampled = usage.thinking_tokens + usage.answer_tokens
+        span = total - (first or 0.0)
+        rate = (sampled - 1) / span if first is not None and sampled > 1 and span > 0 else None
+        return Timings(0.0, first or 0.0, first, self._first.get("answer"), total, rate)
 
     def drop_unread(self) -> None:
         """Give no more events."""
@@ -124,14 +152,6 @@ class Collected:
             return self._parse(answer)
         except ValueError:
             return None
-
-    def _timings(self, usage: Usage) -> Timings:
-        total = time.perf_counter() - self._began
-        first = min(self._first.values(), default=None)
-        sampled = usage.thinking_tokens + usage.answer_tokens
-        span = total - (first or 0.0)
-        rate = (sampled - 1) / span if first is not None and sampled > 1 and span > 0 else None
-        return Timings(0.0, first or 0.0, first, self._first.get("answer"), total, rate)
 
 
 def parsing(settings: Settings) -> Callable[[str], Any] | None:
