@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from minireason.errors import UsageError, shortened
 from minireason.host import paths
 from minireason.host.lock import of_file
 from minireason.models import store
-from minireason.settings import MAX_SEED, ChainChanges, Changes, Settings
+from minireason.settings import MAX_SEED, ChainChanges, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def settings_of(changes: ChainChanges, defaults: Settings) -> dict[str, object]:
 
     `defaults` are the model's.
     """
-    settings = asdict(defaults.changed(cast("Changes", changes)))
+    settings = asdict(defaults.changed(changes))
     del settings["seed"]
     plain: dict[str, object] = json.loads(json.dumps(settings))
     return plain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from minireason.backends.base import ReplyStream, StreamOptions
@@ -81,6 +82,33 @@ class MeasuresItself(Protocol):
 
         Steps aside as soon as `stopped` says so. Does nothing where there is nothing to find out.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A request that is sent again."""
+
+    problem: str
+    """What is wrong with the server: "not reached", "busy (status 503)", ..."""
+
+    number: int
+    """Which try comes next, from 2 on."""
+
+    tries: int
+    """How many there are at most."""
+
+    at_s: float
+    """When it is made, by `time.monotonic`."""
+
+
+@runtime_checkable
+class TellsRetries(Protocol):
+    """A `Backend` may tell this as well."""
+
+    @property
+    def retry(self) -> Retry | None:
+        """The request that was last to be sent again; None once the server answers, or none is."""
         ...
 
 

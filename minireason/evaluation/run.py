@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 from minireason.backends.base import Backend, ReplyStream
 from minireason.backends.pool import Active, PoolRun, Refused
 from minireason.evaluation.items import Item
-from minireason.evaluation.traces import Run
+from minireason.evaluation.trace_format import Run
 from minireason.messages import Message
-from minireason.settings import ChainChanges, Changes, Settings
+from minireason.settings import ChainChanges, Settings
 from minireason.voting.chain import RETRY_TEMPERATURE_STEP, Job, chain_seed, with_instruction
 from minireason.voting.solution import Chain
 
@@ -38,7 +38,7 @@ class Runner(PoolRun[ItemJob]):
     def __init__(self, backend: Backend, run: Run, changes: ChainChanges, *, vote: bool) -> None:
         super().__init__(backend)
         self._run, self.vote = run, vote
-        self._settings = backend.defaults.changed(cast("Changes", changes))
+        self._settings = backend.defaults.changed(changes)
 
     def chains(
         self, missing: Missing, requested: int | Literal["auto"] = "auto"

@@ -208,7 +208,7 @@ class Settings:
             problem = "cannot hold an answer that is begun already; ask without its beginning"
             raise BadSetting(name, getattr(self, name), problem)
 
-    def changed(self, changes: Changes) -> Settings:
+    def changed(self, changes: Changes | ChainChanges) -> Settings:
         """These settings with some fields changed; raises BadSetting.
 
         A change goes before what these settings say on the same question, see `layered`.
@@ -227,7 +227,7 @@ def kept(changes: Changes) -> Changes:
     return cast("Changes", {name: getattr(settings, name) for name in changes})
 
 
-def layered(earlier: Changes, later: Changes) -> Changes:
+def layered(earlier: Changes, later: Changes | ChainChanges) -> Changes:
     """Changes one after the other: of the settings of ONE_QUESTION those that were said last."""
     settled = {
         name

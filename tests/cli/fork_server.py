@@ -12,6 +12,7 @@ lines: its process number at once, its exit status in the end.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import gc
 import json
@@ -23,6 +24,25 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+codes: list[int] = []
+"""The exit code of the command that has ended in this process, if one has."""
+
+
+def leave() -> None:
+    """End the process of a command as Python does, but do not take Python itself down.
+
+    That would write to all memory which is shared with the server: more than half of what the
+    process of a short command costs.
+    """
+    for code in codes:
+        with suppress(OSError, ValueError):  # else Python tries again, and says so
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+
+atexit.register(leave)  # before anything else is, so that it comes last
+
 sys.path[0] = os.getcwd()  # where `python -m minireason` has it while it imports the package
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's would start threads here
 
@@ -31,15 +51,20 @@ import minireason  # noqa: E402
 del sys.path[0]
 
 import minireason.cli.app  # noqa: E402
-import minireason.cli.main  # noqa: E402
+import minireason.cli.start  # noqa: E402
 import minireason.reasoner  # noqa: E402
 
 minireason.cli.app.app_for([])  # imports every command
 LATE = (
-    "minireason.backends.local minireason.cli.chat.commands minireason.cli.chat.editor "
-    "minireason.cli.terminal.show minireason.voting.solve numpy"
+    "minireason.backends.local minireason.backends.remote.backend minireason.batch.local "
+    "minireason.cli.chat.commands minireason.cli.chat.editor minireason.cli.main "
+    "minireason.cli.terminal.evaluation_report minireason.cli.terminal.meter "
+    "minireason.cli.terminal.show minireason.evaluation.replay minireason.evaluation.run "
+    "minireason.models.hub minireason.tiny minireason.voting.solve "
+    "numpy numpy.ctypeslib anyio._backends._asyncio h11 httpcore2 httpx2 llguidance "
+    "importlib.resources.readers sqlite3 starlette.applications uvicorn yaml zipfile"
 ).split()
-"""What most commands import when they begin to work. huggingface_hub reads the environment."""
+"""What commands import when they begin to work. huggingface_hub reads the environment."""
 
 STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
@@ -114,4 +139,8 @@ if __name__ == "__main__":
         import_module(name)
     gc.freeze()  # what is imported stays shared
     if serve(socket.socket(fileno=int(sys.argv[1]))):
-        minireason.cli.main.run()
+        try:
+            minireason.cli.start.run()
+        except SystemExit as leaving:
+            codes.append(leaving.code or 0)
+            raise

@@ -13,9 +13,16 @@ from minireason.cli.chat import commands
 from minireason.cli.chat.loop import Chat
 from minireason.conversation import transcript
 from minireason.testing import ScriptedBackend
-from tests.backends.remote.misbehaving import Answer, Misbehaving, chunk, models, reply
+from tests.backends.remote.misbehaving import (
+    Answer,
+    Misbehaving,
+    chunk,
+    models,
+    refused,
+    reply,
+)
 from tests.cli.chatting import completions
-from tests.cli.pseudo_terminal import Terminal
+from tests.cli.pseudo_terminal import CTRL_C, Terminal
 from tests.cli.run import minireason as run
 from tests.server.conftest import served
 from tests.server.serving import Served
@@ -124,3 +131,63 @@ def test_a_chat_in_a_pipe_ends_with_a_failure_of_the_server() -> None:
     result = run("chat", "--url", failing_once().url, stdin=b"Who?\nWho?\n")
     assert result.code == 6
     assert "here" not in result.out
+
+
+def busy(count: int = 9) -> list[Answer]:
+    """Refusals of a server that has too much to do for a minute."""
+    return [refused(503, Retry_After="60")] * count
+
+
+@pytest.mark.parametrize("options", [(), ("--thinking", "show")], ids=["fold", "show"])
+def test_a_chat_says_that_a_busy_server_is_asked_again(options: tuple[str, ...]) -> None:
+    """And Ctrl-C does not wait for that."""
+    server = Misbehaving(*busy(1), reply(chunk(content="I am here.")))
+    terminal = Terminal("chat", "--no-save", "--url", server.url, *options)
+    terminal.ready()
+    terminal.type("Who?\r")
+    terminal.see("server busy (status 503), try 2 of 5 in ")
+    terminal.type(CTRL_C)
+    terminal.see("Stopped before there was an answer")
+    assert "try 2" not in terminal.ready(), "the line is gone"
+    assert len(server.bodies) == 1
+    terminal.enter("/retry")
+    terminal.see("I am here.")
+    terminal.type("/exit\r")
+    assert terminal.ended() == 0
+    server.stop()
+
+
+def test_a_chat_says_that_a_server_is_not_reached() -> None:
+    server = Misbehaving()
+    terminal = Terminal("chat", "--no-save", "--url", server.url)
+    terminal.ready()
+    server.stop()
+    terminal.type("Who?\r")
+    terminal.see("server not reached, try 3 of 5")
+    assert "Ctrl-C: stop" in terminal.text
+    terminal.see("cannot be reached")
+    assert "/retry asks again" in " ".join(terminal.ready().split())
+    terminal.type("/exit\r")
+    assert terminal.ended() == 0
+
+
+@pytest.mark.parametrize("command", ["ask", "solve"])
+def test_a_question_says_that_a_busy_server_is_asked_again(command: str) -> None:
+    server = Misbehaving(*busy())
+    terminal = Terminal(command, "--url", server.url, "Who?")
+    terminal.see("server busy (status 503), try 2 of 5 in ")
+    terminal.type(CTRL_C)
+    assert terminal.ended() == 130
+    assert "try 2" not in terminal.text
+    server.stop()
+
+
+@pytest.mark.parametrize("command", ["ask", "solve", "chat"])
+def test_nothing_of_that_is_in_a_pipe(command: str) -> None:
+    again = [refused(503, Retry_After="0")] * 5
+    server = Misbehaving(*again, *again)
+    question = () if command == "chat" else ("Who?",)
+    result = run(command, "--url", server.url, *question, stdin=b"Who?\n" * (command == "chat"))
+    assert (result.code, result.out) == (6, "")
+    assert "try " not in result.err.replace("try later", "")
+    server.stop()

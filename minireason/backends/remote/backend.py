@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 
 from minireason.backends.base import StreamOptions
+from minireason.backends.capabilities import Retry
 from minireason.backends.collected import parsing
 from minireason.backends.remote import request as requests
 from minireason.backends.remote.asking import Served, list_models, look
@@ -95,6 +96,11 @@ class RemoteBackend:
         """See `OneOfSeveral.list_models`."""
         self.models = list_models(self.connection)
         return self.models
+
+    @property
+    def retry(self) -> Retry | None:
+        """See `TellsRetries.retry`."""
+        return self._news.retry
 
     @property
     def step_costs(self) -> StepCosts:

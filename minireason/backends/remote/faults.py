@@ -20,6 +20,9 @@ from minireason.errors import (
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 """Statuses after which the same request may go well."""
 
+BUSY = frozenset({429, 503, 529})
+"""Those of them by which a server says that it has too much to do."""
+
 _MAX_REASON = 300
 
 _TOO_LONG = (

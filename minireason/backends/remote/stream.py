@@ -172,7 +172,7 @@ class RemoteStream(Iterator[Event], Closing):
             self._news.wait(self._seen, wait_s)
         self._seen = self._news.count
         while exchange.inbox.items and exchange is self._exchange and not self.ended:
-            self._take(exchange.inbox.items.popleft())
+            self._take(exchange.inbox.take())
         if not self.ended and self._labels.thinking:
             self._land_if_over()
 

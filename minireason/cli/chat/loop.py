@@ -12,7 +12,7 @@ from minireason.cli import outcome, wording
 from minireason.cli.chat import terminal
 from minireason.cli.chat.reading import Reader
 from minireason.cli.options import Asked
-from minireason.cli.terminal import facts, notes, show
+from minireason.cli.terminal import facts, notes, retrying, show
 from minireason.cli.terminal.answer import Answer
 from minireason.cli.terminal.drawing import can_redraw
 from minireason.cli.terminal.live import LiveThinking
@@ -172,17 +172,20 @@ class Chat:
 
     def _show(self, turn: TurnStream) -> Reply:
         answer = Answer(plain=Settings(**self.settings).structured)
+        instead = retrying.words(self.reasoner.backend)
         if can_redraw() and self.thinking in ("fold", "hide"):
             live = LiveThinking(
                 lambda: turn.thinking_tokens,
                 thinks=self.reasoner.thinks,
                 hidden=self.thinking == "hide",
+                instead=instead,
             )
             self._on_prefill = live.prefill
             return show.show(turn, live, answer)
         progress = Progress()
         self._on_prefill = progress.prefill
         try:
+            progress.say("reading ...", instead)
             return show.show(turn, self.thoughts, answer, progress.clear)
         finally:
             progress.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from minireason.cli.commands.batch_options import Batching
 from minireason.cli.commands.run_model import RunModel
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from minireason.batch.ray import Runner
     from minireason.batch.share import Node, Share
     from minireason.batch.worker import Wanted
-    from minireason.settings import Changes, LoadSettings, Settings
+    from minireason.settings import LoadSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Workers:
 
     @property
     def _settings(self) -> Settings:
-        return self.model.defaults.changed(cast("Changes", self.asked.settings))
+        return self.model.defaults.changed(self.asked.settings)
 
     def _loading(self, nodes: Sequence[Node]) -> tuple[Wanted, Share]:
         """Workers that each load the model."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from minireason.cli import wording
 from minireason.cli.commands.batch_options import Batching
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from minireason.batch.ray import Runner as RayRunner
     from minireason.batch.refusals import Refusals
     from minireason.cli.terminal.meter import Meter
-    from minireason.settings import Changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +89,7 @@ class Batch:
                 with output.Writer(replies):  # which makes the file, or cuts off a torn line
                     return Done(replies, len(self._left_out), finished=True)
             refusals = Refusals(chain(first, todo), defaults)
-            with telling_what_is_kept(lambda: kept(replies)):
-                return self._generate(model, replies, refusals, facts.lines)
+            return self._generate(model, replies, refusals, facts.lines)
 
     def _facts(self) -> Facts:
         from minireason.batch import lines
@@ -122,8 +120,7 @@ class Batch:
         """What holds for lines that say nothing else; `seed` is the run's."""
         from minireason.batch.jobs import Defaults
 
-        changes = cast("Changes", {**self._asked.settings, "seed": None})
-        settings = model.defaults.changed(changes)
+        settings = model.defaults.changed({**self._asked.settings, "seed": None})
         return Defaults(settings, self._asked.system, seed, self._how.replies_each)
 
     def _telling_of_models(self, todo: Iterator[Job], model: RunModel) -> Iterator[Job]:
@@ -147,6 +144,7 @@ class Batch:
                 runner = self._here(model)
             else:
                 runner = self._on_ray(model, replies.run.model_sha256, stack)
+            stack.enter_context(telling_what_is_kept(lambda: kept(replies)))
             self._meter = stack.enter_context(Meter(total, "replies", done=replies.replies))
             began = time.monotonic()
             finished = self._write(runner, refusals, replies, total)

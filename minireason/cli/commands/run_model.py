@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 from minireason.cli import idle
 from minireason.cli.commands.solve import room_for
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from minireason.reasoner import Reasoner
-    from minireason.settings import Changes
 
 
 class RunModel:
@@ -79,7 +78,7 @@ class RunModel:
         Raises what would be wrong with every question.
         """
         reasoner = self._reasoner or self._loaded()
-        settings = reasoner.defaults.changed(cast("Changes", self._asked.settings))
+        settings = reasoner.defaults.changed(self._asked.settings)
         reasoner.backend.check(settings)
         idle.say(self._asked, reasoner, self.name)
         return reasoner

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from minireason import BadSetting, ContextFull, Reasoner, ServerError, UsageError
+from minireason.backends.capabilities import TellsRetries
 from tests.backends.remote.misbehaving import (
     DONE,
     Answer,
@@ -22,7 +23,7 @@ from tests.backends.remote.misbehaving import (
     refused,
     reply,
 )
-from tests.server.serving import WAIT_S
+from tests.server.serving import WAIT_S, until
 
 Connect = Callable[..., Reasoner]
 Make = Callable[..., Misbehaving]
@@ -47,6 +48,22 @@ def test_at_some_time_it_gives_up(misbehaving: Make, connected: Connect) -> None
         connected(server.url).ask("?")
     assert error.value.status == 429
     assert len(server.bodies) == 5
+
+
+@pytest.mark.parametrize(
+    ("status", "problem"), [(429, "busy (status 429)"), (500, "failed (status 500)")]
+)
+def test_what_is_asked_again_is_told(
+    misbehaving: Make, connected: Connect, status: int, problem: str
+) -> None:
+    backend = connected(misbehaving(refused(status, Retry_After="60")).url).backend
+    assert isinstance(backend, TellsRetries)
+    with Reasoner(backend).stream("?") as stream:
+        stream.poll()
+        until(lambda: backend.retry)
+        assert backend.retry
+        assert (backend.retry.problem, backend.retry.number) == (problem, 2)
+    until(lambda: backend.retry is None, "nothing is asked for a stream that was closed")
 
 
 def test_as_many_requests_as_asked_for_are_under_way(misbehaving: Make, connected: Connect) -> None:
