@@ -125,6 +125,9 @@ class TokenHandler(Protocol):
         ...
 
 
+Sampler: TypeAlias = Any
+"""What draws the tokens of a sequence; only the runner that draws with it looks inside."""
+
 SavedState: TypeAlias = Any
 """What a slot held, in the machine's own memory; only the runner that saved it looks inside."""
 
@@ -188,7 +191,7 @@ class ModelRunner(Protocol):
         or the next one ends early."""
         ...
 
-    def sample(self, sampler: Any, row: int, draw: int, mask: Mask | None) -> int:
+    def sample(self, sampler: Sampler, row: int, draw: int, mask: Mask | None) -> int:
         """Draw token number `draw` of a sampler from a row of the last batch, as `mask` allows.
 
         Asked again for the last one it gives the same and draws nothing. Raises LogitsNotFinite.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from minireason.engine.acceptance import Acceptance
-from minireason.engine.base import ModelRunner
+from minireason.engine.base import ModelRunner, Sampler
 from minireason.engine.sequence import common_prefix
 
 RETRY_STEPS = 512
@@ -25,7 +23,7 @@ class ModelDrafter:
     `cache`, the list of cached tokens never claims more than the runner holds.
     """
 
-    def __init__(self, runner: ModelRunner, sampler: Any, max_tokens: int) -> None:
+    def __init__(self, runner: ModelRunner, sampler: Sampler, max_tokens: int) -> None:
         self._runner, self._sampler, self._max_tokens = runner, sampler, max_tokens
         self._cached: list[int] = []
         self._draws = self._proposed = self._idle_steps = 0

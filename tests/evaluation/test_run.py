@@ -20,7 +20,7 @@ from minireason import (
 from minireason.backends.pool import Refused
 from minireason.evaluation.items import Item
 from minireason.evaluation.run import Missing, Runner
-from minireason.evaluation.traces import Run
+from minireason.evaluation.trace_format import Run
 from minireason.reasoning.reply import ReplyBuilder
 from minireason.testing import ScriptedBackend, ScriptedReply
 from tests.local import local

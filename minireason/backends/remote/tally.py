@@ -31,6 +31,8 @@ class Tally:
         """Whether any of these counts, or the prompt's, are not the server's."""
         self._prompt_told = False
         self._prompt, self._cached = prompt_tokens, 0
+        self.prompt_told: int | None = None
+        """Tokens of the prompt as the server tells them."""
         self._most = 0
         self._before = 0, 0
         """Thinking and answer of earlier requests."""
@@ -55,7 +57,7 @@ class Tally:
         """What the server says of the request at hand; `forced` tokens were put in by itself."""
         prompt = pieces.count(usage, "prompt_tokens")
         if prompt is not None and self._before == (0, 0):
-            self._prompt = prompt
+            self._prompt = self.prompt_told = prompt
             self._cached = pieces.count(usage, "prompt_tokens_details", "cached_tokens") or 0
             self._prompt_told = True
         whole = pieces.count(usage, "completion_tokens")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from minireason.errors import MinireasonError
     from minireason.evaluation.items import Item, ItemSet
     from minireason.evaluation.run import Runner
-    from minireason.evaluation.traces import Run, Traces
+    from minireason.evaluation.trace_format import Run
+    from minireason.evaluation.traces import Traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def _run(model: RunModel, item_set: ItemSet, how: Evaluation, asked: Asked, *, q
 
 def identity(model: RunModel, item_set: ItemSet, how: Evaluation, asked: Asked) -> Run:
     """What makes this run itself; the seed is None if it was not said."""
-    from minireason.evaluation.traces import Run
+    from minireason.evaluation.trace_format import Run
     from minireason.runs import settings_of
     from minireason.voting.chain import instruction_for
 
