@@ -64,17 +64,30 @@ class Inbox:
         self.begun = False
         """Whether any text came: from then on the request must not be sent again."""
         self._news = news
+        self._came = self._taken = 0
+        """Characters of JSON, each counted by the thread of one side."""
 
     def put(self, item: Piece | End | MinireasonError) -> None:
         """Add what came."""
-        if isinstance(item, Piece) and item.text:
-            self.begun = True
+        if isinstance(item, Piece):
+            self.begun = self.begun or bool(item.text)
+            self._came += item.size
         self.items.append(item)
         self._news.tell()
 
+    def take(self) -> Piece | End | MinireasonError:
+        """Take out what came first; there is something."""
+        item = self.items.popleft()
+        if isinstance(item, Piece):
+            self._taken += item.size
+        return item
+
     async def room(self) -> None:
         """Wait while too much is there that nobody reads."""
-        while len(self.items) > bounds.MAX_UNREAD:
+        while (
+            len(self.items) > bounds.MAX_UNREAD
+            or self._came - self._taken > bounds.MAX_UNREAD_CHARS
+        ):
             await asyncio.sleep(_UNREAD_S)
 
 
@@ -209,7 +222,8 @@ class _Sender:
                     break
                 piece = self._piece(data)
                 finished = finished or piece.finish is not None
-                chars += len(piece.text) + bounds.PIECE_CHARS * bool(piece.text)
+                parts = max(bool(piece.text), len(piece.logprobs))
+                chars += len(piece.text) + bounds.PIECE_CHARS * parts
                 if chars > bounds.MAX_REPLY_CHARS:
                     raise bounds.too_long(self._place.host)
                 self._inbox.put(piece)
@@ -233,7 +247,7 @@ class _Sender:
             )
         if error := faults.of_event(self._place.host, chunk, self._place.key):
             raise error
-        return pieces.read(chunk)
+        return pieces.read(chunk, len(data))
 
 
 async def _events(response: httpx2.Response) -> AsyncGenerator[str]:

@@ -35,14 +35,17 @@ class Piece:
     told: Mapping[str, Any] = field(default_factory=dict)
     """What our own server tells beside."""
 
+    size: int = 0
+    """Characters of the JSON that it was."""
+
     @property
     def text(self) -> str:
         """All text that came."""
         return self.thinking + self.content
 
 
-def read(chunk: Mapping[str, Any]) -> Piece:
-    """The piece of a chunk of a stream, or of a whole completion.
+def read(chunk: Mapping[str, Any], size: int = 0) -> Piece:
+    """The piece of a chunk of a stream, or of a whole completion, of so many characters.
 
     A thought that stands in both fields counts once.
     """
@@ -59,6 +62,7 @@ def read(chunk: Mapping[str, Any]) -> Piece:
         usage=_mapping(chunk.get("usage")),
         logprobs=logprobs if isinstance(logprobs, list) else (),
         told=_mapping(chunk.get("minireason")),
+        size=size,
     )
 
 
