@@ -11,7 +11,7 @@ from minireason.backends.base import StreamOptions
 from minireason.backends.capabilities import Retry
 from minireason.backends.collected import parsing
 from minireason.backends.remote import request as requests
-from minireason.backends.remote.asking import Served, list_models, look
+from minireason.backends.remote.asking import UNKNOWN_N_CTX, Served, list_models, look
 from minireason.backends.remote.connection import (
     KEY_VARIABLE,
     READ_S,
@@ -75,7 +75,9 @@ class RemoteBackend:
         self, connection: Connection, served: Served, *, max_parallel: int = MAX_PARALLEL
     ) -> None:
         self.connection, self.served, self.flavour = connection, served, served.flavour
-        self.name, self.n_ctx, self.thinks = served.model, served.n_ctx, served.thinks
+        self.name, self.thinks = served.model, served.thinks
+        self.n_ctx = served.n_ctx or UNKNOWN_N_CTX
+        self.tells_n_ctx = served.n_ctx is not None
         self.max_parallel = min(max_parallel, served.flavour.at_a_time or max_parallel)
         self.models: Sequence[str] = served.models
         self.bare_questions = catalog.bare_questions(served.model)

@@ -116,6 +116,11 @@ class RemoteStream(Iterator[Event], Closing):
         return self._tally.thinking
 
     @property
+    def estimated(self) -> bool:
+        """See `MayEstimate.estimated`."""
+        return self._tally.estimated
+
+    @property
     def confidences(self) -> Sequence[float]:
         """See `ReplyStream.confidences`: by its logprobs, or told by our own server at the end."""
         return self._scores.confidences
