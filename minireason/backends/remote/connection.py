@@ -139,14 +139,7 @@ class Connection:
 
         Raises ServerError where nothing comes.
         """
-        return self._ask("GET", url, None)
-
-    def post(self, url: str, body: object) -> tuple[int, Any]:
-        """The same for a request with a body."""
-        return self._ask("POST", url, json.dumps(body).encode())
-
-    def _ask(self, method: str, url: str, content: bytes | None) -> tuple[int, Any]:
-        future = self.start(ask(self._client, self.place, method, url, content))
+        future = self.start(ask(self._client, self.place, "GET", url))
         try:
             return future.result()
         except BaseException:
@@ -167,7 +160,11 @@ def was_closed() -> EngineError:
 
 
 async def ask(
-    client: httpx2.AsyncClient, place: Address, method: str, url: str, content: bytes | None
+    client: httpx2.AsyncClient,
+    place: Address,
+    method: str,
+    url: str,
+    content: bytes | None = None,
 ) -> tuple[int, Any]:
     """A short question to a server; see `Connection.get`."""
     headers = {**place.headers, "Content-Type": "application/json"}
@@ -179,7 +176,7 @@ async def ask(
             body = await bounds.body(answer)
     except ServerError:
         raise
-    except Exception as error:
+    except Exception as error:  # whatever a stranger's bytes make the HTTP library raise
         raise unreachable(place, error) from None
     if answer.status_code in (401, 403) or 300 <= answer.status_code < 400:
         raise faults.of_status(place.host, answer.status_code, body, place.key)
