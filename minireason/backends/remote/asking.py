@@ -86,7 +86,8 @@ class Served:
 
     flavour: Flavour
     model: str
-    n_ctx: int
+    n_ctx: int | None
+    """The context, None where the server does not tell."""
     thinks: bool
     models: tuple[str, ...]
     """The names of all models that the server has."""
@@ -99,8 +100,7 @@ def look(connection: Connection, model: str | None, flavour: str) -> Served:
     kind, _ = kind_of(connection, meant, flavour)
     if kind.raw and not catalog.opens(meant.model):
         kind = replace(kind, raw=False)  # its tags, if any, are all in its text
-    n_ctx = meant.n_ctx or UNKNOWN_N_CTX
-    return Served(kind, meant.model, n_ctx, meant.thinks is not False, _names(models))
+    return Served(kind, meant.model, meant.n_ctx, meant.thinks is not False, _names(models))
 
 
 def list_models(connection: Connection) -> tuple[str, ...]:

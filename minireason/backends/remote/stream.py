@@ -16,13 +16,14 @@ from minireason.backends.remote.connection import Connection, ask, was_closed
 from minireason.backends.remote.exchange import End, Exchange, News
 from minireason.backends.remote.labels import Labels
 from minireason.backends.remote.pieces import Piece
+from minireason.backends.remote.prompt_size import PromptSize
 from minireason.backends.remote.request import PATH, Request
 from minireason.backends.remote.scores import Answered, Scores
 from minireason.backends.remote.tally import CHARS_PER_TOKEN, Tally, estimate
 from minireason.backends.remote.thought import ThoughtLimit
 from minireason.backends.remote.thought_end import ThoughtEnd
 from minireason.closing import Closing
-from minireason.errors import MinireasonError, UsageError
+from minireason.errors import ContextFull, MinireasonError, UsageError
 from minireason.events import Event, FinishReason, Reply, TokenLogprob
 from minireason.reasoning.think import Label, Span
 
@@ -47,7 +48,7 @@ class RemoteStream(Iterator[Event], Closing):
         request: Request,
         options: StreamOptions,
         *,
-        prompt_tokens: int,
+        size: PromptSize,
         parse: Callable[[str], Any] | None,
     ) -> None:
         self._connection, self._news, self._request = connection, news, request
@@ -55,7 +56,8 @@ class RemoteStream(Iterator[Event], Closing):
         settings = request.settings
         self._scores = Scores(options)
         self._collected = Collected(request.model, settings, request.seed, parse)
-        self._tally = Tally(prompt_tokens)
+        self._size = size
+        self._tally = Tally(size.count(request.messages))
         self._labels = Labels(request.begun, opened=self._flavour.raw)
         self._limit = ThoughtLimit(
             settings, native=request.native_budget, lands_loops=self._flavour.lands_loops
@@ -112,6 +114,11 @@ class RemoteStream(Iterator[Event], Closing):
     def thinking_tokens(self) -> int:
         """See `ReplyStream.thinking_tokens`."""
         return self._tally.thinking
+
+    @property
+    def estimated(self) -> bool:
+        """See `MayEstimate.estimated`."""
+        return self._tally.estimated
 
     @property
     def confidences(self) -> Sequence[float]:
@@ -196,6 +203,8 @@ class RemoteStream(Iterator[Event], Closing):
         elif isinstance(item, End):
             self._end(self._finish)
         elif not self._asks_for_less(item):
+            if isinstance(item, ContextFull):
+                self._size.told(self._request.messages, item.prompt_tokens)
             self._end("cancelled")
             self._collected.drop_unread()
             raise item
@@ -233,6 +242,7 @@ class RemoteStream(Iterator[Event], Closing):
         if piece.usage:
             forced = pieces.count(self._thought_end.told, "forced_tokens") or 0
             self._tally.told(piece.usage, forced)
+            self._size.told(self._request.messages, self._tally.prompt_told)
         if self._collected.stopped and not self.ended:
             self.drop()
             self._end("stop")
