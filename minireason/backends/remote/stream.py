@@ -201,7 +201,7 @@ class RemoteStream(Iterator[Event], Closing):
         return self._send(self._request.body())
 
     def _send(self, body: dict[str, Any]) -> Exchange:
-        self._exchange = Exchange(self._connection, PATH, body, self._news)
+        self._exchange = Exchange(self._connection, PATH, body, self._news, self._exchange)
         return self._exchange
 
     def _take(self, item: Piece | End | MinireasonError) -> None:
@@ -286,7 +286,7 @@ class RemoteStream(Iterator[Event], Closing):
 
     def _ask_for_end(self) -> None:
         """Ask the server to end the thought."""
-        place = self._connection.place
+        place = self._exchange.place if self._exchange else self._connection.place
         content = json.dumps({"id": self._id, "action": "reasoning_end"}).encode()
         self._control = self._connection.start(
             ask(self._connection.client, place, "POST", f"{place.base}{_CONTROL}", content)
