@@ -143,7 +143,14 @@ class Connection:
 
         Raises ServerError where nothing comes.
         """
-        future = self.start(ask(self._client, self.place, "GET", url))
+        return self._ask("GET", url)
+
+    def post(self, url: str, body: object) -> tuple[int, Any]:
+        """The same for a request with a body."""
+        return self._ask("POST", url, json.dumps(body).encode())
+
+    def _ask(self, method: str, url: str, content: bytes | None = None) -> tuple[int, Any]:
+        future = self.start(ask(self._client, self.place, method, url, content))
         try:
             return future.result()
         except BaseException:
