@@ -74,6 +74,16 @@ class KnowsWhenReady(Protocol):
 
 
 @runtime_checkable
+class MayEstimate(Protocol):
+    """A `ReplyStream` may know this as well."""
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the counts of its reply are estimates, since nobody with the vocabulary told."""
+        ...
+
+
+@runtime_checkable
 class MeasuresItself(Protocol):
     """A `Backend` may do this as well."""
 
@@ -119,6 +129,11 @@ class OneOfSeveral(Protocol):
     @property
     def models(self) -> Sequence[str]:
         """The names of all, as they were when the server was last asked."""
+        ...
+
+    @property
+    def tells_n_ctx(self) -> bool:
+        """Whether the server has told the context of this one; else `n_ctx` is a guess."""
         ...
 
     def list_models(self) -> Sequence[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -190,4 +191,61 @@ def test_nothing_of_that_is_in_a_pipe(command: str) -> None:
     result = run(command, "--url", server.url, *question, stdin=b"Who?\n" * (command == "chat"))
     assert (result.code, result.out) == (6, "")
     assert "try " not in result.err.replace("try later", "")
+    server.stop()
+
+
+def counted(prompt: int, whole: int, thinking: int = 0) -> dict[str, Any]:
+    """What a server tells of the tokens of a reply."""
+    details = {"completion_tokens_details": {"reasoning_tokens": thinking}}
+    return {"prompt_tokens": prompt, "completion_tokens": whole, **(details if thinking else {})}
+
+
+def contexts(*replies: Answer, script: str, **facts: Any) -> list[str]:
+    """What /context says in a chat with a server that gives these replies."""
+    server = Misbehaving(*replies, pages={"/v1/models": models("m", **facts)})
+    result = run("chat", "--url", server.url, stdin=script.encode())
+    server.stop()
+    assert result.code == 0, result.err
+    return [line for line in result.err.splitlines() if "free" in line or "(the server" in line]
+
+
+def test_the_context_is_what_the_server_counted_with_the_last_reply() -> None:
+    hm, yes = chunk(reasoning="Hm, is it?"), "Yes, it is."
+    told = contexts(
+        reply(hm, chunk(content=yes, usage=counted(11, 50, 40))),
+        reply(hm, chunk(content=yes, usage=counted(40, 25, 5))),
+        script="/context\nIs it?\n/context\nIs it?\n/context\n/undo\n/context\n",
+        max_model_len=1000,
+    )
+    assert told[0] == "█ questions about 4 · ▓ answers about 0 · ░ free about 996 of 1,000 tokens"
+    assert told[1:3] == [
+        "█ questions 11 · ▓ answers 10 · ░ free 979 of 1,000 tokens",
+        "█ questions 30 · ▓ answers 30 · ░ free 940 of 1,000 tokens",
+    ]
+    assert "questions about " in told[3], "what is left was not counted last"
+    assert len(told) == 4
+
+
+@pytest.mark.parametrize(
+    ("usage", "first"),
+    [
+        (None, "█ questions about "),
+        (counted(11, 50), "█ questions about 11 · "),
+        ({"completion_tokens": 50}, "█ questions about "),
+    ],
+    ids=["nothing told", "the thought not told apart", "the prompt not told"],
+)
+def test_what_the_server_does_not_count_is_about(usage: dict[str, Any] | None, first: str) -> None:
+    said = reply(chunk(reasoning="Hm."), chunk(content="Yes.", usage=usage))
+    bar, guess = contexts(said, script="Is it?\n/context\n")
+    assert bar.startswith(first)
+    assert bar.count("about ") == 3
+    assert guess == "(the server does not tell its context: 131,072 tokens are taken for it)"
+
+
+def test_a_file_for_a_server_has_about_so_many_tokens(tmp_path: Path) -> None:
+    (tmp_path / "sum.txt").write_text("5 + 8")
+    server = Misbehaving()
+    script = f"/file {tmp_path}/sum.txt\n"
+    assert "(sum.txt, about 1 tokens" in run("chat", "--url", server.url, stdin=script.encode()).err
     server.stop()

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from minireason.backends.remote import bounds, faults
+from minireason.backends.remote import bounds, cookies, faults
 from minireason.errors import EngineError, MinireasonError, ServerError, UsageError, shown
 
 if TYPE_CHECKING:
@@ -40,13 +40,16 @@ _CRYPTOGRAPHIC = re.compile(r"SSL|TLS|certificate")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server is; `key` stands in no repr."""
+    """Where a server is; `key` and `cookie` stand in no repr."""
 
     base: str
     """The URL up to what each request adds, such as "http://localhost:8000/v1"."""
 
     key: str | None = field(default=None, repr=False)
     """The API key."""
+
+    cookie: str = field(default="", repr=False)
+    """What the requests of one reply bring back; see `cookies`."""
 
     @property
     def host(self) -> str:
@@ -61,7 +64,8 @@ class Address:
     @property
     def headers(self) -> dict[str, str]:
         """What goes with each request."""
-        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        key = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        return key | ({"Cookie": self.cookie} if self.cookie else {})
 
 
 def address(url: str, key: str | None) -> Address:
@@ -80,8 +84,8 @@ def address(url: str, key: str | None) -> Address:
         raise UsageError(f"{named} is no URL of a server; give one such as http://HOST:PORT/v1.")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise UsageError(
-            "The URL of a server holds no key, no query and no fragment; give the key by api_key "
-            "or MINIREASON_API_KEY."
+            "The URL of a server holds no key, no query and no fragment; give the key by "
+            "MINIREASON_API_KEY or api_key (on the command line --api-key-file)."
         )
     if key is not None and not _is_key(key):
         raise UsageError("The API key is no single word of plain characters; copy it again.")
@@ -139,7 +143,14 @@ class Connection:
 
         Raises ServerError where nothing comes.
         """
-        future = self.start(ask(self._client, self.place, "GET", url))
+        return self._ask("GET", url)
+
+    def post(self, url: str, body: object) -> tuple[int, Any]:
+        """The same for a request with a body."""
+        return self._ask("POST", url, json.dumps(body).encode())
+
+    def _ask(self, method: str, url: str, content: bytes | None = None) -> tuple[int, Any]:
+        future = self.start(ask(self._client, self.place, method, url, content))
         try:
             return future.result()
         except BaseException:
@@ -215,6 +226,7 @@ def _client(place: Address, read_s: float, max_connections: int) -> httpx2.Async
         return httpx2.AsyncClient(
             timeout=httpx2.Timeout(read_s, connect=CONNECT_S, pool=None),
             limits=httpx2.Limits(max_connections=max_connections),
+            cookies=cookies.none_kept(),
             follow_redirects=False,
             trust_env=encrypted,  # a proxy would see the key of a request that is not encrypted
         )

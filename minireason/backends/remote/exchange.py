@@ -11,10 +11,11 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from minireason.backends.capabilities import Retry
-from minireason.backends.remote import bounds, faults, pieces
+from minireason.backends.remote import bounds, cookies, faults, pieces
 from minireason.backends.remote.connection import Address, Connection, unreachable
 from minireason.backends.remote.pieces import Piece
 from minireason.backends.remote.sse import DONE, EventReader
@@ -59,10 +60,12 @@ class News:
 class Inbox:
     """What came of one reply and was not read yet."""
 
-    def __init__(self, news: News) -> None:
+    def __init__(self, news: News, cookie: str = "") -> None:
         self.items: deque[Piece | End | MinireasonError] = deque()
         self.begun = False
         """Whether any text came: from then on the request must not be sent again."""
+        self.cookie = cookie
+        """What later requests of the same reply bring back."""
         self._news = news
         self._came = self._taken = 0
         """Characters of JSON, each counted by the thread of one side."""
@@ -92,15 +95,29 @@ class Inbox:
 
 
 class Exchange:
-    """A request under way; nothing of it refers back to whoever reads its `inbox`."""
+    """A request under way; nothing of it refers back to whoever reads its `inbox`.
+
+    `after` is the one before it of the same reply.
+    """
 
     def __init__(
-        self, connection: Connection, path: str, body: Mapping[str, Any], news: News
+        self,
+        connection: Connection,
+        path: str,
+        body: Mapping[str, Any],
+        news: News,
+        after: Exchange | None = None,
     ) -> None:
-        self.inbox = Inbox(news)
-        place = connection.place
-        sender = _Sender(connection.client, place, f"{place.base}{path}", body, self.inbox, news)
+        self.inbox: Inbox = Inbox(news, after.inbox.cookie if after else "")
+        self._place = replace(connection.place, cookie=self.inbox.cookie)
+        url = f"{self._place.base}{path}"
+        sender = _Sender(connection.client, self._place, url, body, self.inbox, news)
         self._future = connection.start(sender.run())
+
+    @property
+    def place(self) -> Address:
+        """Where the reply is, for another request to the same server behind a load balancer."""
+        return replace(self._place, cookie=self.inbox.cookie)
 
     def cancel(self) -> None:
         """End it where it has not ended, and free its connection; waits for nothing."""
@@ -186,6 +203,7 @@ class _Sender:
             if response.status_code != 200:
                 raise _refusal(self._place, response, await bounds.body(response), self._model)
             self._news.retry = None
+            self._inbox.cookie = cookies.of(response) or self._inbox.cookie
             yield response
 
     async def _ask_why(self) -> None:

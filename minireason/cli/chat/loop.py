@@ -10,6 +10,7 @@ from typing import Any
 
 from minireason.cli import outcome, wording
 from minireason.cli.chat import terminal
+from minireason.cli.chat.context_use import ContextUse
 from minireason.cli.chat.reading import Reader
 from minireason.cli.options import Asked
 from minireason.cli.terminal import facts, notes, retrying, show
@@ -55,6 +56,7 @@ class Chat:
     told_left_out: int = field(init=False, default=0)
     _code: int = field(init=False, default=0)
     thought: str = field(init=False, default="")
+    context_use: ContextUse = field(init=False, default_factory=ContextUse)
     _on_prefill: Callable[[int, int], None] = field(init=False, default=lambda _done, _total: None)
 
     def __post_init__(self) -> None:
@@ -109,6 +111,7 @@ class Chat:
             files.clear()
             with terminal.keys_unseen():
                 reply = self._show(self.running)
+            self.context_use.note(self.session, reply, estimated=self.running.estimated)
             facts.reply_facts(reply, folded=self.thinking == "fold")
             self._judge(reply)
         except (ContextFull, UsageError) as error:

@@ -55,7 +55,8 @@ def ask(
         facts.reply_facts(reply)
     if problem := outcome.missing(reply, structured=asked.structured):
         notes.error_line(problem)
-    return outcome.of_reply(reply, structured=asked.structured)
+    code = outcome.of_reply(reply, structured=asked.structured)
+    return code or (outcome.NOT_SAVED if thoughts.lost else 0)
 
 
 def run(
