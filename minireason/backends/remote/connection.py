@@ -84,8 +84,8 @@ def address(url: str, key: str | None) -> Address:
         raise UsageError(f"{named} is no URL of a server; give one such as http://HOST:PORT/v1.")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise UsageError(
-            "The URL of a server holds no key, no query and no fragment; give the key by api_key "
-            "or MINIREASON_API_KEY."
+            "The URL of a server holds no key, no query and no fragment; give the key by "
+            "MINIREASON_API_KEY or api_key (on the command line --api-key-file)."
         )
     if key is not None and not _is_key(key):
         raise UsageError("The API key is no single word of plain characters; copy it again.")
