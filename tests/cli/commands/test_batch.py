@@ -202,6 +202,11 @@ def test_samples_settings_of_a_line_and_replies_that_are_cut_off(tmp_path: Path)
     assert {reply["thinking_end"] for reply in by_choice} == {"skipped"}
     assert sum(reply["seed"] == 5 for reply in by_choice) == 1
     assert len({line["reply"]["seed"] for line in lines}) == 6
+    with out.open("a") as more:
+        more.write("no reply\n")
+    fewer = batch(source, "-o", out, "--samples", "2", "--seed", "1")
+    assert f"1 damaged line is left alone in {out}." in fewer.err
+    assert f"\n6 replies are in {out} already." in fewer.err
 
 
 def test_what_cannot_be_is_one_sentence_and_nothing_is_lost(source: Path, tmp_path: Path) -> None:
