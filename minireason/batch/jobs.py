@@ -191,7 +191,7 @@ def line_object(raw: bytes | None) -> dict[str, Any]:
     try:
         value = state.parse_json(raw)
     except state.Damaged:
-        raise UsageError("it is no JSON") from None
+        raise UsageError(state.not_json(raw)) from None
     if not isinstance(value, dict):
         raise UsageError('it is no object like {"question": "..."}')
     try:

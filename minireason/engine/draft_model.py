@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minireason.engine.acceptance import Acceptance
-from minireason.engine.base import ModelRunner, Sampler
+from minireason.engine.base import Batch, ModelRunner, Sampler
 from minireason.engine.sequence import common_prefix
 
 RETRY_STEPS = 512
@@ -92,10 +92,7 @@ class ModelDrafter:
 
     def _decode(self, tokens: list[int]) -> bool:
         """Compute these tokens with logits after the last; False if it was stopped."""
-        start, count = len(self._cached), len(tokens)
-        outputs = [False] * (count - 1) + [True]
-        positions = list(range(start, start + count))
-        decoded = self._runner.decode(tokens, positions, [0] * count, outputs)
+        decoded = self._runner.decode(Batch.of_slot(0, tokens, len(self._cached)))
         if decoded:
             self._cached += tokens
         return decoded

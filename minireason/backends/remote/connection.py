@@ -84,8 +84,8 @@ def address(url: str, key: str | None) -> Address:
         raise UsageError(f"{named} is no URL of a server; give one such as http://HOST:PORT/v1.")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise UsageError(
-            "The URL of a server holds no key, no query and no fragment; give the key by api_key "
-            "or MINIREASON_API_KEY."
+            "The URL of a server holds no key, no query and no fragment; give the key by "
+            "MINIREASON_API_KEY or api_key (on the command line --api-key-file)."
         )
     if key is not None and not _is_key(key):
         raise UsageError("The API key is no single word of plain characters; copy it again.")
@@ -143,7 +143,14 @@ class Connection:
 
         Raises ServerError where nothing comes.
         """
-        future = self.start(ask(self._client, self.place, "GET", url))
+        return self._ask("GET", url)
+
+    def post(self, url: str, body: object) -> tuple[int, Any]:
+        """The same for a request with a body."""
+        return self._ask("POST", url, json.dumps(body).encode())
+
+    def _ask(self, method: str, url: str, content: bytes | None = None) -> tuple[int, Any]:
+        future = self.start(ask(self._client, self.place, method, url, content))
         try:
             return future.result()
         except BaseException:
@@ -242,13 +249,17 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 def _stop(loop: asyncio.AbstractEventLoop, client: httpx2.AsyncClient, process: int) -> None:
     """End the loop's tasks and thread, from any thread and waiting for nothing."""
 
+    async def end_tasks() -> None:
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
     async def end() -> None:
-        own = asyncio.current_task()
-        tasks = [task for task in asyncio.all_tasks() if task is not own]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks()
         await client.aclose()
+        await loop.shutdown_asyncgens()
+        await end_tasks()  # those that close httpx2's generators, which nobody read to their end
         loop.call_soon(loop.stop)
 
     if not loop.is_closed() and os.getpid() == process:

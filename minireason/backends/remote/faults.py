@@ -49,7 +49,8 @@ def of_status(
     if status in (401, 403):
         wants = "does not accept the API key" if key else "wants an API key"
         return ServerError(
-            f"{host} {wants} (status {status}{because}); set MINIREASON_API_KEY, or give api_key.",
+            f"{host} {wants} (status {status}{because}); set MINIREASON_API_KEY, or give api_key "
+            "(on the command line --api-key-file).",
             status,
         )
     if status == 404 and model and "model" in told.lower():

@@ -32,6 +32,9 @@ class Flavour:
     takes_thought: bool = False
     """Whether the assistant's last message may hold a thought that goes on."""
 
+    opens_thought: bool = False
+    """Whether the template has opened the thought before what the assistant's last message says."""
+
     control: bool = False
     """Whether a thought under way can be ended by a request."""
 

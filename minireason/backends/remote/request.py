@@ -68,7 +68,7 @@ class Request:
         body = self._common(None if longest is None else max(1, longest - used_tokens))
         asked, begun = parted(self.messages)
         before = begun.thinking if begun else ""
-        thought = f"{OPEN}\n{broken_up(before + thinking)}\n"
+        thought = f"{_opening(self.flavour)}{broken_up(before + thinking)}\n"
         ended = self._ended()
         content = thought if ended else f"{thought}{CLOSE}\n\n"
         body["messages"] = [*_wire(self.flavour, asked), {"role": "assistant", "content": content}]
@@ -202,9 +202,15 @@ def _wire(flavour: Flavour, messages: Sequence[Message]) -> list[dict[str, str]]
     if flavour.takes_thought:
         return [*told, _with_thought(begun)]
     thinking, answer = broken_up(begun.thinking), broken_up(begun.answer)
-    opened = f"{OPEN}\n{thinking}" if thinking or not answer else ""
-    closed = f"\n{CLOSE}\n\n{answer}" if opened and answer else answer
-    return [*told, {"role": "assistant", "content": opened + closed}]
+    has_thought = bool(thinking or not answer or flavour.opens_thought)
+    said = f"{_opening(flavour)}{thinking}" if has_thought else ""
+    said += f"\n{CLOSE}\n\n{answer}" if has_thought and answer else answer
+    return [*told, {"role": "assistant", "content": said}]
+
+
+def _opening(flavour: Flavour) -> str:
+    """What opens a thought in the assistant's last message."""
+    return "" if flavour.opens_thought else f"{OPEN}\n"
 
 
 def _content(flavour: Flavour, message: Message) -> str:

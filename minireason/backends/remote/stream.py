@@ -23,6 +23,7 @@ from minireason.backends.remote.tally import CHARS_PER_TOKEN, Tally, estimate
 from minireason.backends.remote.thought import ThoughtLimit
 from minireason.backends.remote.thought_end import ThoughtEnd
 from minireason.closing import Closing
+from minireason.engine.interruption import DeferredInterrupt
 from minireason.errors import ContextFull, MinireasonError, UsageError
 from minireason.events import Event, FinishReason, Reply, TokenLogprob
 from minireason.reasoning.think import Label, Span
@@ -39,6 +40,9 @@ class RemoteStream(Iterator[Event], Closing):
 
     Where the server cannot end a thought itself, the request is cut off there, and a second one
     goes on from the thought with the answer: see `Request.continued`.
+
+    Ctrl-C waits while a request is sent and while what came is taken in, and comes while nothing is
+    there: so no piece is lost, and nothing is asked twice.
     """
 
     def __init__(
@@ -79,20 +83,16 @@ class RemoteStream(Iterator[Event], Closing):
         return self
 
     def __next__(self) -> Event:
-        while True:
-            with self._lock:
-                if self._collected.waiting:
-                    return self._collected.read()
-                if self.ended:
-                    raise StopIteration
-                self._step(_NEXT_S)
+        while not self._collected.waiting:
+            if self.ended:
+                raise StopIteration
+            self._step(_NEXT_S)
+        return self._collected.read()
 
     def poll(self) -> list[Event]:
         """See `ReplyStream.poll`; waits for some milliseconds, if nothing came for any stream."""
-        with self._lock:
-            if not self._collected.waiting and not self.ended:
-                self._step(POLL_S)
-            return self._collected.read_all()
+        self._step(POLL_S)
+        return self._collected.read_all()
 
     @property
     def ready(self) -> bool:
@@ -151,7 +151,7 @@ class RemoteStream(Iterator[Event], Closing):
     def close(self) -> None:
         """See `ReplyStream.close`."""
         self.drop()
-        with self._lock:
+        with self._lock, DeferredInterrupt():
             self.drop()  # should another thread have gone on with a second request
             self._end("cancelled")
 
@@ -165,16 +165,24 @@ class RemoteStream(Iterator[Event], Closing):
             self.drop()
 
     def _step(self, wait_s: float) -> None:
-        """Take in what is there, after waiting for it if there is nothing."""
-        if self._cancelled:
-            self.drop()
-            self._end("cancelled")
-            return
-        exchange = self._exchange or self._begin()
-        if not exchange.inbox.items:
-            if self._connection.closed:
-                self._take(was_closed())
-            self._news.wait(self._seen, wait_s)
+        """Take in what is there, unless something is unread, after waiting if there is nothing."""
+        with self._lock:
+            if self._collected.waiting or self.ended:
+                return
+            if self._cancelled:
+                self.close()
+                return
+            with DeferredInterrupt():
+                exchange = self._exchange or self._begin()
+            if not exchange.inbox.items and not self._connection.closed:
+                self._news.wait(self._seen, wait_s)
+            with DeferredInterrupt():
+                self._take_all(exchange)
+
+    def _take_all(self, exchange: Exchange) -> None:
+        """Take in what came of a request."""
+        if not exchange.inbox.items and self._connection.closed:
+            self._take(was_closed())
         self._seen = self._news.count
         while exchange.inbox.items and exchange is self._exchange and not self.ended:
             self._take(exchange.inbox.take())

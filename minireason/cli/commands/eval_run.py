@@ -54,7 +54,8 @@ def replayed(path: Path, how: Evaluation) -> Done:
 
     traces = tracing.load(path)
     if traces.damaged:
-        notes.error_line(f"{traces.damaged} damaged lines of {path} are left out.")
+        lines = "line is" if traces.damaged == 1 else "lines are"
+        notes.error_line(f"{traces.damaged:,} damaged {lines} left out of {path}.")
     samples = how.samples or reports.most_samples(traces)
     return Done(traces, list(traces.items.values()), samples, {}, finished=True)
 
