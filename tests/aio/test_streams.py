@@ -31,7 +31,7 @@ from tests.local import local
 QUESTION = "What is 347 + 586?"
 numbers = itertools.count(100)
 """For prompts that are in no cache yet."""
-QUESTIONS = [f"What is {7 * number} + 86?" for number in range(20)]
+QUESTIONS = [f"What is {number} + 8?" for number in range(20)]
 
 
 async def events_of(stream: AsyncStream) -> list[Event]:
