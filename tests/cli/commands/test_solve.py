@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from minireason import Solution
 from minireason.cli.main import main
 from minireason.models import catalog
 from tests.cli.pseudo_terminal import Terminal
-from tests.cli.run import COMMAND, assert_one_sentence, minireason
+from tests.cli.run import Running, assert_one_sentence, minireason
 
 TINY = ("solve", "--model", "tiny", "--threads", "1", "--seed", "1")
 QUESTION = "What is 9 * 13?"
@@ -109,15 +108,11 @@ def test_ctrl_c_shows_the_vote_so_far(smollm2_path: Path) -> None:
         "--max-tokens",
         "60",
     )
-    process = subprocess.Popen(
-        [*COMMAND, "solve", "--model", str(smollm2_path), *options, "Tell me a long story."],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stderr is not None
-    assert process.stderr.readline().startswith(b"chain "), "the first one has ended"
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert b"stopped by you" in error
-    assert b"Traceback" not in error
+    vote = Running("solve", "--model", str(smollm2_path), *options, "Tell me a long story.")
+    vote.stdin.close()
+    assert vote.stderr.readline().startswith(b"chain "), "the first one has ended"
+    vote.send_signal(signal.SIGINT)
+    result = vote.ended()
+    assert result.code == 130
+    assert "stopped by you" in result.err
+    assert "Traceback" not in result.err
