@@ -50,6 +50,7 @@ def load(busy: int) -> Iterator[None]:
 def child(arguments: argparse.Namespace) -> None:
     """Run the phases with one model; prints the rates and the seconds of each answer."""
     from minireason.backends import loading
+    from minireason.engine.base import Batch
     from minireason.settings import LoadSettings
 
     pinned = arguments.child == "pinned"
@@ -66,10 +67,8 @@ def child(arguments: argparse.Namespace) -> None:
                 if position + size > (N_CTX if arguments.prefill else DECODED_TOKENS):
                     backend.context.trim(0, 0)
                     position = 0
-                positions = list(range(position, position + size))
-                tokens = [17 + position % 100 for position in positions]
-                outputs = [False] * (size - 1) + [True]
-                backend.context.decode(tokens, positions, [0] * size, outputs)
+                tokens = [17 + place % 100 for place in range(position, position + size)]
+                backend.context.decode(Batch.of_slot(0, tokens, position))
                 position += size
                 ends.append(time.perf_counter())
     backend.close()

@@ -14,7 +14,7 @@ import subject
 
 from minireason import Reasoner, load
 from minireason.backends.local import LocalBackend
-from minireason.engine.base import Mask
+from minireason.engine.base import Batch, Mask
 from minireason.engine.room import CacheRoom
 from minireason.engine.scheduler import Scheduler
 
@@ -32,9 +32,7 @@ class ScriptedRunner:
         self.wide_tokens = 0
         self._script = script
 
-    def decode(
-        self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
-    ) -> bool:
+    def decode(self, batch: Batch) -> bool:
         return True
 
     def stop(self) -> None: ...

@@ -18,7 +18,7 @@ def is_right(answer: str | None, wanted: int) -> bool:
     """Whether an answer is this number."""
     try:
         return answer is not None and Fraction(answer) == wanted
-    except ValueError:
+    except (ValueError, ZeroDivisionError):
         return False
 
 

@@ -33,7 +33,7 @@ def main() -> None:
     with minireason.load(arguments.model) as reasoner:
         question = QUESTION.format(text=arguments.text)
         reply = reasoner.ask(question, schema=Person, max_tokens=2_000)
-        print(reply.parsed if reply.parsed else f"cut off: {reply.answer[:60]}...")
+        print(reply.parsed or f"cut off: {reply.answer[:60]}...")
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ from minireason.settings import (
 from minireason.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from minireason.aio.reasoner import AsyncReasoner, aload
+    from minireason.aio.reasoner import AsyncReasoner, aconnect, aload
     from minireason.aio.session import AsyncSession, AsyncTurnStream
     from minireason.aio.streams import AsyncSolveStream, AsyncStream
     from minireason.backends.base import ReplyStream
@@ -167,6 +167,7 @@ __all__ = [
     "VoteChanged",
     "VoteChanges",
     "VoteSettings",
+    "aconnect",
     "aload",
     "connect",
     "list_models",
@@ -175,6 +176,7 @@ __all__ = [
 ]
 
 _LATE = {
+    "aconnect": "aio.reasoner",
     "aload": "aio.reasoner",
     "AsyncReasoner": "aio.reasoner",
     "AsyncSession": "aio.session",

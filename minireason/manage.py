@@ -12,8 +12,7 @@ from minireason.checks import checked, function, yes_or_no
 from minireason.errors import DoesNotFit, UsageError, shown
 from minireason.host.hardware import Hardware
 from minireason.models import listing, named, recommend, store
-from minireason.models.listing import Listed
-from minireason.models.listing import Verdict as Verdict
+from minireason.models.listing import Listed, Verdict
 from minireason.models.plan import FitPlan
 from minireason.models.pull import Watch, sized
 from minireason.models.pull import pull as install

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -15,11 +16,12 @@ class Interrupter:
     """Raises KeyboardInterrupt the `time`-th time that a line of a file is about to run.
 
     Called with an act, it makes it again after an interruption until it is through. From then on
-    nothing is traced, which takes three times as long.
+    nothing is traced, which takes three times as long. With `by_signal` it comes as Ctrl-C does,
+    which a `DeferredInterrupt` holds up.
     """
 
-    def __init__(self, file: str, line: int, time: int) -> None:
-        self._file, self._line, self._left = file, line, time
+    def __init__(self, file: str, line: int, time: int, *, by_signal: bool = False) -> None:
+        self._file, self._line, self._left, self._by_signal = file, line, time, by_signal
         self.lines: dict[int, int] = {}
         self.raised = False
 
@@ -43,7 +45,9 @@ class Interrupter:
                 self._left -= 1
                 if self._left == 0:
                     self.raised = True
-                    raise KeyboardInterrupt
+                    if not self._by_signal:
+                        raise KeyboardInterrupt
+                    signal.raise_signal(signal.SIGINT)
         return self._trace
 
 

@@ -11,7 +11,7 @@ conversation is written twice.
 """
 
 from minireason.aio.base import ReplySource, Source
-from minireason.aio.reasoner import AsyncReasoner, aload
+from minireason.aio.reasoner import AsyncReasoner, aconnect, aload
 from minireason.aio.session import AsyncSession, AsyncTurnStream
 from minireason.aio.streams import AsyncEvents, AsyncReplyStream, AsyncSolveStream, AsyncStream
 
@@ -25,5 +25,6 @@ __all__ = [
     "AsyncTurnStream",
     "ReplySource",
     "Source",
+    "aconnect",
     "aload",
 ]

@@ -1,4 +1,4 @@
-"""aload() -> AsyncReasoner: what is asked of a model, awaited."""
+"""aload() or aconnect() -> AsyncReasoner: what is asked of a model, awaited."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from minireason.closing import AsyncClosing
 from minireason.errors import UsageError, shown
 from minireason.events import Reply
 from minireason.messages import Message
-from minireason.reasoner import Reasoner, load
+from minireason.reasoner import Reasoner, connect, load
 from minireason.settings import Changes, LoadChanges, Settings, SolveChanges
 from minireason.voting.solution import Solution
 
@@ -54,8 +54,33 @@ async def aload(
         if on_progress is not None:
             on_progress(share)
 
+    return await _made(
+        lambda: load(model, defaults=defaults, on_progress=progress, **changes), given_up
+    )
+
+
+async def aconnect(
+    url: str,
+    model: str | None = None,
+    api_key: str | None = None,
+    flavour: str = "auto",
+    *,
+    defaults: Changes | None = None,
+) -> AsyncReasoner:
+    """Connect in a worker thread; parameters and errors are those of `connect`.
+
+    Where the task is cancelled, the connection is closed as soon as the server has answered.
+    """
+    return await _made(
+        lambda: connect(url, model, api_key, flavour, defaults=defaults), threading.Event()
+    )
+
+
+async def _made(make: Callable[[], Reasoner], given_up: threading.Event) -> AsyncReasoner:
+    """What a worker thread makes; `given_up` is set where the task is cancelled."""
+
     def work() -> Reasoner:
-        reasoner = load(model, defaults=defaults, on_progress=progress, **changes)
+        reasoner = make()
         if given_up.is_set():
             reasoner.close()
         return reasoner
@@ -68,12 +93,12 @@ async def aload(
 
 
 class AsyncReasoner(AsyncClosing):
-    """A `Reasoner` for tasks of asyncio or trio; `aload` makes one, or this, of a `Reasoner`.
+    """A `Reasoner` for tasks of asyncio or trio; `aload` and `aconnect` make one.
 
     One thread steps the model for all streams of it, wakes their tasks, and sleeps while nobody
-    waits; an event loop waits for nothing. Tasks of several event loops may share one, and the
-    `Reasoner` may be used beside it from other threads. Make one for each model. It may be dropped,
-    which leaves the `Reasoner` as it is; `aclose` closes that too.
+    waits; an event loop waits for nothing. Tasks of several event loops may share one. Where it is
+    made of a `Reasoner`, that may be used beside it from other threads; make one for each model. It
+    may be dropped, which leaves the `Reasoner` as it is; `aclose` closes that too.
     """
 
     def __init__(self, reasoner: Reasoner) -> None:

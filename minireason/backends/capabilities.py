@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from minireason.backends.base import ReplyStream, StreamOptions
@@ -73,6 +74,16 @@ class KnowsWhenReady(Protocol):
 
 
 @runtime_checkable
+class MayEstimate(Protocol):
+    """A `ReplyStream` may know this as well."""
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the counts of its reply are estimates, since nobody with the vocabulary told."""
+        ...
+
+
+@runtime_checkable
 class MeasuresItself(Protocol):
     """A `Backend` may do this as well."""
 
@@ -84,6 +95,33 @@ class MeasuresItself(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A request that is sent again."""
+
+    problem: str
+    """What is wrong with the server: "not reached", "busy (status 503)", ..."""
+
+    number: int
+    """Which try comes next, from 2 on."""
+
+    tries: int
+    """How many there are at most."""
+
+    at_s: float
+    """When it is made, by `time.monotonic`."""
+
+
+@runtime_checkable
+class TellsRetries(Protocol):
+    """A `Backend` may tell this as well."""
+
+    @property
+    def retry(self) -> Retry | None:
+        """The request that was last to be sent again; None once the server answers, or none is."""
+        ...
+
+
 @runtime_checkable
 class OneOfSeveral(Protocol):
     """A `Backend` may be one of the models of a server."""
@@ -91,6 +129,11 @@ class OneOfSeveral(Protocol):
     @property
     def models(self) -> Sequence[str]:
         """The names of all, as they were when the server was last asked."""
+        ...
+
+    @property
+    def tells_n_ctx(self) -> bool:
+        """Whether the server has told the context of this one; else `n_ctx` is a guess."""
         ...
 
     def list_models(self) -> Sequence[str]:

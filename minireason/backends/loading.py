@@ -28,7 +28,7 @@ from minireason.models import (
     store,
     tuned,
 )
-from minireason.models.gguf import Header
+from minireason.models.gguf_header import Header
 from minireason.models.known_good import Identity
 from minireason.models.plan import FitPlan
 from minireason.models.tuned import Place

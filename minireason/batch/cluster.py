@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from minireason.batch import gpus
+from minireason.batch import gpus, head
 from minireason.batch.located import located
 from minireason.batch.share import Node
 from minireason.errors import (
@@ -26,17 +25,11 @@ LOCAL = "auto"
 """The address that stands for a cluster of this machine alone, which ends with the run."""
 
 _STORE_BYTES = 128 * 2**20
-_REACHED_S = 10.0
-
 _PART = 0.0001
 """The least of a GPU that Ray gives, and enough to see it."""
 
 SEEN_S = 60.0
 """So long is waited for a GPU that is busy."""
-
-_SETTINGS = b"\4"
-_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _SETTINGS + bytes(5)
-"""How both sides of HTTP/2 begin (RFC 9113, 3.4): the client's words, a frame of settings."""
 
 
 @contextmanager
@@ -47,6 +40,7 @@ def joined(address: str) -> Iterator[list[Node]]:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of a default
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")  # else it prints of each lost worker
     try:
         import ray
     except ModuleNotFoundError:
@@ -55,12 +49,11 @@ def joined(address: str) -> Iterator[list[Node]]:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
         quiet |= {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
-    else:
-        _reach(address)
+    wants_token = address != LOCAL and _wants_token(address)
     try:
         ray.init(address="local" if address == LOCAL else address, **quiet)
     except Exception as error:  # of many kinds
-        raise _not_joined(address, error) from None
+        raise _not_joined(address, error, wants_token=wants_token) from None
     try:
         yield [_node(node) for node in ray.nodes() if node["Alive"]]
     finally:
@@ -118,8 +111,8 @@ def _node(told: dict[str, Any]) -> Node:
     return Node(cpus, memory_bytes, told["NodeID"], gpus)
 
 
-def _reach(address: str) -> None:
-    """Raise at once what Ray would try for a minute."""
+def _wants_token(address: str) -> bool:
+    """Whether the head wants a token; raises at once what Ray would try for half a minute."""
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdigit() or int(port) >= 2**16:
         raise UsageError(
@@ -127,28 +120,25 @@ def _reach(address: str) -> None:
             'as 10.0.0.1:6379, or "auto" for one on this machine.'
         )
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), _REACHED_S) as reached:
-            if not _answers(reached):
-                raise OSError("what listens there is no Ray")
+        wants_token = head.wants_token(host.strip("[]"), int(port))
     except OSError as error:
         raise _not_joined(address, error) from None
+    if wants_token and os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
+        raise _not_joined(address, PermissionError("none was sent"), wants_token=True)
+    return wants_token
 
 
-def _answers(reached: socket.socket) -> bool:
-    """Whether HTTP/2 is spoken there, as by the head of a cluster; over TLS it is not asked."""
-    if os.environ.get("RAY_USE_TLS", "0").lower() not in ("0", "false"):
-        return True
-    reached.sendall(_GREETING)
-    with reached.makefile("rb") as said:
-        return said.read(4)[3:] == _SETTINGS
-
-
-def _not_joined(address: str, error: Exception) -> ServerError:
+def _not_joined(address: str, error: Exception, *, wants_token: bool = False) -> ServerError:
     said = " ".join(str(error).split())
     if "Version mismatch" in said:
         return ServerError(
             f"The cluster at {address} has another version of Ray or Python ({said}); run this "
             "with the versions that it has."
+        )
+    if wants_token:
+        return ServerError(
+            f"The cluster at {address} lets nobody in without its token ({shortened(said, 200)}); "
+            "export RAY_AUTH_MODE=token, and have ~/.ray/auth_token of its head here too."
         )
     if address == LOCAL:
         return ServerError(f"Ray could not be started here ({shortened(said, 200)}); try again.")

@@ -17,11 +17,11 @@ from typing import Any, cast
 from minireason.batch.ids import Ids
 from minireason.batch.lines import Line
 from minireason.errors import UsageError, shown
-from minireason.events import Reply
 from minireason.host import state
 from minireason.messages import Message, as_messages
 from minireason.settings import Changes, Settings
 from minireason.voting.chain import chain_seed
+from minireason.wire.call import Outcome
 
 REPLY, SAMPLE = "reply", "sample"
 """The keys of a reply's line that we write."""
@@ -52,8 +52,11 @@ class Item:
     model: str | None = None
     """The model that the line names; the run's answers, whatever it is."""
 
-    body_of: Callable[[str, Reply], object] | None = None
-    """Makes the body of a reply, of a token for its id and the reply; in OpenAI's form only."""
+    logprobs: int | None = None
+    """How many alternatives of each token of the answer are told; in OpenAI's form only."""
+
+    body_of: Callable[[str, Outcome], object] | None = None
+    """Makes the body of a reply, of a token for its id and what came; in OpenAI's form only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +191,7 @@ def line_object(raw: bytes | None) -> dict[str, Any]:
     try:
         value = state.parse_json(raw)
     except state.Damaged:
-        raise UsageError("it is no JSON") from None
+        raise UsageError(state.not_json(raw)) from None
     if not isinstance(value, dict):
         raise UsageError('it is no object like {"question": "..."}')
     try:

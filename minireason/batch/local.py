@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from minireason.backends.base import Backend, ReplyStream, StreamOptions
 from minireason.backends.pool import PoolRun, Refused
 from minireason.batch.jobs import Job
-from minireason.events import Reply
+from minireason.events import Reply, TokenLogprob
 from minireason.messages import Message
 from minireason.settings import Settings
+from minireason.wire.logprobs import of_answer
 
 MOST_HELD = 256
 """How far replies may be ahead of one that is still missing, where their order is kept."""
 
 OPTIONS = StreamOptions(cache_reply=False)
 """How replies are asked for of which none goes on."""
+
+Logprobs: TypeAlias = tuple[TokenLogprob, ...] | None
+"""Those of the answer's tokens; None where the line does not ask for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +31,21 @@ class Answered:
 
     job: Job
     reply: Reply
+    logprobs: Logprobs = None
 
 
 Result: TypeAlias = Answered | Refused[Job]
+
+
+def opened(backend: Backend, job: Job) -> ReplyStream:
+    """The stream of a job's reply; raises as `Backend.stream` does."""
+    options = replace(OPTIONS, logprobs=job.item.logprobs)
+    return backend.stream(job.item.messages, job.settings, options)
+
+
+def logprobs(job: Job, stream: ReplyStream) -> Logprobs:
+    """What a stream that has ended tells of them."""
+    return None if job.item.logprobs is None else of_answer(stream, stream.reply.answer)
 
 
 class Order:
@@ -83,7 +99,9 @@ class Runner(PoolRun[Job]):
             elif isinstance(outcome, Refused):
                 yield from self._order.settled(outcome)
             else:
-                yield from self._order.settled(Answered(outcome.job, outcome.stream.reply))
+                job, stream = outcome.job, outcome.stream
+                answered = Answered(job, stream.reply, logprobs(job, stream))
+                yield from self._order.settled(answered)
 
     def asked(self, job: Job) -> tuple[Sequence[Message], Settings]:
         """What a line asks, and how."""
@@ -92,7 +110,7 @@ class Runner(PoolRun[Job]):
     def start(self, job: Job) -> ReplyStream:
         """Open the stream of a job's reply."""
         self._order.note(job)
-        return self.backend.stream(job.item.messages, job.settings, OPTIONS)
+        return opened(self.backend, job)
 
     @property
     def may_start(self) -> bool:

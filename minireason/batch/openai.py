@@ -6,7 +6,7 @@
      "response": {"status_code": 200, "request_id": "...", "body": {"choices": ...}}}
 
 A body means what it means to our server, and has the reply that this would give. What one whole
-reply does not hold (a stream, `n`, a vote, log-probabilities, confidences) is refused.
+reply does not hold (a stream, `n`, a vote, confidences) is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from minireason.batch.jobs import Defaults, Item, checked_id, line_object, with_
 from minireason.batch.lines import Line
 from minireason.batch.local import Answered
 from minireason.errors import UsageError, shown
-from minireason.events import Reply
 from minireason.messages import as_messages
 from minireason.wire.body import checked
 from minireason.wire.call import Call, Origin, Outcome, WireOf
@@ -86,6 +85,7 @@ class OpenAIForm:
             messages=tuple(with_system(as_messages(call.messages), defaults.system)),
             settings=defaults.settings.changed(call.changes),
             model=call.model,
+            logprobs=call.logprobs,
             body_of=partial(_body, wire_of, prefix),
         )
 
@@ -93,7 +93,8 @@ class OpenAIForm:
         """See `Form.written`."""
         item, token = answered.job.item, secrets.token_hex(12)
         assert item.body_of, "an item of this form"
-        body = item.body_of(token, answered.reply)
+        logprobs = () if answered.logprobs is None else (answered.logprobs,)
+        body = item.body_of(token, Outcome((answered.reply,), logprobs=logprobs))
         response = {"status_code": 200, "request_id": token, "body": body}
         return {
             "id": f"batch_req_{token}",
@@ -145,7 +146,6 @@ def _refuse(call: Call) -> None:
         "it asks for a vote (samples, stop_rule, parallel, min_votes), which only a server holds": (
             call.vote is not None
         ),
-        "logprobs: a batch writes none; leave it out": call.logprobs is not None,
         "confidences: a batch writes none; leave it out": call.confidences,
     }
     for problem, is_asked in problems.items():
@@ -153,10 +153,10 @@ def _refuse(call: Call) -> None:
             raise UsageError(problem)
 
 
-def _body(wire_of: WireOf, prefix: str, token: str, reply: Reply) -> object:
+def _body(wire_of: WireOf, prefix: str, token: str, outcome: Outcome) -> object:
     """What the server would answer."""
-    origin = Origin(prefix + token, token, int(time.time()), reply.model)
-    return wire_of(origin).whole(Outcome((reply,)))
+    origin = Origin(prefix + token, token, int(time.time()), outcome.replies[0].model)
+    return wire_of(origin).whole(outcome)
 
 
 def _finish_reason(body: dict[str, Any]) -> str:

@@ -239,7 +239,7 @@ class Runner:
         self.tokens += outcome.tokens
         result = outcome.result
         if not isinstance(result, MinireasonError):
-            return Answered(job, result)
+            return Answered(job, result, outcome.logprobs)
         if outcome.lost or isinstance(result, UsageError | ContextFull):
             return Refused(job, result)
         raise result

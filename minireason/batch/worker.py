@@ -15,7 +15,7 @@ from minireason.backends.remote import named
 from minireason.backends.remote.backend import MAX_PARALLEL, open_remote
 from minireason.batch import gpus
 from minireason.batch.jobs import Job
-from minireason.batch.local import OPTIONS
+from minireason.batch.local import Logprobs, logprobs, opened
 from minireason.batch.located import located
 from minireason.batch.share import on_one_gpu
 from minireason.errors import (
@@ -92,6 +92,7 @@ class Outcome:
     result: Reply | MinireasonError
     tokens: int = 0
     lost: bool = False
+    logprobs: Logprobs = None
 
 
 class Worker:
@@ -167,14 +168,14 @@ class Worker:
     def _answered(self, job: Job) -> Outcome:
         assert self._backend
         try:
-            stream = self._backend.stream(job.item.messages, job.settings, OPTIONS)
+            stream = opened(self._backend, job)
         except (UsageError, ContextFull) as error:
             return Outcome(error)
         try:
             with stream:
                 for _ in stream:
                     pass
-            return Outcome(reply_of(stream), stream.tokens)
+            return Outcome(reply_of(stream), stream.tokens, logprobs=logprobs(job, stream))
         except (UsageError, ContextFull) as error:
             return Outcome(error, stream.tokens)
         except MinireasonError as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from minireason.backends.base import ReplyStream
-from minireason.backends.capabilities import KnowsWhenReady
+from minireason.backends.capabilities import KnowsWhenReady, MayEstimate
 from minireason.closing import Closing
 from minireason.conversation.history import Turn
 from minireason.conversation.record import Record
@@ -138,6 +138,11 @@ class TurnStream(Iterator[Event], Closing):
     def ready(self) -> bool:
         """See `KnowsWhenReady.ready`; False where the stream does not know."""
         return isinstance(self._stream, KnowsWhenReady) and self._stream.ready
+
+    @property
+    def estimated(self) -> bool:
+        """See `MayEstimate.estimated`; False where the stream never does."""
+        return isinstance(self._stream, MayEstimate) and self._stream.estimated
 
     @property
     def ended(self) -> bool:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Tokens
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from minireason.engine.room import CacheShape
 from minireason.errors import EngineError
 
 if TYPE_CHECKING:  # numpy is loaded with a model, not by who only names these
@@ -125,6 +126,9 @@ class TokenHandler(Protocol):
         ...
 
 
+Sampler: TypeAlias = Any
+"""What draws the tokens of a sequence; only the runner that draws with it looks inside."""
+
 SavedState: TypeAlias = Any
 """What a slot held, in the machine's own memory; only the runner that saved it looks inside."""
 
@@ -159,6 +163,33 @@ class Drafter(Protocol):
         ...
 
 
+class Batch(NamedTuple):
+    """What one decode computes, a value a token; slots come in rising order."""
+
+    tokens: list[int]
+    positions: list[int]
+    slots: list[int]
+    outputs: list[bool]
+    """Whether there are logits after a token."""
+
+    @classmethod
+    def of_slot(cls, slot: int, tokens: list[int], start: int, *, output: bool = True) -> Batch:
+        """Tokens of one slot from a position on; with `output` there are logits after the last."""
+        count = len(tokens)
+        positions = list(range(start, start + count))
+        return cls(tokens, positions, [slot] * count, [*[False] * (count - 1), output])
+
+    def check(self, n_batch: int, shape: CacheShape) -> None:
+        """Raise ValueError for what would abort inside llama.cpp."""
+        if (
+            not 0 < len(self.tokens) <= min(n_batch, shape.tokens)
+            or sum(self.outputs) > shape.n_outputs
+            or not all(0 <= slot < shape.n_slots for slot in self.slots)
+            or not all(0 <= position < shape.slot_tokens for position in self.positions)
+        ):
+            raise ValueError("a batch that would abort inside llama.cpp")
+
+
 class ModelRunner(Protocol):
     """What the scheduler needs of llama.cpp; see `engine.context.Context`.
 
@@ -173,10 +204,8 @@ class ModelRunner(Protocol):
     n_outputs: int
     wide_tokens: int
 
-    def decode(
-        self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
-    ) -> bool:
-        """Compute a batch, a value a token; slots come in rising order.
+    def decode(self, batch: Batch) -> bool:
+        """Compute a batch.
 
         False where `stop` ended it: slots may then hold some of these tokens, which nobody knows of
         before they are trimmed.
@@ -188,7 +217,7 @@ class ModelRunner(Protocol):
         or the next one ends early."""
         ...
 
-    def sample(self, sampler: Any, row: int, draw: int, mask: Mask | None) -> int:
+    def sample(self, sampler: Sampler, row: int, draw: int, mask: Mask | None) -> int:
         """Draw token number `draw` of a sampler from a row of the last batch, as `mask` allows.
 
         Asked again for the last one it gives the same and draws nothing. Raises LogitsNotFinite.

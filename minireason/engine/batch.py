@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from minireason.engine.base import Batch
 from minireason.engine.sequence import Sequence, Slot
 
 
@@ -24,15 +25,6 @@ class Chunk(NamedTuple):
     def rows(self) -> int:
         """Its tokens in the batch."""
         return self.size + len(self.draft)
-
-
-class Batch(NamedTuple):
-    """What `ModelRunner.decode` is called with, a value a token."""
-
-    tokens: list[int]
-    positions: list[int]
-    slots: list[int]
-    outputs: list[bool]
 
 
 def plan_batch(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minireason.engine.base import Mask
+from minireason.engine.base import Batch, Mask
 from minireason.engine.confidence import token_confidence
 from minireason.engine.context_params import ContextParams
 from minireason.engine.handle import Owner, starts_threads
@@ -89,36 +89,25 @@ class Context:
         while self._handle.is_open:  # what waited for `resize` finds another one
             self._handle.close()
 
-    def decode(
-        self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
-    ) -> bool:
+    def decode(self, batch: Batch) -> bool:
         """Compute at most `n_batch` tokens; False if it was ended by `stop`.
 
         Then the slots may hold some of them. Raises DecodeFailed. In the main thread a
         KeyboardInterrupt ends it too.
         """
-        count = len(tokens)
+        batch.check(self.n_batch, self._shape)
+        compute = functools.partial(self._compute, batch)
         if (
-            not 0 < count <= min(self.n_batch, self._shape.tokens)
-            or sum(outputs) > self.n_outputs
-            or not all(0 <= slot < self.n_slots for slot in slots)
-            or not all(0 <= position < self.slot_tokens for position in positions)
-        ):
-            raise ValueError("a batch that would abort inside llama.cpp")
-        compute = functools.partial(self._compute, tokens, positions, slots, outputs)
-        if (
-            count * self._token_s > _PATIENCE_S
+            len(batch.tokens) * self._token_s > _PATIENCE_S
             and threading.current_thread() is threading.main_thread()
         ):
             return HelperCall(compute, self._handle.lock, self.stop).run()
         return compute()
 
-    def _compute(
-        self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
-    ) -> bool:
+    def _compute(self, batch: Batch) -> bool:
         with self._handle.lock:
             owner = self._handle.get()
-            self._batch.set(tokens, positions, slots, outputs)
+            self._batch.set(batch)
             started = time.perf_counter()
             try:
                 status = _ABORTED
@@ -132,8 +121,8 @@ class Context:
         if status not in (0, _ABORTED):
             raise DecodeFailed(status, log_tail())
         if status == 0:
-            self._token_s = (time.perf_counter() - started) / len(tokens)
-            self.governor.end(len(tokens))
+            self._token_s = (time.perf_counter() - started) / len(batch.tokens)
+            self.governor.end(len(batch.tokens))
         return bool(status == 0)
 
     def stop(self) -> None:

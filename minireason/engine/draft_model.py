@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from minireason.engine.acceptance import Acceptance
-from minireason.engine.base import ModelRunner
+from minireason.engine.base import Batch, ModelRunner, Sampler
 from minireason.engine.sequence import common_prefix
 
 RETRY_STEPS = 512
@@ -25,7 +23,7 @@ class ModelDrafter:
     `cache`, the list of cached tokens never claims more than the runner holds.
     """
 
-    def __init__(self, runner: ModelRunner, sampler: Any, max_tokens: int) -> None:
+    def __init__(self, runner: ModelRunner, sampler: Sampler, max_tokens: int) -> None:
         self._runner, self._sampler, self._max_tokens = runner, sampler, max_tokens
         self._cached: list[int] = []
         self._draws = self._proposed = self._idle_steps = 0
@@ -94,10 +92,7 @@ class ModelDrafter:
 
     def _decode(self, tokens: list[int]) -> bool:
         """Compute these tokens with logits after the last; False if it was stopped."""
-        start, count = len(self._cached), len(tokens)
-        outputs = [False] * (count - 1) + [True]
-        positions = list(range(start, start + count))
-        decoded = self._runner.decode(tokens, positions, [0] * count, outputs)
+        decoded = self._runner.decode(Batch.of_slot(0, tokens, len(self._cached)))
         if decoded:
             self._cached += tokens
         return decoded

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from minireason.closing import Closing
+from minireason.engine.base import Batch
 from minireason.engine.context_params import ContextParams
 from minireason.engine.handle import starts_threads
 from minireason.engine.library import C, log_tail, name_of_tensor
@@ -95,12 +96,12 @@ class Probe(Closing):
 
     def read(self, tokens: int) -> None:
         """Read so many tokens into the first slot, at most `n_batch`, behind those it holds."""
-        positions = range(self.depth, self.depth + tokens)
-        self._decode(list(positions), [0] * tokens, [*[False] * (tokens - 1), True])
+        self._decode(Batch.of_slot(0, [_TOKEN] * tokens, self.depth))
 
     def step(self, batch: int) -> None:
         """Decode a token of each of the first `batch` slots."""
-        self._decode([self.depth] * batch, list(range(batch)), [True] * batch)
+        depths, slots = [self.depth] * batch, list(range(batch))
+        self._decode(Batch([_TOKEN] * batch, depths, slots, [True] * batch))
 
     def forget(self) -> None:
         """Forget what was read behind the `depth` tokens of each slot."""
@@ -113,18 +114,12 @@ class Probe(Closing):
             for slot in range(self.n_slots):
                 C.llama_memory_seq_rm(memory, slot, keep, -1)
 
-    def _decode(self, positions: list[int], slots: list[int], outputs: list[bool]) -> None:
+    def _decode(self, batch: Batch) -> None:
         """Compute a batch to its end; raises DecodeFailed."""
-        count = len(positions)
-        if (
-            not 0 < count <= self.params.n_batch
-            or max(slots) >= self.n_slots
-            or max(positions) >= self._shape.padded_slot_tokens
-        ):
-            raise ValueError("a batch that would abort inside llama.cpp")
+        batch.check(self.params.n_batch, self._shape)
         with self._handle.lock:
             owner = self._handle.get()
-            self._batch.set([_TOKEN] * count, positions, slots, outputs)
+            self._batch.set(batch)
             status = C.llama_decode(owner.pointer, self._batch.struct)
             C.llama_synchronize(owner.pointer)
         if self._ends_after:

@@ -222,7 +222,7 @@ class Scheduler:
         if not plan:
             return False
         self._reading = [chunk.owner for chunk in plan if not chunk.output]
-        decoded = self._runner.decode(*batch_of(plan))
+        decoded = self._runner.decode(batch_of(plan))
         self._reading = []
         if not decoded:
             for chunk in plan:

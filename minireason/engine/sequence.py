@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from minireason.engine.base import Drafter, Mask, Step, TokenHandler
+from minireason.engine.base import Drafter, Mask, Sampler, Step, TokenHandler
 from minireason.engine.drafting import DraftCount
 from minireason.engine.logprobs import RawLogits
 
@@ -37,7 +37,7 @@ class Sequence:
     def __init__(
         self,
         prompt: list[int],
-        sampler: Any,
+        sampler: Sampler,
         handler: TokenHandler,
         *,
         cache_reply: bool = True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
+from minireason.engine.base import Batch
 from minireason.engine.library import C, fill
 
 
@@ -30,11 +31,9 @@ class TokenBatch:
         )
         """What llama_decode takes."""
 
-    def set(
-        self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
-    ) -> None:
-        """Put these tokens in, in place of those before; a value a token."""
-        count = len(tokens)
-        self._token[:count], self._pos[:count], self._slot[:count] = tokens, positions, slots
-        self._output[:count] = [int(output) for output in outputs]
+    def set(self, batch: Batch) -> None:
+        """Put these tokens in, in place of those before."""
+        count = len(batch.tokens)
+        self._token[:count], self._pos[:count] = batch.tokens, batch.positions
+        self._slot[:count], self._output[:count] = batch.slots, list(map(int, batch.outputs))
         self.struct.n_tokens = count

@@ -160,15 +160,15 @@ def _generate(path: Path, context: Context, prompt: list[int], count: int) -> No
     Raises ModelFileError if that fails or gives what are no numbers.
     """
     from minireason.engine import sampler
+    from minireason.engine.base import Batch
 
-    batch, position = prompt, 0
+    tokens, position = prompt, 0
     with closing(sampler.SamplerChain(sampler.links(0.6, 0.95, 256, 1))) as chain:
         for draw in range(count):
-            size = len(batch)
-            positions = list(range(position, position + size))
+            size = len(tokens)
             try:
-                context.decode(batch, positions, [0] * size, [False] * (size - 1) + [True])
-                batch, position = [context.sample(chain, size - 1, draw)], position + size
+                context.decode(Batch.of_slot(0, tokens, position))
+                tokens, position = [context.sample(chain, size - 1, draw)], position + size
             except LogitsNotFinite:
                 raise ModelFileError(path, _NO_NUMBERS) from None
             except EngineError as error:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from minireason.errors import UsageError
-from minireason.host import files
+from minireason.host import files, state
 from minireason.messages import Message
 
 _MAX_BYTES = 2**30
@@ -102,7 +102,7 @@ def read(path: Path) -> ItemSet:
         try:
             items.append(Item.of(number, json.loads(line)))
         except (RecursionError, json.JSONDecodeError, UnicodeDecodeError):
-            broken[number] = "it is no JSON"
+            broken[number] = state.not_json(line)
         except ValueError as error:
             broken[number] = str(error)
     if not items:

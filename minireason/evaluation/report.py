@@ -12,7 +12,8 @@ from minireason.evaluation.intervals import Estimate
 from minireason.evaluation.items import Item
 from minireason.evaluation.replay import Policy
 from minireason.evaluation.score import Bin, Sample
-from minireason.evaluation.traces import Run, Traces
+from minireason.evaluation.trace_format import Run
+from minireason.evaluation.traces import Traces
 
 
 @dataclass(frozen=True, slots=True)

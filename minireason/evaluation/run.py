@@ -9,7 +9,7 @@ from typing import Literal
 from minireason.backends.base import Backend, ReplyStream
 from minireason.backends.pool import Active, PoolRun, Refused
 from minireason.evaluation.items import Item
-from minireason.evaluation.traces import Run
+from minireason.evaluation.trace_format import Run
 from minireason.messages import Message
 from minireason.settings import ChainChanges, Settings
 from minireason.voting.chain import RETRY_TEMPERATURE_STEP, Job, chain_seed, with_instruction

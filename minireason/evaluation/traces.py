@@ -17,7 +17,7 @@ from pathlib import Path
 from minireason.errors import UsageError
 from minireason.evaluation import trace_format
 from minireason.evaluation.items import Item
-from minireason.evaluation.trace_format import Run as Run
+from minireason.evaluation.trace_format import Run
 from minireason.host import paths
 from minireason.host.journal import Appender, read
 from minireason.runs import begun, resumed

@@ -89,6 +89,15 @@ def parse_json(text: str | bytes) -> Any:
     return _shallow(value)
 
 
+def not_json(line: bytes) -> str:
+    """What is wrong with a line of a user's file that `parse_json` refuses."""
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return "it is not UTF-8 text; convert the file first, for example with iconv"
+    return "it is no JSON"
+
+
 def parse_toml(text: str) -> dict[str, Any]:
     """The table of a TOML text; raises Damaged."""
     try:

@@ -16,8 +16,7 @@ from typing import cast
 from minireason.errors import BadCatalog, UnknownModel
 from minireason.host import paths, state
 from minireason.models.catalog_file import Catalog, parse
-from minireason.models.hub_name import HUB_PREFIX as HUB_PREFIX
-from minireason.models.hub_name import from_hub
+from minireason.models.hub_name import HUB_PREFIX, from_hub
 from minireason.models.spec import ModelSpec, Quant
 from minireason.settings import Changes, Settings
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from minireason.errors import ModelFileError
 from minireason.host import files
 from minireason.models import hyperparameters
-from minireason.models.gguf_header import Header as Header
-from minireason.models.gguf_header import Reader
+from minireason.models.gguf_header import Header, Reader
 
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
 _MAX_TEMPLATE_CHARS = 2**20

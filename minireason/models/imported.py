@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from minireason.errors import ModelFileError
 from minireason.models import catalog, gguf, shape, store
-from minireason.models.gguf import Header
+from minireason.models.gguf_header import Header
 from minireason.models.shape import Shape
 from minireason.models.store import Manifest
 

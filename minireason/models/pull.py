@@ -16,8 +16,9 @@ from pathlib import Path
 from minireason.errors import ChecksumMismatch, DiskFull, ModelFileError, NotInstalled, UsageError
 from minireason.host import files, paths
 from minireason.host.lock import FileLock
-from minireason.models import catalog, download, gguf, other_tools, store
+from minireason.models import catalog, download, gguf, known_good, other_tools, store
 from minireason.models.hub import RemoteFile
+from minireason.models.hub_name import HUB_PREFIX
 from minireason.models.other_tools import OtherFile
 from minireason.models.spec import ModelSpec, Quant
 from minireason.models.store import Manifest, StoredFile
@@ -88,7 +89,7 @@ def import_file(
         raise NotInstalled(f"There is no file {path}; check the path.", path.parent)
     gguf.check(path)
     chosen = (name or path.stem).lower().replace(" ", "-")
-    if "/" in chosen or os.sep in chosen or chosen.startswith(catalog.HUB_PREFIX):
+    if "/" in chosen or os.sep in chosen or chosen.startswith(HUB_PREFIX):
         raise UsageError(
             f"{chosen!r} can't be the name of a model; give one without separators: --name NAME."
         )
@@ -157,13 +158,13 @@ def _download(
     try:
         gguf.check(first)
         open_once(first)
-        repacked = store.was_opened(first, repack=True)
+        repacked = known_good.was_opened(first, repack=True)
     except ModelFileError:
         shutil.rmtree(folder)
         raise
     stored = _moved(fetched, store.place(spec, quant, remotes[0].file))
     shutil.rmtree(folder)
-    store.remember_opened(Path(stored[0].path), repack=repacked)
+    known_good.remember_opened(Path(stored[0].path), repack=repacked)
     return _noted(spec, quant, stored, store.source(quant), vouched=all(pins))
 
 

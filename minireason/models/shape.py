@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minireason.models.gguf import Header
+from minireason.models.gguf_header import Header
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,7 @@ from minireason.errors import ChecksumMismatch, NotInstalled, UnknownModel, Usag
 from minireason.host import files
 from minireason.host.paths import SWITCHED_OFF, expanded, models_dir, offline
 from minireason.models import catalog, gguf, other_tools
-from minireason.models.known_good import remember_opened as remember_opened
-from minireason.models.known_good import was_opened as was_opened
+from minireason.models.hub_name import HUB_PREFIX
 from minireason.models.manifests import Manifest as Manifest
 from minireason.models.manifests import StoredFile as StoredFile
 from minireason.models.manifests import cannot_write as cannot_write
@@ -49,7 +48,7 @@ def is_path(model: str) -> bool:
 
     A file of another name in the current folder never stands for a model of that name.
     """
-    if model.startswith(catalog.HUB_PREFIX):
+    if model.startswith(HUB_PREFIX):
         return False
     return model.lower().endswith(".gguf") or "/" in model or os.sep in model
 
@@ -108,7 +107,7 @@ def find_spec(model: str) -> tuple[ModelSpec, Quant | None]:
 
 def label(spec: ModelSpec, quant: Quant) -> str:
     """What an installed quant is called: "name:QUANT", or just the name where that says it all."""
-    if spec.built_in or spec.name.startswith(catalog.HUB_PREFIX):
+    if spec.built_in or spec.name.startswith(HUB_PREFIX):
         return spec.name
     return f"{spec.name}:{quant.name}"
 
@@ -144,7 +143,7 @@ def _candidates(spec: ModelSpec, quant: Quant, noted: Sequence[Manifest]) -> lis
         if manifest.label == name:
             return [manifest.path]
     own = place(spec, quant, quant.files[0], noted)
-    if spec.name.startswith(catalog.HUB_PREFIX) and files.is_file(manifest_path(name)):
+    if spec.name.startswith(HUB_PREFIX) and files.is_file(manifest_path(name)):
         return [own, _old_place(quant)]  # its manifest is damaged, but it was installed
     return [own]
 
@@ -160,7 +159,7 @@ def place(
     goes beside it.
     """
     folder = models_dir() / quant.repo.replace("/", "--")
-    if not spec.name.startswith(catalog.HUB_PREFIX):
+    if not spec.name.startswith(HUB_PREFIX):
         own = models_dir() / Path(file).name
     elif quant.revision:
         own = folder.with_name(f"{folder.name}@{quant.revision}") / file
@@ -177,8 +176,7 @@ def _is_same(owner: Manifest, spec: ModelSpec, quant: Quant, file: str) -> bool:
 
     It does not say the folders.
     """
-    hub = catalog.HUB_PREFIX
-    named = any(name.startswith(hub) for name in (owner.name, spec.name))
+    named = any(name.startswith(HUB_PREFIX) for name in (owner.name, spec.name))
     return not named and "/" not in file and owner.source == source(quant)
 
 

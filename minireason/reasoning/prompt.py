@@ -20,7 +20,15 @@ from minireason.reasoning.begun import Begun, parted
 from minireason.reasoning.encoding import encode_text
 from minireason.reasoning.frames import Frame, Roles, frames
 from minireason.reasoning.length import PIECE_CHARS, surely_over
-from minireason.reasoning.think import CLOSE, OPEN, RawText, State, Tags, ThinkMachine
+from minireason.reasoning.think import (
+    CLOSE,
+    OPEN,
+    RawText,
+    State,
+    Tags,
+    ThinkMachine,
+    without_thinking,
+)
 
 # sha256 of the template texts: as first published, and with the opened thought (Hugging Face, 10
 # February 2025)
@@ -58,15 +66,6 @@ def machine_after(prompt: Prompt) -> ThinkMachine:
     if prompt.raw:
         return RawText()
     return ThinkMachine(prompt.start, prompt.tags, begun=bool(prompt.begun))
-
-
-def without_thinking(content: str) -> str:
-    """An earlier answer as it goes into the history.
-
-    Closed thinking is dropped, an unclosed thought is dropped whole.
-    """
-    answer = content.rpartition(CLOSE)[2].strip()
-    return "" if answer.startswith(OPEN) else answer
 
 
 def _content_of(message: Message) -> str:

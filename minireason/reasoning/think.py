@@ -213,3 +213,12 @@ class RawText(ThinkMachine):
 
     def _emit(self, text: str) -> list[Span]:
         return [(Label.ANSWER, text)] if text else []
+
+
+def without_thinking(content: str) -> str:
+    """An earlier answer as it goes into the history.
+
+    Closed thinking is dropped, an unclosed thought is dropped whole.
+    """
+    answer = content.rpartition(CLOSE)[2].strip()
+    return "" if answer.startswith(OPEN) else answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,7 +23,10 @@ MOST_VALUES = 50_000
 
 
 def checked(plain: dict[str, Any], kind: type[B]) -> B:
-    """A body as a model; raises ApiError 400, and 413 for more values than are ever meant."""
+    """A body as a model.
+
+    Raises ApiError 400, and 413 for more values than are ever meant.
+    """
     _check_values(plain)
     try:
         return kind.model_validate(plain)
@@ -31,7 +35,7 @@ def checked(plain: dict[str, Any], kind: type[B]) -> B:
 
 
 def _check_values(plain: dict[str, Any]) -> None:
-    """Raise ApiError 413 for a body of more values than are ever meant."""
+    """Raise ApiError for more values than are ever meant, and for what no reply could say again."""
     seen = 0
     left: list[dict[str, Any] | list[Any]] = [plain]
     while left:
@@ -40,7 +44,9 @@ def _check_values(plain: dict[str, Any]) -> None:
         if seen > MOST_VALUES:
             problem = f"The body holds more than {MOST_VALUES:,} values; send less."
             raise ApiError(413, problem, "body_too_large")
-        inner = one.values() if isinstance(one, dict) else one
+        inner = list(one.values()) if isinstance(one, dict) else one
+        if not all(math.isfinite(value) for value in inner if isinstance(value, float)):
+            raise ApiError(400, "The body holds a number that is not finite.", "invalid_json")
         left.extend(value for value in inner if isinstance(value, dict | list))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from minireason.backends.base import ReplyStream
 from minireason.backends.capabilities import KnowsLogprobs
 from minireason.events import AnswerDelta, Event, TokenLogprob
 
@@ -14,6 +15,16 @@ class ScoredDelta(AnswerDelta):
     """A piece of the answer, with the tokens that brought it."""
 
     logprobs: tuple[TokenLogprob, ...]
+
+
+def of_answer(stream: ReplyStream, answer: str) -> tuple[TokenLogprob, ...]:
+    """The tokens of the whole answer of a stream that has ended; none where it tells none."""
+    if not isinstance(stream, KnowsLogprobs):
+        return ()
+    scorer = Scorer(stream)
+    for _ in scorer.scored([AnswerDelta(answer)] if answer else []):
+        pass
+    return scorer.told
 
 
 class Scorer:

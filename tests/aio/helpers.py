@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from minireason import Done, Event, Reasoner
+from minireason.engine.base import Batch
 from tests.local import local
 
 PATIENCE_S = 30.0
@@ -62,12 +63,12 @@ class Gate:
         decode, self._allowed = context.decode, threading.Semaphore(0)
         self._left, self._waiting = 0, False
 
-        def decode_when_allowed(*batch: list[int]) -> bool:
+        def decode_when_allowed(batch: Batch) -> bool:
             self._waiting = True
             assert self._allowed.acquire(timeout=PATIENCE_S)
             self._left -= 1
             self._waiting = False
-            return decode(*batch)  # type: ignore[arg-type]
+            return decode(batch)
 
         monkeypatch.setattr(context, "decode", decode_when_allowed)
 

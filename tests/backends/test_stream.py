@@ -13,6 +13,7 @@ import pytest
 from minireason import AnswerDelta, Done, Reasoner, SolveStream, Stream, TurnStream, UsageError
 from minireason.backends import stream as module
 from minireason.conversation import transcript
+from minireason.engine.base import Batch
 from tests.local import local
 
 Closable: TypeAlias = Stream | TurnStream | SolveStream
@@ -64,10 +65,10 @@ def in_a_step(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, act: Callable[[],
     context, acts = local(tiny).context, [act]
     decode = context.decode
 
-    def acting(*batch: Any) -> bool:
+    def acting(batch: Batch) -> bool:
         while acts:
             acts.pop()()
-        return decode(*batch)
+        return decode(batch)
 
     with monkeypatch.context() as patch:
         patch.setattr(context, "decode", acting)

@@ -58,9 +58,9 @@ def test_a_system_prompt_of_the_line_goes_before_the_common_one() -> None:
         (b'{"question": "hi", "x": [1e999]}', "a number that is not finite"),
         (b'{"question": "hi", "id": "\\ud800"}', "not valid Unicode"),
         (b'{"question": "hi", "\xed\xa0\x80": 1}', "not valid Unicode"),
-        (b'{"question": "hi", "x": "\xff"}', "it is no JSON"),
+        (b'{"question": "hi", "x": "\xff"}', "it is not UTF-8 text; convert the file first"),
         (b'{"question": "hi", "id": 1' + b"0" * 5000 + b"}", "it is no JSON"),
-        (b"\xff\xfe", "it is no JSON"),
+        (b"\xff\xfe", "it is not UTF-8 text"),
         (b"[" * 100_000, "it is no JSON"),
         ([1], "it is no object"),
         ({"id": 1}, 'it has no "question" and no "messages"'),
@@ -140,6 +140,14 @@ def test_blank_lines_count_and_a_line_too_long_is_passed_over(tmp_path: Path) ->
     assert facts(path).lines == 3
     with pytest.raises(UsageError, match="it is longer than 64 MiB"):
         read_item(Line(4, None), DEFAULTS)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_another_encoding_is_told_and_not_read_in_part(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"question": "1"}\n{"question": "2"}\n', encoding)
+    with pytest.raises(UsageError, match="save it in UTF-8"):
+        facts(path)
 
 
 def test_another_input_has_another_hash(tmp_path: Path) -> None:

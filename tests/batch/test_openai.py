@@ -95,7 +95,6 @@ def test_a_response_is_asked_too() -> None:
         ({"body": {"messages": [USER], "x": [0] * 60_000}}, "more than 50,000 values"),
         ({"body": {"messages": [USER], "n": 2}}, "n: a batch writes one reply for a line"),
         ({"body": {"messages": [USER], "stream": True}}, "stream: a batch writes whole replies"),
-        ({"body": {"messages": [USER], "logprobs": True}}, "logprobs: a batch writes none"),
         ({"body": {"messages": [USER], "confidences": True}}, "confidences: a batch writes none"),
         ({"body": {"messages": [USER], "samples": 3}}, "it asks for a vote"),
         ({"body": {"messages": [USER], "tools": [{}]}}, "not supported yet; ask without them.$"),

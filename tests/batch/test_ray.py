@@ -8,8 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
-from contextlib import closing
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +35,7 @@ from minireason.errors import (
 )
 from minireason.models import store
 from minireason.settings import Settings
-from tests.cli.run import assert_one_sentence, minireason, started
+from tests.cli.run import COMMAND, assert_one_sentence, minireason, started
 
 ray = pytest.importorskip("ray", reason="Ray comes with the extra ray")
 from minireason.batch import ray as on_ray  # noqa: E402
@@ -250,6 +253,79 @@ def test_the_command_on_ray_and_without_it(nodes: list[Node], tmp_path: Path) ->
     resumed = minireason("batch", str(source), "-o", str(there), *greedy)
     assert resumed.code == 0, "a run on Ray goes on without it"
     assert answers(there) == answers(alone)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are looked for in /proc")
+def test_a_head_with_a_token_lets_in_who_has_it_and_a_lost_worker_is_no_words(
+    tmp_path: Path,
+) -> None:
+    """As after `--ray auto` or `ray.init()`, which leave a token in the user's folder."""
+    own, strange = tmp_path / "own", tmp_path / "strange"
+    for home, token in ((own, "1" * 64), (strange, "")):
+        (home / ".ray").mkdir(parents=True)
+        if token:
+            (home / ".ray" / "auth_token").write_text(token)
+    source, out = questions(tmp_path / "in.jsonl", 60), tmp_path / "out.jsonl"
+    killed = list[Path]()
+    with a_head(own) as address:
+        options = ("--model", "tiny", "--ray", address, "--actors", "1", "--threads", "1")
+        command = ("batch", str(source), "-o", str(out), *options)
+        here = {"HOME": str(own)}
+        said = "lets nobody in without its token (none was sent); export RAY_AUTH_MODE=token, and"
+        assert_one_sentence(started(*command, env=here), 6, f"The cluster at {address} {said}")
+        without = {"HOME": str(strange), "RAY_AUTH_MODE": "token"}
+        said = "lets nobody in without its token (Token authentication is enabled but no"
+        assert_one_sentence(started(*command, env=without), 6, said)
+        environment = {**os.environ, **here, "RAY_AUTH_MODE": "token"}
+        process = subprocess.Popen(
+            [*COMMAND, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        while not out.exists() or out.read_bytes().count(b"\n") < 3:
+            assert process.poll() is None, "a worker was to be killed in the middle"
+            time.sleep(0.01)
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                is_there = f"HOME={own}\0".encode() in (entry / "environ").read_bytes()
+                if is_there and (entry / "cmdline").read_bytes().startswith(b"ray::Worker"):
+                    os.kill(int(entry.name), signal.SIGKILL)
+                    killed.append(entry)
+        assert killed
+        printed, told = process.communicate(timeout=120)
+    assert (process.returncode, printed) == (0, ""), told
+    assert [line for line in told.splitlines() if line] == [told.splitlines()[-1]]
+    assert len(answers(out)) == 60
+
+
+@contextmanager
+def a_head(home: Path) -> Iterator[str]:
+    """The address of a cluster that `ray start` makes for whoever lives in this folder."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    sizes = ("--port", str(port), "--num-cpus", "1", "--object-store-memory", str(2**27))
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", *sizes]
+    with (
+        tempfile.TemporaryDirectory(prefix="ray-") as place,
+        (home / "log").open("w") as log,
+        subprocess.Popen(
+            [*command, "--include-dashboard", "false", "--temp-dir", place],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "HOME": str(home), "RAY_USAGE_STATS_ENABLED": "0"},
+        ) as process,
+    ):
+        try:
+            while "Ray runtime started" not in (home / "log").read_text():
+                assert process.poll() is None, (home / "log").read_text()
+                time.sleep(0.1)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.terminate()
 
 
 def test_an_address_without_a_cluster() -> None:

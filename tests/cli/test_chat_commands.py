@@ -205,13 +205,25 @@ def test_a_last_line_that_goes_on_with_nothing_is_asked() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_thinking_that_cannot_be_written_is_told() -> None:
-    result = run(
-        "ask", "--model", "tiny", "--threads", "1", "--thinking", "/dev/full", "What is 5 + 8?"
-    )
-    assert result.code == 2
-    assert "cannot be written" in result.err
-    assert "Traceback" not in result.err
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_thinking_that_cannot_be_written_is_told_and_the_answer_comes(
+    form: tuple[str, ...],
+) -> None:
+    asked = ("ask", "--model", "tiny", "--threads", "1", "--thinking", "/dev/full")
+    result = run(*asked, *form, "What is 5 + 8?")
+    assert result.code == 6
+    assert "boxed{13}" in result.out
+    assert complaints(result) == [
+        "The thinking cannot be written to /dev/full (No space left on device), so the rest of it "
+        "is lost; make room there, or name another file the next time.\n"
+    ]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_chat_goes_on_where_its_thinking_cannot_be_written() -> None:
+    result = run(*TINY, "--thinking", "/dev/full", stdin=b"What is 5 + 8?\nWhat is 1 + 2?\n")
+    assert (result.code, result.out.count("boxed")) == (6, 2)
+    assert len(complaints(result)) == 1
 
 
 def test_an_export_that_cannot_be_written_is_told() -> None:

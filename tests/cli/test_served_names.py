@@ -51,6 +51,7 @@ def test_names_of_servers(server: Misbehaving) -> None:
     write(f'[gpu]\nurl = "{server.url}"\n[gone]\nurl = "x"\n["$(reboot)"]\nurl = "x"\n')
     assert offered("minireason ask --url ") == ["gpu", "gone"]
     assert offered("minireason eval --url gp") == ["gpu"]
+    assert offered("minireason doctor --url gp") == ["gpu"]
     write("no TOML")
     assert offered("minireason ask --url ") == []
     assert server.paths == []

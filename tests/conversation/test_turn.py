@@ -18,6 +18,7 @@ from minireason import (
 )
 from minireason.conversation import transcript
 from minireason.conversation.history import History
+from minireason.engine.base import Batch
 from minireason.testing import ScriptedBackend
 from tests.local import local
 
@@ -132,11 +133,9 @@ def test_a_turn_that_is_collected_in_a_step_of_another_stream_changes_nothing(
     cycle.append(cycle)
     decode = local(tiny).context.decode
 
-    def collecting(
-        tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
-    ) -> bool:
+    def collecting(batch: Batch) -> bool:
         gc.collect()
-        return decode(tokens, positions, slots, outputs)
+        return decode(batch)
 
     monkeypatch.setattr(local(tiny).context, "decode", collecting)
     del turn, cycle

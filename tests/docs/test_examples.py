@@ -66,6 +66,19 @@ def test_async_many(tmp_path: Path) -> None:
     assert " tokens in " in last
 
 
+def test_server(tmp_path: Path) -> None:
+    asked = ("server.py", "What is 12 + 5?", "--samples", "3")
+    printed, thinking = run(*asked, folder=tmp_path)
+    answer, told, vote = printed.splitlines()
+    assert answer == "The answer is \\boxed{17}."
+    assert thinking.startswith("12 + 5")
+    assert told.endswith("tokens of thinking, which ended by: natural")
+    assert vote.startswith("17 by ")
+    with served() as url:
+        printed, _ = run(*asked, "--url", url, "--budget", "10", folder=tmp_path)
+    assert "which ended by: budget" in printed
+
+
 @pytest.mark.slow
 def test_schema(tmp_path: Path) -> None:
     answer, _ = run("schema.py", folder=tmp_path)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minireason.engine.base import END, Mask, SavedState, Step
+from minireason.engine.base import END, Batch, Mask, SavedState, Step
 from minireason.engine.room import GRANULE_TOKENS, CacheRoom
 from minireason.errors import EngineError, LogitsNotFinite
 
@@ -58,9 +58,8 @@ class FakeRunner:
         """Tokens of all batches."""
         return sum(tokens for tokens, _ in self.decodes)
 
-    def decode(
-        self, tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
-    ) -> bool:
+    def decode(self, batch: Batch) -> bool:
+        tokens, positions, slots, outputs = batch
         if self.before_decode:
             before, self.before_decode = self.before_decode, None
             before()

@@ -53,7 +53,8 @@ def test_broken_lines_are_named_by_number_and_the_rest_is_kept(tmp_path: Path) -
     items = read(path)
     assert [item.number for item in items.items] == [1, 8]
     assert list(items.broken) == [2, 3, 4, 5, 6, 9, 10, 11, 12]
-    assert items.broken[2] == items.broken[11] == items.broken[12] == "it is no JSON"
+    assert items.broken[2] == items.broken[11] == "it is no JSON"
+    assert items.broken[12].startswith("it is not UTF-8 text; convert the file first")
     assert items.broken[4] == 'it has no "question" that is text'
 
 

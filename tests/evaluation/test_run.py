@@ -18,9 +18,10 @@ from minireason import (
     ThinkingEnd,
 )
 from minireason.backends.pool import Refused
+from minireason.engine.base import Batch
 from minireason.evaluation.items import Item
 from minireason.evaluation.run import Missing, Runner
-from minireason.evaluation.traces import Run
+from minireason.evaluation.trace_format import Run
 from minireason.reasoning.reply import ReplyBuilder
 from minireason.testing import ScriptedBackend, ScriptedReply
 from tests.local import local
@@ -54,11 +55,9 @@ def test_the_batch_is_full_across_items(tiny: Reasoner, monkeypatch: pytest.Monk
     rows: list[int] = []
     decode = local(tiny).context.decode
 
-    def counted(
-        tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
-    ) -> bool:
-        rows.append(sum(outputs))
-        return decode(tokens, positions, slots, outputs)
+    def counted(batch: Batch) -> bool:
+        rows.append(sum(batch.outputs))
+        return decode(batch)
 
     monkeypatch.setattr(local(tiny).context, "decode", counted)
     runner = Runner(tiny.backend, RUN, {}, vote=True)

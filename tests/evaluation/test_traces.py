@@ -11,7 +11,8 @@ import pytest
 
 from minireason import Chain, StoreError, UsageError
 from minireason.evaluation.items import Item
-from minireason.evaluation.traces import Run, Traces, Writer, default_path, load, resume
+from minireason.evaluation.trace_format import Run
+from minireason.evaluation.traces import Traces, Writer, default_path, load, resume
 
 RUN = Run(
     model="tiny",

@@ -11,6 +11,7 @@ import pytest
 
 import minireason
 from minireason import BadSetting, LoadChanges, Reasoner, Reply
+from minireason.engine.base import Batch
 from minireason.engine.context import Context
 from minireason.engine.context_params import ContextParams
 from minireason.engine.library import C
@@ -145,9 +146,8 @@ def logits_after(model: Model, tokens: list[int]) -> list[float]:
     context = Context(model, CacheShape(1, 1024), ContextParams(64, 64, n_threads=1))
     for start in range(0, len(tokens) - 1, 64):
         chunk = tokens[start : min(start + 64, len(tokens) - 1)]
-        places = list(range(start, start + len(chunk)))
-        context.decode(chunk, places, [0] * len(chunk), [False] * len(chunk))
-    context.decode(tokens[-1:], [len(tokens) - 1], [0], [True])
+        context.decode(Batch.of_slot(0, chunk, start, output=False))
+    context.decode(Batch.of_slot(0, tokens[-1:], len(tokens) - 1))
     row = C.llama_get_logits_ith(context.owner.pointer, 0)
     logits = row[: model.vocabulary.n_vocab]
     context.close()

@@ -28,7 +28,7 @@ from minireason import (
 )
 from minireason.engine import trial
 from minireason.host import paths
-from minireason.models import download, pull, store
+from minireason.models import download, known_good, pull, store
 from minireason.models.pull import Watch
 from minireason.models.store import Manifest
 from tests.models.hub import COMMIT, Hub
@@ -60,12 +60,12 @@ def test_a_pull_installs_verifies_and_records(hub: Hub) -> None:
 @pytest.mark.parametrize("repack", [False, True])
 def test_a_pulled_file_need_not_be_tried_again(hub: Hub, repack: bool) -> None:
     def open_once(path: Path) -> None:
-        store.remember_opened(path, repack=repack)
+        known_good.remember_opened(path, repack=repack)
 
     manifest = pull.pull(*named(), open_once=open_once, watch=Watch())
     assert manifest
-    assert store.was_opened(manifest.path)
-    assert store.was_opened(manifest.path, repack=True) is repack
+    assert known_good.was_opened(manifest.path)
+    assert known_good.was_opened(manifest.path, repack=True) is repack
 
 
 @pytest.mark.parametrize(

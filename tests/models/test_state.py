@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from minireason.host import hardware, paths
-from minireason.models import catalog, catalog_file, other_tools, store
+from minireason.models import catalog, catalog_file, known_good, other_tools, store
 from minireason.models.catalog_file import Catalog
 from minireason.reasoning.frames import frames
 from tests.cli.run import minireason
@@ -67,13 +67,13 @@ def test_no_content_of_a_state_file_raises(
     monkeypatch.setattr(hardware, "measure_bandwidth", lambda: 1e9)
     assert store.manifests() == []
     assert store.damaged_manifests() == [manifest]
-    assert not store.was_opened(manifest)
+    assert not known_good.was_opened(manifest)
     assert hardware.bandwidth(home / "machine.json") == 1e9
     assert list(other_tools.ollama()) == []
     assert store.find("tiny").trusted
     assert len(catalog.load()) > 10
-    store.remember_opened(manifest)
-    assert store.was_opened(manifest)
+    known_good.remember_opened(manifest)
+    assert known_good.was_opened(manifest)
     assert frames("{{ messages[0].content }}!", ("user",), {})["user",] == ["", "!"]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from minireason import EngineError
 from minireason.engine import sampler
+from minireason.engine.base import Batch
 from minireason.engine.context import Context
 from minireason.engine.context_params import ContextParams
 from minireason.engine.library import C
@@ -39,7 +40,7 @@ def tokens_of(model: Model, text: str = PROMPT) -> list[int]:
 
 def decode(context: Context, slot: int, token: int, position: int) -> int:
     """The likeliest token after one."""
-    assert context.decode([token], [position], [slot], [True])
+    assert context.decode(Batch.of_slot(slot, [token], position))
     return context.sample(sampler.SamplerChain(GREEDY), 0, 0)
 
 
@@ -56,8 +57,7 @@ def start(context: Context, slot: int, tokens: list[int]) -> None:
     """Read all but the last token of a prompt into a slot."""
     for at in range(0, len(tokens) - 1, context.n_batch):
         piece = tokens[at : min(at + context.n_batch, len(tokens) - 1)]
-        count = len(piece)
-        assert context.decode(piece, list(range(at, at + count)), [slot] * count, [False] * count)
+        assert context.decode(Batch.of_slot(slot, piece, at, output=False))
 
 
 def cache(
@@ -165,7 +165,7 @@ def test_a_slot_is_never_used_beyond_its_tokens(tiny_path: Path) -> None:
     context = cache(model, 2, slot_tokens=10)
     start(context, 1, list(range(1, 12)))
     with pytest.raises(ValueError, match="abort"):
-        context.decode([1], [10], [1], [True])
+        context.decode(Batch.of_slot(1, [1], 10))
     with pytest.raises(ValueError, match="more than"):
         context.resize(2, 9)
     assert context.resize(1, 9)
@@ -281,22 +281,20 @@ def test_a_decode_that_is_interrupted_at_any_line_can_be_made_again(
 ) -> None:
     """In the thread that computes, and in one that waits for it."""
     model = Model(tiny_path)
-    tokens = tokens_of(model)[:8]
-    count = len(tokens)
-    batch = tokens, list(range(count)), [0] * count, [False] * (count - 1) + [True]
+    batch = Batch.of_slot(0, tokens_of(model)[:8], 0)
 
     def scenario(through: Callable[[Act], object]) -> int:
         context = cache(model, 1)
         if not waits:  # once it is known how long a decode takes
-            assert context.decode(*batch)
+            assert context.decode(batch)
 
         def decode() -> None:
             context.trim(0, 0)
-            while not context.decode(*batch):
+            while not context.decode(batch):
                 context.trim(0, 0)
 
         through(decode)
-        token = context.sample(sampler.SamplerChain(GREEDY), count - 1, 0)
+        token = context.sample(sampler.SamplerChain(GREEDY), len(batch.tokens) - 1, 0)
         context.close()
         return token
 
@@ -307,11 +305,10 @@ def test_a_decode_that_is_interrupted_at_any_line_can_be_made_again(
 
 def test_a_stop_ends_the_next_decode_and_no_other(model: Model) -> None:
     context = cache(model, 1, n_batch=64, n_ubatch=64)
-    tokens = tokens_of(model)[:32]
-    batch = tokens, list(range(len(tokens))), [0] * len(tokens), [False] * len(tokens)
+    batch = Batch.of_slot(0, tokens_of(model)[:32], 0, output=False)
     context.stop()
-    assert not context.decode(*batch)
-    assert context.decode(*batch)
+    assert not context.decode(batch)
+    assert context.decode(batch)
     context.close()
 
 
@@ -326,7 +323,7 @@ def test_a_stop_from_another_thread_ends_a_decode_that_runs(
     results: list[bool] = []
 
     def run() -> None:
-        results.append(context.decode(tokens, list(range(count)), [0] * count, [False] * count))
+        results.append(context.decode(Batch.of_slot(0, tokens, 0, output=False)))
 
     def stop() -> None:
         time.sleep(0.2)
@@ -358,12 +355,9 @@ def test_slots_side_by_side_equal_the_same_alone(tiny_path: Path) -> None:
         start(context, slot, tokens)
     taken = [[tokens[-1]] for tokens in prompts]
     for step in range(20):
-        assert context.decode(
-            [ids[-1] for ids in taken],
-            [len(tokens) - 1 + step for tokens in prompts],
-            list(range(4)),
-            [True] * 4,
-        )
+        positions = [len(tokens) - 1 + step for tokens in prompts]
+        batch = Batch([ids[-1] for ids in taken], positions, list(range(4)), [True] * 4)
+        assert context.decode(batch)
         for slot, ids in enumerate(taken):
             ids.append(context.sample(sampler.SamplerChain(GREEDY), slot, 0))
     for tokens, ids in zip(prompts, taken, strict=True):

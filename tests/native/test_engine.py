@@ -14,7 +14,7 @@ import pytest
 import minireason
 from minireason import EngineError
 from minireason.engine import sampler
-from minireason.engine.base import Step
+from minireason.engine.base import Batch, Step
 from minireason.engine.context import Context
 from minireason.engine.context_params import ContextParams
 from minireason.engine.library import C
@@ -217,10 +217,10 @@ def test_growth_goes_on_after_an_interruption(
     decoded = 0
     decode = engine.context.decode
 
-    def counted(*batch: list[Any]) -> bool:
+    def counted(batch: Batch) -> bool:
         nonlocal decoded
-        decoded += len(batch[0])
-        return decode(*batch)
+        decoded += len(batch.tokens)
+        return decode(batch)
 
     monkeypatch.setattr(engine.context, "decode", counted)
     engine.run()

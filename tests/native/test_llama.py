@@ -11,6 +11,7 @@ import pytest
 
 from minireason import BackendMissing, DecodeFailed, ModelFileError
 from minireason.engine import devices, library, sampler
+from minireason.engine.base import Batch
 from minireason.engine.library import C
 from minireason.engine.model import Model
 from minireason.engine.stop_flag import StopFlag
@@ -104,15 +105,15 @@ def test_an_impossible_batch_never_reaches_the_library(tiny_path: Path) -> None:
     model = Model(tiny_path)
     context = small(model, 2)
     for batch in (
-        ([1] * 9, list(range(9)), [0] * 9, [False] * 9),
-        ([1], [0], [5], [True]),
-        ([1], [0], [-1], [True]),
-        ([], [], [], []),
+        Batch.of_slot(0, [1] * 9, 0),
+        Batch.of_slot(5, [1], 0),
+        Batch.of_slot(-1, [1], 0),
+        Batch([], [], [], []),
     ):
         with pytest.raises(ValueError, match="abort"):
-            context.decode(*batch)
+            context.decode(batch)
     with pytest.raises(DecodeFailed):  # a gap in the positions
-        context.decode([1], [7], [0], [True]) and context.decode([1], [3], [0], [True])
+        context.decode(Batch.of_slot(0, [1], 7)) and context.decode(Batch.of_slot(0, [1], 3))
     context.close()
     model.close()
 
@@ -125,7 +126,7 @@ def test_a_token_is_the_one_that_llama_cpp_itself_draws(
 ) -> None:
     model = Model(smollm2_path)
     context = small(model, n_threads=2)
-    context.decode([1, 9000], [0, 1], [0, 0], [False, True])
+    context.decode(Batch.of_slot(0, [1, 9000], 0))
     for seed in range(20):
         ours, theirs = (
             sampler.SamplerChain(sampler.links(temperature, 0.99, top_k, seed)) for _ in range(2)
@@ -141,7 +142,7 @@ def test_a_token_is_drawn_once(smollm2_path: Path) -> None:
     """Asked again for the same one it gives that, and the random numbers do not go on."""
     model = Model(smollm2_path)
     context = small(model, n_threads=2)
-    context.decode([1, 9000], [0, 1], [0, 0], [False, True])
+    context.decode(Batch.of_slot(0, [1, 9000], 0))
     once, twice = (sampler.SamplerChain(sampler.links(1.5, 0.99, 256, 7)) for _ in range(2))
     drawn = [context.sample(once, 1, draw) for draw in range(8)]
     again = [context.sample(twice, 1, draw // 2) for draw in range(16)]
@@ -175,7 +176,7 @@ def test_repacked_weights_compute_the_same(random_path: Path) -> None:
     for repack in (False, True):
         model = Model(random_path, repack=repack)
         context = small(model, 2)
-        context.decode([3, 1, 4, 1, 5], list(range(5)), [0] * 5, [False] * 4 + [True])
+        context.decode(Batch.of_slot(0, [3, 1, 4, 1, 5], 0))
         row = C.llama_get_logits_ith(context.owner.pointer, 4)
         logits.append(np.ctypeslib.as_array(row, (model.vocabulary.n_vocab,)).copy())
         context.close()

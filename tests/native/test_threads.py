@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from minireason.engine import sampler
+from minireason.engine.base import Batch
 from minireason.engine.library import C
 from minireason.engine.model import Model
 from tests.native.contexts import small
@@ -23,10 +24,10 @@ def greedy(
     context = small(model, n_threads=max(threads))
     chain = sampler.SamplerChain(sampler.links(0, 1.0, 1, 1))
     tokens, logits = [1, 9, 4], []
-    context.decode(tokens[:2], [0, 1], [0, 0], [False, False])
+    context.decode(Batch.of_slot(0, tokens[:2], 0, output=False))
     for draw in range(LENGTH):
         context.governor.threads = threads[draw % len(threads)]
-        context.decode(tokens[-1:], [len(tokens) - 1], [0], [True])
+        context.decode(Batch.of_slot(0, tokens[-1:], len(tokens) - 1))
         assert C.llama_n_threads(context.owner.pointer) == context.governor.threads
         row = C.llama_get_logits_ith(context.owner.pointer, 0)
         logits.append(np.ctypeslib.as_array(row, (model.vocabulary.n_vocab,)).tobytes())

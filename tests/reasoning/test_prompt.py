@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from minireason import ContextFull, UsageError
 from minireason.messages import Message
 from minireason.reasoning.encoding import encode_text
-from minireason.reasoning.prompt import PromptEncoder, without_thinking
+from minireason.reasoning.prompt import PromptEncoder
 from minireason.reasoning.template import render
-from minireason.reasoning.think import State
+from minireason.reasoning.think import State, without_thinking
 
 NEW_TEMPLATE = (Path(__file__).parents[2] / "bench" / "tiny" / "r1_template.jinja").read_text(
     "utf-8"

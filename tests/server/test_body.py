@@ -31,6 +31,19 @@ def test_more_values_than_are_ever_meant_are_not_even_checked(
     assert answer.json()["error"]["code"] == "body_too_large"
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-1e400"])
+@pytest.mark.parametrize("stream", ["true", "false"])
+def test_a_number_that_is_not_finite(
+    served: Callable[..., Served], number: str, stream: str
+) -> None:
+    """A response has fields of its request again, and JSON has no such numbers."""
+    body = f'{{"input": "?", "user": [{{"of": {number}}}], "stream": {stream}}}'
+    with served().client() as client:
+        answer = client.post("/v1/responses", content=body.encode())
+    assert answer.status_code == 400
+    assert "not finite" in answer.json()["error"]["message"]
+
+
 def test_an_error_does_not_send_back_what_was_sent(served: Callable[..., Served]) -> None:
     long = "x" * 100_000
     part = {"messages": [{"role": "user", "content": [{"type": long}]}]}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import minireason
 from minireason import ChainDelta, ChainStarted, Reasoner
 from minireason.backends import concurrency
+from minireason.engine.base import Batch
 from minireason.settings import SolveChanges
 from tests.local import local
 from tests.voting.sampled import sampled_tokens
@@ -52,11 +52,9 @@ def test_parallel_auto_is_four_where_it_cannot_be_measured(
         decoded: list[int] = []
         decode = local(reasoner).context.decode
 
-        def counted(
-            tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
-        ) -> bool:
-            decoded.append(sum(outputs))
-            return decode(tokens, positions, slots, outputs)
+        def counted(batch: Batch) -> bool:
+            decoded.append(sum(batch.outputs))
+            return decode(batch)
 
         monkeypatch.setattr(local(reasoner).context, "decode", counted)
         solution = reasoner.solve(QUESTION, samples=8, stop="none", seed=1, **changes)
@@ -88,11 +86,11 @@ def test_cancel_is_looked_at_while_auto_measures(monkeypatch: pytest.MonkeyPatch
         decode, steps = local(reasoner).context.decode, 0
         stream = reasoner.solve_stream(QUESTION, samples=8)
 
-        def cancelling(*batch: list[Any]) -> bool:
+        def cancelling(batch: Batch) -> bool:
             nonlocal steps
             steps += 1
             stream.cancel()
-            return decode(*batch)
+            return decode(batch)
 
         monkeypatch.setattr(local(reasoner).context, "decode", cancelling)
         list(stream)

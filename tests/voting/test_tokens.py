@@ -7,7 +7,7 @@ import functools
 import pytest
 
 from minireason import Done, Reasoner
-from minireason.engine.base import Mask
+from minireason.engine.base import Batch, Mask
 from minireason.engine.sampler import SamplerChain
 from minireason.settings import StopRule
 from tests.local import local
@@ -65,12 +65,10 @@ def test_the_prompt_is_read_once(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
     decoded = 0
     decode = local(tiny).context.decode
 
-    def counted(
-        tokens: list[int], positions: list[int], slots: list[int], outputs: list[bool]
-    ) -> bool:
+    def counted(batch: Batch) -> bool:
         nonlocal decoded
-        decoded += sum(position < prompt - 1 for position in positions)
-        return decode(tokens, positions, slots, outputs)
+        decoded += sum(position < prompt - 1 for position in batch.positions)
+        return decode(batch)
 
     question = (
         "Please add these up for me, whatever they are: 17 + 25 and nothing else at all, thank you."

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason.events import AnswerDelta, Event, ThinkingDelta, TokenLogprob
 from minireason.reasoning.text import StopStrings
-from minireason.wire.logprobs import ScoredDelta, Scorer
+from minireason.wire.logprobs import ScoredDelta, Scorer, of_answer
 
 TOKENS = st.lists(st.text("abc", min_size=1, max_size=3), max_size=12)
 
@@ -25,7 +26,7 @@ class Noted:
         return self.noted
 
 
-def told(tokens: list[str], stop: str, polls: list[bool]) -> tuple[list[ScoredDelta], Scorer]:
+def told(tokens: list[str], stop: str, polls: list[bool]) -> tuple[list[ScoredDelta], Scorer, Any]:
     """The pieces of an answer that `stop` may end, read after each token that `polls` says."""
     stream, stops, chars = Noted(), StopStrings([stop]), 0
     scorer, pieces = Scorer(stream), list[Event]()
@@ -43,17 +44,18 @@ def told(tokens: list[str], stop: str, polls: list[bool]) -> tuple[list[ScoredDe
     if rest := stops.flush():
         unread.append(AnswerDelta(rest))
     pieces += scorer.scored(unread)
-    return [piece for piece in pieces if isinstance(piece, ScoredDelta)], scorer
+    return [piece for piece in pieces if isinstance(piece, ScoredDelta)], scorer, stream
 
 
 @given(TOKENS, st.lists(st.booleans(), max_size=12))
 def test_each_token_belongs_to_one_piece_whenever_it_is_read(
     tokens: list[str], polls: list[bool]
 ) -> None:
-    pieces, scorer = told(tokens, "abc", polls)
+    pieces, scorer, stream = told(tokens, "abc", polls)
     assert pieces == told(tokens, "abc", [])[0]
     assert [one for piece in pieces for one in piece.logprobs] == list(scorer.told)
     text = "".join(piece.text for piece in pieces)
+    assert of_answer(stream, text) == scorer.told
     said = b"".join(one.token for one in scorer.told).decode()
     if "abc" in "".join(tokens):
         assert said.startswith(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,9 +24,13 @@ from minireason.backends.remote.flavours import (
 )
 from minireason.errors import NotServed, ServerError, UsageError, shortened
 from minireason.models import catalog
+from minireason.reasoning.think import OPEN
 
 UNKNOWN_N_CTX = 131_072
 """The context of a model of which the server says nothing."""
+
+LAST_TOKENS = 16
+"""So many of a prompt's tokens have room for what opens a thought."""
 
 _SIZES = (
     ("minireason", "n_ctx"),
@@ -86,7 +91,8 @@ class Served:
 
     flavour: Flavour
     model: str
-    n_ctx: int
+    n_ctx: int | None
+    """The context, None where the server does not tell."""
     thinks: bool
     models: tuple[str, ...]
     """The names of all models that the server has."""
@@ -99,8 +105,9 @@ def look(connection: Connection, model: str | None, flavour: str) -> Served:
     kind, _ = kind_of(connection, meant, flavour)
     if kind.raw and not catalog.opens(meant.model):
         kind = replace(kind, raw=False)  # its tags, if any, are all in its text
-    n_ctx = meant.n_ctx or UNKNOWN_N_CTX
-    return Served(kind, meant.model, n_ctx, meant.thinks is not False, _names(models))
+    if kind.name == SGLANG.name and _opens_thought(connection, meant.model):
+        kind = replace(kind, opens_thought=True, thinking_off={})  # we close it, not the template
+    return Served(kind, meant.model, meant.n_ctx, meant.thinks is not False, _names(models))
 
 
 def list_models(connection: Connection) -> tuple[str, ...]:
@@ -162,6 +169,26 @@ def _meant(host: str, models: list[Listed], name: str | None) -> Listed:
         if model.model == name:
             return model
     raise NotServed(host, name, names)
+
+
+def _opens_thought(connection: Connection, model: str) -> bool:
+    """Whether a template of SGLang's has opened the thought where a message is gone on with.
+
+    SGLang renders the prompt of a new answer, and puts the message behind it (serving_chat.py). Its
+    `tokenize` tells that prompt; older ones take no messages, and are not known to open it.
+    """
+    base = connection.place.base
+    asked = {"model": model, "messages": [{"role": "user", "content": "?"}]}
+    with suppress(ServerError):
+        _, told = connection.post(f"{base}/tokenize", asked)
+        tokens = told.get("tokens") if isinstance(told, Mapping) else None
+        if not isinstance(tokens, list):
+            return False
+        last = {"model": model, "tokens": tokens[-LAST_TOKENS:], "skip_special_tokens": False}
+        _, told = connection.post(f"{base}/detokenize", last)
+        text = told.get("text") if isinstance(told, Mapping) else None
+        return isinstance(text, str) and text.rstrip().endswith(OPEN)
+    return False
 
 
 def kind_of(connection: Connection, model: Listed, flavour: str) -> tuple[Flavour, str]:

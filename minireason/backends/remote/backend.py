@@ -8,9 +8,10 @@ import weakref
 from collections.abc import Callable, Sequence
 
 from minireason.backends.base import StreamOptions
+from minireason.backends.capabilities import Retry
 from minireason.backends.collected import parsing
 from minireason.backends.remote import request as requests
-from minireason.backends.remote.asking import Served, list_models, look
+from minireason.backends.remote.asking import UNKNOWN_N_CTX, Served, list_models, look
 from minireason.backends.remote.connection import (
     KEY_VARIABLE,
     READ_S,
@@ -20,15 +21,15 @@ from minireason.backends.remote.connection import (
 )
 from minireason.backends.remote.exchange import News
 from minireason.backends.remote.flavours import AUTO, FLAVOURS
+from minireason.backends.remote.prompt_size import PromptSize
 from minireason.backends.remote.request import Request
 from minireason.backends.remote.stream import RemoteStream
-from minireason.backends.remote.tally import CHARS_PER_TOKEN
 from minireason.checks import checked, one_of, text
 from minireason.errors import ContextFull
 from minireason.messages import Message
 from minireason.models import catalog
 from minireason.models.tuned import StepCosts
-from minireason.reasoning.begun import Begun, begun_of, parted
+from minireason.reasoning.begun import begun_of
 from minireason.settings import MAX_SEED, Changes, Settings
 
 MAX_PARALLEL = 16
@@ -74,12 +75,15 @@ class RemoteBackend:
         self, connection: Connection, served: Served, *, max_parallel: int = MAX_PARALLEL
     ) -> None:
         self.connection, self.served, self.flavour = connection, served, served.flavour
-        self.name, self.n_ctx, self.thinks = served.model, served.n_ctx, served.thinks
+        self.name, self.thinks = served.model, served.thinks
+        self.n_ctx = served.n_ctx or UNKNOWN_N_CTX
+        self.tells_n_ctx = served.n_ctx is not None
         self.max_parallel = min(max_parallel, served.flavour.at_a_time or max_parallel)
         self.models: Sequence[str] = served.models
         self.bare_questions = catalog.bare_questions(served.model)
         self.defaults = catalog.defaults(served.model)
         self._news = News()
+        self._size = PromptSize()
         self._streams: weakref.WeakSet[RemoteStream] = weakref.WeakSet()
 
     def __repr__(self) -> str:
@@ -96,6 +100,11 @@ class RemoteBackend:
         return self.models
 
     @property
+    def retry(self) -> Retry | None:
+        """See `TellsRetries.retry`."""
+        return self._news.retry
+
+    @property
     def step_costs(self) -> StepCosts:
         """See `KnowsStepCosts`: what runs side by side there costs nothing here."""
         return StepCosts((1, MAX_PARALLEL), (1.0, 1.0))
@@ -110,15 +119,14 @@ class RemoteBackend:
         settings.check_context(self.n_ctx)
         parsing(settings)
         requests.check(self.flavour, settings)
-        if prompt_tokens >= self.n_ctx:
+        if self._size.too_long(prompt_tokens, self.n_ctx):
             raise ContextFull(prompt_tokens, self.n_ctx, estimated=True, served=True)
 
     def stream(
         self, messages: Sequence[Message], settings: Settings, options: StreamOptions
     ) -> RemoteStream:
         """See `Backend.stream`."""
-        prompt_tokens = self.count_tokens(messages)
-        self.check(settings, prompt_tokens)
+        self.check(settings, self.count_tokens(messages))
         begun_of(messages, settings)
         requests.check_logprobs(self.flavour, options.logprobs)
         seed = random.randrange(MAX_SEED) if settings.seed is None else settings.seed
@@ -137,7 +145,7 @@ class RemoteBackend:
             self._news,
             asked,
             options,
-            prompt_tokens=prompt_tokens,
+            size=self._size,
             parse=parsing(settings),
         )
         self._streams.add(stream)
@@ -146,10 +154,7 @@ class RemoteBackend:
     def count_tokens(self, messages: Sequence[Message], *, at_most: int | None = None) -> int:
         """See `Backend.count_tokens`: an estimate, for the server has the vocabulary."""
         self.connection.check_open()
-        asked, begun = parted(messages)
-        begun = begun or Begun()
-        texts = [message["content"] for message in asked] + [begun.thinking, begun.answer]
-        return sum(len(text) // CHARS_PER_TOKEN for text in texts) + CHARS_PER_TOKEN * len(asked)
+        return self._size.count(messages)
 
     def prefill(
         self,

@@ -13,12 +13,16 @@ MAX_BODY_BYTES = 16 * 2**20
 """The longest answer that does not come in pieces, and the longest piece."""
 
 MAX_REPLY_CHARS = 32 * 2**20
-"""The longest reply, each of its pieces counted with `PIECE_CHARS` for what it takes beside."""
+"""The longest reply; each of its pieces, and each token of which log-probabilities are told, counts
+`PIECE_CHARS` more for what it takes beside."""
 
 PIECE_CHARS = 64
 
 MAX_UNREAD = 4096
 """So many pieces of a reply wait to be read; the server has to wait with the next ones."""
+
+MAX_UNREAD_CHARS = 4 * 2**20
+"""The same by the characters of their JSON, of which each may take twenty bytes of memory."""
 
 
 async def body(response: httpx2.Response) -> bytes:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from minireason.backends.remote import bounds, faults
+from minireason.backends.remote import bounds, cookies, faults
 from minireason.errors import EngineError, MinireasonError, ServerError, UsageError, shown
 
 if TYPE_CHECKING:
@@ -40,13 +40,16 @@ _CRYPTOGRAPHIC = re.compile(r"SSL|TLS|certificate")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server is; `key` stands in no repr."""
+    """Where a server is; `key` and `cookie` stand in no repr."""
 
     base: str
     """The URL up to what each request adds, such as "http://localhost:8000/v1"."""
 
     key: str | None = field(default=None, repr=False)
     """The API key."""
+
+    cookie: str = field(default="", repr=False)
+    """What the requests of one reply bring back; see `cookies`."""
 
     @property
     def host(self) -> str:
@@ -61,7 +64,8 @@ class Address:
     @property
     def headers(self) -> dict[str, str]:
         """What goes with each request."""
-        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        key = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        return key | ({"Cookie": self.cookie} if self.cookie else {})
 
 
 def address(url: str, key: str | None) -> Address:
@@ -80,8 +84,8 @@ def address(url: str, key: str | None) -> Address:
         raise UsageError(f"{named} is no URL of a server; give one such as http://HOST:PORT/v1.")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise UsageError(
-            "The URL of a server holds no key, no query and no fragment; give the key by api_key "
-            "or MINIREASON_API_KEY."
+            "The URL of a server holds no key, no query and no fragment; give the key by "
+            "MINIREASON_API_KEY or api_key (on the command line --api-key-file)."
         )
     if key is not None and not _is_key(key):
         raise UsageError("The API key is no single word of plain characters; copy it again.")
@@ -139,13 +143,13 @@ class Connection:
 
         Raises ServerError where nothing comes.
         """
-        return self._ask("GET", url, None)
+        return self._ask("GET", url)
 
     def post(self, url: str, body: object) -> tuple[int, Any]:
         """The same for a request with a body."""
         return self._ask("POST", url, json.dumps(body).encode())
 
-    def _ask(self, method: str, url: str, content: bytes | None) -> tuple[int, Any]:
+    def _ask(self, method: str, url: str, content: bytes | None = None) -> tuple[int, Any]:
         future = self.start(ask(self._client, self.place, method, url, content))
         try:
             return future.result()
@@ -167,7 +171,11 @@ def was_closed() -> EngineError:
 
 
 async def ask(
-    client: httpx2.AsyncClient, place: Address, method: str, url: str, content: bytes | None
+    client: httpx2.AsyncClient,
+    place: Address,
+    method: str,
+    url: str,
+    content: bytes | None = None,
 ) -> tuple[int, Any]:
     """A short question to a server; see `Connection.get`."""
     headers = {**place.headers, "Content-Type": "application/json"}
@@ -179,7 +187,7 @@ async def ask(
             body = await bounds.body(answer)
     except ServerError:
         raise
-    except Exception as error:
+    except Exception as error:  # whatever a stranger's bytes make the HTTP library raise
         raise unreachable(place, error) from None
     if answer.status_code in (401, 403) or 300 <= answer.status_code < 400:
         raise faults.of_status(place.host, answer.status_code, body, place.key)
@@ -193,7 +201,7 @@ def unreachable(place: Address, error: Exception) -> MinireasonError:
     """What an error of the network means."""
     import httpx2
 
-    told = faults.hidden(str(error), place.key) or type(error).__name__
+    told = faults.plain(str(error), place.key) or type(error).__name__
     if isinstance(error, httpx2.ConnectTimeout):
         problem = "cannot be reached in time; is the address right?"
     elif isinstance(error, httpx2.ConnectError) and _CRYPTOGRAPHIC.search(told):
@@ -218,6 +226,7 @@ def _client(place: Address, read_s: float, max_connections: int) -> httpx2.Async
         return httpx2.AsyncClient(
             timeout=httpx2.Timeout(read_s, connect=CONNECT_S, pool=None),
             limits=httpx2.Limits(max_connections=max_connections),
+            cookies=cookies.none_kept(),
             follow_redirects=False,
             trust_env=encrypted,  # a proxy would see the key of a request that is not encrypted
         )
@@ -240,13 +249,17 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 def _stop(loop: asyncio.AbstractEventLoop, client: httpx2.AsyncClient, process: int) -> None:
     """End the loop's tasks and thread, from any thread and waiting for nothing."""
 
+    async def end_tasks() -> None:
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
     async def end() -> None:
-        own = asyncio.current_task()
-        tasks = [task for task in asyncio.all_tasks() if task is not own]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks()
         await client.aclose()
+        await loop.shutdown_asyncgens()
+        await end_tasks()  # those that close httpx2's generators, which nobody read to their end
         loop.call_soon(loop.stop)
 
     if not loop.is_closed() and os.getpid() == process:

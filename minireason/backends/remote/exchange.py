@@ -7,12 +7,15 @@ import json
 import math
 import random
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from minireason.backends.remote import bounds, faults, pieces
+from minireason.backends.capabilities import Retry
+from minireason.backends.remote import bounds, cookies, faults, pieces
 from minireason.backends.remote.connection import Address, Connection, unreachable
 from minireason.backends.remote.pieces import Piece
 from minireason.backends.remote.sse import DONE, EventReader
@@ -39,6 +42,8 @@ class News:
         self._changed = threading.Condition()
         self.count = 0
         """How often something came."""
+        self.retry: Retry | None = None
+        """See `TellsRetries.retry`."""
 
     def tell(self) -> None:
         """Something came."""
@@ -55,35 +60,64 @@ class News:
 class Inbox:
     """What came of one reply and was not read yet."""
 
-    def __init__(self, news: News) -> None:
+    def __init__(self, news: News, cookie: str = "") -> None:
         self.items: deque[Piece | End | MinireasonError] = deque()
         self.begun = False
         """Whether any text came: from then on the request must not be sent again."""
+        self.cookie = cookie
+        """What later requests of the same reply bring back."""
         self._news = news
+        self._came = self._taken = 0
+        """Characters of JSON, each counted by the thread of one side."""
 
     def put(self, item: Piece | End | MinireasonError) -> None:
         """Add what came."""
-        if isinstance(item, Piece) and item.text:
-            self.begun = True
+        if isinstance(item, Piece):
+            self.begun = self.begun or bool(item.text)
+            self._came += item.size
         self.items.append(item)
         self._news.tell()
 
+    def take(self) -> Piece | End | MinireasonError:
+        """Take out what came first; there is something."""
+        item = self.items.popleft()
+        if isinstance(item, Piece):
+            self._taken += item.size
+        return item
+
     async def room(self) -> None:
         """Wait while too much is there that nobody reads."""
-        while len(self.items) > bounds.MAX_UNREAD:
+        while (
+            len(self.items) > bounds.MAX_UNREAD
+            or self._came - self._taken > bounds.MAX_UNREAD_CHARS
+        ):
             await asyncio.sleep(_UNREAD_S)
 
 
 class Exchange:
-    """A request under way; nothing of it refers back to whoever reads its `inbox`."""
+    """A request under way; nothing of it refers back to whoever reads its `inbox`.
+
+    `after` is the one before it of the same reply.
+    """
 
     def __init__(
-        self, connection: Connection, path: str, body: Mapping[str, Any], news: News
+        self,
+        connection: Connection,
+        path: str,
+        body: Mapping[str, Any],
+        news: News,
+        after: Exchange | None = None,
     ) -> None:
-        self.inbox = Inbox(news)
-        place = connection.place
-        sender = _Sender(connection.client, place, f"{place.base}{path}", body, self.inbox)
+        self.inbox: Inbox = Inbox(news, after.inbox.cookie if after else "")
+        self._place = replace(connection.place, cookie=self.inbox.cookie)
+        url = f"{self._place.base}{path}"
+        sender = _Sender(connection.client, self._place, url, body, self.inbox, news)
         self._future = connection.start(sender.run())
+
+    @property
+    def place(self) -> Address:
+        """Where the reply is, for another request to the same server behind a load balancer."""
+        return replace(self._place, cookie=self.inbox.cookie)
 
     def cancel(self) -> None:
         """End it where it has not ended, and free its connection; waits for nothing."""
@@ -93,9 +127,9 @@ class Exchange:
 class _Again(Exception):
     """The same request may go well later."""
 
-    def __init__(self, error: MinireasonError, wait_s: float | None = None) -> None:
+    def __init__(self, error: MinireasonError, problem: str, wait_s: float | None = None) -> None:
         super().__init__()
-        self.error, self.wait_s = error, wait_s
+        self.error, self.problem, self.wait_s = error, problem, wait_s
 
 
 class _Sender:
@@ -108,31 +142,41 @@ class _Sender:
         url: str,
         body: Mapping[str, Any],
         inbox: Inbox,
+        news: News,
     ) -> None:
-        self._client, self._place, self._url, self._inbox = client, place, url, inbox
+        self._client, self._place, self._url = client, place, url
+        self._inbox, self._news = inbox, news
         self._body, self._model = body, str(body.get("model", ""))
 
     async def run(self) -> None:
         """Put pieces, then an End or an error."""
-        wait_s = _FIRST_WAIT_S
-        for left in reversed(range(TRIES)):
+        try:
+            await self._until_it_begins()
+        except MinireasonError as error:
+            self._inbox.put(error)
+        except Exception as error:
+            told = faults.plain(f"{type(error).__name__}: {error}", self._place.key)
+            self._inbox.put(ServerError(f"{self._place.host} cannot be understood ({told})."))
+        finally:
+            self._news.retry = None
+
+    async def _until_it_begins(self) -> None:
+        """Send it up to TRIES times, while nothing of its reply came; raises what ends that."""
+        longest_s = _FIRST_WAIT_S
+        for number in range(1, TRIES + 1):
             try:
                 await self._once()
                 return
             except _Again as again:
-                if not left or self._inbox.begun:
-                    self._inbox.put(again.error)
-                    return
-                longest = wait_s * random.uniform(0.5, 1.0)
-                await asyncio.sleep(longest if again.wait_s is None else again.wait_s)
-                wait_s *= 2
-            except MinireasonError as error:
-                self._inbox.put(error)
-                return
-            except Exception as error:
-                told = faults.hidden(f"{type(error).__name__}: {error}", self._place.key)
-                self._inbox.put(ServerError(f"{self._place.host} cannot be understood ({told})."))
-                return
+                if number == TRIES or self._inbox.begun:
+                    raise again.error from None
+                wait_s = longest_s * random.uniform(0.5, 1.0)
+                if again.wait_s is not None:
+                    wait_s = again.wait_s
+                at_s = time.monotonic() + wait_s
+                self._news.retry = Retry(again.problem, number + 1, TRIES, at_s)
+                await asyncio.sleep(wait_s)
+                longest_s *= 2
 
     async def _once(self) -> None:
         """Send it once; raises _Again or an error of ours."""
@@ -146,7 +190,8 @@ class _Sender:
         except httpx2.ReadTimeout as error:
             raise unreachable(self._place, error) from None
         except httpx2.TransportError as error:
-            raise _Again(self._lost(error)) from None
+            is_there = not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
+            raise self._again(error, "broke off" if is_there else "not reached") from None
 
     @asynccontextmanager
     async def _asked(self, body: Mapping[str, Any]) -> AsyncIterator[httpx2.Response]:
@@ -157,6 +202,8 @@ class _Sender:
         ) as response:
             if response.status_code != 200:
                 raise _refusal(self._place, response, await bounds.body(response), self._model)
+            self._news.retry = None
+            self._inbox.cookie = cookies.of(response) or self._inbox.cookie
             yield response
 
     async def _ask_why(self) -> None:
@@ -175,14 +222,13 @@ class _Sender:
                 async with self._asked(body) as response:
                     await bounds.body(response)
                 break
-        raise _Again(self._lost(ConnectionError("the reply was empty")))
+        raise self._again(ConnectionError("the reply was empty"))
 
-    def _lost(self, error: Exception) -> MinireasonError:
+    def _again(self, error: Exception, problem: str = "broke off") -> _Again:
         if not self._inbox.begun:
-            return unreachable(self._place, error)
-        return ServerError(
-            f"The connection to {self._place.host} was lost in the middle of the reply; ask again."
-        )
+            return _Again(unreachable(self._place, error), problem)
+        lost = f"The connection to {self._place.host} was lost in the middle of the reply"
+        return _Again(ServerError(f"{lost}; ask again."), problem)
 
     async def _read(self, response: httpx2.Response) -> bool:
         """Put the pieces of a reply; False if there was nothing at all."""
@@ -194,7 +240,8 @@ class _Sender:
                     break
                 piece = self._piece(data)
                 finished = finished or piece.finish is not None
-                chars += len(piece.text) + bounds.PIECE_CHARS * bool(piece.text)
+                parts = max(bool(piece.text), len(piece.logprobs))
+                chars += len(piece.text) + bounds.PIECE_CHARS * parts
                 if chars > bounds.MAX_REPLY_CHARS:
                     raise bounds.too_long(self._place.host)
                 self._inbox.put(piece)
@@ -202,7 +249,7 @@ class _Sender:
         if not came:
             return False
         if not finished:
-            raise _Again(self._lost(ConnectionError("the reply has no end")))
+            raise self._again(ConnectionError("the reply has no end"))
         self._inbox.put(End())
         return True
 
@@ -216,9 +263,10 @@ class _Sender:
                 f"{self._place.host} sent what is no JSON of a reply; is it a server of OpenAI's "
                 "protocol?"
             )
-        if error := faults.of_event(self._place.host, chunk, self._place.key):
+        piece = pieces.read(chunk, len(data))
+        if error := faults.of_event(self._place.host, chunk, piece.finish, self._place.key):
             raise error
-        return pieces.read(chunk)
+        return piece
 
 
 async def _events(response: httpx2.Response) -> AsyncGenerator[str]:
@@ -240,10 +288,11 @@ def _refusal(place: Address, response: httpx2.Response, body: bytes, model: str)
     error = faults.of_status(place.host, status, body, place.key, model)
     if status not in faults.RETRIED:
         return error
+    problem = f"{'busy' if status in faults.BUSY else 'failed'} (status {status})"
     try:
         wait_s = float(response.headers.get("retry-after", ""))
     except ValueError:
-        return _Again(error)
+        return _Again(error, problem)
     if math.isnan(wait_s):
-        return _Again(error)
-    return _Again(error, min(max(wait_s, 0.0), _LONGEST_WAIT_S))
+        return _Again(error, problem)
+    return _Again(error, problem, min(max(wait_s, 0.0), _LONGEST_WAIT_S))

@@ -32,6 +32,9 @@ class Flavour:
     takes_thought: bool = False
     """Whether the assistant's last message may hold a thought that goes on."""
 
+    opens_thought: bool = False
+    """Whether the template has opened the thought before what the assistant's last message says."""
+
     control: bool = False
     """Whether a thought under way can be ended by a request."""
 
@@ -62,6 +65,9 @@ class Flavour:
     confidence_field: str | None = None
     """The field that asks for confidences as such; where there is none, logprobs make them."""
 
+    reads_text: bool = False
+    """Whether it reads text from outside as text, whatever control tokens that spells."""
+
     raw: bool = False
     """Whether its text is all that the model says, behind a thought that the template opened."""
 
@@ -88,6 +94,7 @@ OURS = Flavour(
     budget_field="thinking_budget_tokens",
     continues={},
     takes_thought=True,
+    reads_text=True,
     control=True,
     lands_loops=True,
     every_token=-1,

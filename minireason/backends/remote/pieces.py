@@ -35,19 +35,23 @@ class Piece:
     told: Mapping[str, Any] = field(default_factory=dict)
     """What our own server tells beside."""
 
+    size: int = 0
+    """Characters of the JSON that it was."""
+
     @property
     def text(self) -> str:
         """All text that came."""
         return self.thinking + self.content
 
 
-def read(chunk: Mapping[str, Any]) -> Piece:
-    """The piece of a chunk of a stream, or of a whole completion.
+def read(chunk: Mapping[str, Any], size: int = 0) -> Piece:
+    """The piece of a chunk of a stream, or of a whole completion, of so many characters.
 
-    A thought that stands in both fields counts once.
+    A thought that stands in both fields counts once. Of several choices the one asked for is told.
     """
     choices = chunk.get("choices")
-    choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
+    listed = map(_mapping, choices) if isinstance(choices, list) else ()
+    choice = next((one for one in listed if not one.get("index")), {})
     delta = _mapping(choice.get("delta")) or _mapping(choice.get("message"))
     finish = choice.get("finish_reason")
     logprobs = _mapping(choice.get("logprobs")).get("content")
@@ -59,6 +63,7 @@ def read(chunk: Mapping[str, Any]) -> Piece:
         usage=_mapping(chunk.get("usage")),
         logprobs=logprobs if isinstance(logprobs, list) else (),
         told=_mapping(chunk.get("minireason")),
+        size=size,
     )
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from minireason.backends.base import MAX_LOGPROBS
 from minireason.backends.remote.flavours import Flavour
+from minireason.backends.remote.literals import broken_up
 from minireason.errors import BadSetting, UsageError
 from minireason.messages import Message
 from minireason.reasoning.begun import Begun, parted
-from minireason.reasoning.think import CLOSE, OPEN
+from minireason.reasoning.think import CLOSE, OPEN, without_thinking
 from minireason.settings import LANDING, Settings
 
 PATH = "/chat/completions"
@@ -67,7 +68,7 @@ class Request:
         body = self._common(None if longest is None else max(1, longest - used_tokens))
         asked, begun = parted(self.messages)
         before = begun.thinking if begun else ""
-        thought = f"{OPEN}\n{_untagged(before + thinking)}\n"
+        thought = f"{_opening(self.flavour)}{broken_up(before + thinking)}\n"
         ended = self._ended()
         content = thought if ended else f"{thought}{CLOSE}\n\n"
         body["messages"] = [*_wire(self.flavour, asked), {"role": "assistant", "content": content}]
@@ -190,7 +191,7 @@ def _structure(settings: Settings) -> dict[str, Any]:
 def _wire(flavour: Flavour, messages: Sequence[Message]) -> list[dict[str, str]]:
     """The messages in OpenAI's words; raises UsageError for a reply that cannot be gone on with."""
     asked, begun = parted(messages)
-    told = [{"role": message["role"], "content": message["content"]} for message in asked]
+    told = [{"role": each["role"], "content": _content(flavour, each)} for each in asked]
     if begun is None:
         return told
     if flavour.continues is None:
@@ -200,15 +201,24 @@ def _wire(flavour: Flavour, messages: Sequence[Message]) -> list[dict[str, str]]
         )
     if flavour.takes_thought:
         return [*told, _with_thought(begun)]
-    thinking, answer = _untagged(begun.thinking), begun.answer
-    opened = f"{OPEN}\n{thinking}" if thinking or not answer else ""
-    closed = f"\n{CLOSE}\n\n{_untagged(answer)}" if opened and answer else answer
-    return [*told, {"role": "assistant", "content": opened + closed}]
+    thinking, answer = broken_up(begun.thinking), broken_up(begun.answer)
+    has_thought = bool(thinking or not answer or flavour.opens_thought)
+    said = f"{_opening(flavour)}{thinking}" if has_thought else ""
+    said += f"\n{CLOSE}\n\n{answer}" if has_thought and answer else answer
+    return [*told, {"role": "assistant", "content": said}]
 
 
-def _untagged(text: str) -> str:
-    """The text without tags of its own: put between tags it would end there, or begin again."""
-    return text.replace(OPEN, OPEN.replace("<", "< ")).replace(CLOSE, CLOSE.replace("<", "< "))
+def _opening(flavour: Flavour) -> str:
+    """What opens a thought in the assistant's last message."""
+    return "" if flavour.opens_thought else f"{OPEN}\n"
+
+
+def _content(flavour: Flavour, message: Message) -> str:
+    """What an earlier message says; a thought is dropped here, since its tags are broken up."""
+    content = message["content"]
+    if flavour.reads_text:
+        return content
+    return broken_up(without_thinking(content) if message["role"] == "assistant" else content)
 
 
 def _with_thought(begun: Begun) -> dict[str, str]:

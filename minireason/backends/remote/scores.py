@@ -42,13 +42,15 @@ class Scores:
 
     def add(self, piece: Piece, answered: Answered) -> None:
         """Take in the tokens of a piece."""
+        if self._alternatives is None and not self._watches:
+            return
         tokens = [token for told in piece.logprobs if (token := read(told))]
         if self._watches:
             tops = ([logprob for _, logprob in token.top] for token in tokens)
             self.confidences.extend(one for top in tops if (one := confidence(top)) is not None)
         if self._alternatives is None or (piece.finish and not piece.text):
             return  # the end of the text is none of its tokens
-        self._undecided += tokens
+        self._undecided += (replace(token, top=token.top[: self._alternatives]) for token in tokens)
         if answered.undecided:
             return
         tokens, self._undecided = self._undecided, []
@@ -72,8 +74,7 @@ class Scores:
             text += token.token
             shown = text.decode("utf-8", "ignore").rstrip()  # white space waits for what follows
             chars = begin + len(shown if begin else shown.lstrip())
-            top = token.top[: self._alternatives]
-            placed.append(replace(token, top=top, text_end=min(chars, end)))
+            placed.append(replace(token, text_end=min(chars, end)))
         return [*placed[:-1], *(replace(last, text_end=end) for last in placed[-1:])]
 
 

@@ -16,13 +16,15 @@ from minireason.backends.remote.connection import Connection, ask, was_closed
 from minireason.backends.remote.exchange import End, Exchange, News
 from minireason.backends.remote.labels import Labels
 from minireason.backends.remote.pieces import Piece
+from minireason.backends.remote.prompt_size import PromptSize
 from minireason.backends.remote.request import PATH, Request
 from minireason.backends.remote.scores import Answered, Scores
 from minireason.backends.remote.tally import CHARS_PER_TOKEN, Tally, estimate
 from minireason.backends.remote.thought import ThoughtLimit
 from minireason.backends.remote.thought_end import ThoughtEnd
 from minireason.closing import Closing
-from minireason.errors import MinireasonError, UsageError
+from minireason.engine.interruption import DeferredInterrupt
+from minireason.errors import ContextFull, MinireasonError, UsageError
 from minireason.events import Event, FinishReason, Reply, TokenLogprob
 from minireason.reasoning.think import Label, Span
 
@@ -38,6 +40,9 @@ class RemoteStream(Iterator[Event], Closing):
 
     Where the server cannot end a thought itself, the request is cut off there, and a second one
     goes on from the thought with the answer: see `Request.continued`.
+
+    Ctrl-C waits while a request is sent and while what came is taken in, and comes while nothing is
+    there: so no piece is lost, and nothing is asked twice.
     """
 
     def __init__(
@@ -47,7 +52,7 @@ class RemoteStream(Iterator[Event], Closing):
         request: Request,
         options: StreamOptions,
         *,
-        prompt_tokens: int,
+        size: PromptSize,
         parse: Callable[[str], Any] | None,
     ) -> None:
         self._connection, self._news, self._request = connection, news, request
@@ -55,7 +60,8 @@ class RemoteStream(Iterator[Event], Closing):
         settings = request.settings
         self._scores = Scores(options)
         self._collected = Collected(request.model, settings, request.seed, parse)
-        self._tally = Tally(prompt_tokens)
+        self._size = size
+        self._tally = Tally(size.count(request.messages))
         self._labels = Labels(request.begun, opened=self._flavour.raw)
         self._limit = ThoughtLimit(
             settings, native=request.native_budget, lands_loops=self._flavour.lands_loops
@@ -77,20 +83,16 @@ class RemoteStream(Iterator[Event], Closing):
         return self
 
     def __next__(self) -> Event:
-        while True:
-            with self._lock:
-                if self._collected.waiting:
-                    return self._collected.read()
-                if self.ended:
-                    raise StopIteration
-                self._step(_NEXT_S)
+        while not self._collected.waiting:
+            if self.ended:
+                raise StopIteration
+            self._step(_NEXT_S)
+        return self._collected.read()
 
     def poll(self) -> list[Event]:
         """See `ReplyStream.poll`; waits for some milliseconds, if nothing came for any stream."""
-        with self._lock:
-            if not self._collected.waiting and not self.ended:
-                self._step(POLL_S)
-            return self._collected.read_all()
+        self._step(POLL_S)
+        return self._collected.read_all()
 
     @property
     def ready(self) -> bool:
@@ -112,6 +114,11 @@ class RemoteStream(Iterator[Event], Closing):
     def thinking_tokens(self) -> int:
         """See `ReplyStream.thinking_tokens`."""
         return self._tally.thinking
+
+    @property
+    def estimated(self) -> bool:
+        """See `MayEstimate.estimated`."""
+        return self._tally.estimated
 
     @property
     def confidences(self) -> Sequence[float]:
@@ -144,7 +151,7 @@ class RemoteStream(Iterator[Event], Closing):
     def close(self) -> None:
         """See `ReplyStream.close`."""
         self.drop()
-        with self._lock:
+        with self._lock, DeferredInterrupt():
             self.drop()  # should another thread have gone on with a second request
             self._end("cancelled")
 
@@ -158,19 +165,27 @@ class RemoteStream(Iterator[Event], Closing):
             self.drop()
 
     def _step(self, wait_s: float) -> None:
-        """Take in what is there, after waiting for it if there is nothing."""
-        if self._cancelled:
-            self.drop()
-            self._end("cancelled")
-            return
-        exchange = self._exchange or self._begin()
-        if not exchange.inbox.items:
-            if self._connection.closed:
-                self._take(was_closed())
-            self._news.wait(self._seen, wait_s)
+        """Take in what is there, unless something is unread, after waiting if there is nothing."""
+        with self._lock:
+            if self._collected.waiting or self.ended:
+                return
+            if self._cancelled:
+                self.close()
+                return
+            with DeferredInterrupt():
+                exchange = self._exchange or self._begin()
+            if not exchange.inbox.items and not self._connection.closed:
+                self._news.wait(self._seen, wait_s)
+            with DeferredInterrupt():
+                self._take_all(exchange)
+
+    def _take_all(self, exchange: Exchange) -> None:
+        """Take in what came of a request."""
+        if not exchange.inbox.items and self._connection.closed:
+            self._take(was_closed())
         self._seen = self._news.count
         while exchange.inbox.items and exchange is self._exchange and not self.ended:
-            self._take(exchange.inbox.items.popleft())
+            self._take(exchange.inbox.take())
         if not self.ended and self._labels.thinking:
             self._land_if_over()
 
@@ -186,7 +201,7 @@ class RemoteStream(Iterator[Event], Closing):
         return self._send(self._request.body())
 
     def _send(self, body: dict[str, Any]) -> Exchange:
-        self._exchange = Exchange(self._connection, PATH, body, self._news)
+        self._exchange = Exchange(self._connection, PATH, body, self._news, self._exchange)
         return self._exchange
 
     def _take(self, item: Piece | End | MinireasonError) -> None:
@@ -196,6 +211,8 @@ class RemoteStream(Iterator[Event], Closing):
         elif isinstance(item, End):
             self._end(self._finish)
         elif not self._asks_for_less(item):
+            if isinstance(item, ContextFull):
+                self._size.told(self._request.messages, item.prompt_tokens)
             self._end("cancelled")
             self._collected.drop_unread()
             raise item
@@ -233,6 +250,7 @@ class RemoteStream(Iterator[Event], Closing):
         if piece.usage:
             forced = pieces.count(self._thought_end.told, "forced_tokens") or 0
             self._tally.told(piece.usage, forced)
+            self._size.told(self._request.messages, self._tally.prompt_told)
         if self._collected.stopped and not self.ended:
             self.drop()
             self._end("stop")
@@ -268,7 +286,7 @@ class RemoteStream(Iterator[Event], Closing):
 
     def _ask_for_end(self) -> None:
         """Ask the server to end the thought."""
-        place = self._connection.place
+        place = self._exchange.place if self._exchange else self._connection.place
         content = json.dumps({"id": self._id, "action": "reasoning_end"}).encode()
         self._control = self._connection.start(
             ask(self._connection.client, place, "POST", f"{place.base}{_CONTROL}", content)

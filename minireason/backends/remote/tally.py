@@ -27,7 +27,12 @@ class Tally:
 
     def __init__(self, prompt_tokens: int) -> None:
         self.thinking = self.answer = self.forced = 0
+        self.estimated = True
+        """Whether any of these counts, or the prompt's, are not the server's."""
+        self._prompt_told = False
         self._prompt, self._cached = prompt_tokens, 0
+        self.prompt_told: int | None = None
+        """Tokens of the prompt as the server tells them."""
         self._most = 0
         self._before = 0, 0
         """Thinking and answer of earlier requests."""
@@ -52,19 +57,21 @@ class Tally:
         """What the server says of the request at hand; `forced` tokens were put in by itself."""
         prompt = pieces.count(usage, "prompt_tokens")
         if prompt is not None and self._before == (0, 0):
-            self._prompt = prompt
+            self._prompt = self.prompt_told = prompt
             self._cached = pieces.count(usage, "prompt_tokens_details", "cached_tokens") or 0
+            self._prompt_told = True
         whole = pieces.count(usage, "completion_tokens")
         if whole is None:
             return
         self.forced = max(self.forced, forced)
-        thinking = self._thinking_of(usage, whole) - forced
+        told = pieces.count(usage, "completion_tokens_details", "reasoning_tokens")
+        self.estimated = not self._prompt_told or (self.thinking > 0 and not told)
+        thinking = self._thinking_of(told, whole) - forced
         self.thinking = self._before[0] + max(0, thinking)
         self.answer = self._before[1] + max(0, whole - forced - max(0, thinking))
 
-    def _thinking_of(self, usage: Mapping[str, Any], whole: int) -> int:
+    def _thinking_of(self, told: int | None, whole: int) -> int:
         """Thinking out of a request's tokens: as told, else by the share of what was counted."""
-        told = pieces.count(usage, "completion_tokens_details", "reasoning_tokens")
         if told:
             return min(told, whole)
         thinking, answer = self.thinking - self._before[0], self.answer - self._before[1]

@@ -14,6 +14,9 @@ NATIVE_SLACK_TOKENS = 128
 """So much beyond its budget and the grace a server may think that was told it: its own landing, and
 what our count is wrong by. After that it is taken not to know the field."""
 
+MOST_WORDS = 2**20
+"""So many different words are told apart; with more nobody looks for loops any longer."""
+
 _TAIL_CHARS = 4
 _WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
 _WORD = re.compile(rf"\s*[{_WIDE}]|\s*[^\s{_WIDE}]{{1,64}}|\s+\Z")
@@ -83,13 +86,19 @@ class Words:
 
     def feed(self, text: str) -> None:
         """A piece of text; a word counts once the next one begins."""
-        if self.first_round is not None:
+        if self.first_round is not None or self._full:
             return
         *whole, self._rest = _WORD.findall(self._rest + text) or [""]
         for word in whole:
             self._add(word)
 
+    @property
+    def _full(self) -> bool:
+        return len(self._words) >= MOST_WORDS
+
     def _add(self, word: str) -> None:
+        if self._full:
+            return
         if word not in self._ids:
             self._ids[word] = len(self._words)
             self._words.append(word)

@@ -10,9 +10,10 @@ from typing import Any
 
 from minireason.cli import outcome, wording
 from minireason.cli.chat import terminal
+from minireason.cli.chat.context_use import ContextUse
 from minireason.cli.chat.reading import Reader
 from minireason.cli.options import Asked
-from minireason.cli.terminal import facts, notes, show
+from minireason.cli.terminal import facts, notes, retrying, show
 from minireason.cli.terminal.answer import Answer
 from minireason.cli.terminal.drawing import can_redraw
 from minireason.cli.terminal.live import LiveThinking
@@ -55,6 +56,7 @@ class Chat:
     told_left_out: int = field(init=False, default=0)
     _code: int = field(init=False, default=0)
     thought: str = field(init=False, default="")
+    context_use: ContextUse = field(init=False, default_factory=ContextUse)
     _on_prefill: Callable[[int, int], None] = field(init=False, default=lambda _done, _total: None)
 
     def __post_init__(self) -> None:
@@ -109,6 +111,7 @@ class Chat:
             files.clear()
             with terminal.keys_unseen():
                 reply = self._show(self.running)
+            self.context_use.note(self.session, reply, estimated=self.running.estimated)
             facts.reply_facts(reply, folded=self.thinking == "fold")
             self._judge(reply)
         except (ContextFull, UsageError) as error:
@@ -172,17 +175,20 @@ class Chat:
 
     def _show(self, turn: TurnStream) -> Reply:
         answer = Answer(plain=Settings(**self.settings).structured)
+        instead = retrying.words(self.reasoner.backend)
         if can_redraw() and self.thinking in ("fold", "hide"):
             live = LiveThinking(
                 lambda: turn.thinking_tokens,
                 thinks=self.reasoner.thinks,
                 hidden=self.thinking == "hide",
+                instead=instead,
             )
             self._on_prefill = live.prefill
             return show.show(turn, live, answer)
         progress = Progress()
         self._on_prefill = progress.prefill
         try:
+            progress.say("reading ...", instead)
             return show.show(turn, self.thoughts, answer, progress.clear)
         finally:
             progress.clear()

@@ -12,7 +12,7 @@ from minireason.cli import idle, options, outcome
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
 from minireason.cli.remote import Remote
-from minireason.cli.terminal import facts, notes, output
+from minireason.cli.terminal import facts, notes, output, retrying
 from minireason.cli.terminal.progress import Progress
 from minireason.cli.terminal.thinking import Thinking
 from minireason.errors import UsageError
@@ -55,7 +55,8 @@ def ask(
         facts.reply_facts(reply)
     if problem := outcome.missing(reply, structured=asked.structured):
         notes.error_line(problem)
-    return outcome.of_reply(reply, structured=asked.structured)
+    code = outcome.of_reply(reply, structured=asked.structured)
+    return code or (outcome.NOT_SAVED if thoughts.lost else 0)
 
 
 def run(
@@ -77,7 +78,7 @@ def run(
             stream = reasoner.stream(
                 asked.messages(text), on_prefill=progress.prefill, **asked.settings
             )
-            progress.say("thinking ...")
+            progress.say("thinking ...", retrying.words(reasoner.backend))
             return show(stream, thinking, answer, progress.clear)
     finally:
         progress.clear()

@@ -89,8 +89,7 @@ class Batch:
                 with output.Writer(replies):  # which makes the file, or cuts off a torn line
                     return Done(replies, len(self._left_out), finished=True)
             refusals = Refusals(chain(first, todo), defaults)
-            with telling_what_is_kept(lambda: kept(replies)):
-                return self._generate(model, replies, refusals, facts.lines)
+            return self._generate(model, replies, refusals, facts.lines)
 
     def _facts(self) -> Facts:
         from minireason.batch import lines
@@ -145,6 +144,7 @@ class Batch:
                 runner = self._here(model)
             else:
                 runner = self._on_ray(model, replies.run.model_sha256, stack)
+            stack.enter_context(telling_what_is_kept(lambda: kept(replies)))
             self._meter = stack.enter_context(Meter(total, "replies", done=replies.replies))
             began = time.monotonic()
             finished = self._write(runner, refusals, replies, total)
@@ -179,7 +179,10 @@ class Batch:
             for result in refusals.results(runner, self._how.batch_size, most):
                 if isinstance(result, Answered):
                     line = form.written(result, numbered=numbered)
-                    writer.write(line, result.reply.finish_reason)
+                    try:
+                        writer.write(line, result.reply.finish_reason)
+                    except UsageError as problem:
+                        self._leave_out(result.job.item.number, problem)
                 elif result:
                     self._leave_out(result.job.item.number, result.error)
                 self._show(replies, runner.tokens)

@@ -143,7 +143,8 @@ def chat(
         state.run(lines, commands.handle)
     finally:
         _close(state)
-    return state.exit_code or (outcome.NOT_SAVED if state.session.unsaved else 0)
+    lost = state.session.unsaved or state.thoughts.lost
+    return state.exit_code or (outcome.NOT_SAVED if lost else 0)
 
 
 def _close(state: Chat) -> None:

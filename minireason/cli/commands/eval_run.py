@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from minireason.errors import MinireasonError
     from minireason.evaluation.items import Item, ItemSet
     from minireason.evaluation.run import Runner
-    from minireason.evaluation.traces import Run, Traces
+    from minireason.evaluation.trace_format import Run
+    from minireason.evaluation.traces import Traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ def replayed(path: Path, how: Evaluation) -> Done:
 
     traces = tracing.load(path)
     if traces.damaged:
-        notes.error_line(f"{traces.damaged} damaged lines of {path} are left out.")
+        lines = "line is" if traces.damaged == 1 else "lines are"
+        notes.error_line(f"{traces.damaged:,} damaged {lines} left out of {path}.")
     samples = how.samples or reports.most_samples(traces)
     return Done(traces, list(traces.items.values()), samples, {}, finished=True)
 
@@ -103,7 +105,7 @@ def _run(model: RunModel, item_set: ItemSet, how: Evaluation, asked: Asked, *, q
 
 def identity(model: RunModel, item_set: ItemSet, how: Evaluation, asked: Asked) -> Run:
     """What makes this run itself; the seed is None if it was not said."""
-    from minireason.evaluation.traces import Run
+    from minireason.evaluation.trace_format import Run
     from minireason.runs import settings_of
     from minireason.voting.chain import instruction_for
 

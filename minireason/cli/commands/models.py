@@ -209,11 +209,4 @@ def _cells(entry: dict[str, Any]) -> list[str]:
     needed = f"{entry['needed_bytes'] / 2**30:.1f}" if entry["needed_bytes"] else ""
     marks = [f"{scores[key]:g}" if key in scores else "" for key in ("aime24", "math500")]
     installed = "yes" if entry["installed"] else ""
-    return [entry["model"], _gigabytes(entry["bytes"]), needed, here, speed, *marks, installed]
-
-
-def _gigabytes(size: int) -> str:
-    """Bytes as a number of GB, to three places where it is a small one; nothing for 0."""
-    if not size:
-        return ""
-    return f"{size / 1e9:.1f}" if size >= 10**8 else f"{size / 1e9:.3f}"
+    return [entry["model"], table.gigabytes(entry["bytes"]), needed, here, speed, *marks, installed]

@@ -42,7 +42,14 @@ def _cells(model: Listed) -> list[str]:
         f"{model.n_ctx:,}" if model.n_ctx else "",
         _YES[model.thinks],
         _YES[model.loaded],
-        f"{model.params / 1e9:.1f}B" if model.params else "",
-        f"{model.bytes / 1e9:.1f}" if model.bytes else "",
+        _params(model.params),
+        table.gigabytes(model.bytes),
         model.owner,
     ]
+
+
+def _params(count: int | None) -> str:
+    """A number of parameters as names of models have it, such as "1.8B"."""
+    if not count:
+        return ""
+    return f"{count / 1e9:.1f}B" if count >= 10**8 else f"{count / 1e6:.0f}M"

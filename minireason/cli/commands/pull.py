@@ -19,7 +19,6 @@ from minireason.errors import (
     MinireasonError,
     NotInstalled,
     UnknownModel,
-    UsageError,
 )
 from minireason.host import paths
 from minireason.models import catalog, named, other_tools, recommend, store
@@ -43,8 +42,6 @@ def pull(name: completion.ModelName, yes: Yes = False, as_json: AsJson = False) 
     Says first whether it fits.
     """
     spec, named_quant = named.find(name)
-    if spec.built_in:
-        raise UsageError(f"{spec.name} comes with minireason; there is nothing to fetch.")
     quant = named_quant or spec.quants[spec.default_quant]
     if file := store.installed_file(spec, quant):
         facts = {"installed": file.label, "path": str(file.path)}

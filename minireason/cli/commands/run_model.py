@@ -111,9 +111,11 @@ class RunModel:
 def say_what_there_is(noun: str, path: Path, done: int, total: int, damaged: int) -> None:
     """Say what a run goes on with: `done` of a `total` of what `noun` names."""
     if damaged:
-        notes.error_line(f"{damaged} damaged lines of {path} are left alone.")
+        lines = "line is" if damaged == 1 else "lines are"
+        notes.error_line(f"{damaged:,} damaged {lines} left alone in {path}.")
     if done:
-        notes.note(f"{done:,} of {total:,} {noun} are in {path} already.")
+        share = f" of {total:,}" if done <= total else ""
+        notes.note(f"{done:,}{share} {noun} are in {path} already.")
 
 
 @contextmanager

@@ -13,11 +13,11 @@ from minireason.cli.commands.ask import whole_question
 from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
 from minireason.cli.remote import Remote
-from minireason.cli.terminal import notes, output, vote_board
+from minireason.cli.terminal import notes, output, retrying, vote_board
 from minireason.cli.terminal.progress import Progress
 from minireason.errors import BadSetting
 from minireason.settings import LoadChanges, LoadSettings, SolveChanges, VoteChanges, VoteSettings
-from minireason.voting.solution import Solution
+from minireason.voting.solution import ChainStarted, Solution
 
 _DEFAULTS = VoteSettings()
 
@@ -161,12 +161,13 @@ def run(
         )
         idle.say(asked, reasoner, name)
         stream = stack.enter_context(reasoner.solve_stream(asked.messages(text), **changes))
-        progress.say("thinking ...")
+        progress.say("thinking ...", retrying.words(reasoner.backend))
         stack.enter_context(suspendable())
         stack.enter_context(interrupts(stream.cancel))
         stack.callback(board.clear)
         for event in stream:
-            progress.clear()
+            if not isinstance(event, ChainStarted):  # until then nothing came of any
+                progress.clear()
             board.show(event)
         return stream.solution
 

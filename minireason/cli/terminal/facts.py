@@ -42,8 +42,9 @@ def reply_facts(reply: Reply, *, folded: bool = False) -> None:
     notes.dim(" · ".join(parts), style="dim italic")
 
 
-def shares(parts: list[tuple[str, int]], whole: int) -> None:
+def shares(parts: list[tuple[str, int]], whole: int, *, estimated: bool) -> None:
     """Print shares of a whole: one bar, and a line that says which is which."""
+    about = "about " if estimated else ""
     width = max(10, min(60, output.console(errors=True).width - 2))
     shares = list(zip("█▓░", parts, strict=False))
     filled = "".join(
@@ -51,6 +52,6 @@ def shares(parts: list[tuple[str, int]], whole: int) -> None:
     )
     notes.note(
         f"{filled[:width]}\n"
-        + " · ".join(f"{sign} {name} {size:,}" for sign, (name, size) in shares)
+        + " · ".join(f"{sign} {name} {about}{size:,}" for sign, (name, size) in shares)
         + f" of {whole:,} tokens"
     )

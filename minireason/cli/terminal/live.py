@@ -18,6 +18,7 @@ _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _EVERY_S = 0.1
 _TAIL_LINES, _TAIL_CHARS = 3, 2000
 _INDENT = "  "
+_STOP = "Ctrl-C: stop"
 UNFOLD = " · Ctrl-T or /thinking unfolds"
 
 
@@ -26,13 +27,21 @@ class LiveThinking:
 
     Before the thought it shows that the prompt is read, and of a model that does not `think` only
     that. `tokens` says how many the thought has so far; `hidden` shows and leaves nothing else.
+    What `instead` says is shown in the place of what goes on.
     """
 
-    def __init__(self, tokens: Callable[[], int], *, thinks: bool, hidden: bool = False) -> None:
+    def __init__(
+        self,
+        tokens: Callable[[], int],
+        *,
+        thinks: bool,
+        hidden: bool = False,
+        instead: Callable[[], str] = str,
+    ) -> None:
         self._console = output.console(errors=True)
         self._region = Region(self._console)
-        self._tokens, self._hidden = tokens, hidden
-        self._hint = "Ctrl-C: answer now" if thinks else "Ctrl-C: stop"
+        self._tokens, self._hidden, self._instead = tokens, hidden, instead
+        self._hint = "Ctrl-C: answer now" if thinks else _STOP
         self._text, self._state, self._began = "", "reading", time.monotonic()
         self._landing = False
         self._stop = threading.Event()
@@ -101,6 +110,8 @@ class LiveThinking:
         if self._landing:
             return LANDING
         tokens = f", {self._tokens():,} tokens" if self._text else ""
-        facts = f"{self._state} {self._seconds} s{tokens}"
-        with_hint = f"{facts} · {self._hint}"
+        facts, hint = f"{self._state} {self._seconds} s{tokens}", self._hint
+        if instead := self._instead():
+            facts, hint = instead, _STOP
+        with_hint = f"{facts} · {hint}"
         return with_hint if cell_len(with_hint) <= width else facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from minireason.cli.terminal import output
@@ -9,6 +10,19 @@ from minireason.cli.terminal.output import harmless
 
 if TYPE_CHECKING:
     from rich.status import Status
+    from rich.text import Text
+
+
+class _Words:
+    """The words of a line, made anew each time it is drawn."""
+
+    def __init__(self, text: str, instead: Callable[[], str]) -> None:
+        self._text, self._instead = text, instead
+
+    def __rich__(self) -> Text:
+        from rich.text import Text
+
+        return Text(harmless(self._instead() or self._text), style="dim")
 
 
 class Progress:
@@ -18,15 +32,14 @@ class Progress:
         self._status: Status | None = None
         self._is_shown = output.is_terminal(errors=True)
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, instead: Callable[[], str] = str) -> None:
+        """Show this, and in its place what `instead` says while it says anything."""
         if not self._is_shown:
             return
-        from rich.text import Text
-
         if self._status is None:
             self._status = output.console(errors=True).status("")
             self._status.start()
-        self._status.update(Text(harmless(text), style="dim"))
+        self._status.update(_Words(text, instead))
 
     def loading(self, model: str) -> None:
         self.say(f"loading {model} ...")

@@ -106,3 +106,10 @@ def print_table(
         console.print(Text(line, style="" if number else "bold"), soft_wrap=True)
     if layout.left_out:
         note(f"(not shown for want of width: {', '.join(layout.left_out)})")
+
+
+def gigabytes(size: int | None) -> str:
+    """Bytes as a number of GB, to three places where it is a small one; nothing for none."""
+    if not size:
+        return ""
+    return f"{size / 1e9:.1f}" if size >= 10**8 else f"{size / 1e9:.3f}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from minireason.cli.terminal import output
+from minireason.cli.terminal import notes, output
 from minireason.cli.terminal.output import harmless
 from minireason.cli.terminal.wrapping import WordWrap, wraps
 from minireason.errors import UsageError
@@ -29,12 +29,15 @@ THINKING = (*_STREAMS, "hide")
 class Thinking:
     """Where the thinking goes: "show" (standard output), "stderr", "hide", or a file.
 
-    Raises UsageError.
+    A file that cannot be opened raises UsageError. One that can no longer be written to, as where
+    the disk is full, is told, and then `lost`: the answer comes all the same.
     """
 
     def __init__(self, where: str, words: tuple[str, ...] = THINKING) -> None:
         """`words`: what else but a path may be said here, for the error."""
         self._where = where
+        self.lost = False
+        """Whether there is thinking that could not be written."""
         self._file: TextIO | None = None
         self._console: Console | None = None
         self._pipe: TextIO | None = None
@@ -45,8 +48,12 @@ class Thinking:
             else:
                 self._pipe = output.direct(sys.stderr if errors else sys.stdout)
         elif where not in THINKING:
-            with self._told():
+            try:
                 self._file = _opened_for_thinking(where, words)
+            except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+                raise UsageError(
+                    f"{self._cannot(error)}; name another file, or show, stderr or hide."
+                ) from None
         self._words = WordWrap()
         self._wrote = False
         self._landing = False
@@ -56,7 +63,7 @@ class Thinking:
             self._landing = False
             self._say_landing()
         if self._file:
-            with self._told():
+            with self._kept_apart():
                 self._file.write(text)
         else:
             self._print(harmless(text))
@@ -77,7 +84,7 @@ class Thinking:
 
     def close(self) -> None:
         if self._file:
-            with self._told():
+            with self._kept_apart():
                 self._file.close()
 
     def _print(self, text: str) -> None:
@@ -107,15 +114,21 @@ class Thinking:
         output.console(errors=True).out(line, style="dim italic", end="", highlight=False)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _kept_apart(self) -> Iterator[None]:
+        """Tell once that the file cannot be written to, and go on."""
         try:
             yield
-        except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-            problem = getattr(error, "strerror", None) or error
-            raise UsageError(
-                f"The thinking cannot be written to {self._where} ({problem}); name another file, "
-                "or show, stderr or hide."
-            ) from None
+        except OSError as error:
+            if not self.lost:
+                self.lost = True
+                notes.error_line(
+                    f"{self._cannot(error)}, so the rest of it is lost; "
+                    "make room there, or name another file the next time."
+                )
+
+    def _cannot(self, error: Exception) -> str:
+        problem = getattr(error, "strerror", None) or error
+        return f"The thinking cannot be written to {self._where} ({problem})"
 
 
 def _opened_for_thinking(where: str, words: tuple[str, ...]) -> TextIO:

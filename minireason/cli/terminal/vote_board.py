@@ -72,6 +72,7 @@ class Board:
         match event:
             case ChainStarted(index=index):
                 self._rows[index] = _Row()
+                return  # there is nothing to see of it yet
             case ChainDelta(index=index):
                 self._rows[index].add(event)
             case ChainAnswered(chain=chain) | ChainCancelled(chain=chain):

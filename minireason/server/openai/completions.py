@@ -35,20 +35,16 @@ from minireason.wire.openai.fields import (
 from minireason.wire.openai.logprobs import of_text
 from minireason.wire.openai.shapes import (
     EVENT_STREAM,
-    FINGERPRINT,
     PING,
     compact,
     data_line,
     error_body,
     error_shape,
     finish_reason,
-    tally,
-    timings,
-    usage,
+    whole_completion,
 )
-from minireason.wire.ours import extra
 
-PATH = "/v1/completions"
+PATH, KIND = "/v1/completions", "text_completion"
 
 USUAL_TOKENS = 16
 """How long a completion becomes of which nobody says it, as OpenAI and vLLM have it."""
@@ -123,7 +119,7 @@ class CompletionWire:
 
     def __init__(self, origin: Origin, call: Call, style: CompletionStyle) -> None:
         self._origin, self._style, self._choices = origin, style, call.choices
-        self._chunks = Chunks(self._head(), include_usage=style.include_usage)
+        self._chunks = Chunks(origin, KIND, include_usage=style.include_usage)
         self._offsets = [0] * call.choices
 
     def begin(self) -> Iterable[bytes]:
@@ -149,10 +145,7 @@ class CompletionWire:
 
     def end(self, outcome: Outcome) -> Iterable[bytes]:
         """See `Wire.end`: the last chunk of each choice, and the usage."""
-        for index, reply in enumerate(outcome.replies):
-            told = extra(self._origin, outcome.of_choice(index))
-            fields = {"timings": timings([reply]), "minireason": told}
-            yield self._chunks.last(index, '"text":""', finish_reason(reply), fields)
+        yield from self._chunks.ends(outcome, '"text":""')
         yield from self._chunks.end(outcome, {})
 
     def fail(self, error: ApiError) -> Iterable[bytes]:
@@ -164,13 +157,7 @@ class CompletionWire:
         choices = [self._choice(index, reply) for index, reply in enumerate(outcome.replies)]
         for choice, tokens in zip(choices, outcome.logprobs, strict=False):
             choice["logprobs"] = of_text(tokens)
-        return {
-            **self._head(),
-            "choices": choices,
-            "usage": usage(tally(outcome)),
-            "timings": timings(outcome.replies),
-            "minireason": extra(self._origin, outcome),
-        }
+        return whole_completion(self._origin, KIND, outcome, choices)
 
     def _choice(self, index: int, reply: Reply) -> dict[str, Any]:
         return {
@@ -182,15 +169,6 @@ class CompletionWire:
 
     def _chunk(self, index: int, text: str, *, logprobs: str = "null") -> bytes:
         return self._chunks.choice(index, f'"text":{compact(text)}', logprobs=logprobs)
-
-    def _head(self) -> dict[str, Any]:
-        return {
-            "id": self._origin.id,
-            "object": "text_completion",
-            "created": self._origin.created,
-            "model": self._origin.model,
-            "system_fingerprint": FINGERPRINT,
-        }
 
 
 def routes() -> list[Route]:

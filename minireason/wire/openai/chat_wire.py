@@ -15,22 +15,25 @@ from minireason.wire.openai.chunks import Chunks
 from minireason.wire.openai.logprobs import of_chat
 from minireason.wire.openai.shapes import (
     EVENT_STREAM,
-    FINGERPRINT,
     PING,
     compact,
     data_line,
     error_body,
     finish_reason,
-    tally,
     timings,
-    usage,
+    whole_completion,
 )
 from minireason.wire.openai.thought import Deltas, message
-from minireason.wire.ours import extra
 from minireason.wire.policy import USUAL_FIELD, ReasoningField
 
 SILENT_EVENTS = 64
 """So many events of which the client sees nothing are told it by a comment."""
+
+KIND = "chat.completion"
+"""The `object` of a whole one."""
+
+EMPTY = '"delta":{}'
+"""The field of the text in the last chunk of a choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,7 @@ class ChatChunks(Chunks):
     """Writes the chunks of a chat completion."""
 
     def __init__(self, origin: Origin, style: ChatStyle) -> None:
-        head = _head(origin, "chat.completion.chunk")
-        super().__init__(head, include_usage=style.include_usage)
+        super().__init__(origin, f"{KIND}.chunk", include_usage=style.include_usage)
 
     def delta(self, index: int, delta: str, *, logprobs: str = "null", more: str = "") -> bytes:
         """A chunk of the choice `index`; all texts are JSON, see `Chunks.choice`."""
@@ -55,10 +57,6 @@ class ChatChunks(Chunks):
     def first(self, index: int) -> bytes:
         """The first chunk of a choice."""
         return self.delta(index, '{"role":"assistant","content":""}')
-
-    def finish(self, index: int, finish: str, fields: dict[str, Any]) -> bytes:
-        """The last chunk of a choice, with fields of its own."""
-        return self.last(index, '"delta":{}', finish, fields)
 
 
 class ChatWire:
@@ -99,10 +97,7 @@ class ChatWire:
 
     def end(self, outcome: Outcome) -> Iterable[bytes]:
         """See `Wire.end`: the last chunk of each choice, and the usage."""
-        for index, reply in enumerate(outcome.replies):
-            told = extra(self._origin, outcome.of_choice(index))
-            fields = {"timings": timings([reply]), "minireason": told}
-            yield self._chunks.finish(index, finish_reason(reply), fields)
+        yield from self._chunks.ends(outcome, EMPTY)
         yield from self._chunks.end(outcome, {"timings": timings(outcome.replies)})
 
     def fail(self, error: ApiError) -> Iterable[bytes]:
@@ -121,32 +116,9 @@ class ChatWire:
         ]
         for choice, tokens in zip(choices, outcome.logprobs, strict=False):
             choice["logprobs"] = of_chat(tokens)
-        whole = whole_completion(self._origin, outcome, choices)
-        return {**whole, "timings": timings(outcome.replies)}
+        return whole_completion(self._origin, KIND, outcome, choices)
 
 
 def whole_choice(index: int, told: dict[str, Any], finish: str) -> dict[str, Any]:
     """A choice of a whole completion."""
     return {"index": index, "message": told, "logprobs": None, "finish_reason": finish}
-
-
-def whole_completion(
-    origin: Origin, outcome: Outcome, choices: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """A whole completion, without times."""
-    return {
-        **_head(origin, "chat.completion"),
-        "choices": choices,
-        "usage": usage(tally(outcome)),
-        "minireason": extra(origin, outcome),
-    }
-
-
-def _head(origin: Origin, kind: str) -> dict[str, Any]:
-    return {
-        "id": origin.id,
-        "object": kind,
-        "created": origin.created,
-        "model": origin.model,
-        "system_fingerprint": FINGERPRINT,
-    }

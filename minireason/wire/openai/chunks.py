@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from minireason.wire.call import Outcome
-from minireason.wire.openai.shapes import DONE, compact, tally, usage
+from minireason.wire.call import Origin, Outcome
+from minireason.wire.openai.shapes import (
+    DONE,
+    compact,
+    finish_reason,
+    head,
+    tally,
+    timings,
+    usage,
+)
+from minireason.wire.ours import extra
 
 
 class Chunks:
-    """Writes the chunks of one stream; `head` is what they have in common, and made once."""
+    """Writes the chunks of one stream; what they have in common, their `object` too, once."""
 
-    def __init__(self, head: dict[str, Any], *, include_usage: bool) -> None:
-        self._include_usage = include_usage
-        self._head = f"data: {compact(head)[:-1]}"
+    def __init__(self, origin: Origin, kind: str, *, include_usage: bool) -> None:
+        self._origin, self._include_usage = origin, include_usage
+        self._head = f"data: {compact(head(origin, kind))[:-1]}"
         self._tail = ',"usage":null' if include_usage else ""
 
     def choice(
@@ -37,6 +46,13 @@ class Chunks:
         """The last chunk of a choice, with fields of its own."""
         more = f",{compact(fields)[1:-1]}" if fields else ""
         return self.choice(index, said, finish=compact(finish), more=more)
+
+    def ends(self, outcome: Outcome, said: str) -> Iterator[bytes]:
+        """The last chunk of each reply; `said` is its field without text, see `choice`."""
+        for index, reply in enumerate(outcome.replies):
+            told = extra(self._origin, outcome.of_choice(index))
+            fields = {"timings": timings([reply]), "minireason": told}
+            yield self.last(index, said, finish_reason(reply), fields)
 
     def end(self, outcome: Outcome, fields: dict[str, Any]) -> Iterator[bytes]:
         """What comes after the last chunks: the usage, where it is wanted, and the end."""

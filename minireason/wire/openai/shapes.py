@@ -12,7 +12,7 @@ from minireason.version import __version__
 from minireason.voting.solution import Chain, Solution
 from minireason.wire.call import Origin, Outcome
 from minireason.wire.errors import ApiError
-from minireason.wire.ours import output_tokens
+from minireason.wire.ours import extra, output_tokens
 
 FINGERPRINT = f"minireason-{__version__}"
 """The `system_fingerprint` of every reply."""
@@ -25,6 +25,26 @@ PING = b": ping\n\n"
 
 DONE = b"data: [DONE]\n\n"
 """The last line of a stream of completions."""
+
+
+def head(origin: Origin, kind: str) -> dict[str, Any]:
+    """What a completion of this `object` begins with, and each chunk of one."""
+    return {
+        "id": origin.id,
+        "object": kind,
+        "created": origin.created,
+        "model": origin.model,
+        "system_fingerprint": FINGERPRINT,
+    }
+
+
+def whole_completion(
+    origin: Origin, kind: str, outcome: Outcome, choices: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """A whole completion; a vote has no times."""
+    times = {"timings": timings(outcome.replies)} if outcome.replies else {}
+    told = {"usage": usage(tally(outcome)), **times, "minireason": extra(origin, outcome)}
+    return {**head(origin, kind), "choices": choices, **told}
 
 
 def error_body(error: ApiError, request_id: str) -> dict[str, Any]:

@@ -23,12 +23,7 @@ from minireason.voting.solution import (
 )
 from minireason.wire.call import Origin, Outcome
 from minireason.wire.errors import ApiError
-from minireason.wire.openai.chat_wire import (
-    ChatChunks,
-    ChatStyle,
-    whole_choice,
-    whole_completion,
-)
+from minireason.wire.openai.chat_wire import EMPTY, KIND, ChatChunks, ChatStyle, whole_choice
 from minireason.wire.openai.shapes import (
     EVENT_STREAM,
     PING,
@@ -36,6 +31,7 @@ from minireason.wire.openai.shapes import (
     data_line,
     error_body,
     finish_reason,
+    whole_completion,
 )
 from minireason.wire.openai.thought import Deltas, message
 from minireason.wire.ours import extra
@@ -76,7 +72,7 @@ class VoteWire:
                 if delta:
                     yield self._chunks.delta(0, delta)
         fields = {"minireason": extra(self._origin, outcome)}
-        yield self._chunks.finish(0, finish_reason(chain), fields)
+        yield self._chunks.last(0, EMPTY, finish_reason(chain), fields)
         yield from self._chunks.end(outcome, {})
 
     def fail(self, error: ApiError) -> Iterable[bytes]:
@@ -89,7 +85,7 @@ class VoteWire:
         thinking, text = (chain.thinking, chain.text) if chain else ("", "")
         told = message(self._style.field, thinking, text)
         choice = whole_choice(0, told, finish_reason(chain))
-        return whole_completion(self._origin, outcome, [choice])
+        return whole_completion(self._origin, KIND, outcome, [choice])
 
 
 def _shown(outcome: Outcome) -> Chain | None:

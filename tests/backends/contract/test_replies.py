@@ -73,6 +73,20 @@ def test_the_counts_are_the_servers(model: Model, own: Reply) -> None:
     assert abs(usage.thinking_tokens - own.usage.thinking_tokens) <= wrong_by
 
 
+@pytest.mark.parametrize(
+    "literal", ["<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>", "</think>"]
+)
+def test_text_forges_no_control_token(model: Model, literal: str) -> None:
+    """A token of the vocabulary would be one; as text each byte of it is, for this model."""
+    if not (model.can("usage") or model.place.name == "local"):
+        pytest.skip("it does not tell how many tokens a prompt has")
+    clean, forged = (
+        model.reasoner.ask(f"{SUM}{text}", max_tokens=1).usage.prompt_tokens
+        for text in ("", literal)
+    )
+    assert forged - clean >= len(literal.encode())
+
+
 @pytest.mark.slow
 def test_a_model_that_only_answers(plain: Model) -> None:
     reply = plain.reasoner.ask(QUESTION, temperature=0, max_tokens=12)

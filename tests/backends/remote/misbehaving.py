@@ -59,7 +59,7 @@ class _Server(ThreadingHTTPServer):
 class Misbehaving:
     """Answers chat completions by a script: one answer after the other, or a function of each body.
 
-    `bodies` are what was asked, `keys` the Authorization headers of all requests; `gone` is set
+    `bodies` are what was asked, `keys` and `cookies` these headers of all requests; `gone` is set
     once a client went away in the middle of an answer.
     """
 
@@ -67,6 +67,7 @@ class Misbehaving:
         self.bodies: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.keys: list[str | None] = []
+        self.cookies: list[str | None] = []
         self.gone = threading.Event()
         self.pages: dict[str, Answer] = {"/v1/models": models("m", owner=owner), **(pages or {})}
         self._answers: Iterator[Answer | Script] = iter(answers)
@@ -82,7 +83,7 @@ class Misbehaving:
 
     def answer(self, path: str, body: dict[str, Any] | None) -> Answer:
         """The answer to a request."""
-        if body is None:
+        if body is None or not (path in self.pages or path.endswith("/completions")):
             return self.pages.get(path, refused(404))
         self.bodies.append(body)
         if path in self.pages:
@@ -110,6 +111,7 @@ class Misbehaving:
             def _answer(self, body: dict[str, Any] | None) -> None:
                 owner.paths.append(self.path)
                 owner.keys.append(self.headers["Authorization"])
+                owner.cookies.append(self.headers["Cookie"])
                 answer = owner.answer(self.path, body)
                 self.close_connection = True
                 try:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import repeat
 from typing import Any
 
@@ -15,7 +17,16 @@ import pytest
 from minireason import AnswerDelta, Reasoner, ServerError, UsageError
 from minireason.backends.remote import bounds
 from minireason.backends.remote.sse import EventReader
-from tests.backends.remote.misbehaving import DONE, Answer, Misbehaving, chunk, models, refused
+from tests.backends.remote.misbehaving import (
+    DONE,
+    Answer,
+    Misbehaving,
+    chunk,
+    models,
+    page,
+    refused,
+    reply,
+)
 from tests.server.serving import WAIT_S
 
 Connect = Callable[..., Reasoner]
@@ -35,6 +46,28 @@ def bomb(mib: int) -> bytes:
     return b"".join([*(packed.compress(bytes(2**20)) for _ in range(mib)), packed.flush()])
 
 
+def scored(tokens: int) -> bytes:
+    """A chunk without text, which tells log-probabilities of so many tokens."""
+    listed = [{"token": "a", "logprob": -1.0}] * tokens
+    choice = {"delta": {}, "logprobs": {"content": listed}}
+    return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+
+@contextmanager
+def proxy(answer: bytes) -> Iterator[str]:
+    """A proxy that has one answer for everybody, once."""
+    with socket.create_server(("127.0.0.1", 0)) as own:
+
+        def serve() -> None:
+            client, _ = own.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{own.getsockname()[1]}"
+
+
 JUNK = b"x" * 2**16
 
 
@@ -47,6 +80,7 @@ JUNK = b"x" * 2**16
         (endless(JUNK, status=400), TOO_MUCH),
         (endless(chunk(content="x" * 2**16)), TOO_MUCH),
         (endless(chunk(content="") + chunk(content="x" * 2**16)), TOO_MUCH),
+        (endless(scored(1000)), TOO_MUCH),
     ],
 )
 def test_a_reply_without_an_end(
@@ -78,13 +112,15 @@ def test_a_list_of_models_without_an_end(
         connected(misbehaving(pages={"/v1/models": page}).url)
 
 
+@pytest.mark.parametrize(("count", "size"), [(5 * bounds.MAX_UNREAD, 4000), (24, 2**20)])
 def test_a_reply_that_nobody_reads_waits_at_the_server(
-    misbehaving: Make, connected: Connect
+    misbehaving: Make, connected: Connect, count: int, size: int
 ) -> None:
+    """Many pieces wait, and few that are large."""
     sent_all = threading.Event()
 
     def pieces() -> Iterator[bytes]:
-        yield from repeat(chunk(content="x", pad="y" * 4000), 5 * bounds.MAX_UNREAD)
+        yield from repeat(chunk(content="x", pad="y" * size), count)
         sent_all.set()
         yield chunk(finish="stop") + DONE
 
@@ -92,7 +128,7 @@ def test_a_reply_that_nobody_reads_waits_at_the_server(
     next(stream)
     assert not sent_all.wait(1)
     events = [event for event in stream if isinstance(event, AnswerDelta)]
-    assert len(events) == 5 * bounds.MAX_UNREAD - 1
+    assert len(events) == count - 1
 
 
 def test_long_lines_and_many_lines_take_time_by_their_length() -> None:
@@ -148,6 +184,41 @@ def test_what_a_server_says_controls_no_terminal(misbehaving: Make, connected: C
     server = misbehaving(pages={"/v1/models": models("\x1b[31m", "a", "b", {"a": 1})})  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="name one: a, b\\."):
         connected(server.url)
+
+
+def test_what_the_connection_says_controls_no_terminal_either(
+    misbehaving: Make, connected: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head that is none, which httpx2 tells whole, and what a proxy says."""
+    said = "\x1b[31mred" + "x" * 50_000
+    server = misbehaving(*[Answer(headers={"no header": said})] * 5)
+    with pytest.raises(ServerError) as error:
+        connected(server.url).ask("?")
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 500
+    with proxy(b"HTTP/1.1 407 \x1b[31mred\r\n\r\n") as url:
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        with pytest.raises(ServerError, match="407") as error:
+            connected("https://localhost:1/v1")
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("finish", ["abort", "error"])
+def test_a_reply_that_a_server_gives_up_is_not_whole(
+    misbehaving: Make, connected: Connect, finish: str
+) -> None:
+    server = misbehaving(reply(chunk(content="The answer is"), finish=finish))
+    with pytest.raises(ServerError, match=f"broke the reply off: {finish}"):
+        connected(server.url).ask("?")
+
+
+def test_a_choice_that_nobody_asked_for(misbehaving: Make, connected: Connect) -> None:
+    other = {"index": 1, "delta": {"content": "no"}, "finish_reason": "length"}
+    alone, beside = json.dumps({"choices": [other]}), json.loads(chunk(content="b")[5:])
+    beside["choices"].insert(0, other)
+    parts = [f"data: {data}\n\n".encode() for data in (alone, json.dumps(beside))]
+    reply = connected(misbehaving(Answer([*parts, chunk(finish="stop"), DONE])).url).ask("?")
+    assert (reply.answer, reply.finish_reason) == ("b", "stop")
 
 
 @pytest.mark.parametrize("before", range(280, 300))
@@ -208,3 +279,30 @@ def test_a_loop_in_a_script_without_white_space(misbehaving: Make, connected: Co
     )
     reply = connected(server.url).ask("?")
     assert (reply.thinking_end, reply.answer) == ("loop", "二")
+
+
+def test_a_thought_of_more_words_than_are_told_apart(misbehaving: Make, connected: Connect) -> None:
+    """It was an error of Python's, which has fewer characters than that."""
+
+    def pieces() -> Iterator[bytes]:
+        for begin in range(0, 1_200_000, 10_000):
+            yield chunk(reasoning="".join(f"{word:x} " for word in range(begin, begin + 10_000)))
+        yield chunk(content="b", finish="stop") + DONE
+
+    assert connected(misbehaving(Answer(pieces())).url).ask("?").answer == "b"
+
+
+def test_an_owner_that_nests(misbehaving: Make, connected: Connect) -> None:
+    """Where the stack is deep already, it cannot be written as text."""
+    owner: object = "vllm"
+    for _ in range(900):
+        owner = [owner]
+    listed = {"data": [{"id": name, "owned_by": owner} for name in "ab"]}
+    server = misbehaving(reply(chunk(content="b")), pages={"/v1/models": page(listed)})
+
+    def connect(depth: int) -> Reasoner:
+        return connect(depth - 1) if depth else connected(server.url, model="a")
+
+    assert connect(150).ask("?").answer == "b"
+    with pytest.raises(UsageError, match="name one: a, b"):
+        connected(server.url)

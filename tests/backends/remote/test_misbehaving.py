@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import threading
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
+import minireason
 from minireason import BadSetting, ContextFull, Reasoner, ServerError, UsageError
+from minireason.backends.capabilities import TellsRetries
 from tests.backends.remote.misbehaving import (
     DONE,
     Answer,
@@ -22,7 +25,7 @@ from tests.backends.remote.misbehaving import (
     refused,
     reply,
 )
-from tests.server.serving import WAIT_S
+from tests.server.serving import WAIT_S, until
 
 Connect = Callable[..., Reasoner]
 Make = Callable[..., Misbehaving]
@@ -47,6 +50,22 @@ def test_at_some_time_it_gives_up(misbehaving: Make, connected: Connect) -> None
         connected(server.url).ask("?")
     assert error.value.status == 429
     assert len(server.bodies) == 5
+
+
+@pytest.mark.parametrize(
+    ("status", "problem"), [(429, "busy (status 429)"), (500, "failed (status 500)")]
+)
+def test_what_is_asked_again_is_told(
+    misbehaving: Make, connected: Connect, status: int, problem: str
+) -> None:
+    backend = connected(misbehaving(refused(status, Retry_After="60")).url).backend
+    assert isinstance(backend, TellsRetries)
+    with Reasoner(backend).stream("?") as stream:
+        stream.poll()
+        until(lambda: backend.retry)
+        assert backend.retry
+        assert (backend.retry.problem, backend.retry.number) == (problem, 2)
+    until(lambda: backend.retry is None, "nothing is asked for a stream that was closed")
 
 
 def test_as_many_requests_as_asked_for_are_under_way(misbehaving: Make, connected: Connect) -> None:
@@ -154,6 +173,20 @@ def test_dropping_frees_the_connection(misbehaving: Make, connected: Connect) ->
     assert next(iter(stream))
     del stream
     assert server.gone.wait(WAIT_S)
+
+
+def test_closing_leaves_no_task_behind(misbehaving: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """Those that a loop is stopped with are told of by asyncio, at a quarter of all ends once."""
+    server = misbehaving(*[reply(chunk(content="Yes."), chunk(content=" No."))] * 50)
+    before = set(threading.enumerate())
+    for _ in range(50):
+        with minireason.connect(server.url) as reasoner:
+            assert reasoner.ask("?").answer == "Yes. No."
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == "minireason-remote":
+            thread.join(WAIT_S)
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 def test_chunks_may_be_cut_anywhere(misbehaving: Make, connected: Connect) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 from minireason import BadSetting, LogprobStream, Reasoner, UsageError
 from minireason.backends.base import ReplyStream, StreamOptions
 from minireason.backends.remote import scores
+from minireason.backends.remote.pieces import Piece
 from minireason.engine.confidence import TOP, token_confidence
 from minireason.evaluation.items import Item
 from minireason.evaluation.run import Runner
-from minireason.evaluation.traces import Run
+from minireason.evaluation.trace_format import Run
 from minireason.settings import Settings
 from tests.backends.remote.misbehaving import Answer, Misbehaving, chunk, refused, reply
 
@@ -225,3 +227,17 @@ def test_confidences_after_a_cut_are_those_of_both_requests(
     list(stream)
     assert list(stream.confidences) == [*[1.0] * 10, 3.0]
     assert [body["top_logprobs"] for body in server.bodies] == [20, 20]
+
+
+def test_no_more_of_the_likeliest_are_kept_than_were_asked_for() -> None:
+    """A server that lists ever more of them, before it is known whether they are the answer's."""
+    kept = scores.Scores(StreamOptions(logprobs=1))
+    answered = scores.Answered((0, 0), 0, undecided=True)
+    tracemalloc.start()
+    for _ in range(20):
+        top = [{"token": f"{rank}", "logprob": -1.0 * rank} for rank in range(10_000)]
+        listed = [{"token": "a", "logprob": -1.0, "top_logprobs": top}]
+        kept.add(Piece(content=" ", logprobs=listed), answered)
+    kept_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept_bytes < 8 * 2**20

@@ -191,6 +191,11 @@ def test_samples_settings_of_a_line_and_replies_that_are_cut_off(tmp_path: Path)
     assert {reply["thinking_end"] for reply in by_choice} == {"skipped"}
     assert sum(reply["seed"] == 5 for reply in by_choice) == 1
     assert len({line["reply"]["seed"] for line in lines}) == 6
+    with out.open("a") as more:
+        more.write("no reply\n")
+    fewer = batch(source, "-o", out, "--samples", "2", "--seed", "1")
+    assert f"1 damaged line is left alone in {out}." in fewer.err
+    assert f"\n6 replies are in {out} already." in fewer.err
 
 
 def test_what_cannot_be_is_one_sentence_and_nothing_is_lost(source: Path, tmp_path: Path) -> None:
@@ -220,6 +225,18 @@ def test_what_cannot_be_is_one_sentence_and_nothing_is_lost(source: Path, tmp_pa
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no limits")
+def test_a_reply_whose_line_could_not_be_read_again_is_left_out(tmp_path: Path) -> None:
+    """It was asked for again by every run, and written again."""
+    long = {"id": 1, "question": "1 + 1?", "mine": "x" * (64 * 2**20 - 100), "max_tokens": 9}
+    source = write(tmp_path / "in.jsonl", [long, {"id": 2, "question": "2?", "max_tokens": 9}])
+    out = tmp_path / "out.jsonl"
+    for _ in range(2):
+        result = batch(source, "-o", out)
+        assert result.code == 7
+        assert "Line 1 of in.jsonl is left out" in result.err
+        assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == [2]
+
+
 def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(
     source: Path, tmp_path: Path
 ) -> None:

@@ -93,6 +93,53 @@ def test_the_replies_are_what_the_server_gives_and_openais_package_reads_them(
     assert run["form"] == "openai"
 
 
+def logprobs(body: dict[str, Any]) -> list[Any]:
+    """The tokens of a chat completion or of a response, the number itself last."""
+    if "choices" in body:
+        told = body["choices"][0]["logprobs"]["content"]
+    else:
+        told = body["output"][-1]["content"][0]["logprobs"]
+    return [(one["token"], one["bytes"], len(one["top_logprobs"]), one["logprob"]) for one in told]
+
+
+@pytest.mark.parametrize(
+    "where", ["here", "server", pytest.param("cluster", marks=pytest.mark.slow)]
+)
+def test_logprobs_are_what_the_server_gives(tmp_path: Path, tiny_url: str, where: str) -> None:
+    greedy = {"temperature": 0, "seed": 5}
+    response = {"input": "What is 5 + 35?", "top_logprobs": 2, **greedy}
+    asked = [
+        request(1, logprobs=True, top_logprobs=3, **greedy),
+        request(2, logprobs=True, **greedy),
+        request(3, logprobs=True, max_tokens=9, **greedy),
+        request(4, logprobs=True, stop="boxed", **greedy),
+        {
+            "custom_id": "request-5",
+            "url": "/v1/responses",
+            "body": {**response, "include": ["message.output_text.logprobs"]},
+        },
+        request(6, **greedy),
+    ]
+    source, out = write(tmp_path / "in.jsonl", asked), tmp_path / "out.jsonl"
+    if where == "server":
+        result = over(f"{tiny_url}/v1", source, "-o", out)
+    else:
+        options = ("--ray", "auto", "--actors", "1") if where == "cluster" else ()
+        if options:
+            pytest.importorskip("ray", reason="Ray comes with the extra ray")
+        result = started("batch", str(source), "-o", str(out), "--model", "tiny", *options)
+    assert result.code == 0, result
+    told = read(out)
+    for line in asked[:5]:
+        sent = {**line["body"], "model": "tiny"}
+        served = httpx2.post(tiny_url + line["url"], json=sent, timeout=60).json()
+        got, theirs = logprobs(told[line["custom_id"]]), logprobs(served)
+        assert got
+        assert [one[:3] for one in got] == [one[:3] for one in theirs]
+        assert [one[3] for one in got] == pytest.approx([one[3] for one in theirs], abs=1e-2)
+    assert told["request-6"]["choices"][0]["logprobs"] is None
+
+
 def test_broken_lines_are_named_and_the_same_command_goes_on(tmp_path: Path) -> None:
     asked = [
         request(1, model="tiny"),

@@ -72,6 +72,7 @@ def test_of_each_model_what_its_server_tells(made: Make) -> None:
                 {"id": "org/one", "owned_by": "vllm", "max_model_len": 40_960},
                 {"id": "two", "meta": meta},
                 {"id": "three\x1b", "owned_by": "x"},
+                {"id": "small", "meta": {"n_params": 1_052_800, "size": 1_126_496}},
                 {"id": "four", **odd},
             )
         }
@@ -80,10 +81,11 @@ def test_of_each_model_what_its_server_tells(made: Make) -> None:
         "model\tcontext\tparams\tGB\towner\n"
         "org/one\t40,960\t\t\tvllm\n"
         "two\t8,192\t1.8B\t1.9\t\n"
+        "small\t\t1M\t0.001\t\n"
         "four\t\t\t\t\n"
     )
     told = json.loads(minireason("models", "--url", url, "--json").out)
-    assert [model["model"] for model in told] == ["org/one", "two", "four"]
+    assert [model["model"] for model in told] == ["org/one", "two", "small", "four"]
     assert told[1] == {
         "model": "two",
         "n_ctx": 8192,

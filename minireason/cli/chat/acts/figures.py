@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minireason.backends.capabilities import OneOfSeveral
 from minireason.cli.chat.loop import Chat
 from minireason.cli.terminal import facts, notes
 
@@ -14,7 +15,7 @@ def turns_in_words(count: int) -> str:
 def context(chat: Chat, _rest: str) -> None:
     """Show what takes up the context."""
     session, n_ctx = chat.session, chat.reasoner.n_ctx
-    used = chat.reasoner.count_tokens([*session.prompt, {"role": "user", "content": "?"}])
+    used, estimated = chat.context_use.tokens(session)
     answers = sum(turn.answer_tokens for turn in session.turns[session.left_out :])
     dropped = sum(turn.thinking_tokens for turn in session.turns)
     facts.shares(
@@ -24,9 +25,13 @@ def context(chat: Chat, _rest: str) -> None:
             ("free", max(0, n_ctx - used)),
         ],
         n_ctx,
+        estimated=estimated,
     )
+    about = "about " if estimated else ""
     left_out = f"turns left out: {session.left_out} of {len(session.turns)}"
-    notes.note(f"thinking dropped: {dropped:,} tokens · {left_out}")
+    notes.note(f"thinking dropped: {about}{dropped:,} tokens · {left_out}")
+    if isinstance(session.backend, OneOfSeveral) and not session.backend.tells_n_ctx:
+        notes.note(f"(the server does not tell its context: {n_ctx:,} tokens are taken for it)")
 
 
 def stats(chat: Chat, _rest: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minireason.backends.capabilities import OneOfSeveral
 from minireason.cli.chat import clipboard, files
 from minireason.cli.chat.loop import Chat
 from minireason.cli.terminal import notes
@@ -24,7 +25,8 @@ def file(chat: Chat, rest: str) -> None:
             f"{name} has about {tokens:,} tokens and does not fit: a question may have {free:,}."
         )
     chat.files.append((name, text))
-    notes.note(f"({name}, {tokens:,} tokens, goes with your next question)")
+    about = "about " if isinstance(chat.session.backend, OneOfSeveral) else ""
+    notes.note(f"({name}, {about}{tokens:,} tokens, goes with your next question)")
 
 
 def undo(chat: Chat, _rest: str) -> None:

@@ -54,4 +54,4 @@ def _tall(bracket: str, rows: int) -> list[str]:
     pieces = [tall[0], *[tall[1]] * (rows - 2), tall[2]]
     if bracket in WAISTS and rows > 2:
         pieces[rows // 2] = WAISTS[bracket]
-    return [f"{piece} " if bracket in "{" else piece for piece in pieces]
+    return [f"{piece} " if bracket == "{" else piece for piece in pieces]
