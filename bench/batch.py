@@ -9,8 +9,9 @@
   missing, that are there twice, and that differ from an undisturbed run's at temperature 0.
 - ray: four workers of a Ray cluster, one of which is killed every ten seconds: replies that are
   missing or there twice.
-- ray-overhead: `--ray auto --actors 1` beside no Ray, on tiny and on SmolLM2: tokens per second
-  from the first reply on, and the seconds until then.
+- ray-overhead: `--ray auto --actors 1` beside no Ray, on tiny with one thread, and over a server
+  that computes nothing, for five times as many items: processor time of an item in all processes,
+  Ray's own too, its wall time once the batch has begun, and the seconds until the first reply.
 
 Sides run in turn, in fresh processes. The last line is one JSON document.
 """
@@ -33,8 +34,10 @@ from pathlib import Path
 from typing import Any
 
 import batch_files
+import batch_overhead
 import cluster
 import compare
+import remote_client
 import sides
 import subject
 import tools
@@ -42,8 +45,8 @@ from compare import Group, Row, Values
 
 PARALLEL = 16
 ACTORS, KILL_EVERY_S = 4, 10.0
+TOKENS = 20
 GREEDY = ("--temperature", "0", "--seed", "1")
-LOOK_EVERY_S = 0.01
 _RATE = re.compile(r"([\d,]+) tokens in [\d,.]+ s, ([\d,]+) tokens/s")
 
 Report = list[dict[str, Any]]
@@ -59,11 +62,11 @@ class Bench:
         self.count = 100 if self.quick else arguments.items
         self.python = sides.Python(sys.executable)
 
-    def questions(self, count: int, *, long: bool = False) -> Path:
+    def questions(self, count: int) -> Path:
         """A file with so many questions."""
-        path = self.folder / f"in-{count}-{long}.jsonl"
+        path = self.folder / f"in-{count}.jsonl"
         if not path.exists():
-            batch_files.write(path, count, long=long)
+            batch_files.write(path, count)
         return path
 
     def out(self, name: str) -> Path:
@@ -73,8 +76,8 @@ class Bench:
             old.unlink()
         return path
 
-    def command(self, source: Path, out: Path, *more: str, model: str = "tiny") -> list[str]:
-        sizes = {"--model": model, "--threads": self.threads, "--parallel": PARALLEL}
+    def command(self, source: Path, out: Path, *more: str, threads: int | None = None) -> list[str]:
+        sizes = {"--model": "tiny", "--threads": threads or self.threads, "--parallel": PARALLEL}
         words = ["batch", str(source), "-o", str(out), *tools.flags(sizes), *GREEDY, *more]
         return [sys.executable, "-m", "minireason", *words]
 
@@ -150,8 +153,7 @@ def ray(bench: Bench) -> Report:
     every_s = 3.0 if bench.quick else KILL_EVERY_S
     with cluster.running(bench.folder, cpus=ACTORS) as head:
         options = ("--ray", head.address, "--actors", str(ACTORS))
-        command = bench.command(source, out, *options)
-        command[command.index("--threads") + 1] = "1"
+        command = bench.command(source, out, *options, threads=1)
         with tempfile.TemporaryFile("w+") as said:
             process = subprocess.Popen(command, stdout=said, stderr=said, env=head.environment)
             while process.poll() is None:
@@ -168,51 +170,35 @@ def ray(bench: Bench) -> Report:
 
 def overhead(bench: Bench) -> Report:
     """One worker of Ray beside none."""
-    smollm2 = str(subject.endless(subject.smollm2_file()))
-    longer = ("--max-tokens", "8" if bench.quick else "64")
-    return [
-        *_overhead(bench, "tiny", "tiny", bench.questions(bench.count)),
-        *_overhead(
-            bench, "SmolLM2", smollm2, bench.questions(bench.count // 10, long=True), longer
-        ),
-    ]
+    tiny = functools.partial(bench.command, threads=1)  # more would spin while they wait
+    report = _overhead(bench, "tiny", bench.count, tiny)
+    with remote_client.served(TOKENS) as url:
+
+        def command(source: Path, out: Path, *more: str) -> list[str]:
+            words = ["batch", str(source), "-o", str(out), "--url", url, *GREEDY, *more]
+            return [sys.executable, "-m", "minireason", *words]
+
+        return report + _overhead(bench, "a server that computes nothing", 5 * bench.count, command)
 
 
-def _overhead(
-    bench: Bench, name: str, model: str, source: Path, more: tuple[str, ...] = ()
-) -> Report:
+def _overhead(bench: Bench, name: str, count: int, command: Callable[..., list[str]]) -> Report:
+    source = bench.questions(count)
+
     def run(options: tuple[str, ...], _seed: int) -> Values:
         out = bench.out("overhead")
-        return watched(bench.command(source, out, *options, *more, model=model), out)
+        return batch_overhead.watched(command(source, out, *options), out, count)
 
-    rows = (
-        Row(f"{name} on one worker of Ray, tokens/s from the first reply on", "rate"),
-        Row(f"{name} on one worker of Ray, first reply, s", "start_s", "lower"),
+    rows = tuple(
+        Row(f"{count:,} items on one worker of Ray, {name}: {what}", value, "lower")
+        for what, value in (
+            ("processor time of an item, ms", "cpu_ms"),
+            ("wall time of an item, ms", "item_ms"),
+            ("first reply, s", "start_s"),
+        )
     )
     alone = {"without Ray": functools.partial(run, ())}
     on_ray = functools.partial(run, ("--ray", "auto", "--actors", "1"))
-    return compare.reported(Group(f"ray-overhead-{name}", on_ray, alone, rows), bench.rounds)
-
-
-def watched(command: list[str], out: Path) -> Values:
-    """Seconds until a command's first reply is in its file, and tokens per second from there on."""
-    began = time.perf_counter()
-    first_s = last_s = 0.0
-    first = size = 0
-    with tempfile.TemporaryFile("w+") as said, subprocess.Popen(command, stderr=said) as process:
-        while process.poll() is None:
-            time.sleep(LOOK_EVERY_S)
-            now = out.stat().st_size if out.exists() else 0
-            if now > size:
-                size, last_s = now, time.perf_counter() - began
-                first, first_s = (first, first_s) if first else (now, last_s)
-        said.seek(0)
-        if process.returncode:
-            raise tools.ToolFailed(f"{' '.join(command)}: {said.read()[-1000:]}")
-    tokens = batch_files.tokens(out.read_bytes()[first:])
-    if not tokens:
-        raise tools.ToolFailed("all replies came at once; take more --items")
-    return {"start_s": first_s, "rate": tokens / (last_s - first_s)}
+    return compare.reported(Group(f"ray-overhead, {name}", on_ray, alone, rows), bench.rounds)
 
 
 def finished(command: list[str]) -> str:

@@ -8,10 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import subject
-
-LONG_WORDS = 30
-
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -30,13 +26,11 @@ class Compared:
     """Replies that are not those of another run; None where there is none to compare with."""
 
 
-def write(path: Path, count: int, *, long: bool = False) -> None:
-    """Write so many questions: sums, or `long` words without sense."""
+def write(path: Path, count: int) -> None:
+    """Write so many questions, which are sums."""
     with path.open("w", encoding="utf-8") as file:
         for number in range(1, count + 1):
             question = f"What is {number} + {7 * number}?"
-            if long:
-                question = subject.words(LONG_WORDS, number)
             file.write(json.dumps({"id": f"q{number}", "question": question}) + "\n")
 
 
@@ -64,9 +58,3 @@ def _read(path: Path) -> tuple[list[tuple[Any, tuple[str, str]]], int]:
         except (ValueError, TypeError, KeyError):
             broken += 1
     return replies, broken
-
-
-def tokens(data: bytes) -> int:
-    """How many tokens the replies in some lines have."""
-    usages = (json.loads(line)["reply"]["usage"] for line in data.splitlines())
-    return sum(usage["thinking_tokens"] + usage["answer_tokens"] for usage in usages)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import llama_server
+import processes
 import tools
 
 from minireason.batch.worker import Worker
@@ -35,7 +36,7 @@ class Head:
 
     def kill_a_worker(self, chosen: random.Random) -> bool:
         """Kill one with the signal that nothing outlives; whether there was one."""
-        workers = [process for process in _below(self.process) if _is_worker(process)]
+        workers = [process for process in processes.below(self.process) if _is_worker(process)]
         if not workers:
             return False
         with suppress(ProcessLookupError):
@@ -64,7 +65,7 @@ def running(folder: Path, cpus: int) -> Iterator[Head]:
                 _wait_for(Path(log.name), process)
                 yield Head(f"127.0.0.1:{port}", process.pid, environment)
             finally:
-                below = _below(process.pid)
+                below = processes.below(process.pid)
                 process.terminate()
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(STOP_S)
@@ -82,23 +83,6 @@ def _wait_for(log: Path, process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.1)
     raise tools.ToolFailed(f"Ray did not start: {log.read_text('utf-8', 'replace')[-1000:]}")
-
-
-def _below(process: int) -> list[int]:
-    """The processes that a process has begun, and those that these have."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            parent = int(
-                (entry / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[1]
-            )
-            children.setdefault(parent, []).append(int(entry.name))
-    below, todo = [], [process]
-    while todo:
-        own = children.get(todo.pop(), [])
-        below += own
-        todo += own
-    return below
 
 
 def _is_worker(process: int) -> bool:

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import llama_server
+import tools
 
 from minireason.backends.remote.backend import open_remote
 from minireason.batch.local import OPTIONS
 from minireason.messages import as_messages
 
-TOKENS, ANSWER_TOKENS = 500, 50
+TOKENS = 500
 ROUNDS = 3
 
 
@@ -31,19 +35,20 @@ def _chunk(choice: dict[str, object], **further: object) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def _chunks() -> list[bytes]:
-    """A reply, of which no sentence comes twice."""
-    thought = [{"reasoning_content": f" {number}"} for number in range(TOKENS - ANSWER_TOKENS)]
-    answer = [{"content": f" {number}"} for number in range(ANSWER_TOKENS)]
+def _chunks(tokens: int) -> list[bytes]:
+    """A reply, of which no sentence comes twice; a tenth of its tokens is the answer."""
+    thought = [{"reasoning_content": f" {number}"} for number in range(tokens - tokens // 10)]
+    answer = [{"content": f" {number}"} for number in range(tokens // 10)]
     chunks = [_chunk({"delta": delta, "finish_reason": None}) for delta in (*thought, *answer)]
-    usage = {"prompt_tokens": 5, "completion_tokens": TOKENS}
+    usage = {"prompt_tokens": 5, "completion_tokens": tokens}
     return [*chunks, _chunk({"delta": {}, "finish_reason": "stop"}, usage=usage), b"0\r\n\r\n"]
 
 
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _answer(
+    chunks: list[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     """Answer what a client asks, one thing after the other."""
     listed = json.dumps({"data": [{"id": "m", "owned_by": "vllm", "max_model_len": 32_768}]})
-    chunks = _chunks()
     try:
         while head := (await reader.readuntil(b"\r\n\r\n")).decode():
             lines = [line.partition(":") for line in head.lower().splitlines()]
@@ -62,9 +67,23 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         writer.close()
 
 
-async def _serve(port: int) -> None:
-    server = await asyncio.start_server(_answer, "127.0.0.1", port)
+async def _serve(port: int, tokens: int) -> None:
+    answer = functools.partial(_answer, _chunks(tokens))
+    server = await asyncio.start_server(answer, "127.0.0.1", port)
     await server.serve_forever()
+
+
+@contextmanager
+def served(tokens: int) -> Iterator[str]:
+    """The URL of such a server, in a process of its own, whose replies have so many tokens."""
+    port = llama_server.free_port()
+    sizes = {"--serve": port, "--tokens": tokens}
+    with subprocess.Popen([sys.executable, __file__, *tools.flags(sizes)]) as server:
+        try:
+            llama_server.wait_for(port, server)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            server.kill()
 
 
 def measure(url: str, parallel: int) -> dict[str, float]:
@@ -92,18 +111,14 @@ def main() -> None:
     """Start the server, and ask it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--serve", type=int, metavar="PORT", help="be the server")
+    parser.add_argument("--tokens", type=int, default=TOKENS, help="of each reply")
     arguments = parser.parse_args()
     if arguments.serve:
-        asyncio.run(_serve(arguments.serve))
+        asyncio.run(_serve(arguments.serve, arguments.tokens))
         return
-    port = llama_server.free_port()
-    with subprocess.Popen([sys.executable, __file__, "--serve", str(port)]) as server:
-        try:
-            llama_server.wait_for(port, server)
-            for parallel in (1, 16, 64, 256):
-                print(json.dumps(measure(f"http://127.0.0.1:{port}/v1", parallel)), flush=True)
-        finally:
-            server.kill()
+    with served(TOKENS) as url:
+        for parallel in (1, 16, 64, 256):
+            print(json.dumps(measure(url, parallel)), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from minireason.engine.context import Context
 from minireason.engine.context_params import ContextParams
 from minireason.engine.model import Model
-from minireason.engine.room import CacheShape
+from minireason.engine.room import CacheRoom, CacheShape
 from minireason.models.plan import FitPlan
 
 
@@ -24,3 +24,14 @@ def open_context(model: Model, plan: FitPlan) -> Context:
     """The context that a plan begins with, of one slot; raises EngineError without memory."""
     shape = CacheShape(1, plan.start_n_ctx)
     return Context(model, shape, params_of(plan), adapt_threads=plan.adapt_threads)
+
+
+def cache_room(plan: FitPlan) -> CacheRoom:
+    """How large the cache of a plan may become."""
+    return CacheRoom(
+        n_ctx=plan.n_ctx,
+        max_tokens=plan.cache_tokens,
+        start_tokens=plan.start_n_ctx,
+        spare_tokens=plan.spare_tokens,
+        max_slots=plan.n_seq_max,
+    )

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from minireason.backends.assembly import Assembly
 from minireason.backends.base import StreamOptions
-from minireason.backends.context import open_context
+from minireason.backends.context import cache_room, open_context
 from minireason.backends.draft import DraftModel
 from minireason.backends.planning import Planner, ReplyPlan
 from minireason.backends.stream import Stream
@@ -21,7 +21,6 @@ from minireason.backends.tuning import Tuner
 from minireason.engine.base import Drafter
 from minireason.engine.model import Model
 from minireason.engine.prefill import Prefill
-from minireason.engine.room import CacheRoom
 from minireason.engine.scheduler import Scheduler
 from minireason.errors import ContextFull
 from minireason.messages import Message
@@ -70,7 +69,7 @@ class LocalBackend:
             eos.decode("utf-8", "replace"),
             thinks=catalog.thinks(name),
         )
-        self.scheduler = Scheduler(self.context, _cache_room(plan))
+        self.scheduler = Scheduler(self.context, cache_room(plan))
         self._planner = Planner(self.encoder, vocabulary.piece)
         self.new_drafter: Callable[[int], Drafter] | None = None
         """Makes what drafts for a sequence whose prompt has so many tokens; None: nothing does."""
@@ -233,16 +232,6 @@ class LocalBackend:
         if self.draft_model:
             self.draft_model.close()
         self.model.close()
-
-
-def _cache_room(plan: FitPlan) -> CacheRoom:
-    return CacheRoom(
-        n_ctx=plan.n_ctx,
-        max_tokens=plan.cache_tokens,
-        start_tokens=plan.start_n_ctx,
-        spare_tokens=plan.spare_tokens,
-        max_slots=plan.n_seq_max,
-    )
 
 
 _loaded: weakref.WeakSet[LocalBackend] = weakref.WeakSet()

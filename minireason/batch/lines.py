@@ -12,6 +12,8 @@ from minireason.host import files
 from minireason.host.journal import MAX_LINE_BYTES
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_OTHERS = b"\xff\xfe", b"\xfe\xff"
+"""Those of UTF-16 and UTF-32, of which some lines would look like JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ def read(path: Path) -> Iterator[Line]:
                 rest = raw
                 while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
                     rest = file.readline(MAX_LINE_BYTES + 1)
+                if number == 1 and raw.startswith(_OTHERS):
+                    raise UsageError(f"{path} is in UTF-16 or UTF-32; save it in UTF-8.")
                 if number == 1:
                     raw = raw.removeprefix(_BYTE_ORDER_MARK)
                 if too_long or raw.strip():

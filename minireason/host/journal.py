@@ -8,6 +8,7 @@ A file is data that anybody may have written: nothing in it is trusted.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from minireason.errors import StoreError
+from minireason.errors import StoreError, UsageError
 from minireason.host import files, state
 
 MAX_LINE_BYTES = 64 * 2**20
@@ -100,7 +101,9 @@ class Journal:
 class Appender:
     """A file open for more lines; a context manager, whose end brings all to the disk.
 
-    `noun` is what the lines are, for errors.
+    What somebody else does to the file meanwhile is an error with the next line: cuts it, moves it,
+    or adds to it, as another run may by another name of the file. `noun` is what the lines are, for
+    errors.
     """
 
     def __init__(self, path: Path, length: int | None, noun: str) -> None:
@@ -112,13 +115,13 @@ class Appender:
         self._dirty, self._ended = threading.Event(), threading.Event()
         self._problem: OSError | None = None
         self._end = length or 0
-        file = path.resolve()
+        self._file = Path(os.path.realpath(path))  # which is content with a link to itself
         try:
-            self._handle = _opened(file, length)
+            self._handle = _opened(self._file, length)
             try:
                 self._write(_missing_end(self._handle, self._end))
                 os.fsync(self._handle)
-                files.sync_folder(file.parent)
+                files.sync_folder(self._file.parent)
             except BaseException:
                 os.close(self._handle)
                 raise
@@ -136,8 +139,9 @@ class Appender:
         self._thread.join()
         try:
             self._sync()
+            self._check_alone()
         except OSError as error:
-            self._problem = error
+            self._problem = self._problem or error
         finally:
             os.close(self._handle)
         if self._problem and kind is None:
@@ -146,15 +150,26 @@ class Appender:
     def append(self, *values: Mapping[str, object]) -> None:
         """Add lines; from here on a killed process does not lose them.
 
-        Raises StoreError, and then nothing of them is left in the file.
+        Raises StoreError, and UsageError for a line that could not be read again; then nothing of
+        them is left in the file.
         """
+        lines = list(map(line, values))
+        if any(len(one) > MAX_LINE_BYTES for one in lines):
+            raise UsageError(f"its line among the {self._noun} would be longer than 64 MiB")
         try:
             if self._problem:
                 raise self._problem
-            self._write(b"".join(map(line, values)))
+            self._check_alone()
+            self._write(b"".join(lines))
         except OSError as error:
             raise cannot_write(self._noun, self._path, error) from None
         self._dirty.set()
+
+    def _check_alone(self) -> None:
+        """Raise OSError where the file is not what we have left."""
+        now = os.fstat(self._handle)
+        if now.st_size != self._end or not os.path.samestat(now, os.stat(self._file)):
+            raise OSError(errno.EBUSY, "somebody else has changed it")
 
     def _write(self, data: bytes) -> None:
         try:
@@ -201,7 +216,7 @@ def _object(raw: bytes) -> dict[str, object] | None:
 def _opened(path: Path, length: int | None) -> int:
     """A file to append to; one without a `length` is made, and never one that is there taken."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    flags = os.O_RDWR | os.O_CREAT | (os.O_EXCL if length is None else 0)
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | (os.O_EXCL if length is None else 0)
     return os.open(path, flags | getattr(os, "O_BINARY", 0), files.PRIVATE)
 
 

@@ -55,4 +55,4 @@ def of_file(path: Path) -> FileLock:
     """
     folder = paths.data_dir() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32])
+    return FileLock(folder / hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:32])

@@ -142,6 +142,14 @@ def test_blank_lines_count_and_a_line_too_long_is_passed_over(tmp_path: Path) ->
         read_item(Line(4, None), DEFAULTS)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_another_encoding_is_told_and_not_read_in_part(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"question": "1"}\n{"question": "2"}\n', encoding)
+    with pytest.raises(UsageError, match="save it in UTF-8"):
+        facts(path)
+
+
 def test_another_input_has_another_hash(tmp_path: Path) -> None:
     path, hashes = tmp_path / "in.jsonl", set()
     for text in ("a\nb\n", "a\n\nb\n", "ab\n", "b\na\n", ""):

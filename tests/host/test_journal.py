@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minireason import StoreError
-from minireason.host.journal import Appender, Journal, read
+from minireason import StoreError, UsageError
+from minireason.host.journal import MAX_LINE_BYTES, Appender, Journal, read
+from minireason.host.lock import of_file
 
 OBJECTS = st.lists(
     st.dictionaries(st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=9), st.none())),
@@ -109,6 +110,54 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
         assert path.stat().st_size == size, "nothing of the line is left"
         appender.append({"c": 3})
     assert values(path) == [{"a": 1}, {"c": 3}]
+
+
+@pytest.mark.parametrize("act", ["cut", "added to", "moved", "replaced"])
+def test_what_somebody_else_does_to_the_file_is_told(tmp_path: Path, act: str) -> None:
+    path = tmp_path / "j.jsonl"
+
+    def interfere() -> None:
+        if act == "cut":
+            os.truncate(path, 0)
+        elif act == "added to":
+            with Appender(path, path.stat().st_size, "lines") as other:
+                other.append({"b": 2})
+        else:
+            path.rename(tmp_path / "moved.jsonl")
+            if act == "replaced":
+                path.write_bytes((tmp_path / "moved.jsonl").read_bytes())
+
+    def run(more: list[dict[str, object]]) -> None:
+        with Appender(path, None, "lines") as appender:
+            appender.append({"a": 1})
+            interfere()
+            for one in more:
+                appender.append(one)
+
+    for more in ([], [{"c": 3}]):  # which is seen at the end at the latest
+        path.unlink(missing_ok=True)
+        with pytest.raises(StoreError, match=r"The lines cannot be written to .*j\.jsonl \("):
+            run(more)  # type: ignore[arg-type]
+        assert {"c": 3} not in values(path if path.exists() else tmp_path / "moved.jsonl")
+
+
+def test_a_line_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    with Appender(path, None, "lines") as appender:
+        appender.append({"a": "x" * (MAX_LINE_BYTES - 10)})
+        with pytest.raises(UsageError, match="longer than 64 MiB"):
+            appender.append({"b": 2}, {"a": "x" * (MAX_LINE_BYTES - 9)})
+        appender.append({"c": 3})
+    assert [value and len(value) for value in values(path)] == [1, 1]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege")
+def test_a_link_to_itself(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.jsonl"
+    loop.symlink_to(loop)
+    with pytest.raises(StoreError, match="cannot be written"):
+        Appender(loop, None, "lines")
+    assert of_file(loop).acquire()
 
 
 def test_lines_are_brought_to_the_disk_while_no_more_come(

@@ -201,7 +201,7 @@ def unreachable(place: Address, error: Exception) -> MinireasonError:
     """What an error of the network means."""
     import httpx2
 
-    told = faults.hidden(str(error), place.key) or type(error).__name__
+    told = faults.plain(str(error), place.key) or type(error).__name__
     if isinstance(error, httpx2.ConnectTimeout):
         problem = "cannot be reached in time; is the address right?"
     elif isinstance(error, httpx2.ConnectError) and _CRYPTOGRAPHIC.search(told):
@@ -249,13 +249,17 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 def _stop(loop: asyncio.AbstractEventLoop, client: httpx2.AsyncClient, process: int) -> None:
     """End the loop's tasks and thread, from any thread and waiting for nothing."""
 
+    async def end_tasks() -> None:
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
     async def end() -> None:
-        own = asyncio.current_task()
-        tasks = [task for task in asyncio.all_tasks() if task is not own]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks()
         await client.aclose()
+        await loop.shutdown_asyncgens()
+        await end_tasks()  # those that close httpx2's generators, which nobody read to their end
         loop.call_soon(loop.stop)
 
     if not loop.is_closed() and os.getpid() == process:

@@ -179,7 +179,10 @@ class Batch:
             for result in refusals.results(runner, self._how.batch_size, most):
                 if isinstance(result, Answered):
                     line = form.written(result, numbered=numbered)
-                    writer.write(line, result.reply.finish_reason)
+                    try:
+                        writer.write(line, result.reply.finish_reason)
+                    except UsageError as problem:
+                        self._leave_out(result.job.item.number, problem)
                 elif result:
                     self._leave_out(result.job.item.number, result.error)
                 self._show(replies, runner.tokens)

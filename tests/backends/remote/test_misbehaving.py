@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import threading
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import minireason
 from minireason import BadSetting, ContextFull, Reasoner, ServerError, UsageError
 from minireason.backends.capabilities import TellsRetries
 from tests.backends.remote.misbehaving import (
@@ -171,6 +173,20 @@ def test_dropping_frees_the_connection(misbehaving: Make, connected: Connect) ->
     assert next(iter(stream))
     del stream
     assert server.gone.wait(WAIT_S)
+
+
+def test_closing_leaves_no_task_behind(misbehaving: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """Those that a loop is stopped with are told of by asyncio, at a quarter of all ends once."""
+    server = misbehaving(*[reply(chunk(content="Yes."), chunk(content=" No."))] * 50)
+    before = set(threading.enumerate())
+    for _ in range(50):
+        with minireason.connect(server.url) as reasoner:
+            assert reasoner.ask("?").answer == "Yes. No."
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == "minireason-remote":
+            thread.join(WAIT_S)
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 def test_chunks_may_be_cut_anywhere(misbehaving: Make, connected: Connect) -> None:
