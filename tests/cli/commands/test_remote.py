@@ -16,13 +16,13 @@ from tests.server.serving import Served
 
 __all__ = ["served", "server", "tiny_url"]
 
-QUESTION = "What is 347 + 586?"
+QUESTION = "What is 5 + 8?"
 
 
 def test_ask(tiny_url: str) -> None:
     result = minireason("ask", "--url", f"{tiny_url}/v1", "--temperature", "0", QUESTION)
-    assert (result.code, result.out) == (0, "The answer is \\boxed{933}.\n")
-    assert result.err.startswith("347 + 586\nones 7+6=13, so 3\n")
+    assert (result.code, result.out) == (0, "The answer is \\boxed{13}.\n")
+    assert result.err.startswith("5 + 8\nones 5+8=13, so 3\n")
 
 
 def test_solve(tiny_url: str) -> None:
@@ -35,7 +35,7 @@ def test_chat(tiny_url: str) -> None:
     url = f"{tiny_url}/v1"
     result = minireason("chat", "--url", url, "--temperature", "0", stdin=f"{QUESTION}\n".encode())
     assert result.code == 0
-    assert "933" in result.out
+    assert "13" in result.out
 
 
 def test_the_key_comes_from_a_file_or_the_environment(
@@ -82,15 +82,15 @@ def test_a_name_in_the_place_of_a_url(
         '[bad]\nurl = "nowhere"\n'
     )
     greedy = ("--url", "mine", "--temperature", "0")
-    assert minireason("ask", *greedy, QUESTION).out == "The answer is \\boxed{933}.\n"
+    assert minireason("ask", *greedy, QUESTION).out == "The answer is \\boxed{13}.\n"
     solved = minireason("solve", "--url", "mine", "-n", "4", "--json", "What is 3 + 4?")
     assert json.loads(solved.out)["answer"] == "7"
     talked = minireason("chat", *greedy, stdin=f"{QUESTION}\n".encode())
-    assert "933" in talked.out
+    assert "13" in talked.out
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text(json.dumps({"question": QUESTION, "answer": "933"}))
+    source.write_text(json.dumps({"question": QUESTION, "answer": "13"}))
     assert minireason("batch", str(source), "-o", str(out), *greedy).code == 0
-    assert "933" in json.loads(out.read_text())["reply"]["answer"]
+    assert "13" in json.loads(out.read_text())["reply"]["answer"]
     evaluated = minireason("eval", str(source), *greedy, "--json")
     assert json.loads(evaluated.out)["pass_at_1"]["value"] == 1
     asked = ("ask", "--url", "locked", "?")
