@@ -184,9 +184,10 @@ def _opens_thought(connection: Connection, model: str) -> bool:
     with suppress(ServerError):
         _, told = connection.post(f"{base}/tokenize", asked)
         tokens = told.get("tokens") if isinstance(told, Mapping) else None
-        if not isinstance(tokens, list):
+        last_tokens = tokens[-LAST_TOKENS:] if isinstance(tokens, list) else []
+        if not last_tokens or not all(isinstance(token, int) for token in last_tokens):
             return False
-        last = {"model": model, "tokens": tokens[-LAST_TOKENS:], "skip_special_tokens": False}
+        last = {"model": model, "tokens": last_tokens, "skip_special_tokens": False}
         _, told = connection.post(f"{base}/detokenize", last)
         text = told.get("text") if isinstance(told, Mapping) else None
         return isinstance(text, str) and text.rstrip().endswith(OPEN)
