@@ -9,7 +9,6 @@ import itertools
 import logging
 import os
 import random
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,10 @@ from types import ModuleType
 
 import hypothesis
 import pytest
+
+# Without bytecode each process of the tests compiles the package and its tests anew, for seconds.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Threads that wait for each other take no core from other tests. OpenMP reads it when it is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -63,10 +66,10 @@ def _own_home(
     lived_in: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = lived_in.with_name(f"{next(_homes)}")
-    if request.node.get_closest_marker("first_start"):
-        home.mkdir()
-    else:
-        shutil.copytree(lived_in, home)
+    home.mkdir()
+    if not request.node.get_closest_marker("first_start"):
+        for file in lived_in.iterdir():  # shutil.copytree takes four times as long
+            (home / file.name).write_bytes(file.read_bytes())
     monkeypatch.setenv("MINIREASON_HOME", str(home))
     for name in ("MINIREASON_MODEL", "COLUMNS", "LINES"):  # pytest-xdist sets the last two
         monkeypatch.delenv(name, raising=False)
