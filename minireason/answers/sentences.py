@@ -89,7 +89,7 @@ def value_in(sentence: str, *, closing: bool = False) -> str | None:
 
 def without_code(text: str) -> str:
     """The text with its blocks of code left out."""
-    return without_code(text)
+    return _CODE.sub("```", text)
 
 
 def bare(text: str) -> str:

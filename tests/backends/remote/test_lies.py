@@ -292,13 +292,15 @@ def test_a_thought_of_more_words_than_are_told_apart(misbehaving: Make, connecte
     assert connected(misbehaving(Answer(pieces())).url).ask("?").answer == "b"
 
 
-def test_an_owner_that_nests(misbehaving: Make, connected: Connect) -> None:
-    """Where the stack is deep already, it cannot be written as text."""
-    owner: object = "vllm"
+def test_what_nests_where_words_are_expected(misbehaving: Make, connected: Connect) -> None:
+    """Where the stack is deep already, it cannot be written as text, nor sent back as a token."""
+    nested: object = "vllm"
     for _ in range(900):
-        owner = [owner]
-    listed = {"data": [{"id": name, "owned_by": owner} for name in "ab"]}
-    server = misbehaving(reply(chunk(content="b")), pages={"/v1/models": page(listed)})
+        nested = [nested]
+    listed = {"data": [{"id": name, "owned_by": nested} for name in "ab"]}
+    listed["data"][0]["owned_by"] = "sglang"
+    pages = {"/v1/models": page(listed), "/v1/tokenize": page({"tokens": [nested]})}
+    server = misbehaving(reply(chunk(content="b")), pages=pages)
 
     def connect(depth: int) -> Reasoner:
         return connect(depth - 1) if depth else connected(server.url, model="a")

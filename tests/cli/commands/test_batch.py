@@ -224,7 +224,6 @@ def test_what_cannot_be_is_one_sentence_and_nothing_is_lost(source: Path, tmp_pa
     assert out.read_bytes() == kept
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no limits")
 def test_a_reply_whose_line_could_not_be_read_again_is_left_out(tmp_path: Path) -> None:
     """It was asked for again by every run, and written again."""
     long = {"id": 1, "question": "1 + 1?", "mine": "x" * (64 * 2**20 - 100), "max_tokens": 9}
@@ -237,6 +236,7 @@ def test_a_reply_whose_line_could_not_be_read_again_is_left_out(tmp_path: Path) 
         assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == [2]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no limits")
 def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(
     source: Path, tmp_path: Path
 ) -> None:

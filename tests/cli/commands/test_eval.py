@@ -146,7 +146,7 @@ def test_broken_lines_are_named_and_the_rest_runs(item_set: Path) -> None:
     )
     result = evaluate(item_set, "--seed", "1", "--ctx", "2048", "--json")
     assert result.code == 7
-    assert "Line 2 of set.jsonl is left out: it is no JSON" in result.err
+    assert "Line 2 of set.jsonl is left out: it is no JSON.\n" in result.err
     assert "Line 4 of set.jsonl is left out: The prompt has" in result.err
     assert "or give a larger --ctx, up to 4096." in result.err
     scores = json.loads(result.out)

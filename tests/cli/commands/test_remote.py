@@ -25,6 +25,17 @@ def test_ask(tiny_url: str) -> None:
     assert result.err.startswith("5 + 8\nones 5+8=13, so 3\n")
 
 
+@pytest.mark.parametrize("command", ["ask", "chat"])
+def test_a_reply_that_is_cut_off_advises_no_option_that_is_refused(
+    tiny_url: str, command: str
+) -> None:
+    question = (QUESTION,) if command == "ask" else ()
+    asked = (command, "--url", f"{tiny_url}/v1", "--max-tokens", "20", "--thinking", "hide")
+    result = minireason(*asked, *question, stdin=f"{QUESTION}\n".encode())
+    assert result.code == 7
+    assert "cut off; allow more with --max-tokens or a server with more context." in result.err
+
+
 def test_solve(tiny_url: str) -> None:
     result = minireason("solve", "--url", f"{tiny_url}/v1", "-n", "4", "--json", "What is 3 + 4?")
     assert result.code == 0
