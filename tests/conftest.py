@@ -20,10 +20,6 @@ from types import ModuleType
 import hypothesis
 import pytest
 
-# Without bytecode each process of the tests compiles the package and its tests anew, for seconds.
-sys.dont_write_bytecode = False
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-
 # Threads that wait for each other take no core from other tests. OpenMP reads it when it is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
@@ -32,6 +28,10 @@ from minireason import Reasoner
 from minireason.host import hardware, machine_file
 from minireason.models import known_good
 from tests.models.build import shallow
+
+# Without bytecode each process of the tests compiles the package and its tests anew, for seconds.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 hypothesis.settings.register_profile(  # no test asserts a time
     "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
