@@ -30,7 +30,7 @@ GREEDY = ("--temperature", "0")
 
 def questions(count: int) -> list[dict[str, object]]:
     return [
-        {"id": f"q{number}", "question": f"What is {number} + {7 * number}?", "mine": [number]}
+        {"id": f"q{number}", "question": f"What is {number} + 8?", "mine": [number]}
         for number in range(1, count + 1)
     ]
 
@@ -333,7 +333,7 @@ def test_a_server_that_fails_ends_the_run_and_the_same_command_goes_on(
 
     def answer(body: dict[str, Any]) -> Answer:
         question = body["messages"][-1]["content"]
-        if question == "What is 4 + 28?" and failing.is_set():
+        if question == "What is 4 + 8?" and failing.is_set():
             return refused(503, "no room", Retry_After="0")
         return reply(chunk(content=question))
 
@@ -359,7 +359,7 @@ def test_a_line_that_the_server_refuses_is_named_and_the_rest_runs(
     source: Path, tmp_path: Path, misbehaving: Callable[..., Misbehaving]
 ) -> None:
     def answer(body: dict[str, Any]) -> Answer:
-        is_refused = body["messages"][-1]["content"] == "What is 4 + 28?"
+        is_refused = body["messages"][-1]["content"] == "What is 4 + 8?"
         return refused(400, "not this one") if is_refused else reply(chunk(content="Yes."))
 
     server = misbehaving(*[answer] * 12)

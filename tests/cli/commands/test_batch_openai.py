@@ -21,7 +21,7 @@ __all__ = ["server", "tiny_url"]
 def body(number: int, **fields: object) -> dict[str, Any]:
     messages = [
         {"role": "system", "content": "You are a helpful assistant."},
-        {"role": "user", "content": f"What is {number} + {7 * number}?"},
+        {"role": "user", "content": f"What is {number} + 8?"},
     ]
     return {"model": "gpt-4o-mini", "messages": messages, "max_tokens": 1000, **fields}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from minireason.testing import ScriptedBackend
-from tests.cli.run import assert_one_sentence, minireason
+from tests.cli.run import assert_one_sentence, minireason, started
 from tests.server.conftest import served, server, tiny_url
 from tests.server.serving import Served
 
@@ -23,6 +23,20 @@ def test_ask(tiny_url: str) -> None:
     result = minireason("ask", "--url", f"{tiny_url}/v1", "--temperature", "0", QUESTION)
     assert (result.code, result.out) == (0, "The answer is \\boxed{13}.\n")
     assert result.err.startswith("5 + 8\nones 5+8=13, so 3\n")
+
+
+def test_a_process_of_its_own_ends_as_quietly_as_a_forked_one(
+    tiny_url: str, tmp_path: Path
+) -> None:
+    """A forked one leaves without taking Python down, here with a thread of the connection."""
+    source = tmp_path / "in.jsonl"
+    source.write_text(json.dumps({"question": QUESTION}) + "\n")
+    reached = ("--url", f"{tiny_url}/v1", "--temperature", "0")
+    asked = started("ask", *reached, "--thinking", "hide", QUESTION)
+    assert asked == minireason("ask", *reached, "--thinking", "hide", QUESTION)
+    assert (asked.code, asked.out) == (0, "The answer is \\boxed{13}.\n")
+    batch = started("batch", str(source), "-o", str(tmp_path / "out.jsonl"), *reached)
+    assert (batch.code, len(batch.err.splitlines())) == (0, 1)
 
 
 @pytest.mark.parametrize("command", ["ask", "chat"])
