@@ -18,6 +18,7 @@ from minireason.batch import jobs as batch_jobs
 from minireason.batch import lines, output
 from minireason.batch.forms import OwnForm
 from minireason.batch.local import OPTIONS, Answered, Runner
+from minireason.batch.refusals import Refusals
 from minireason.errors import MinireasonError
 from minireason.events import Reply
 from minireason.settings import Changes, Settings
@@ -129,7 +130,7 @@ def through(source: Path, out: Path, backend: ScriptedBackend, parallel: int) ->
     defaults = batch_jobs.Defaults(Settings(), None, seed)
     todo = batch_jobs.jobs(lines.read(source), defaults, replies.done, broken, form.item)
     with output.Writer(replies) as writer:
-        for result in Runner(backend).results(todo, parallel):
+        for result in Refusals(todo, defaults).results(Runner(backend), parallel):
             if isinstance(result, Answered):
                 line = form.written(result, numbered=False)
                 writer.write(line, result.reply.finish_reason)

@@ -35,7 +35,7 @@ MOST_TRIES = 5
 class Active(Generic[J]):
     """A job and the stream of its reply.
 
-    `error` is what the code of its own schema raised, or in a `PoolRun` what lost its reply.
+    `error` is what the code of its own schema raised, or in an `EnduringPool` what lost its reply.
     """
 
     def __init__(self, job: J, stream: ReplyStream) -> None:
@@ -119,8 +119,16 @@ class Pool(Generic[J]):
             self.active.pop()
 
 
-class _RunPool(Pool[J]):
-    """A pool in which a reply that its server loses ends no other one."""
+class EnduringPool(Pool[J]):
+    """A pool in which a reply that its server loses ends no other one.
+
+    `losses` says how often the reply of a job was lost, by `id`, nobody else's as long as the job
+    waits or runs.
+    """
+
+    def __init__(self, jobs: Iterable[J], size: BatchSize) -> None:
+        super().__init__(jobs, size)
+        self.losses: Counter[int] = Counter()
 
     def poll(self, active: Active[J]) -> None:
         """See `Pool.poll`."""
@@ -130,6 +138,22 @@ class _RunPool(Pool[J]):
             if not active.stream.ended:
                 raise
             active.error = error
+
+    def asks_again(self, active: Active[J]) -> bool:
+        """Have a job run again whose reply was lost in the middle; False where it was not.
+
+        Raises what lost it before it began. One that was lost MOST_TRIES times is not asked again.
+        """
+        key, error = id(active.job), active.error
+        if isinstance(error, ServerError) and not active.stream.tokens:
+            raise error
+        if not isinstance(error, ServerError) or self.losses[key] + 1 >= MOST_TRIES:
+            self.losses.pop(key, None)
+            return False
+        self.losses[key] += 1
+        self.waiting.appendleft(active.job)
+        self.remove(active)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +173,9 @@ class PoolRun(ABC, Generic[J]):
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self.pool: Pool[J] = Pool((), FixedSize(1))
+        self.pool: EnduringPool[J] = EnduringPool((), FixedSize(1))
         self.ended_tokens = 0
         self.cancelled = self.finished = False
-        self._losses: Counter[int] = Counter()
 
     @abstractmethod
     def asked(self, job: J) -> tuple[Sequence[Message], Settings]:
@@ -193,7 +216,7 @@ class PoolRun(ABC, Generic[J]):
         """
         first = list(islice(jobs, LOOKED_AT))
         size = batch_size_for(self.backend, list(map(self.asked, first)), requested, most)
-        self.pool = pool = _RunPool[J]((), size)
+        self.pool = pool = EnduringPool[J]((), size)
         jobs = chain(first, jobs)
         try:
             while not self.cancelled:
@@ -226,7 +249,7 @@ class PoolRun(ABC, Generic[J]):
 
     def _may_start_next(self) -> bool:
         """Whether the job that waits first may be started: one that had been is waited for."""
-        return self.may_start or id(self.pool.waiting[0]) in self._losses
+        return self.may_start or id(self.pool.waiting[0]) in self.pool.losses
 
     def _end(self, active: Active[J]) -> Active[J] | Refused[J] | None:
         """Take out a reply that has ended, or that the server has refused to give.
@@ -237,19 +260,9 @@ class PoolRun(ABC, Generic[J]):
         stream.close()
         reply = reply_of(stream)
         self.ended_tokens += stream.tokens
-        self.pool.remove(active)
-        key = id(active.job)  # nobody else's as long as the job waits or runs
-        if isinstance(active.error, ServerError) and self._is_to_be_asked_again(active):
-            self._losses[key] += 1
-            self.pool.waiting.appendleft(active.job)
+        if self.pool.asks_again(active):
             return None
-        self._losses.pop(key, None)
+        self.pool.remove(active)
         if active.error and reply.finish_reason == "cancelled":
             return Refused(active.job, active.error)
         return active
-
-    def _is_to_be_asked_again(self, active: Active[J]) -> bool:
-        """Whether a reply was lost in the middle, and not too often; raises what lost it before."""
-        if not active.stream.tokens and active.error:
-            raise active.error
-        return self._losses[id(active.job)] + 1 < MOST_TRIES

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
+from io import BufferedReader
 
-_REACHED_S = 10.0
+REACHED_S = 10.0
+"""So long a head may take to answer."""
+
 _MOST_BYTES = 2**16
 
 _CALL = {
@@ -23,25 +27,32 @@ _END_STREAM, _END_HEADERS = 1, 4
 _NO_ARGUMENTS = bytes(5)
 
 
-def wants_token(host: str, port: int) -> bool:
-    """Whether the head there lets nobody in without a token; over TLS it is not asked.
+def wants_token(host: str, port: int, within_s: float = REACHED_S) -> bool:
+    """Whether the head there says that it lets nobody in without a token; over TLS it is not asked.
 
-    Raises OSError where none answers.
+    One that is too busy to say so, or says it in other bytes, is left to Ray. Raises OSError where
+    none is reached.
     """
-    with socket.create_connection((host, port), _REACHED_S) as reached:
+    with socket.create_connection((host, port), within_s) as reached:
         if os.environ.get("RAY_USE_TLS", "0").lower() not in ("0", "false"):
             return False
         reached.sendall(_greeting())
         with reached.makefile("rb") as said:
             if said.read(4)[3:] != bytes([_SETTINGS]):
                 raise OSError("what listens there is no Ray")
-            answer = b""
-            while b"grpc-status" not in answer and len(answer) < _MOST_BYTES:
-                more = said.read1()
-                if not more:
-                    break
-                answer += more
-    return b"InvalidAuthToken" in answer
+            return b"InvalidAuthToken" in _answer(said)
+
+
+def _answer(said: BufferedReader) -> bytes:
+    """What comes until the call is answered, or no more comes."""
+    answer = b""
+    with suppress(TimeoutError):
+        while b"grpc-status" not in answer and len(answer) < _MOST_BYTES:
+            more = said.read1()
+            if not more:
+                break
+            answer += more
+    return answer
 
 
 def _greeting() -> bytes:

@@ -30,8 +30,18 @@ UNFIT = "The answer does not fit what was asked for; ask again, or with another 
 NO_RESULT = "The vote has no result: no chain ended in an answer that can be compared with others."
 
 
-def missing(reply: Reply, *, structured: bool) -> str | None:
-    """What a reply lacks, in one sentence; None if it is whole, or was stopped with some answer."""
+def missing(reply: Reply, *, structured: bool, served: bool = False) -> str | None:
+    """What a reply lacks, in one sentence; None if it is whole, or was stopped with some answer.
+
+    `served`: by a server, where no option of ours makes the context larger.
+    """
+    problem = _missing(reply, structured)
+    if problem and served:
+        return problem.replace("--ctx", "a server with more context")
+    return problem
+
+
+def _missing(reply: Reply, structured: bool) -> str | None:
     if not reply.answer.strip():
         return NO_ANSWER[reply.finish_reason]
     if reply.finish_reason == "length":

@@ -116,13 +116,13 @@ def _is_sound(run: dict[str, object]) -> bool:
 
 
 def _chain(value: object) -> Chain:
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not value.keys() >= _CHAIN_KINDS.keys():
         raise ValueError("this is no chain")
-    if not all(isinstance(value.get(name), kinds) for name, kinds in _CHAIN_KINDS.items()):
+    if not all(isinstance(value[name], kinds) for name, kinds in _CHAIN_KINDS.items()):
         raise ValueError("this is no chain")
     if not all(value[name] is None or 0 <= value[name] <= most for name, most in _MOST.items()):
         raise ValueError("numbers that cannot be")
     answer_tokens = value.get("answer_tokens", 0)  # older traces do not tell it
-    if not isinstance(answer_tokens, int):
+    if not isinstance(answer_tokens, int) or not 0 <= answer_tokens <= _MOST["tokens"]:
         raise ValueError("this is no chain")
     return Chain(**{name: value[name] for name in _CHAIN_KINDS}, answer_tokens=answer_tokens)

@@ -86,7 +86,7 @@ def parse_json(text: str | bytes) -> Any:
         raise Damaged("nests too deeply") from None
     except ValueError as error:  # a number of 5,000 digits too
         raise Damaged(f"is no JSON ({error})") from None
-    return _shallow(value)
+    return shallow(value)
 
 
 def not_json(line: bytes) -> str:
@@ -106,7 +106,7 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise Damaged("nests too deeply") from None
     except ValueError as error:
         raise Damaged(str(error)) from None
-    _shallow(table)
+    shallow(table)
     return table
 
 
@@ -134,13 +134,13 @@ def is_number(value: object, most: float = MAX_NUMBER) -> bool:
     return -most <= value <= most and math.isfinite(value)
 
 
-def _shallow(value: Any) -> Any:
-    """The value, if it nests no deeper than MAX_DEPTH; raises Damaged.
+def shallow(value: Any, most: int = MAX_DEPTH) -> Any:
+    """The value, if it nests no deeper than `most`; raises Damaged.
 
     It is looked at level by level, so that no depth is too much for looking.
     """
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(most):
         level = [child for item in level for child in _children(item)]
         if not level:
             return value

@@ -218,7 +218,11 @@ class RawText(ThinkMachine):
 def without_thinking(content: str) -> str:
     """An earlier answer as it goes into the history.
 
-    Closed thinking is dropped, an unclosed thought is dropped whole.
+    A thought at its beginning is dropped, which the template may have opened. A text that speaks of
+    both tags further on is an answer.
     """
-    answer = content.rpartition(CLOSE)[2].strip()
-    return "" if answer.startswith(OPEN) else answer
+    text = content.strip()
+    thought, closed, answer = text.partition(CLOSE)
+    if thought.startswith(OPEN) or (closed and OPEN not in thought):
+        return answer.strip()
+    return text

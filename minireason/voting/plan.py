@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from minireason.backends import concurrency
 from minireason.backends.base import Backend, ReplyStream
-from minireason.backends.pool import Pool
+from minireason.backends.pool import EnduringPool
 from minireason.errors import UsageError
 from minireason.messages import Message
 from minireason.settings import MAX_SEED, Settings, SolveChanges, VoteSettings
@@ -65,7 +65,7 @@ class VotePlan:
             )
         return notes
 
-    def pool(self) -> Pool[Job]:
+    def pool(self) -> EnduringPool[Job]:
         """All jobs, and how many run at a time: as many as requested and as memory holds.
 
         "auto" leaves half of the chains for later, unless all are to run anyway.
@@ -81,7 +81,7 @@ class VotePlan:
             measure=self._may_measure(),
             depth=concurrency.mean_depth(self.prompt_tokens, self.settings.max_tokens),
         )
-        return Pool([self.job(index) for index in range(self.samples)], size)
+        return EnduringPool([self.job(index) for index in range(self.samples)], size)
 
     def _may_measure(self) -> bool:
         """Whether the budgets leave room for beginning with one chain at a time."""

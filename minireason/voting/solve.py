@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from minireason.backends.base import Backend, ReplyStream
 from minireason.backends.pool import Active
 from minireason.closing import Closing
-from minireason.errors import MinireasonError, UsageError
+from minireason.errors import MinireasonError, ServerError, UsageError
 from minireason.events import Done, Event
 from minireason.messages import Message
 from minireason.settings import SolveChanges
@@ -222,7 +222,11 @@ class SolveStream(Iterator[SolveEvent], Closing):
                 pool.waiting.appendleft(self._plan.job(jobs, replaces=chain.index))
 
     def _count(self, active: Active[Job]) -> None:
-        """Let a chain that ended by itself vote."""
+        """Let a chain that ended by itself vote; one that its server has lost is asked again."""
+        if self._pool.asks_again(active):
+            return
+        if isinstance(active.error, ServerError):
+            raise active.error
         chain = self._end(active)
         self._failure = self._failure or active.error
         others = len(self._pool.active) - 1 + len(self._pool.waiting)

@@ -24,7 +24,7 @@ from tests.aio.conftest import Run
 from tests.aio.helpers import Gate, at_once, eventually, soon, threads
 from tests.local import local
 
-QUESTION = "What is 347 + 586?"
+QUESTION = "What is 12 + 5?"
 
 
 def endless() -> ScriptedBackend:

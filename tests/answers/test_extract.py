@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minireason.answers import boxed, final_answer, outright_answer
-from minireason.answers.extract import MAX_CHARS
+from minireason.answers.boxes import MAX_CHARS
 
 
 @pytest.mark.parametrize(

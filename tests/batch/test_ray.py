@@ -20,7 +20,7 @@ import pytest
 
 import minireason as package
 from minireason.backends.pool import Refused
-from minireason.batch import cluster, jobs, lines, output
+from minireason.batch import cluster, head, jobs, lines, output
 from minireason.batch.forms import OwnForm
 from minireason.batch.local import Answered
 from minireason.batch.share import Bounds, Node, Share, share
@@ -349,6 +349,21 @@ def _answer_as_the_web(server: socket.socket) -> None:
     with server.accept()[0] as client:
         client.recv(64)
         client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def test_a_head_that_is_too_busy_to_answer_is_left_to_ray() -> None:
+    """What it has accepted it greets at once, by a frame of settings."""
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+
+        def greet() -> None:
+            client, _ = busy.accept()
+            client.sendall(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+            greeted.append(client)  # who keeps it open
+
+        greeted: list[socket.socket] = []
+        threading.Thread(target=greet, daemon=True).start()
+        assert not head.wants_token("127.0.0.1", busy.getsockname()[1], within_s=5)
+        greeted.pop().close()
 
 
 @pytest.mark.parametrize("address", ["", "head", "ray://head:10001", "head:port", "head:99999"])

@@ -6,8 +6,8 @@ it begins: the server imports, and neither loads a model nor starts a thread. Th
 
 Over the control socket (descriptor `argv[1]`) come four descriptors for each command: its standard
 input, output and error, and a connection. Over that comes a JSON object with "arguments",
-"environment" and "leads" (a session, on the terminal that its standard input is), and back go two
-lines: its process number at once, its exit status in the end.
+"environment", "folder" (where it stands) and "leads" (a session, on the terminal that its standard
+input is), and back go two lines: its process number at once, its exit status in the end.
 """
 
 from __future__ import annotations
@@ -112,6 +112,7 @@ def become(request: dict[str, Any], standard: list[int]) -> None:
     if request["leads"]:
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
     for target, (name, mode) in enumerate(STREAMS):

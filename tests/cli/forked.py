@@ -56,7 +56,6 @@ class Server:
     """The process that forks, from the first command to the end of the tests."""
 
     def __init__(self) -> None:
-        self._folder = Path.cwd()
         self._environment = dict(os.environ)
         self._control, theirs = socket.socketpair()
         program = Path(__file__).with_name("fork_server.py")
@@ -73,8 +72,7 @@ class Server:
         names = [
             name for name in {*environment, *self._environment} if name.startswith(READ_AT_START)
         ]
-        same = all(environment.get(name) == self._environment.get(name) for name in names)
-        return same and Path.cwd() == self._folder
+        return all(environment.get(name) == self._environment.get(name) for name in names)
 
     def fork(
         self,
@@ -93,7 +91,12 @@ class Server:
         socket.send_fds(self._control, [b"."], passed)
         for descriptor in set(passed):
             os.close(descriptor)
-        request = {"arguments": [*arguments], "environment": {**environment}, "leads": leads}
+        request = {
+            "arguments": [*arguments],
+            "environment": {**environment},
+            "folder": os.getcwd(),
+            "leads": leads,
+        }
         connection.sendall(json.dumps(request).encode())
         connection.shutdown(socket.SHUT_WR)
         return Forked(connection)

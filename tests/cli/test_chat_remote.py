@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -185,12 +186,26 @@ def test_a_question_says_that_a_busy_server_is_asked_again(command: str) -> None
 
 @pytest.mark.parametrize("command", ["ask", "solve", "chat"])
 def test_nothing_of_that_is_in_a_pipe(command: str) -> None:
-    again = [refused(503, Retry_After="0")] * 5
-    server = Misbehaving(*again, *again)
+    server = Misbehaving(*[refused(503, Retry_After="0")] * 100)
     question = () if command == "chat" else ("Who?",)
     result = run(command, "--url", server.url, *question, stdin=b"Who?\n" * (command == "chat"))
     assert (result.code, result.out) == (6, "")
     assert "try " not in result.err.replace("try later", "")
+    server.stop()
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_a_vote_whose_server_fails_is_shown_so_far(form: tuple[str, ...]) -> None:
+    voted = reply(chunk(content="It is \\boxed{4}."))
+    server = Misbehaving(voted, voted, *[refused(503, Retry_After="0")] * 10)
+    result = run("solve", "--url", server.url, "-n", "8", "--parallel", "1", *form, "2 + 2?")
+    assert result.code == 6
+    assert result.err.splitlines()[-1].startswith("minireason: ")
+    if form:
+        assert json.loads(result.out)["answer"] == "4"
+    else:
+        assert result.out == "4\n"
+        assert "2 of 8 chains, 1 at a time · the server failed · " in result.err
     server.stop()
 
 

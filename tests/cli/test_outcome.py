@@ -18,7 +18,7 @@ from minireason import Reasoner, Reply
 from minireason.cli import outcome
 from minireason.cli.main import main
 from tests.cli.pseudo_terminal import CTRL_D, Terminal
-from tests.cli.run import COMMAND, Result, minireason
+from tests.cli.run import Result, Running, minireason
 
 TINY = ("--model", "tiny", "--threads", "1", "--temperature", "0")
 SHORT = (*TINY, "--effort", "none", "--max-tokens", "3")
@@ -142,21 +142,12 @@ def test_a_chat_on_a_terminal_ends_with_0(tmp_path: Path) -> None:
 
 
 def test_a_chat_in_a_pipe_that_is_interrupted_ends_with_130(smollm2_path: Path) -> None:
-    process = subprocess.Popen(
-        [*COMMAND, "chat", "--model", str(smollm2_path), "--threads", "1"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdin
-    assert process.stdout
-    process.stdin.write(b"Write a very long story about a fox.\n")
-    process.stdin.flush()
-    first = process.stdout.read(20)
-    process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert first + rest
+    chat = Running("chat", "--model", str(smollm2_path), "--threads", "1")
+    chat.stdin.write(b"Write a very long story about a fox.\n")
+    chat.stdin.flush()
+    assert len(chat.stdout.read(20)) == 20
+    chat.send_signal(signal.SIGINT)
+    assert chat.ended().code == 130
 
 
 @pytest.mark.parametrize(
@@ -210,9 +201,9 @@ def to_shell(
 def test_a_full_disk_behind_standard_output_is_one_line_and_6(
     arguments: tuple[str, ...],
 ) -> None:
-    done = to_shell(arguments, ">/dev/full")
-    assert (done.returncode, done.stderr.count("\n")) == (6, 1), done.stderr
-    assert done.stderr.startswith("minireason: The output cannot be written (No space left")
+    done = Running(*arguments, out="/dev/full").ended(QUESTION.encode())
+    assert (done.code, done.err.count("\n")) == (6, 1), done.err
+    assert done.err.startswith("minireason: The output cannot be written (No space left")
 
 
 @FULL
@@ -223,11 +214,11 @@ def test_a_full_disk_is_told_without_a_buffer_too() -> None:
 
 @FULL
 def test_a_full_disk_behind_standard_error_cannot_be_told_and_is_6() -> None:
-    done = to_shell(("ask", *TINY), "2>/dev/full")
-    assert (done.returncode, done.stdout) == (6, "")
+    asked = QUESTION.encode()
+    assert Running("ask", *TINY, err="/dev/full").ended(asked) == Result(6, "", "")
     assert to_shell(("ask", *TINY), "2>/dev/full", unbuffered="1").returncode == 6
-    both = to_shell(("ask", *TINY), ">/dev/full 2>/dev/full")
-    assert both.returncode == 6
+    both = Running("ask", *TINY, out="/dev/full", err="/dev/full").ended(asked)
+    assert both.code == 6
 
 
 @pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-"])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 from minireason.backends.remote import asking
 from minireason.cli import served_names
 from tests.backends.remote.misbehaving import Answer, Misbehaving, Stall, models, page
+from tests.cli.run import minireason
 
 HOSTILE = ("$(reboot)", "a;b", "x y", "-rf", "\x1b[2J", "two\nthree")
 
@@ -37,15 +36,9 @@ def offered(line: str, **environment: str) -> list[str]:
         "COMP_WORDS": line,
         "COMP_CWORD": str(len(words) - 1),
     }
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("minireason"))],
-        env={**os.environ, **asked, **environment},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stderr == ""
-    return done.stdout.split()
+    done = minireason(env=asked | environment)
+    assert (done.code, done.err) == (0, "")
+    return done.out.split()
 
 
 def write(text: str) -> None:

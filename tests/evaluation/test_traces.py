@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
@@ -110,9 +110,20 @@ def test_damaged_lines_are_left_out_and_run_again(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", [field.name for field in fields(Chain)])
+def test_a_field_that_is_not_there_is_damage(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "traces.jsonl"
+    written(path)
+    lines = path.read_text().splitlines()
+    lines[2] = lines[2].replace(f'"{name}":', '"other":', 1)
+    path.write_text("\n".join(lines) + "\n")
+    assert load(path).damaged == (name not in {"parsed", "answer_tokens"})
+
+
 @pytest.mark.parametrize(
     ("name", "forged"),
     [
+        ("answer_tokens", f"1{400 * '0'}"),
         ("tokens", f"1{400 * '0'}"),
         ("tokens", "-1"),
         ("index", str(10**12)),

@@ -11,7 +11,7 @@ from tests.faults import interrupts
 @pytest.mark.parametrize(
     ("points", "only"),
     [
-        pytest.param("5", "engine/", id="sample"),
+        pytest.param("3", "engine/", id="sample"),
         pytest.param("40", "minireason/", id="more", marks=pytest.mark.slow),
     ],
 )

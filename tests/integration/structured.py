@@ -9,7 +9,7 @@ import jsonschema
 
 from minireason import Reply
 
-QUESTION = "What is 347 + 586?"
+QUESTION = "What is 12 + 5?"
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {

@@ -13,7 +13,7 @@ from tests.scripted import Scripted
 
 
 def test_a_loop_is_rewound_and_answered(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
-    start, round_ = "347 + 586\n", "Wait, let me see.\n"
+    start, round_ = "12 + 5\n", "Wait, let me see.\n"
     Scripted(
         tiny, monkeypatch, (start + round_ * 100)[:160]
     )  # found at the next look, every 32 tokens
@@ -41,7 +41,7 @@ def test_a_loop_may_be_allowed(tiny: Reasoner, monkeypatch: pytest.MonkeyPatch) 
     assert tiny.ask(QUESTION, temperature=0, loop_check=False).thinking_end != "loop"
 
 
-@pytest.mark.parametrize("text", ["347 + 586\n<｜end▁of▁sentence｜>", "<｜end▁of▁sentence｜>"])
+@pytest.mark.parametrize("text", ["12 + 5\n<｜end▁of▁sentence｜>", "<｜end▁of▁sentence｜>"])
 def test_an_end_inside_the_thought_becomes_a_landing(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
@@ -69,8 +69,15 @@ def test_a_skipped_thought_is_refused_once(tiny: Reasoner, monkeypatch: pytest.M
     assert ask(tiny, QUESTION, temperature=0).thinking_end == "skipped"
 
 
-@pytest.mark.parametrize("opening", ["<think>", "<think>\n", "<think>\n\n"])
-@pytest.mark.parametrize("close", ["</think>", "</think>\n\n", " </think>"])
+@pytest.mark.parametrize(
+    ("opening", "close"),
+    [
+        ("<think>", "</think>"),
+        ("<think>\n", "</think>"),
+        ("<think>\n\n", "</think>\n\n"),
+        ("<think>\n", " </think>"),
+    ],
+)
 def test_a_tag_of_several_tokens_is_refused_once(
     text_tags: Reasoner, monkeypatch: pytest.MonkeyPatch, opening: str, close: str
 ) -> None:
@@ -87,7 +94,7 @@ def test_a_tag_of_several_tokens_is_refused_once(
     for script, least in ((tag, 4), (tag + tag, 4), (tag, 0)):
         Scripted(text_tags, monkeypatch, opened + script + words)
         stream = text_tags.stream(
-            QUESTION, seed=1, min_thinking=least, thinking_budget=16, max_tokens=60
+            QUESTION, seed=1, min_thinking=least, thinking_budget=16, max_tokens=40
         )
         list(stream)
         assert stream.reply.answer
@@ -108,13 +115,13 @@ def test_a_cut_leaves_no_half_of_a_tag_behind(
     monkeypatch.setattr(encoder, "tags", Tags())
     monkeypatch.setattr(encoder, "thinks", True)
     script = model.vocabulary.tokenize(
-        "<think>\nSo it is 933.</think>\n\nIt is 933.<|im_end|>", parse_special=True
+        "<think>\nSo it is 17.</think>\n\nIt is 17.<|im_end|>", parse_special=True
     )
     for budget in range(1, 16):
         Scripted(text_tags, monkeypatch, script)
-        reply = text_tags.ask(QUESTION, seed=1, thinking_budget=budget, landing="", max_tokens=100)
+        reply = text_tags.ask(QUESTION, seed=1, thinking_budget=budget, landing="", max_tokens=30)
         assert reply.answer
-        assert "So it is 933.".startswith(reply.thinking.rstrip())
+        assert "So it is 17.".startswith(reply.thinking.rstrip())
         most = budget + budget // 4 + (reply.thinking_end == "natural")
         assert reply.usage.thinking_tokens <= most
 
@@ -137,7 +144,7 @@ def test_a_refused_tag_is_not_drawn_again(tiny: Reasoner) -> None:
 def test_an_empty_answer_is_opened_once(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch, question: str, opened: str
 ) -> None:
-    Scripted(tiny, monkeypatch, "347 + 586 = 933\n</think>\n\n<｜end▁of▁sentence｜>")
+    Scripted(tiny, monkeypatch, "12 + 5 = 17\n</think>\n\n<｜end▁of▁sentence｜>")
     reply = ask(tiny, question, temperature=0, max_tokens=200)
     assert reply.answer.startswith("**Final Answer**")
     assert opened in reply.answer

@@ -15,7 +15,7 @@ from minireason import BadSetting, EngineError, Message, ModelFileError, Setting
 from minireason.models import catalog
 from tests.local import local
 
-QUESTION = "What is 347 + 586?"
+QUESTION = "What is 12 + 5?"
 
 
 def test_settings_go_from_the_model_over_load_and_chat_to_the_call(

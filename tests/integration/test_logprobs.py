@@ -16,7 +16,7 @@ from tests.integration.structured import SCHEMA
 from tests.local import local
 from tests.scripted import Scripted
 
-QUESTION = "What is 347 + 586?"
+QUESTION = "What is 12 + 5?"
 
 
 class Watched:

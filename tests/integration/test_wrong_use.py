@@ -9,7 +9,7 @@ import pytest
 import minireason
 from minireason import BadSetting, Reasoner, UsageError
 
-QUESTION = "What is 347 + 586?"
+QUESTION = "What is 12 + 5?"
 
 
 def test_wrong_settings_are_refused_before_anything_runs(tiny: Reasoner) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from minireason import AnswerDelta, Reasoner, Reply, ThinkingDelta
 from tests.local import local
 
-QUESTION = "What is 347 + 586?"
+QUESTION = "What is 12 + 5?"
 
 
 def assert_landed(reply: Reply) -> None:

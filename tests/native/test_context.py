@@ -73,9 +73,15 @@ def cache(
     return Context(model, CacheShape(n_slots, slot_tokens), params)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
 @pytest.mark.parametrize(
-    ("source", "target"), [((1, 0), (4, 3)), ((4, 3), (1, 0)), ((3, 1), (2, 0))]
+    ("kind", "source", "target"),
+    [
+        (KINDS[0], (1, 0), (4, 3)),
+        (KINDS[0], (4, 3), (1, 0)),
+        (KINDS[1], (3, 1), (2, 0)),
+        (KINDS[2], (4, 3), (1, 0)),
+    ],
+    ids=str,
 )
 def test_a_saved_slot_goes_on_in_another_context(
     model: Model, kind: tuple[KvType, bool], source: tuple[int, int], target: tuple[int, int]

@@ -76,9 +76,9 @@ def test_a_model_without_any_finite_logits(tiny_path: Path, tmp_path: Path, watc
 
 def test_the_reader_gets_the_error_and_what_there_was(trapped_path: Path) -> None:
     with minireason.load(trapped_path, n_threads=1) as reasoner:
-        alone = reasoner.ask("What is 347 + 586?", temperature=0).answer
+        alone = reasoner.ask("What is 12 + 5?", temperature=0).answer
         with (
-            reasoner.stream("What is 347 + 586?", temperature=0) as good,
+            reasoner.stream("What is 12 + 5?", temperature=0) as good,
             reasoner.stream(f"{TRAP}?", temperature=0) as bad,
         ):
             with pytest.raises(LogitsNotFinite, match="download it again"):
@@ -89,4 +89,4 @@ def test_the_reader_gets_the_error_and_what_there_was(trapped_path: Path) -> Non
             assert good.reply.answer == alone
         with pytest.raises(LogitsNotFinite):
             reasoner.ask(f"{TRAP}?")
-        assert reasoner.ask("What is 347 + 586?", temperature=0).answer == alone
+        assert reasoner.ask("What is 12 + 5?", temperature=0).answer == alone

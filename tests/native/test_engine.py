@@ -25,7 +25,7 @@ from minireason.engine.sequence import Sequence
 from minireason.settings import KvType
 from tests.engine.fake import ListHandler
 
-QUESTION = "<｜User｜>What is 347 + 586?<｜Assistant｜><think>\n"
+QUESTION = "<｜User｜>What is 12 + 5?<｜Assistant｜><think>\n"
 
 
 class Engine:

@@ -88,7 +88,7 @@ def planted(rng: random.Random) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("before", [0, 3, 40])
 def test_planted_loops_are_found_where_they_begin(encode: Encode, before: int) -> None:
     missed = []
-    for seed in range(6):
+    for seed in range(4):
         rng = random.Random(seed)
         start = prose(rng, before)
         for kind, loop in planted(rng):
@@ -159,7 +159,7 @@ NO_LOOPS = {
 @pytest.mark.parametrize("encode", [words, letters])
 @pytest.mark.parametrize("kind", NO_LOOPS)
 def test_regular_text_is_no_loop(kind: str, encode: Encode) -> None:
-    assert [seed for seed in range(8) if found(encode(NO_LOOPS[kind](random.Random(seed))))] == []
+    assert [seed for seed in range(4) if found(encode(NO_LOOPS[kind](random.Random(seed))))] == []
 
 
 def test_zeros_without_end_are_a_loop() -> None:

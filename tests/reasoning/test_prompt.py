@@ -235,6 +235,8 @@ def test_a_failing_template_is_a_usage_error() -> None:
         ("t</think>A", "A"),
         ("<think>never closed", ""),
         ("It writes <think> first.", "It writes <think> first."),
+        ("<think>t</think>It ends by </think>.", "It ends by </think>."),
+        ("Between <think> and </think>. ", "Between <think> and </think>."),
     ],
 )
 def test_without_thinking(content: str, wanted: str) -> None:

@@ -30,20 +30,20 @@ from minireason.settings import SolveChanges
 from tests.local import local
 from tests.scripted import Scripted
 
-QUESTION = "What is 47 * 86?"
+QUESTION = "What is 9 * 13?"
 
 
 def test_a_vote_stops_as_soon_as_it_is_decided(tiny: Reasoner) -> None:
     solution = tiny.solve(QUESTION, seed=1, parallel=4, stop="beta")
-    assert (solution.answer, solution.stopped_because) == ("4042", "beta")
+    assert (solution.answer, solution.stopped_because) == ("117", "beta")
     assert solution.candidates[0].votes >= 4
     assert solution.agreement == solution.candidates[0].share
     assert solution.best in solution.candidates[0].chains
     assert len(solution.chains) <= solution.planned == 8
     ended = [chain for chain in solution.chains if chain.finish != "cancelled"]
-    assert all(chain.confidence and chain.key == "4042" for chain in ended)
-    assert "boxed{4042}" in ended[0].text
-    assert ended[0].thinking.startswith("47 * 86")
+    assert all(chain.confidence and chain.key == "117" for chain in ended)
+    assert "boxed{117}" in ended[0].text
+    assert ended[0].thinking.startswith("9 * 13")
 
 
 def test_events_add_up_to_the_solution(tiny: Reasoner) -> None:
@@ -171,7 +171,7 @@ def test_cancel_and_close_keep_the_vote_so_far(tiny: Reasoner) -> None:
         if isinstance(event, VoteChanged):
             stream.cancel()
     assert stream.solution.stopped_because == "cancelled"
-    assert stream.solution.answer == "4042"
+    assert stream.solution.answer == "117"
     with tiny.solve_stream(QUESTION, seed=1, samples=6, parallel=2, stop="none") as closed:
         next(event for event in closed if isinstance(event, VoteChanged))
     assert closed.solution.stopped_because == "cancelled"
@@ -245,7 +245,7 @@ def test_a_chain_that_ends_in_the_last_step_votes(
     tiny: Reasoner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All four say the same and end in one step; the first two that are read decide the vote."""
-    answer = "</think>\n\nThe answer is \\boxed{4042}.<｜end▁of▁sentence｜>"
+    answer = "</think>\n\nThe answer is \\boxed{117}.<｜end▁of▁sentence｜>"
     script = local(tiny).model.vocabulary.tokenize(f"So.\n{answer}", parse_special=True)
     monkeypatch.setattr(
         local(tiny).context, "sample", lambda _chain, _row, draw, _mask: script[draw]
@@ -258,7 +258,7 @@ def test_a_chain_that_ends_in_the_last_step_votes(
 
 def test_greedy_chains_are_one_chain(tiny: Reasoner) -> None:
     solution = tiny.solve(QUESTION, temperature=0)
-    assert (len(solution.chains), solution.answer) == (1, "4042")
+    assert (len(solution.chains), solution.answer) == (1, "117")
     assert "the same" in solution.notes[0]
 
 

@@ -13,7 +13,7 @@ from minireason.settings import StopRule
 from tests.local import local
 from tests.voting.sampled import sampled_tokens
 
-QUESTION = "What is 47 * 86?"
+QUESTION = "What is 9 * 13?"
 
 
 @pytest.mark.parametrize(("stop", "votes"), [("lead", 9), ("beta", 5)])
@@ -27,10 +27,7 @@ def test_every_token_is_charged_those_of_stopped_chains_too(
     context, sample = local(tiny).context, local(tiny).context.sample
     say = functools.partial(local(tiny).model.vocabulary.tokenize, parse_special=True)
     scripts = [
-        say(
-            f"{'47 * 86 ' * length}\n</think>\n\n"
-            f"The answer is \\boxed{{4042}}.<｜end▁of▁sentence｜>"
-        )
+        say(f"{'9 * 13 ' * length}\n</think>\n\nThe answer is \\boxed{{117}}.<｜end▁of▁sentence｜>")
         for length in range(1, 11)
     ]
     told: dict[object, list[int]] = {}

@@ -57,7 +57,7 @@ def _of_thinking(flavour: Flavour) -> Iterable[Ability]:
     yield _ability(
         "answer now",
         (request, "by request", "Ctrl-C sends a request that ends the thought"),
-        (cut, "cut", f"Ctrl-C: {_CUT}"),
+        (cut, "cut", "Ctrl-C cuts the request off, and a second one goes on with the answer"),
         otherwise="Ctrl-C ends the reply",
     )
     yield _ability(

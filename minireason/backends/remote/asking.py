@@ -70,18 +70,18 @@ class Listed:
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Listed:
         """The model of an entry of a list."""
-        own, owner = entry.get("minireason"), entry.get("owned_by")
+        own = entry.get("minireason")
         told = own if isinstance(own, Mapping) else {}
         thinks, loaded = told.get("thinks"), told.get("loaded")
         sizes = (pieces.count(entry, *path) for path in _SIZES)
         return cls(
-            model=str(entry["id"]),
+            model=_word(entry, "id"),
             n_ctx=next((size for size in sizes if size), None),
             thinks=thinks if isinstance(thinks, bool) else None,
             loaded=loaded if isinstance(loaded, bool) else None,
             params=pieces.count(entry, "meta", "n_params"),
             bytes=pieces.count(entry, "meta", "size"),
-            owner=owner if isinstance(owner, str) else "",
+            owner=_word(entry, "owned_by"),
         )
 
 
@@ -146,12 +146,14 @@ def _read(body: Any) -> list[Listed]:
     """The models in a list; none where it is no list."""
     data = body.get("data") if isinstance(body, Mapping) else None
     entries = data if isinstance(data, Sequence) and not isinstance(data, str) else []
-    return [Listed.of(entry) for entry in entries if isinstance(entry, Mapping) and _name(entry)]
+    return [
+        Listed.of(entry) for entry in entries if isinstance(entry, Mapping) and _word(entry, "id")
+    ]
 
 
-def _name(entry: Mapping[str, Any]) -> str:
-    """The name of a model, "" for what is none."""
-    name = entry.get("id")
+def _word(entry: Mapping[str, Any], field: str) -> str:
+    """A name out of an entry, "" for what is none."""
+    name = entry.get(field)
     return name if isinstance(name, str) and name.isprintable() else ""
 
 
@@ -182,9 +184,10 @@ def _opens_thought(connection: Connection, model: str) -> bool:
     with suppress(ServerError):
         _, told = connection.post(f"{base}/tokenize", asked)
         tokens = told.get("tokens") if isinstance(told, Mapping) else None
-        if not isinstance(tokens, list):
+        last_tokens = tokens[-LAST_TOKENS:] if isinstance(tokens, list) else []
+        if not last_tokens or not all(isinstance(token, int) for token in last_tokens):
             return False
-        last = {"model": model, "tokens": tokens[-LAST_TOKENS:], "skip_special_tokens": False}
+        last = {"model": model, "tokens": last_tokens, "skip_special_tokens": False}
         _, told = connection.post(f"{base}/detokenize", last)
         text = told.get("text") if isinstance(told, Mapping) else None
         return isinstance(text, str) and text.rstrip().endswith(OPEN)

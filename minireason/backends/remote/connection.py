@@ -201,7 +201,7 @@ def unreachable(place: Address, error: Exception) -> MinireasonError:
     """What an error of the network means."""
     import httpx2
 
-    told = faults.hidden(str(error), place.key) or type(error).__name__
+    told = faults.plain(str(error), place.key) or type(error).__name__
     if isinstance(error, httpx2.ConnectTimeout):
         problem = "cannot be reached in time; is the address right?"
     elif isinstance(error, httpx2.ConnectError) and _CRYPTOGRAPHIC.search(told):

@@ -155,7 +155,7 @@ class _Sender:
         except MinireasonError as error:
             self._inbox.put(error)
         except Exception as error:
-            told = faults.hidden(f"{type(error).__name__}: {error}", self._place.key)
+            told = faults.plain(f"{type(error).__name__}: {error}", self._place.key)
             self._inbox.put(ServerError(f"{self._place.host} cannot be understood ({told})."))
         finally:
             self._news.retry = None
@@ -263,9 +263,10 @@ class _Sender:
                 f"{self._place.host} sent what is no JSON of a reply; is it a server of OpenAI's "
                 "protocol?"
             )
-        if error := faults.of_event(self._place.host, chunk, self._place.key):
+        piece = pieces.read(chunk, len(data))
+        if error := faults.of_event(self._place.host, chunk, piece.finish, self._place.key):
             raise error
-        return pieces.read(chunk, len(data))
+        return piece
 
 
 async def _events(response: httpx2.Response) -> AsyncGenerator[str]:

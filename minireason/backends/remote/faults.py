@@ -23,6 +23,9 @@ RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 BUSY = frozenset({429, 503, 529})
 """Those of them by which a server says that it has too much to do."""
 
+BROKEN_OFF = frozenset({"abort", "error"})
+"""Ends of a reply that is not whole, by which vLLM and others tell that they failed."""
+
 _MAX_REASON = 300
 
 _TOO_LONG = (
@@ -74,11 +77,13 @@ def reason(body: bytes, key: str | None) -> str:
     return plain(text, key)
 
 
-def of_event(host: str, chunk: Mapping[str, Any], key: str | None) -> MinireasonError | None:
-    """The error that a chunk of a stream holds, None if it is none."""
-    if not chunk.get("error"):
+def of_event(
+    host: str, chunk: Mapping[str, Any], finish: str | None, key: str | None
+) -> MinireasonError | None:
+    """The error that a chunk of a stream holds, or ends the reply with; None if it is none."""
+    if not chunk.get("error") and finish not in BROKEN_OFF:
         return None
-    told = plain(_told(chunk), key) or "no reason given"
+    told = plain(_told(chunk), key) or finish or "no reason given"
     return ServerError(f"{host} broke the reply off: {told}")
 
 

@@ -26,7 +26,7 @@ _BRACKETS = "|".join(
     (
         r"/?(?:INST|SYSTEM_PROMPT|THINK|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]",  # Mistral
         r"[gs]?MASK\]",  # GLM
-        r"\|[a-z]+\|\]",  # EXAONE
+        r"\|(?:system|user|assistant|tool|endofturn)\|\]",  # EXAONE
         r"e~\[",  # MiniMax
     )
 )

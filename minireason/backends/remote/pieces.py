@@ -47,10 +47,11 @@ class Piece:
 def read(chunk: Mapping[str, Any], size: int = 0) -> Piece:
     """The piece of a chunk of a stream, or of a whole completion, of so many characters.
 
-    A thought that stands in both fields counts once.
+    A thought that stands in both fields counts once. Of several choices the one asked for is told.
     """
     choices = chunk.get("choices")
-    choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
+    listed = map(_mapping, choices) if isinstance(choices, list) else ()
+    choice = next((one for one in listed if not one.get("index")), {})
     delta = _mapping(choice.get("delta")) or _mapping(choice.get("message"))
     finish = choice.get("finish_reason")
     logprobs = _mapping(choice.get("logprobs")).get("content")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from minireason.backends.capabilities import OneOfSeveral
 from minireason.cli import outcome, wording
 from minireason.cli.chat import terminal
 from minireason.cli.chat.context_use import ContextUse
@@ -140,7 +141,8 @@ class Chat:
     def _judge(self, reply: Reply) -> None:
         """Say what a reply lacks, and keep it for the exit code."""
         structured = Settings(**self.settings).structured
-        if problem := outcome.missing(reply, structured=structured):
+        served = isinstance(self.reasoner.backend, OneOfSeveral)
+        if problem := outcome.missing(reply, structured=structured, served=served):
             notes.error_line(f"{problem} /retry asks again.")
         self._ended_with(outcome.of_reply(reply, structured=structured))
 

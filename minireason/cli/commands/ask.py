@@ -53,7 +53,8 @@ def ask(
         print(output.json_line(asdict(reply)))
     else:
         facts.reply_facts(reply)
-    if problem := outcome.missing(reply, structured=asked.structured):
+    served = remote.url is not None
+    if problem := outcome.missing(reply, structured=asked.structured, served=served):
         notes.error_line(problem)
     code = outcome.of_reply(reply, structured=asked.structured)
     return code or (outcome.NOT_SAVED if thoughts.lost else 0)

@@ -16,7 +16,7 @@ from minireason.cli.grouped import expand
 from minireason.cli.options import Asked
 from minireason.cli.remote import Remote
 from minireason.cli.terminal import notes, output
-from minireason.errors import UsageError
+from minireason.errors import UsageError, as_sentence
 
 if TYPE_CHECKING:
     from minireason.evaluation.report import Report
@@ -48,7 +48,9 @@ def evaluate(
         _check_plot(how.plot, how)
     done = _done(file, how, asked, remote, quiet=as_json)
     for number, problem in done.broken.items():
-        notes.error_line(f"Line {number} of {done.traces.run.set} is left out: {problem}")
+        notes.error_line(
+            f"Line {number} of {done.traces.run.set} is left out: {as_sentence(problem)}"
+        )
     if not done.finished:
         notes.error_line(f"Stopped with {eval_run.kept(done.traces)}; the same command goes on.")
         return outcome.INTERRUPTED

@@ -15,7 +15,7 @@ from minireason.cli.options import Asked
 from minireason.cli.remote import Remote
 from minireason.cli.terminal import notes, output, retrying, vote_board
 from minireason.cli.terminal.progress import Progress
-from minireason.errors import BadSetting
+from minireason.errors import BadSetting, ServerError
 from minireason.settings import LoadChanges, LoadSettings, SolveChanges, VoteChanges, VoteSettings
 from minireason.voting.solution import ChainStarted, Solution
 
@@ -127,20 +127,35 @@ def solve(
     VoteSettings.split(changes)
     text = whole_question(question)
     board = vote_board.Board(quiet=as_json, show_chains=show_chains)
-    solution = run(asked, remote, changes, text, board)
-    if as_json:
-        print(to_json(solution))
-        if solution.answer is None:
-            notes.error_line(outcome.NO_RESULT)
-    else:
-        board.verdict(solution)
+
+    def tell(solution: Solution, failed: bool = False) -> None:
+        if as_json:
+            print(to_json(solution))
+            if solution.answer is None:
+                notes.error_line(outcome.NO_RESULT)
+        else:
+            board.verdict(solution, failed=failed)
+
+    try:
+        solution = run(asked, remote, changes, text, board)
+    except _FailedVote as lost:
+        tell(lost.so_far, failed=True)
+        raise lost.error from None
+    tell(solution)
     return outcome.of_solution(solution)
+
+
+class _FailedVote(Exception):
+    """The server failed in the middle of a vote."""
+
+    def __init__(self, so_far: Solution, error: ServerError) -> None:
+        self.so_far, self.error = so_far, error
 
 
 def run(
     asked: Asked, remote: Remote, changes: SolveChanges, text: str, board: vote_board.Board
 ) -> Solution:
-    """Load the model, run the vote, show it."""
+    """Load the model, run the vote, show it; raises _FailedVote where there are votes."""
     from minireason.cli.terminal.show import interrupts
     from minireason.cli.terminal.suspension import suspendable
     from minireason.reasoner import load
@@ -165,10 +180,16 @@ def run(
         stack.enter_context(suspendable())
         stack.enter_context(interrupts(stream.cancel))
         stack.callback(board.clear)
-        for event in stream:
-            if not isinstance(event, ChainStarted):  # until then nothing came of any
-                progress.clear()
-            board.show(event)
+        try:
+            for event in stream:
+                if not isinstance(event, ChainStarted):  # until then nothing came of any
+                    progress.clear()
+                board.show(event)
+        except ServerError as error:
+            stream.close()
+            if stream.solution.candidates:
+                raise _FailedVote(stream.solution, error) from None
+            raise
         return stream.solution
 
 

@@ -30,7 +30,7 @@ def scores(report: Report) -> None:
     )
     chains = report.items * report.samples
     facts = [
-        f"{report.items:,} items of {report.run.set}",
+        f"{report.items:,} item{'' if report.items == 1 else 's'} of {report.run.set}",
         f"{report.samples} chain{'s' if report.samples > 1 else ''} each",
         f"{report.unanswered:.1%} without an answer, {report.cut_off:.1%} cut off",
         f"{report.tokens:,} tokens ({report.tokens / chains:,.0f} a chain)",

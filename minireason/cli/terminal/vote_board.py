@@ -85,8 +85,12 @@ class Board:
         if self._live and self._rows and time.monotonic() - self._drawn > _REFRESH_S:
             self._draw()
 
-    def verdict(self, solution: Solution) -> None:
-        """The answer on standard output, how the vote went on standard error."""
+    def verdict(self, solution: Solution, *, failed: bool = False) -> None:
+        """The answer on standard output, how the vote went on standard error.
+
+        `failed`: its server ended it.
+        """
+        because = "the server failed" if failed else BECAUSE[solution.stopped_because]
         for note in solution.notes:
             notes.error_line(note)
         for candidate in solution.candidates[:_CANDIDATES_SHOWN]:
@@ -99,7 +103,7 @@ class Board:
         tokens = solution.tokens
         facts = [
             f"{ended} of {solution.planned} chains, {solution.parallel} at a time",
-            BECAUSE[solution.stopped_because],
+            because,
             f"{tokens.generated:,} tokens ({tokens.cancelled:,} of stopped chains)",
             f"{solution.total_s:.1f} s",
             f"seed {solution.seed}",

@@ -10,12 +10,16 @@ from typing import Any, TypeAlias
 
 from minireason.checks import plain
 from minireason.errors import BadSetting, shortened
+from minireason.host import state
 
 Parse: TypeAlias = Callable[[str], Any]
 """Makes the value of a text; raises ValueError if the text does not fit."""
 
 MOST_REASON = 160
 """So many characters of somebody else's error message go into one of ours."""
+
+MOST_DEPTH = state.MAX_DEPTH - 16
+"""So deep a value may nest: a file of replies, which has it within others, can be read again."""
 
 KEPT = 64
 """So many schemas and grammars are kept once they were checked."""
@@ -60,7 +64,11 @@ def of_json(text: str) -> tuple[dict[str, Any], Parse]:
     validator = kind(schema)
 
     def parse(text: str) -> Any:
-        value = json.loads(text, parse_float=_finite)
+        try:
+            value = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        except RecursionError:
+            raise ValueError("it nests too deeply") from None
+        state.shallow(value, MOST_DEPTH)
         try:
             validator.validate(value)
         except ValidationError as error:
@@ -73,7 +81,7 @@ def of_json(text: str) -> tuple[dict[str, Any], Parse]:
 
 
 def _finite(digits: str) -> float:
-    """A number that JSON can hold again; raises ValueError."""
+    """A number that JSON can hold again; raises ValueError, as for NaN, which Python reads."""
     number = float(digits)
     if not math.isfinite(number):
         raise ValueError(f"{digits} is beyond what a float holds")

@@ -18,7 +18,7 @@ from tests.backends.contract.places import PLACES, Model, Place
 from tests.local import local
 from tests.server.serving import Served
 
-QUESTION = "What is 347 + 586?"
+QUESTION = "What is 12 + 5?"
 FORMS = {"schema": '{"n": 7}', "choices": "7", "regex": "7"}
 """What the scripted backend answers where the answer has a form."""
 

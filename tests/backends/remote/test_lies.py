@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import repeat
 from typing import Any
 
@@ -49,6 +51,21 @@ def scored(tokens: int) -> bytes:
     listed = [{"token": "a", "logprob": -1.0}] * tokens
     choice = {"delta": {}, "logprobs": {"content": listed}}
     return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+
+@contextmanager
+def proxy(answer: bytes) -> Iterator[str]:
+    """A proxy that has one answer for everybody, once."""
+    with socket.create_server(("127.0.0.1", 0)) as own:
+
+        def serve() -> None:
+            client, _ = own.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{own.getsockname()[1]}"
 
 
 JUNK = b"x" * 2**16
@@ -169,6 +186,41 @@ def test_what_a_server_says_controls_no_terminal(misbehaving: Make, connected: C
         connected(server.url)
 
 
+def test_what_the_connection_says_controls_no_terminal_either(
+    misbehaving: Make, connected: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head that is none, which httpx2 tells whole, and what a proxy says."""
+    said = "\x1b[31mred" + "x" * 50_000
+    server = misbehaving(*[Answer(headers={"no header": said})] * 5)
+    with pytest.raises(ServerError) as error:
+        connected(server.url).ask("?")
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 500
+    with proxy(b"HTTP/1.1 407 \x1b[31mred\r\n\r\n") as url:
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        with pytest.raises(ServerError, match="407") as error:
+            connected("https://localhost:1/v1")
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("finish", ["abort", "error"])
+def test_a_reply_that_a_server_gives_up_is_not_whole(
+    misbehaving: Make, connected: Connect, finish: str
+) -> None:
+    server = misbehaving(reply(chunk(content="The answer is"), finish=finish))
+    with pytest.raises(ServerError, match=f"broke the reply off: {finish}"):
+        connected(server.url).ask("?")
+
+
+def test_a_choice_that_nobody_asked_for(misbehaving: Make, connected: Connect) -> None:
+    other = {"index": 1, "delta": {"content": "no"}, "finish_reason": "length"}
+    alone, beside = json.dumps({"choices": [other]}), json.loads(chunk(content="b")[5:])
+    beside["choices"].insert(0, other)
+    parts = [f"data: {data}\n\n".encode() for data in (alone, json.dumps(beside))]
+    reply = connected(misbehaving(Answer([*parts, chunk(finish="stop"), DONE])).url).ask("?")
+    assert (reply.answer, reply.finish_reason) == ("b", "stop")
+
+
 @pytest.mark.parametrize("before", range(280, 300))
 def test_a_key_that_a_server_repeats_is_hidden_before_it_is_cut(
     misbehaving: Make, connected: Connect, before: int
@@ -240,13 +292,15 @@ def test_a_thought_of_more_words_than_are_told_apart(misbehaving: Make, connecte
     assert connected(misbehaving(Answer(pieces())).url).ask("?").answer == "b"
 
 
-def test_an_owner_that_nests(misbehaving: Make, connected: Connect) -> None:
-    """Where the stack is deep already, it cannot be written as text."""
-    owner: object = "vllm"
+def test_what_nests_where_words_are_expected(misbehaving: Make, connected: Connect) -> None:
+    """Where the stack is deep already, it cannot be written as text, nor sent back as a token."""
+    nested: object = "vllm"
     for _ in range(900):
-        owner = [owner]
-    listed = {"data": [{"id": name, "owned_by": owner} for name in "ab"]}
-    server = misbehaving(reply(chunk(content="b")), pages={"/v1/models": page(listed)})
+        nested = [nested]
+    listed = {"data": [{"id": name, "owned_by": nested} for name in "ab"]}
+    listed["data"][0]["owned_by"] = "sglang"
+    pages = {"/v1/models": page(listed), "/v1/tokenize": page({"tokens": [nested]})}
+    server = misbehaving(reply(chunk(content="b")), pages=pages)
 
     def connect(depth: int) -> Reasoner:
         return connect(depth - 1) if depth else connected(server.url, model="a")

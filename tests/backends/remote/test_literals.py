@@ -61,6 +61,7 @@ def test_none_is_made_by_breaking_another(parts: list[str]) -> None:
     [
         "if a < b || b > c:",
         "f <| x |> g",
+        "let xs = [|x|] in [|quoted|]",
         "Promise<A|B>, Vec<String>, <b>bold</b> and <filename>",
         "[x] done, see [1], [THINKING] and [INSTALL]",
         "3<5, 5>3",

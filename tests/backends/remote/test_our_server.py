@@ -18,7 +18,7 @@ from minireason.settings import Settings
 from minireason.testing import ScriptedBackend, ScriptedReply
 from tests.server.serving import Served
 
-QUESTION = "What is 347 + 586?"
+QUESTION = "What is 12 + 5?"
 Connect = Callable[..., Reasoner]
 Serve = Callable[..., Served]
 

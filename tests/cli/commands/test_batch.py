@@ -19,7 +19,7 @@ import minireason as package
 from tests.backends.remote.conftest import misbehaving
 from tests.backends.remote.misbehaving import Answer, Misbehaving, chunk, refused, reply
 from tests.cli.pseudo_terminal import Terminal
-from tests.cli.run import COMMAND, Result, assert_one_sentence, minireason
+from tests.cli.run import COMMAND, Result, Running, assert_one_sentence, minireason
 from tests.server.conftest import server, tiny_url
 
 __all__ = ["misbehaving", "server", "tiny_url"]
@@ -30,7 +30,7 @@ GREEDY = ("--temperature", "0")
 
 def questions(count: int) -> list[dict[str, object]]:
     return [
-        {"id": f"q{number}", "question": f"What is {number} + {7 * number}?", "mine": [number]}
+        {"id": f"q{number}", "question": f"What is {number} + 8?", "mine": [number]}
         for number in range(1, count + 1)
     ]
 
@@ -91,16 +91,12 @@ def test_killed_again_and_again_nothing_is_lost_and_nothing_is_there_twice(tmp_p
     for _ in range(3):
         kept = torn.read_bytes() if torn.exists() else b""
         lines = kept.count(b"\n")
-        process = subprocess.Popen(
-            [*COMMAND, "batch", str(source), "-o", str(torn), *options, *TINY],
-            stderr=subprocess.DEVNULL,
-        )
+        run = Running("batch", str(source), "-o", str(torn), *options, *TINY)
         more = lines + draw.randint(1, 8)
         while not torn.exists() or torn.read_bytes().count(b"\n") < more:
             time.sleep(0.002)
-            assert process.poll() is None, "it was to be killed in the middle"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+            assert run.runs, "it was to be killed in the middle"
+        run.kill()
         assert torn.read_bytes().startswith(kept), "what there was is not run again"
     with torn.open("ab") as file:
         file.write(b'{"id": "q40", "rep')  # as a power cut would leave it
@@ -123,36 +119,29 @@ def test_killed_again_and_again_nothing_is_lost_and_nothing_is_there_twice(tmp_p
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to another process")
 def test_ctrl_c_leaves_whole_lines_and_the_same_command_goes_on(tmp_path: Path) -> None:
     source, out = write(tmp_path / "in.jsonl", questions(40)), tmp_path / "out.jsonl"
-    process = subprocess.Popen(
-        [*COMMAND, "batch", str(source), "-o", str(out), *GREEDY, "--in-order", *TINY],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    run = Running("batch", str(source), "-o", str(out), *GREEDY, "--in-order", *TINY)
     while not out.exists() or out.read_bytes().count(b"\n") < 3:
         time.sleep(0.002)
-        assert process.poll() is None, "it was to be stopped in the middle"
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate()
-    assert process.returncode == 130
+        assert run.runs, "it was to be stopped in the middle"
+    run.send_signal(signal.SIGINT)
+    result = run.ended()
+    assert result.code == 130
     stopped = len(read(out))
-    assert f"Stopped with {stopped} replies in {out}; the same command goes on." in said
+    assert f"Stopped with {stopped} replies in {out}; the same command goes on." in result.err
     assert batch(source, "-o", out, *GREEDY, "--in-order").code == 0
     assert list(read(out)) == [item["id"] for item in questions(40)]
 
 
 def test_two_runs_cannot_share_an_output(tmp_path: Path) -> None:
     source, out = write(tmp_path / "in.jsonl", questions(400)), tmp_path / "out.jsonl"
-    process = subprocess.Popen(
-        [*COMMAND, "batch", str(source), "-o", str(out), *TINY], stderr=subprocess.DEVNULL
-    )
+    run = Running("batch", str(source), "-o", str(out), *TINY)
     try:
         while not out.exists() or not out.stat().st_size:
             time.sleep(0.002)
-            assert process.poll() is None, "it was to run for a while"
+            assert run.runs, "it was to run for a while"
         assert_one_sentence(batch(source, "-o", out), 2, "Another minireason batch is writing to")
     finally:
-        process.kill()
-        process.wait()
+        run.kill()
 
 
 def test_broken_lines_are_named_and_the_rest_runs(source: Path, tmp_path: Path) -> None:
@@ -235,7 +224,6 @@ def test_what_cannot_be_is_one_sentence_and_nothing_is_lost(source: Path, tmp_pa
     assert out.read_bytes() == kept
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no limits")
 def test_a_reply_whose_line_could_not_be_read_again_is_left_out(tmp_path: Path) -> None:
     """It was asked for again by every run, and written again."""
     long = {"id": 1, "question": "1 + 1?", "mine": "x" * (64 * 2**20 - 100), "max_tokens": 9}
@@ -248,6 +236,7 @@ def test_a_reply_whose_line_could_not_be_read_again_is_left_out(tmp_path: Path) 
         assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == [2]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no limits")
 def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(
     source: Path, tmp_path: Path
 ) -> None:
@@ -344,7 +333,7 @@ def test_a_server_that_fails_ends_the_run_and_the_same_command_goes_on(
 
     def answer(body: dict[str, Any]) -> Answer:
         question = body["messages"][-1]["content"]
-        if question == "What is 4 + 28?" and failing.is_set():
+        if question == "What is 4 + 8?" and failing.is_set():
             return refused(503, "no room", Retry_After="0")
         return reply(chunk(content=question))
 
@@ -370,7 +359,7 @@ def test_a_line_that_the_server_refuses_is_named_and_the_rest_runs(
     source: Path, tmp_path: Path, misbehaving: Callable[..., Misbehaving]
 ) -> None:
     def answer(body: dict[str, Any]) -> Answer:
-        is_refused = body["messages"][-1]["content"] == "What is 4 + 28?"
+        is_refused = body["messages"][-1]["content"] == "What is 4 + 8?"
         return refused(400, "not this one") if is_refused else reply(chunk(content="Yes."))
 
     server = misbehaving(*[answer] * 12)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from minireason.cli.main import main
 from minireason.reasoning.reply import ReplyBuilder
 from tests.backends.remote.conftest import misbehaving
 from tests.backends.remote.misbehaving import Answer, Misbehaving, chunk, refused, reply
-from tests.cli.run import COMMAND, Result, assert_one_sentence, minireason
+from tests.cli.run import COMMAND, Result, Running, assert_one_sentence, minireason
 from tests.server.conftest import server, tiny_url
 
 __all__ = ["misbehaving", "server", "tiny_url"]
@@ -63,15 +62,11 @@ def test_a_killed_run_goes_on_and_comes_to_the_same(item_set: Path, tmp_path: Pa
     assert uninterrupted.code == 0, uninterrupted
     assert uninterrupted.err == ""
 
-    process = subprocess.Popen(
-        [*COMMAND, "eval", str(item_set), *options, "--seed", "3", "-o", str(torn), *TINY],
-        stderr=subprocess.DEVNULL,
-    )
+    run = Running("eval", str(item_set), *options, "--seed", "3", "-o", str(torn), *TINY)
     while not torn.exists() or torn.read_bytes().count(b"\n") < 4:
         time.sleep(0.005)
-        assert process.poll() is None, "it was to be killed in the middle"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+        assert run.runs, "it was to be killed in the middle"
+    run.kill()
     kept = torn.read_bytes()
     assert 4 <= kept.count(b"\n") < 21
     torn.write_bytes(kept + b'{"line": 2, "item": {"ques')  # as a power cut would leave it
@@ -151,7 +146,7 @@ def test_broken_lines_are_named_and_the_rest_runs(item_set: Path) -> None:
     )
     result = evaluate(item_set, "--seed", "1", "--ctx", "2048", "--json")
     assert result.code == 7
-    assert "Line 2 of set.jsonl is left out: it is no JSON" in result.err
+    assert "Line 2 of set.jsonl is left out: it is no JSON.\n" in result.err
     assert "Line 4 of set.jsonl is left out: The prompt has" in result.err
     assert "or give a larger --ctx, up to 4096." in result.err
     scores = json.loads(result.out)
@@ -238,18 +233,15 @@ def test_bad_input_is_one_sentence(arguments: tuple[str, ...], part: str) -> Non
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to a process alone")
 def test_ctrl_c_keeps_what_there_is(item_set: Path, tmp_path: Path) -> None:
     path = tmp_path / "traces.jsonl"
-    process = subprocess.Popen(
-        [*COMMAND, "eval", str(item_set), "-n", "64", "-o", str(path), *TINY],
-        stderr=subprocess.PIPE,
-    )
+    run = Running("eval", str(item_set), "-n", "64", "-o", str(path), *TINY)
     while not path.exists() or path.read_bytes().count(b"\n") < 2:
         time.sleep(0.01)
-        assert process.poll() is None, "it was to be stopped in the middle"
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert b"the same command goes on" in error
-    assert b"Traceback" not in error
+        assert run.runs, "it was to be stopped in the middle"
+    run.send_signal(signal.SIGINT)
+    result = run.ended()
+    assert result.code == 130
+    assert "the same command goes on" in result.err
+    assert "Traceback" not in result.err
     assert chains(path)
 
 

@@ -72,6 +72,7 @@ def test_of_each_model_what_its_server_tells(made: Make) -> None:
                 {"id": "org/one", "owned_by": "vllm", "max_model_len": 40_960},
                 {"id": "two", "meta": meta},
                 {"id": "three\x1b", "owned_by": "x"},
+                {"id": "lines", "owned_by": "x\nsmall\t1"},
                 {"id": "small", "meta": {"n_params": 1_052_800, "size": 1_126_496}},
                 {"id": "four", **odd},
             )
@@ -81,11 +82,12 @@ def test_of_each_model_what_its_server_tells(made: Make) -> None:
         "model\tcontext\tparams\tGB\towner\n"
         "org/one\t40,960\t\t\tvllm\n"
         "two\t8,192\t1.8B\t1.9\t\n"
+        "lines\t\t\t\t\n"
         "small\t\t1M\t0.001\t\n"
         "four\t\t\t\t\n"
     )
     told = json.loads(minireason("models", "--url", url, "--json").out)
-    assert [model["model"] for model in told] == ["org/one", "two", "small", "four"]
+    assert [model["model"] for model in told] == ["org/one", "two", "lines", "small", "four"]
     assert told[1] == {
         "model": "two",
         "n_ctx": 8192,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from minireason.cli.main import main
 from minireason.host import paths
-from tests.cli.run import COMMAND, assert_one_sentence, minireason
+from tests.cli.run import Running, assert_one_sentence, minireason
 from tests.models.hub import Hub
 
 
@@ -73,13 +72,11 @@ def test_what_does_not_fit_is_said_before_a_byte_is_fetched(hub: Hub) -> None:
 
 def test_a_pull_that_waited_for_another_ends_well(hub: Hub) -> None:
     hub.pause_s = 0.1
-    command = [*COMMAND, "pull", "small", "--yes"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    pulls = [subprocess.Popen(command, **pipes) for _ in range(2)]
-    ends = [(*pull.communicate(timeout=120), pull.returncode) for pull in pulls]
-    assert [code for _, _, code in ends] == [0, 0], ends
-    assert all("is installed" in out for out, _, _ in ends)
-    assert any("another process" in err for _, err, _ in ends)
+    pulls = [Running("pull", "small", "--yes") for _ in range(2)]
+    ends = [pull.ended() for pull in pulls]
+    assert [end.code for end in ends] == [0, 0], ends
+    assert all("is installed" in end.out for end in ends)
+    assert any("another process" in end.err for end in ends)
     assert hub.sent_bytes == len(hub.files["some/repo/small.gguf"])
 
 

@@ -10,19 +10,44 @@ from pathlib import Path
 import pytest
 
 from minireason.testing import ScriptedBackend
-from tests.cli.run import assert_one_sentence, minireason
+from tests.cli.run import assert_one_sentence, minireason, started
 from tests.server.conftest import served, server, tiny_url
 from tests.server.serving import Served
 
 __all__ = ["served", "server", "tiny_url"]
 
-QUESTION = "What is 347 + 586?"
+QUESTION = "What is 5 + 8?"
 
 
 def test_ask(tiny_url: str) -> None:
     result = minireason("ask", "--url", f"{tiny_url}/v1", "--temperature", "0", QUESTION)
-    assert (result.code, result.out) == (0, "The answer is \\boxed{933}.\n")
-    assert result.err.startswith("347 + 586\nones 7+6=13, so 3\n")
+    assert (result.code, result.out) == (0, "The answer is \\boxed{13}.\n")
+    assert result.err.startswith("5 + 8\nones 5+8=13, so 3\n")
+
+
+def test_a_process_of_its_own_ends_as_quietly_as_a_forked_one(
+    tiny_url: str, tmp_path: Path
+) -> None:
+    """A forked one leaves without taking Python down, here with a thread of the connection."""
+    source = tmp_path / "in.jsonl"
+    source.write_text(json.dumps({"question": QUESTION}) + "\n")
+    reached = ("--url", f"{tiny_url}/v1", "--temperature", "0")
+    asked = started("ask", *reached, "--thinking", "hide", QUESTION)
+    assert asked == minireason("ask", *reached, "--thinking", "hide", QUESTION)
+    assert (asked.code, asked.out) == (0, "The answer is \\boxed{13}.\n")
+    batch = started("batch", str(source), "-o", str(tmp_path / "out.jsonl"), *reached)
+    assert (batch.code, len(batch.err.splitlines())) == (0, 1)
+
+
+@pytest.mark.parametrize("command", ["ask", "chat"])
+def test_a_reply_that_is_cut_off_advises_no_option_that_is_refused(
+    tiny_url: str, command: str
+) -> None:
+    question = (QUESTION,) if command == "ask" else ()
+    asked = (command, "--url", f"{tiny_url}/v1", "--max-tokens", "20", "--thinking", "hide")
+    result = minireason(*asked, *question, stdin=f"{QUESTION}\n".encode())
+    assert result.code == 7
+    assert "cut off; allow more with --max-tokens or a server with more context." in result.err
 
 
 def test_solve(tiny_url: str) -> None:
@@ -35,7 +60,7 @@ def test_chat(tiny_url: str) -> None:
     url = f"{tiny_url}/v1"
     result = minireason("chat", "--url", url, "--temperature", "0", stdin=f"{QUESTION}\n".encode())
     assert result.code == 0
-    assert "933" in result.out
+    assert "13" in result.out
 
 
 def test_the_key_comes_from_a_file_or_the_environment(
@@ -82,15 +107,15 @@ def test_a_name_in_the_place_of_a_url(
         '[bad]\nurl = "nowhere"\n'
     )
     greedy = ("--url", "mine", "--temperature", "0")
-    assert minireason("ask", *greedy, QUESTION).out == "The answer is \\boxed{933}.\n"
+    assert minireason("ask", *greedy, QUESTION).out == "The answer is \\boxed{13}.\n"
     solved = minireason("solve", "--url", "mine", "-n", "4", "--json", "What is 3 + 4?")
     assert json.loads(solved.out)["answer"] == "7"
     talked = minireason("chat", *greedy, stdin=f"{QUESTION}\n".encode())
-    assert "933" in talked.out
+    assert "13" in talked.out
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text(json.dumps({"question": QUESTION, "answer": "933"}))
+    source.write_text(json.dumps({"question": QUESTION, "answer": "13"}))
     assert minireason("batch", str(source), "-o", str(out), *greedy).code == 0
-    assert "933" in json.loads(out.read_text())["reply"]["answer"]
+    assert "13" in json.loads(out.read_text())["reply"]["answer"]
     evaluated = minireason("eval", str(source), *greedy, "--json")
     assert json.loads(evaluated.out)["pass_at_1"]["value"] == 1
     asked = ("ask", "--url", "locked", "?")

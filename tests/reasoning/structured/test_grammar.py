@@ -354,3 +354,21 @@ def test_a_number_that_cannot_be_checked_does_not_fit(kind: str) -> None:
 def test_a_bound_beyond_every_number_is_refused(key: str) -> None:
     with pytest.raises(BadSetting, match="out of range"):
         constraint(Settings(schema={"type": "number", key: 10**309}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": NaN}',
+        '{"a": -Infinity}',
+        '{"a": 1e400}',
+        '{"a": ' + "[" * values.MOST_DEPTH + "]" * values.MOST_DEPTH + "}",
+        '{"a": ' * 100_000,
+    ],
+)
+def test_what_no_file_of_replies_could_hold_is_no_value(text: str) -> None:
+    """A server may answer so, whatever the schema says."""
+    _, parse = values.of_dict({"type": "object"})
+    with pytest.raises(ValueError, match=r"beyond|deeply"):
+        parse(text)
+    assert parse('{"a": [[1.5]]}') == {"a": [[1.5]]}

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
-
-pytest.importorskip("anthropic", reason="anthropic is not installed (extra `test-server`)")
-
-import anthropic
 import httpx2
-from anthropic import Anthropic, AsyncAnthropic
-from anthropic.types import MessageParam
+import pytest
 from pydantic import BaseModel
 
 from minireason.errors import EngineError
 from minireason.testing import ScriptedBackend, ScriptedReply
 from tests.server.serving import WAIT_S, Served
+
+if TYPE_CHECKING:  # else where it is used: it imports for more than a second
+    from anthropic import Anthropic
+    from anthropic.types import MessageParam
 
 QUESTION: list[MessageParam] = [{"role": "user", "content": "What is 12 + 5?"}]
 THINKING: Any = {"type": "enabled", "budget_tokens": 1024}
@@ -29,7 +27,9 @@ ASKED: dict[str, Any] = {"model": "tiny", "max_tokens": 2000, "extra_body": GREE
 
 @pytest.fixture(scope="module")
 def client(tiny_url: str) -> Iterator[Anthropic]:
-    with Anthropic(base_url=tiny_url, api_key="none", max_retries=0) as client:
+    import anthropic
+
+    with anthropic.Anthropic(base_url=tiny_url, api_key="none", max_retries=0) as client:
         yield client
 
 
@@ -114,7 +114,9 @@ def test_a_raw_stream_begins_and_ends_as_it_should(client: Anthropic) -> None:
 
 @pytest.mark.anyio
 async def test_the_async_client(tiny_url: str) -> None:
-    async with AsyncAnthropic(base_url=tiny_url, api_key="none", max_retries=0) as client:
+    import anthropic
+
+    async with anthropic.AsyncAnthropic(base_url=tiny_url, api_key="none", max_retries=0) as client:
         message = await client.messages.create(messages=QUESTION, **ASKED)
         async with client.messages.stream(messages=QUESTION, **ASKED) as stream:
             said = [text async for text in stream.text_stream]
@@ -180,6 +182,8 @@ def test_the_list_of_models(client: Anthropic) -> None:
 
 
 def test_an_unknown_model_is_not_found(client: Anthropic) -> None:
+    import anthropic
+
     asked = {**ASKED, "model": "claude-unknown"}
     with pytest.raises(anthropic.NotFoundError, match="claude-unknown") as error:
         client.messages.create(messages=QUESTION, **asked)
@@ -235,9 +239,11 @@ def test_tools_that_are_not_to_be_used_are_nothing(client: Anthropic) -> None:
 
 
 def test_a_reply_that_fails_in_the_middle_is_an_error(served: Callable[..., Served]) -> None:
+    import anthropic
+
     failing = ScriptedReply(answer="It is 2.", error=EngineError("It broke."))
     url = served(ScriptedBackend(failing)).url.rstrip("/")
-    with Anthropic(base_url=url, api_key="none", max_retries=0) as client:
+    with anthropic.Anthropic(base_url=url, api_key="none", max_retries=0) as client:
         with pytest.raises(anthropic.APIStatusError, match="It broke"):
             client.messages.create(messages=QUESTION, **ASKED | {"model": "scripted"})
         with pytest.raises(anthropic.APIStatusError, match="It broke"):
@@ -248,6 +254,8 @@ def test_a_reply_that_fails_in_the_middle_is_an_error(served: Callable[..., Serv
 
 
 def test_tools_are_left_out_where_the_server_ignores_them(served: Callable[..., Served]) -> None:
+    import anthropic
+
     url = served(ignore_tools=True).url.rstrip("/")
     tool: Any = {"name": "look", "input_schema": {"type": "object"}}
     used: Any = {"type": "tool_use", "id": "t", "name": "look", "input": {}}
@@ -257,7 +265,7 @@ def test_tools_are_left_out_where_the_server_ignores_them(served: Callable[..., 
         {"role": "assistant", "content": [used]},
         {"role": "user", "content": [result, {"type": "text", "text": "Go on."}]},
     ]
-    with Anthropic(base_url=url, api_key="none", max_retries=0) as client:
+    with anthropic.Anthropic(base_url=url, api_key="none", max_retries=0) as client:
         message = client.messages.create(
             model="scripted", max_tokens=100, messages=turns, tools=[tool]
         )
@@ -265,18 +273,22 @@ def test_tools_are_left_out_where_the_server_ignores_them(served: Callable[..., 
 
 
 def test_a_key_comes_in_a_header_of_its_own(served: Callable[..., Served]) -> None:
+    import anthropic
+
     url = served(api_keys=("secret",)).url.rstrip("/")
     asked: dict[str, Any] = {"model": "scripted", "max_tokens": 100, "messages": QUESTION}
-    with Anthropic(base_url=url, api_key="secret", max_retries=0) as client:
+    with anthropic.Anthropic(base_url=url, api_key="secret", max_retries=0) as client:
         assert client.messages.create(**asked).content
-    with Anthropic(base_url=url, api_key="wrong", max_retries=0) as client:
+    with anthropic.Anthropic(base_url=url, api_key="wrong", max_retries=0) as client:
         with pytest.raises(anthropic.AuthenticationError) as error:
             client.messages.create(**asked)
         assert error.value.type == "authentication_error"
 
 
 def test_a_model_that_does_not_think(smollm2_url: str) -> None:
-    with Anthropic(base_url=smollm2_url, api_key="none", max_retries=0) as client:
+    import anthropic
+
+    with anthropic.Anthropic(base_url=smollm2_url, api_key="none", max_retries=0) as client:
         model = next(iter(client.models.list())).id
         message = client.messages.create(
             model=model, max_tokens=8, messages=QUESTION, thinking=THINKING, extra_body=GREEDY

@@ -29,6 +29,7 @@ def asked(server: Served, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return {"model": "openai/tiny", "messages": messages, "temperature": 0, **place}
 
 
+@pytest.mark.slow  # it imports for three seconds
 def test_litellm(asked: dict[str, Any]) -> None:
     litellm = pytest.importorskip("litellm")
     message = litellm.completion(**asked).choices[0].message
