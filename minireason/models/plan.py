@@ -65,6 +65,9 @@ class FitPlan:
     weights_bytes: int
     """The weights."""
 
+    mapped_bytes: int
+    """The part of them that stays in pages of the file."""
+
     kv_bytes: int
     """The KV cache with `n_ctx` tokens."""
 
@@ -133,6 +136,7 @@ class Candidates:
             flash_attention=flash,
             repack=how.repack,
             weights_bytes=weights,
+            mapped_bytes=weights - weights_on_gpu - shape.repackable_bytes * how.repack,
             kv_bytes=kv,
             compute_bytes=compute,
             runtime_bytes=runtime,
