@@ -5,6 +5,10 @@ too (4.7 GB of disk, several minutes). Each run is a process of its own: it load
 reads a prompt that leaves few tokens, generates until the context is full, and reports VmHWM. Parts
 are the buffers of llama.cpp's log and the resident pages of the file; the rest of the peak stands
 against runtime and growth. Linux only. The last line is one JSON document.
+
+`--pages` tells memory of the process's own, which must be free, from pages of the file, which the
+system can read again: with weights rearranged and not, after a short question with a KV cache that
+has grown to the whole context, in MiB.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +35,8 @@ RUNS = (
     ("r1-qwen-1.5b", 4096, "f16"),
 )
 LARGE = (("r1-qwen-7b", 1024, "f16"), ("r1-qwen-7b", 2048, "f16"))
+PAGES = (("r1-qwen-1.5b", 8192, "f16"),)
+LARGE_PAGES = (("r1-qwen-7b", 8192, "f16"),)
 LEFT = 24  # tokens that the prompt leaves
 
 
@@ -100,13 +107,37 @@ def child(arguments: argparse.Namespace) -> None:
         print(json.dumps({"plan": dataclasses.asdict(reasoner.plan), "measured": measured}))
 
 
-def measure(name: str, n_ctx: int, kv_type: str, threads: int) -> dict[str, Any]:
+def pages_child(arguments: argparse.Namespace) -> None:
+    """Load, let the cache grow, ask, and print plan and memory as JSON."""
+    from minireason.reasoner import load
+
+    with load(
+        arguments.model,
+        n_ctx=arguments.ctx,
+        kv_type=arguments.kv,
+        n_threads=arguments.threads,
+        n_gpu_layers=0,
+        repack=not arguments.no_repack,
+    ) as reasoner:
+        reasoner.backend.scheduler.reserve(arguments.ctx)
+        reasoner.ask("What is 2 + 3?", thinking_budget=4, max_tokens=16, loop_check=False)
+        measured = {
+            "own": status("RssAnon"),
+            "file": file_pages(Path(arguments.model)),
+            "rss": status("VmRSS"),
+            "needed": status("VmHWM"),
+        }
+        print(json.dumps({"plan": dataclasses.asdict(reasoner.plan), "measured": measured}))
+
+
+def measure(name: str, n_ctx: int, kv_type: str, threads: int, *more: str) -> dict[str, Any]:
     """One run in a process of its own."""
     options = [
         f"--model={model_file(name)}",
         f"--ctx={n_ctx}",
         f"--kv={kv_type}",
         f"--threads={threads}",
+        *more,
     ]
     done = subprocess.run(
         [sys.executable, __file__, "--child", *options], capture_output=True, text=True, check=False
@@ -137,18 +168,36 @@ def report(run: dict[str, Any]) -> None:
     )
 
 
+def report_pages(runs: Sequence[tuple[str, int, str]], threads: int) -> None:
+    """One row for each run with weights rearranged, and one without."""
+    titles = ("model", "n_ctx", "rearranged", "planned", "own memory", "file", "resident", "peak")
+    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
+    for name, n_ctx, kv_type in runs:
+        for more in ((), ("--no-repack",)):
+            run = measure(name, n_ctx, kv_type, threads, "--pages", *more)
+            sizes = [run["plan"]["needed_bytes"], *run["measured"].values()]
+            cells = " | ".join(f"{size / MIB:,.0f}" for size in sizes)
+            rearranged = "yes" if run["plan"]["repack"] else "no"
+            print(f"| {name} | {n_ctx:,} | {rearranged} | {cells} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--all", action="store_true", help="the 7B shape too")
+    parser.add_argument("--pages", action="store_true", help="own memory and pages of the file")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--no-repack", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     for name, kind in (("--model", str), ("--ctx", int), ("--kv", str)):
         parser.add_argument(name, type=kind, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        child(arguments)
+        (pages_child if arguments.pages else child)(arguments)
+        return
+    if arguments.pages:
+        report_pages(PAGES + (LARGE_PAGES if arguments.all else ()), arguments.threads)
         return
     print("Peak memory with the context full, in MiB: predicted / measured\n")
     titles = (
