@@ -50,7 +50,7 @@ def test_a_form_without_a_thought(plain: Model) -> None:
 
 
 def test_a_stop_text_ends_the_answer_and_not_the_thought(model: Model) -> None:
-    reply = model.reasoner.ask(QUESTION, temperature=0, stop=["33"])
-    assert "33" in reply.thinking
-    assert (reply.answer, reply.stop_text) == ("The answer is \\boxed{9", "33")
+    reply = model.reasoner.ask(QUESTION, temperature=0, stop=["7"])
+    assert "7" in reply.thinking
+    assert (reply.answer, reply.stop_text) == ("The answer is \\boxed{1", "7")
     assert (reply.finish_reason, reply.thinking_end) == ("stop", "natural")
