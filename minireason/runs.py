@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from minireason.errors import UsageError, shortened
+from minireason.errors import UsageError, shortened, shown
 from minireason.host import paths
 from minireason.host.lock import of_file
 from minireason.models import store
@@ -90,8 +90,13 @@ def _told(run: Run) -> dict[str, Any]:
 def _difference(name: str, theirs: object, ours: object) -> str:
     if name.endswith("_sha256"):
         return f"its {name.removesuffix('_sha256')} was another"
-    one, other = (shortened(json.dumps(value, ensure_ascii=False), 40) for value in (theirs, ours))
-    return f"its {name} is {one}, this one's {other}"
+    said = name if name.isidentifier() else shown(name)  # the file may say anything
+    return f"its {shortened(said)} is {_shown(theirs)}, this one's {_shown(ours)}"
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return shortened(text if text.isprintable() else json.dumps(value), 40)
 
 
 @contextmanager

@@ -50,6 +50,15 @@ def test_a_setting_that_this_version_has_not_is_another_runs() -> None:
         resumed(FILE, forged, RUN)
 
 
+@pytest.mark.parametrize("text", ["\x1b[31m", "\ud800", "9" * 5000])
+def test_what_a_file_says_is_told_in_one_harmless_line(text: str) -> None:
+    for forged in (replace(RUN, model=text), replace(RUN, settings={text: 3})):
+        with pytest.raises(UsageError, match="another run") as error:
+            resumed(FILE, forged, RUN)
+        assert str(error.value).isprintable()
+        assert len(str(error.value)) < 300
+
+
 def test_a_seed_that_was_not_said_is_that_of_the_file_or_drawn() -> None:
     unsaid = replace(RUN, seed=None)
     assert resumed(FILE, RUN, unsaid) == RUN

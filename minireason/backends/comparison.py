@@ -111,8 +111,12 @@ class Comparison:
             self._how = ways[_faster(*self._decodes(self._model, ways))]
 
     def _choose_repack(self, stack: ExitStack) -> None:
-        """The weights as they are in the file, where that is faster."""
-        if not self._repack:
+        """The weights as they are in the file, where that is faster.
+
+        llama.cpp brings the whole file into memory to map it. Where less is free than that, it
+        would drive out what other programs have there, so nothing is compared.
+        """
+        if not self._repack or self._shape.weight_bytes > hardware.free_bytes():
             return
         plain = Model(self._model.path, n_gpu_layers=0, repack=False)
         stack.callback(plain.close)

@@ -30,7 +30,7 @@ from minireason.models import (
 )
 from minireason.models.gguf_header import Header
 from minireason.models.known_good import Identity
-from minireason.models.plan import FitPlan
+from minireason.models.plan import FitPlan, beside
 from minireason.models.tuned import Place
 from minireason.reasoning import tags
 from minireason.settings import Changes, LoadSettings
@@ -65,9 +65,9 @@ def open_model(
         settings = meanwhile.submit(catalog.defaults, file.label)
         header = gguf.check(file.path)
         template = _template(header)
-        draft = _plan_draft(requested)
-        taken_bytes += draft[1].needed_bytes if draft else 0
-        plan = _plan(file, header, requested, machine().left(taken_bytes, gpu_share))
+        here = machine().left(taken_bytes, gpu_share)
+        draft = _plan_draft(requested, here)
+        plan = _plan(file, header, requested, beside(draft[1], here) if draft else here)
         backend = meanwhile.submit(_local_backend)
         _try_once(header, identity.result() if identity else None, repack=plan.repack)
         loaded = Model(
@@ -131,7 +131,7 @@ def _drafts(requested: LoadSettings) -> bool:
     return requested.speculation == "auto" and not requested.reproducible
 
 
-def _plan_draft(requested: LoadSettings) -> tuple[store.ModelFile, FitPlan] | None:
+def _plan_draft(requested: LoadSettings, here: Hardware) -> tuple[store.ModelFile, FitPlan] | None:
     """The draft model that was asked for, if one is, and how to load it."""
     if requested.draft_model is None or not _drafts(requested):
         return None
@@ -139,7 +139,7 @@ def _plan_draft(requested: LoadSettings) -> tuple[store.ModelFile, FitPlan] | No
     model_shape = shape.of(gguf.check(file.path))
     longest = min(model_shape.context, requested.n_ctx or fit.ROOMY_N_CTX)
     settings = replace(requested, n_ctx=longest, n_seq_max=1, draft_model=None)
-    return file, fit.plan(file.label, model_shape, machine(), settings)
+    return file, fit.plan(file.label, model_shape, here, settings)
 
 
 def _let_draft(

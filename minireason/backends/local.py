@@ -103,16 +103,15 @@ class LocalBackend:
     def reserved_bytes(self) -> int:
         """Memory of its plan that counts as free: what its KV cache has yet to grow by.
 
-        Weights that are mapped belong to it, for the system may take their pages for others. Of a
-        model on a GPU nothing is known to be reserved.
+        Weights in pages of the file belong to it, for the system may take these for others, and
+        every token would read them again. Of a model on a GPU nothing is known to be reserved.
         """
         plan, cache = self.plan, self.scheduler.cache
         if plan.n_gpu_layers:
             return 0
         planned = plan.cache_tokens + plan.spare_tokens
         grown = min(planned, cache.shape.tokens + cache.parked_tokens)
-        mapped = 0 if plan.repack else plan.weights_bytes
-        return mapped + (planned - grown) * (plan.kv_bytes // plan.n_ctx)
+        return plan.mapped_bytes + (planned - grown) * (plan.kv_bytes // plan.n_ctx)
 
     @property
     def state(self) -> str:

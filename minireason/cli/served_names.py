@@ -6,7 +6,6 @@ import re
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError
 from contextlib import suppress
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -40,7 +39,7 @@ def complete_asked(context: typer.Context, start: str) -> Iterator[str]:
     if not url:
         yield from complete_model(start)
         return
-    with suppress(MinireasonError, OSError, CancelledError):
+    with suppress(MinireasonError, OSError):
         yield from _typed(_of_server(url, context.params.get("api_key_file")), start)
 
 

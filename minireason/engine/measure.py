@@ -47,7 +47,7 @@ class Probe(Closing):
         layers: int | None = None,
     ) -> None:
         self.n_slots, self.params, self.depth = n_slots, params, 0
-        self._model = model
+        self.model = model
         self._stop = StopFlag()  # never set; llama.cpp looks at it
         self._ends_after = None if layers is None else _EndAfter(layers)
         if params.n_threads > 1:
@@ -80,7 +80,7 @@ class Probe(Closing):
         It is of a context with as many streams, since llama.cpp takes no other.
         """
         like = replace(self.params, n_batch=_SLICE, n_ubatch=_SLICE)
-        with Probe(self._model, like, n_slots=self.n_slots, slot_tokens=depth, layers=0) as blank:
+        with Probe(self.model, like, n_slots=self.n_slots, slot_tokens=depth, layers=0) as blank:
             for start in range(0, depth, _SLICE):
                 blank.read(min(_SLICE, depth - start))
                 blank.depth = min(depth, start + _SLICE)

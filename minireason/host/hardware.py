@@ -71,6 +71,16 @@ class Hardware:
     bandwidth_bytes_per_s: float | None = None
     """How fast the cores together read memory; None where nobody has measured it."""
 
+    @property
+    def unified(self) -> bool:
+        """Whether a GPU's memory is the machine's own."""
+        return any(gpu.unified for gpu in self.gpus)
+
+    @property
+    def free_vram_bytes(self) -> int:
+        """The free memory of all GPUs."""
+        return sum(gpu.free_bytes for gpu in self.gpus)
+
     def left(self, taken_bytes: int, gpu_share: float = 1.0) -> Hardware:
         """The machine without `taken_bytes` of its free memory, for one who has a share of a GPU.
 

@@ -134,7 +134,7 @@ class _Planner:
         gpus = self._hardware.gpus
         n_ctx = self._requested.n_ctx or min(START_N_CTX, self._shape.context)
         candidate = self._candidates.plan(n_ctx, kv_type, self._layers[0])
-        vram = sum(gpu.free_bytes for gpu in gpus)
+        vram = self._hardware.free_vram_bytes
         if self._requested.n_gpu_layers and candidate.vram_bytes > vram:
             fewer = range(candidate.n_gpu_layers - 1, -1, -1)
             fitting = self._candidates.fitting(n_ctx, kv_type, fewer, 1.0)

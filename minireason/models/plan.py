@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from minireason.host.hardware import Hardware
 from minireason.models import cost
 from minireason.models.computation import Given, Rules
 from minireason.models.tuned import StepCosts
@@ -63,6 +64,9 @@ class FitPlan:
 
     weights_bytes: int
     """The weights."""
+
+    mapped_bytes: int
+    """The part of them that stays in pages of the file."""
 
     kv_bytes: int
     """The KV cache with `n_ctx` tokens."""
@@ -132,6 +136,7 @@ class Candidates:
             flash_attention=flash,
             repack=how.repack,
             weights_bytes=weights,
+            mapped_bytes=weights - weights_on_gpu - shape.repackable_bytes * how.repack,
             kv_bytes=kv,
             compute_bytes=compute,
             runtime_bytes=runtime,
@@ -154,12 +159,26 @@ class Candidates:
         return next((plan for plan in plans if self._fits(plan, share)), None)
 
     def _fits(self, plan: FitPlan, share: float) -> bool:
-        gpus, in_ram = self._hardware.gpus, plan.needed_bytes
-        if not any(gpu.unified for gpu in gpus):
-            in_ram -= plan.vram_bytes
-        vram = sum(gpu.free_bytes for gpu in gpus)
-        return in_ram <= share * self._hardware.free_bytes and plan.vram_bytes <= share * vram
+        here = self._hardware
+        if plan.vram_bytes > share * here.free_vram_bytes:
+            return False
+        return _ram_bytes(plan, here) <= share * here.free_bytes
 
     def _tokens_per_s(self, repack: bool) -> float | None:
         bandwidth = self._hardware.bandwidth_bytes_per_s
         return cost.tokens_per_s(self._shape, bandwidth, repacked=repack)
+
+
+def beside(plan: FitPlan, here: Hardware) -> Hardware:
+    """What is left of a machine beside a model that is loaded by this plan.
+
+    llama.cpp shares a model out to GPUs by the memory that is free on each.
+    """
+    kept = 1 - min(1.0, plan.vram_bytes / max(1, here.free_vram_bytes))
+    gpus = tuple(replace(gpu, free_bytes=int(kept * gpu.free_bytes)) for gpu in here.gpus)
+    return replace(here.left(_ram_bytes(plan, here)), gpus=gpus)
+
+
+def _ram_bytes(plan: FitPlan, here: Hardware) -> int:
+    """The part of a plan in the machine's memory, of which some GPUs have theirs."""
+    return plan.needed_bytes - (0 if here.unified else plan.vram_bytes)

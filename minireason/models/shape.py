@@ -44,8 +44,13 @@ class Shape:
     tied: bool = False
     """Whether the output matrix is the token embedding, stored once."""
 
-    repackable: bool = False
-    """Whether most weights are of a kind that llama.cpp can rearrange for a CPU."""
+    repackable_bytes: int = 0
+    """The weights of a kind that llama.cpp can rearrange for a CPU."""
+
+    @property
+    def repackable(self) -> bool:
+        """Whether most weights are of such a kind."""
+        return 2 * self.repackable_bytes > self.weight_bytes
 
 
 def of(header: Header) -> Shape:
@@ -63,5 +68,5 @@ def of(header: Header) -> Shape:
         context=header.number("context_length"),
         weight_bytes=header.tensor_bytes,
         tied=header.tied,
-        repackable=2 * header.repackable_bytes > header.tensor_bytes,
+        repackable_bytes=header.repackable_bytes,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from minireason.models.shape import Shape
 
 _REPACKABLE = ("Q4_K_M", "Q4_K_S", "Q4_0", "IQ4_NL")  # see gguf_header.py
+_REPACKABLE_PART = 0.75  # of Q4_K_M in the 7B shape; the others have more
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,6 @@ class ModelSpec:
         """What the estimate before a download is made of; None where too little is known."""
         if self.dimensions is None or not self.quants[quant].bytes:
             return None
-        return replace(
-            self.dimensions, weight_bytes=self.quants[quant].bytes, repackable=quant in _REPACKABLE
-        )
+        weights = self.quants[quant].bytes
+        repackable = int(_REPACKABLE_PART * weights) if quant in _REPACKABLE else 0
+        return replace(self.dimensions, weight_bytes=weights, repackable_bytes=repackable)

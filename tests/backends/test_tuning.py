@@ -15,6 +15,7 @@ from minireason.backends.capabilities import KnowsStepCosts, MeasuresItself
 from minireason.backends.local import LocalBackend
 from minireason.backends.tuning import Tuner
 from minireason.engine.measure import Probe
+from minireason.host import hardware
 from minireason.models import gguf, shape, tuned
 from minireason.models.tuned import Tuned
 from minireason.settings import LoadSettings
@@ -169,6 +170,24 @@ def test_nothing_is_measured_before_the_first_answer_nor_twice(
     for _ in range(2):
         backend.measure(lambda: False)
     assert len(runs) == 1
+
+
+@pytest.mark.parametrize(("spare_bytes", "compared"), [(0, True), (-1, False)])
+def test_the_file_is_mapped_beside_its_copy_only_where_there_is_room(
+    random_path: Path, monkeypatch: pytest.MonkeyPatch, spare_bytes: int, compared: bool
+) -> None:
+    opened = loading.open_model(str(random_path), LoadSettings(n_threads=1))
+    assert opened.plan.repack
+    larger = replace(shape.of(gguf.check(random_path)), weight_bytes=tuning.LEAST_BYTES)
+    monkeypatch.setattr(hardware, "free_bytes", lambda: tuning.LEAST_BYTES + spare_bytes)
+    take(
+        monkeypatch,
+        lambda probe, batch: 1e-3 * batch * (2 if probe.model is opened.model else 1),
+        lambda _probe, tokens: 1e-5 * tokens,
+    )
+    result = kept(Tuner("random", HERE, larger, opened.plan), opened)
+    assert result.repack is not compared
+    opened.close()
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from minireason import Message, Reasoner, Reply, ServerError, Settings
 from minireason.batch.jobs import Item, Job
 from minireason.batch.worker import Server, Wanted, Worker
 from tests.backends.remote.conftest import connected, misbehaving
-from tests.backends.remote.misbehaving import Answer, Misbehaving, chunk, refused, reply
+from tests.backends.remote.misbehaving import DONE, Answer, Misbehaving, chunk, refused, reply
 from tests.batch.helpers import read, run, write
 
 __all__ = ["connected", "misbehaving"]
@@ -74,6 +75,45 @@ def test_a_worker_asks_again_too(misbehaving: Make, lived_in: Path, times: int) 
     assert outcome.lost == (times == 5)
     assert isinstance(outcome.result, ServerError if outcome.lost else Reply)
     assert outcome.tokens >= 2 * times  # of what was lost too
+
+
+class Crowded:
+    """A server with two places, whose first replies end once the others were refused for good."""
+
+    def __init__(self) -> None:
+        self.lock, self.taken, self.refused = threading.Lock(), 0, 0
+        self.most = threading.Event()
+
+    def __call__(self, body: dict[str, Any]) -> Answer:
+        with self.lock:
+            if self.taken == 2:
+                self.refused += 1
+                if self.refused == 30:  # six requests, five tries each
+                    self.most.set()
+                return refused(503, Retry_After="0")
+            self.taken += 1
+        return Answer(self.parts(body["messages"][-1]["content"]))
+
+    def parts(self, question: str) -> Iterator[bytes]:
+        yield chunk(content=f"To {question}")
+        self.most.wait(30)
+        with self.lock:
+            self.taken -= 1
+        yield chunk(finish="stop")
+        yield DONE
+
+
+def test_a_server_that_is_busy_with_the_run_itself_is_asked_for_less(
+    tmp_path: Path, misbehaving: Make, connected: Connect
+) -> None:
+    crowded = Crowded()
+    backend = connected(misbehaving(*[crowded] * 2000).url).backend
+    out = tmp_path / "out.jsonl"
+    assert run(write(tmp_path / "in.jsonl", ITEMS), out, backend, parallel=8) == {}
+    assert crowded.refused >= 30
+    answers = {line["reply"]["answer"] for line in read(out)}  # type: ignore[index]
+    assert answers == {f"To What is {number}?" for number in range(12)}
+    assert len(read(out)) == 12
 
 
 def test_a_server_that_is_gone_ends_the_run(

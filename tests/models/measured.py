@@ -6,7 +6,7 @@ from minireason.models import tuned
 from minireason.models.shape import Shape
 from minireason.models.tuned import Entry, Place, StepCosts, Tuned
 
-SHAPE = Shape("qwen2", 28, 12, 2, 128, 1536, 8960, 151_936, 131_072, 10**9, False, True)
+SHAPE = Shape("qwen2", 28, 12, 2, 128, 1536, 8960, 151_936, 131_072, 10**9, False, 10**9)
 HERE = Place("0c1e570 AVX2", "AMD EPYC", 2)
 COSTS = StepCosts((1, 2, 4, 8), (1.0, 1.2, 1.6, 3.0), 0.25)
 TUNED = Tuned(

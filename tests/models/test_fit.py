@@ -200,7 +200,7 @@ def test_tokens_per_s_follow_bandwidth_and_weights() -> None:
 
 
 def test_weights_are_rearranged_where_llama_cpp_can() -> None:
-    four_bit = replace(QWEN_7B, repackable=True)
+    four_bit = replace(QWEN_7B, repackable_bytes=QWEN_7B.weight_bytes)
     assert plan(four_bit, machine(24)).repack
     assert not plan(QWEN_7B, machine(24)).repack
     assert not plan(four_bit, machine(24), LoadSettings(repack=False)).repack

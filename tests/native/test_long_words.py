@@ -147,7 +147,7 @@ deepseek-coder deepseek-llm default exaone-moe falcon gpt-4o jais-2 smollm spark
 @pytest.mark.parametrize(
     "kind", [*KINDS, *(pytest.param(kind, marks=pytest.mark.slow) for kind in MORE_KINDS)]
 )
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(texts=st.lists(ORDINARY, min_size=1, max_size=4))
 def test_no_token_of_ordinary_text_changes(
     vocabularies: Callable[[str], ModelVocabulary], kind: str, texts: list[str]

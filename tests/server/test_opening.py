@@ -12,6 +12,7 @@ from minireason.backends import loading
 from minireason.errors import DoesNotFit
 from minireason.host.hardware import Hardware
 from minireason.messages import as_messages
+from minireason.models import gguf
 from minireason.server.opening import open_beside
 from minireason.settings import LoadSettings
 from tests.local import local
@@ -50,6 +51,19 @@ def test_a_cache_that_has_grown_reserves_less(tiny_path: Path) -> None:
         model.prefill(question)
         local(model).scheduler.reserve(1900)
         assert local(model).reserved_bytes < before
+
+
+def test_weights_that_are_not_rearranged_are_reserved_as_pages_of_the_file(
+    random_path: Path,
+) -> None:
+    reserved = []
+    for repack in (False, True):
+        with minireason.load(random_path, n_threads=1, n_ctx=1024, repack=repack) as model:
+            reserved.append(local(model).reserved_bytes)
+    plain, repacked = reserved
+    header = gguf.check(random_path)
+    assert 0 < header.repackable_bytes < header.tensor_bytes
+    assert plain - repacked == header.repackable_bytes
 
 
 def test_room_is_left_for_those_that_are_expected(

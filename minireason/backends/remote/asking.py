@@ -29,6 +29,9 @@ from minireason.reasoning.think import OPEN
 UNKNOWN_N_CTX = 131_072
 """The context of a model of which the server says nothing."""
 
+MOST_NAME_CHARS = 1000
+"""No model has a longer name, though some servers name them by a path."""
+
 LAST_TOKENS = 16
 """So many of a prompt's tokens have room for what opens a thought."""
 
@@ -154,7 +157,8 @@ def _read(body: Any) -> list[Listed]:
 def _word(entry: Mapping[str, Any], field: str) -> str:
     """A name out of an entry, "" for what is none."""
     name = entry.get(field)
-    return name if isinstance(name, str) and name.isprintable() else ""
+    is_name = isinstance(name, str) and len(name) <= MOST_NAME_CHARS and name.isprintable()
+    return str(name) if is_name else ""
 
 
 def _meant(host: str, models: list[Listed], name: str | None) -> Listed:

@@ -13,7 +13,7 @@ import re
 import threading
 import weakref
 from collections.abc import Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -141,7 +141,7 @@ class Connection:
     def get(self, url: str) -> tuple[int, Any]:
         """The status of a URL of this server and its JSON, None where it is none.
 
-        Raises ServerError where nothing comes.
+        Raises ServerError where nothing comes, and EngineError once it is closed.
         """
         return self._ask("GET", url)
 
@@ -153,6 +153,8 @@ class Connection:
         future = self.start(ask(self._client, self.place, method, url, content))
         try:
             return future.result()
+        except CancelledError:
+            raise was_closed() from None
         except BaseException:
             future.cancel()
             raise

@@ -17,7 +17,7 @@ from minireason.cli.load_options import Loading
 from minireason.cli.terminal import notes, output
 from minireason.cli.terminal.progress import Progress
 from minireason.errors import BadSetting
-from minireason.host import hardware
+from minireason.host import hardware, system
 from minireason.models import gguf, known_good, shape, store
 from minireason.settings import LoadSettings
 from minireason.version import __version__
@@ -163,6 +163,7 @@ def _tuned(backend: LocalBackend, progress: Progress) -> bool:
         return False
     progress.say("measuring what is faster here ...")
     outcome = tuner.run(backend.model)
+    system.forget_peak()  # what was compared lay in memory side by side
     if outcome.problem:
         progress.clear()
         notes.note(f"What is faster here was not found out: {outcome.problem}.")

@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from minireason import EngineError, Reasoner
 from minireason.backends.remote.backend import RemoteBackend
 from tests.backends.remote.misbehaving import Answer, Misbehaving, Stall, chunk
-from tests.server.serving import WAIT_S
+from tests.server.serving import WAIT_S, until
 
 Connect = Callable[..., Reasoner]
 Make = Callable[..., Misbehaving]
@@ -84,3 +85,19 @@ def test_a_stream_does_not_wait_on_a_closed_connection(
     with pytest.raises(EngineError, match="connect again"):
         next(stream)
     assert stream.reply.answer == "one"
+
+
+def test_a_question_does_not_wait_on_a_closed_connection(
+    misbehaving: Make, connected: Connect
+) -> None:
+    server = misbehaving()
+    backend = connected(server.url).backend
+    assert isinstance(backend, RemoteBackend)
+    server.pages["/v1/models"] = Answer([Stall()])
+    asked = len(server.paths)
+    with ThreadPoolExecutor(1) as pool:
+        names = pool.submit(backend.list_models)
+        until(lambda: len(server.paths) > asked)
+        backend.close()
+        with pytest.raises(EngineError, match="connect again"):
+            names.result(WAIT_S)

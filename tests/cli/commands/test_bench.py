@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from minireason import picture
-from minireason.backends import loading
+from minireason.backends import loading, tuning
+from minireason.backends.tuning import Outcome, Tuner
 from minireason.benchmark.run import Run
 from minireason.cli.main import main
 from minireason.cli.terminal.bench_report import Meter
+from minireason.host import system
 from tests.cli.run import assert_one_sentence, minireason
+from tests.host.test_peak import TAKEN, take_and_give_back
 
 QUICK = ("--model", "tiny", "--threads", "1", "--seconds", "1")
 
@@ -84,6 +88,24 @@ def test_a_model_that_does_not_fit(
     assert said.out == ""
     assert said.err.startswith("minireason: ")
     assert len(said.err.strip().splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a peak cannot be forgotten")
+def test_memory_is_that_of_the_model_and_not_of_what_was_compared_with_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def compare(_tuner: Tuner, _model: object) -> Outcome:
+        take_and_give_back()
+        return Outcome(None, "it was a test")
+
+    monkeypatch.setattr(tuning, "LEAST_BYTES", 0)
+    monkeypatch.setattr(Tuner, "run", compare)
+    system.forget_peak()
+    before = system.peak_bytes()
+    assert before
+    assert main(["bench", "--model", "tiny", "--seconds", "1", "--json"]) == 0
+    memory = json.loads(capsys.readouterr().out)["memory"]
+    assert memory["peak_bytes"] < before + TAKEN // 2
 
 
 def test_ctrl_c_shows_what_was_measured(
