@@ -21,15 +21,13 @@ from typing import Generic, Literal, TypeVar
 
 from minireason.backends.base import Backend, ReplyStream, reply_of
 from minireason.backends.concurrency import LOOKED_AT, BatchSize, FixedSize, batch_size_for
+from minireason.backends.remote.faults import BUSY
 from minireason.errors import ContextFull, MinireasonError, ServerError, UsageError
 from minireason.events import Event
 from minireason.messages import Message
 from minireason.settings import Settings
 
 J = TypeVar("J")
-
-BUSY = (429, 503)
-"""Statuses of a server that has no place for a request now."""
 
 MOST_TRIES = 5
 """A reply that was lost so often in the middle is given up."""

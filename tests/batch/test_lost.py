@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from minireason import Message, Reasoner, Reply, ServerError, Settings
+from minireason.backends.remote.faults import BUSY
 from minireason.batch.jobs import Item, Job
 from minireason.batch.worker import Server, Wanted, Worker
 from tests.backends.remote.conftest import connected, misbehaving
@@ -80,8 +81,9 @@ def test_a_worker_asks_again_too(misbehaving: Make, lived_in: Path, times: int) 
 class Crowded:
     """A server with two places, whose first replies end once the others were refused for good."""
 
-    def __init__(self) -> None:
-        self.lock, self.taken, self.refused = threading.Lock(), 0, 0
+    def __init__(self, status: int) -> None:
+        self.status, self.lock = status, threading.Lock()
+        self.taken = self.refused = 0
         self.most = threading.Event()
 
     def __call__(self, body: dict[str, Any]) -> Answer:
@@ -90,7 +92,7 @@ class Crowded:
                 self.refused += 1
                 if self.refused == 30:  # six requests, five tries each
                     self.most.set()
-                return refused(503, Retry_After="0")
+                return refused(self.status, Retry_After="0")
             self.taken += 1
         return Answer(self.parts(body["messages"][-1]["content"]))
 
@@ -103,10 +105,11 @@ class Crowded:
         yield DONE
 
 
+@pytest.mark.parametrize("status", sorted(BUSY))
 def test_a_server_that_is_busy_with_the_run_itself_is_asked_for_less(
-    tmp_path: Path, misbehaving: Make, connected: Connect
+    tmp_path: Path, misbehaving: Make, connected: Connect, status: int
 ) -> None:
-    crowded = Crowded()
+    crowded = Crowded(status)
     backend = connected(misbehaving(*[crowded] * 2000).url).backend
     out = tmp_path / "out.jsonl"
     assert run(write(tmp_path / "in.jsonl", ITEMS), out, backend, parallel=8) == {}
