@@ -21,6 +21,7 @@ from typing import Generic, Literal, TypeVar
 
 from minireason.backends.base import Backend, ReplyStream, reply_of
 from minireason.backends.concurrency import LOOKED_AT, BatchSize, FixedSize, batch_size_for
+from minireason.backends.remote.faults import BUSY
 from minireason.errors import ContextFull, MinireasonError, ServerError, UsageError
 from minireason.events import Event
 from minireason.messages import Message
@@ -56,6 +57,11 @@ class Pool(Generic[J]):
         self.events: deque[tuple[Active[J], Event]] = deque()
 
     @property
+    def places(self) -> int:
+        """How many replies may run at a time now."""
+        return self.size.now
+
+    @property
     def busy(self) -> bool:
         """Whether a job runs or waits."""
         return bool(self.waiting or self.active)
@@ -75,7 +81,7 @@ class Pool(Generic[J]):
     ) -> None:
         """Start jobs while there are free places and it is allowed; raises what `start` does."""
         self.settle()
-        while self.waiting and len(self.active) < self.size.now and allowed():
+        while self.waiting and len(self.active) < self.places and allowed():
             job = self.waiting[0]
             self.active.append(Active(job, start(job)))
             self.waiting.popleft()
@@ -120,15 +126,25 @@ class Pool(Generic[J]):
 
 
 class EnduringPool(Pool[J]):
-    """A pool in which a reply that its server loses ends no other one.
+    """A pool in which a reply that its server loses, or has no place for, ends no other one.
 
+    Where the server is busy with what runs, fewer run at a time, and one more with each reply.
     `losses` says how often the reply of a job was lost, by `id`, nobody else's as long as the job
-    waits or runs.
+    waits or runs; a job that had begun, or was turned away, has an entry.
     """
 
     def __init__(self, jobs: Iterable[J], size: BatchSize) -> None:
         super().__init__(jobs, size)
         self.losses: Counter[int] = Counter()
+        self._let: int | None = None
+        """How many a busy server lets run."""
+        self._came = False
+        """Whether a reply has come since no other one ran."""
+
+    @property
+    def places(self) -> int:
+        """See `Pool.places`."""
+        return self.size.now if self._let is None else min(self.size.now, self._let)
 
     def poll(self, active: Active[J]) -> None:
         """See `Pool.poll`."""
@@ -140,20 +156,37 @@ class EnduringPool(Pool[J]):
             active.error = error
 
     def asks_again(self, active: Active[J]) -> bool:
-        """Have a job run again whose reply was lost in the middle; False where it was not.
+        """Have a job run again that was lost in the middle, or turned away; False for others.
 
         Raises what lost it before it began. One that was lost MOST_TRIES times is not asked again.
         """
         key, error = id(active.job), active.error
-        if isinstance(error, ServerError) and not active.stream.tokens:
-            raise error
-        if not isinstance(error, ServerError) or self.losses[key] + 1 >= MOST_TRIES:
+        if not isinstance(error, ServerError):
             self.losses.pop(key, None)
+            self._came = True
+            self._let = None if self._let is None else self._let + 1
             return False
-        self.losses[key] += 1
+        turned_away = not active.stream.tokens
+        if turned_away:
+            self._make_way(error)
+        elif self.losses[key] + 1 >= MOST_TRIES:
+            del self.losses[key]
+            return False
+        self.losses[key] += not turned_away
         self.waiting.appendleft(active.job)
         self.remove(active)
         return True
+
+    def _make_way(self, error: ServerError) -> None:
+        """Let no more run than those that do; raises the error where it is not for want of places.
+
+        Where no other reply runs, and none has come since that was so, the places are not ours.
+        """
+        others = sum(not active.stream.ended for active in self.active)
+        if error.status not in BUSY or not (others or self._came):
+            raise error
+        self._came = self._came and others > 0
+        self._let = max(1, others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +226,7 @@ class PoolRun(ABC, Generic[J]):
     @property
     def parallel(self) -> int:
         """How many replies run at a time."""
-        return self.pool.size.now
+        return self.pool.places
 
     @property
     def tokens(self) -> int:
@@ -238,7 +271,7 @@ class PoolRun(ABC, Generic[J]):
         """Start jobs while there are free places; those that cannot be asked are given back."""
         pool = self.pool
         while True:
-            free = pool.size.now - len(pool.active) - len(pool.waiting)
+            free = pool.places - len(pool.active) - len(pool.waiting)
             pool.waiting.extend(islice(jobs, max(0, free)))
             try:
                 pool.fill(self.start, self._may_start_next)

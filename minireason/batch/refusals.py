@@ -7,9 +7,11 @@ the system prompt of the command alone. Where that is refused for the same reaso
 
 from __future__ import annotations
 
+import copy
 import re
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from minireason.backends.pool import Refused
@@ -55,7 +57,7 @@ class Refusals:
                 yield from self._told()
             elif isinstance(result, Refused):
                 self._in_a_row += 1
-                self._held.append(result)
+                self._held.append(_light(result))
                 if len(self._held) > _MOST_HELD:
                     yield self._held.popleft()
             else:
@@ -83,6 +85,15 @@ class Refusals:
         """The refusals that were held back."""
         while self._held:
             yield self._held.popleft()
+
+
+def _light(refused: Refused[Job]) -> Refused[Job]:
+    """The same without what the line holds, which the frames that the error has been in hold too.
+
+    A line may be long, and many are held.
+    """
+    item = replace(refused.job.item, messages=(), further={}, body_of=None)
+    return Refused(replace(refused.job, item=item), copy.copy(refused.error))
 
 
 def _reason(refused: Refused[Job]) -> tuple[type, str]:

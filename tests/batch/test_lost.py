@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from minireason import Message, Reasoner, Reply, ServerError, Settings
+from minireason.backends.remote.faults import BUSY
 from minireason.batch.jobs import Item, Job
 from minireason.batch.worker import Server, Wanted, Worker
 from tests.backends.remote.conftest import connected, misbehaving
-from tests.backends.remote.misbehaving import Answer, Misbehaving, chunk, refused, reply
+from tests.backends.remote.misbehaving import DONE, Answer, Misbehaving, chunk, refused, reply
 from tests.batch.helpers import read, run, write
 
 __all__ = ["connected", "misbehaving"]
@@ -74,6 +76,47 @@ def test_a_worker_asks_again_too(misbehaving: Make, lived_in: Path, times: int) 
     assert outcome.lost == (times == 5)
     assert isinstance(outcome.result, ServerError if outcome.lost else Reply)
     assert outcome.tokens >= 2 * times  # of what was lost too
+
+
+class Crowded:
+    """A server with two places, whose first replies end once the others were refused for good."""
+
+    def __init__(self, status: int) -> None:
+        self.status, self.lock = status, threading.Lock()
+        self.taken = self.refused = 0
+        self.most = threading.Event()
+
+    def __call__(self, body: dict[str, Any]) -> Answer:
+        with self.lock:
+            if self.taken == 2:
+                self.refused += 1
+                if self.refused == 30:  # six requests, five tries each
+                    self.most.set()
+                return refused(self.status, Retry_After="0")
+            self.taken += 1
+        return Answer(self.parts(body["messages"][-1]["content"]))
+
+    def parts(self, question: str) -> Iterator[bytes]:
+        yield chunk(content=f"To {question}")
+        self.most.wait(30)
+        with self.lock:
+            self.taken -= 1
+        yield chunk(finish="stop")
+        yield DONE
+
+
+@pytest.mark.parametrize("status", sorted(BUSY))
+def test_a_server_that_is_busy_with_the_run_itself_is_asked_for_less(
+    tmp_path: Path, misbehaving: Make, connected: Connect, status: int
+) -> None:
+    crowded = Crowded(status)
+    backend = connected(misbehaving(*[crowded] * 2000).url).backend
+    out = tmp_path / "out.jsonl"
+    assert run(write(tmp_path / "in.jsonl", ITEMS), out, backend, parallel=8) == {}
+    assert crowded.refused >= 30
+    answers = {line["reply"]["answer"] for line in read(out)}  # type: ignore[index]
+    assert answers == {f"To What is {number}?" for number in range(12)}
+    assert len(read(out)) == 12
 
 
 def test_a_server_that_is_gone_ends_the_run(

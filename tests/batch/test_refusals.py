@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,25 @@ def test_another_reason_than_that_of_the_lines_ends_nothing() -> None:
         return UsageError("It is too short." if own else "It is too long.")
 
     assert len(results(ScriptedBackend(script), ["?"] * 200, in_order=False)) == 200
+
+
+def test_long_lines_that_are_refused_are_not_held() -> None:
+    """Up to 256 of them wait here for an answer to our question."""
+    line_chars, count = 2**18, 7 * IN_A_ROW
+
+    def jobs() -> Iterator[Job]:
+        for number in range(1, count + 1):
+            messages = (Message(role="user", content="word " * (line_chars // 5)),)
+            yield Job(Item(number, number, messages, Settings()), 0, Settings())
+
+    refusals = Refusals(jobs(), Defaults(Settings(), None, 1))
+    tracemalloc.start()
+    came = refusals.results(Runner(ScriptedBackend("Yes.", n_ctx=20)), 4)
+    numbers = [result.job.item.number for result in came if result]
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert numbers == list(range(1, count + 1))
+    assert most_bytes < 2 * IN_A_ROW * line_chars
 
 
 def test_a_system_prompt_of_the_run_that_is_too_long() -> None:
