@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from minireason.backends.base import Backend, reply_of
+from minireason.backends.base import Backend, ReplyStream, reply_of
 from minireason.backends.concurrency import batch_size_for
 from minireason.backends.loading import open_model
 from minireason.backends.pool import MOST_TRIES
 from minireason.backends.remote import named
 from minireason.backends.remote.backend import MAX_PARALLEL, open_remote
+from minireason.backends.remote.faults import BUSY
 from minireason.batch import gpus
 from minireason.batch.jobs import Job
 from minireason.batch.local import Logprobs, logprobs, opened
@@ -102,6 +103,8 @@ class Worker:
         self._wanted = wanted
         self._backend: Backend | None = None
         self._places = threading.BoundedSemaphore(1)
+        self._streams: set[ReplyStream] = set()
+        self._replies = 0
 
     def load(self, first: Sequence[Job]) -> int | MinireasonError:
         """Load the model; how many replies it runs at a time, or why it cannot be loaded.
@@ -155,15 +158,28 @@ class Worker:
         return backend
 
     def answer(self, job: Job) -> Outcome:
-        """Run one reply to its end; one that its server loses in the middle is asked for again."""
-        tokens = 0
+        """Run one reply to its end.
+
+        One that its server loses in the middle is asked for again, and so is one for which it has
+        no place while it has some for others of this worker.
+        """
+        tokens = losses = 0
         with self._places:
-            for _ in range(MOST_TRIES):
+            while True:
+                replies = self._replies
                 outcome = self._answered(job)
                 tokens += outcome.tokens
-                if not outcome.lost:
-                    break
-        return replace(outcome, tokens=tokens)
+                losses += outcome.lost
+                again = outcome.lost or self._waits(outcome, replies)
+                if losses == MOST_TRIES or not again:
+                    return replace(outcome, tokens=tokens)
+
+    def _waits(self, outcome: Outcome, replies: int) -> bool:
+        """Whether a busy server turned it away, and others have text or came since `replies`."""
+        error = outcome.result
+        if outcome.tokens or not (isinstance(error, ServerError) and error.status in BUSY):
+            return False
+        return any(stream.tokens for stream in tuple(self._streams)) or self._replies > replies
 
     def _answered(self, job: Job) -> Outcome:
         assert self._backend
@@ -171,13 +187,17 @@ class Worker:
             stream = opened(self._backend, job)
         except (UsageError, ContextFull) as error:
             return Outcome(error)
+        self._streams.add(stream)
         try:
             with stream:
                 for _ in stream:
                     pass
+            self._replies += 1
             return Outcome(reply_of(stream), stream.tokens, logprobs=logprobs(job, stream))
         except (UsageError, ContextFull) as error:
             return Outcome(error, stream.tokens)
         except MinireasonError as error:
             lost = isinstance(error, ServerError) and stream.tokens > 0
             return Outcome(located(error), stream.tokens, lost)
+        finally:
+            self._streams.discard(stream)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,23 @@ def test_what_is_lost_too_often_is_left_out(
     assert asked.count("What is 3?") == 5
 
 
+def asking(server: Misbehaving, parallel: int) -> Worker:
+    """A worker of a cluster that asks this server."""
+    there = Server(server.url, None, f"m at {server.url}")
+    worker = Worker(Wanted("m", "", {}, Settings(), parallel, 0, there))
+    assert worker.load([job(1)]) == parallel
+    return worker
+
+
+def job(number: int) -> Job:
+    message = Message(role="user", content=f"What is {number}?")
+    return Job(Item(number, number, (message,), Settings()), 0, Settings())
+
+
 @pytest.mark.parametrize("times", [4, 5])
 def test_a_worker_asks_again_too(misbehaving: Make, lived_in: Path, times: int) -> None:
-    url = misbehaving(*[losing({"What is 1?": times})] * 10).url
-    worker = Worker(Wanted("m", "", {}, Settings(), 2, 0, Server(url, None, f"m at {url}")))
-    message = Message(role="user", content="What is 1?")
-    job = Job(Item(1, 1, (message,), Settings()), 0, Settings())
-    assert worker.load([job]) == 2
-    outcome = worker.answer(job)
+    worker = asking(misbehaving(*[losing({"What is 1?": times})] * 10), 2)
+    outcome = worker.answer(job(1))
     assert outcome.lost == (times == 5)
     assert isinstance(outcome.result, ServerError if outcome.lost else Reply)
     assert outcome.tokens >= 2 * times  # of what was lost too
@@ -117,6 +127,26 @@ def test_a_server_that_is_busy_with_the_run_itself_is_asked_for_less(
     answers = {line["reply"]["answer"] for line in read(out)}  # type: ignore[index]
     assert answers == {f"To What is {number}?" for number in range(12)}
     assert len(read(out)) == 12
+
+
+def test_a_worker_waits_for_a_server_that_is_busy_with_its_own(
+    misbehaving: Make, lived_in: Path
+) -> None:
+    worker = asking(misbehaving(*[Crowded(503)] * 2000), 8)
+    with ThreadPoolExecutor(8) as threads:
+        outcomes = list(threads.map(worker.answer, map(job, range(12))))
+    replies = [outcome.result for outcome in outcomes]
+    answers = [reply.answer for reply in replies if isinstance(reply, Reply)]
+    assert answers == [f"To What is {number}?" for number in range(12)]
+
+
+def test_a_worker_tells_of_a_server_that_is_busy_with_others(
+    misbehaving: Make, lived_in: Path
+) -> None:
+    worker = asking(misbehaving(*[refused(503, Retry_After="0")] * 200), 2)
+    with ThreadPoolExecutor(2) as threads:
+        outcomes = list(threads.map(worker.answer, map(job, range(2))))
+    assert all(isinstance(outcome.result, ServerError) for outcome in outcomes)
 
 
 def test_a_server_that_is_gone_ends_the_run(
