@@ -64,3 +64,12 @@ def test_picture_of_imports_is_the_code() -> None:
     picture = (ROOT / "docs" / "images" / "imports.svg").read_text("utf-8")
     titles = re.findall(r"<title>(.+)</title>", html.unescape(picture))
     assert {tuple(title.split("->")) for title in titles if "->" in title} == imports.arrows(rooms)
+
+
+def test_prose_has_100_columns() -> None:
+    pages = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]
+    assert len(pages) > 30
+    for page in pages:
+        prose = re.sub(r"^ *```.*?^ *```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.M)
+        long = [line for line in prose.splitlines() if len(line) > 100]
+        assert not [line for line in long if not line.startswith(("|", "<!--", "#"))], page
