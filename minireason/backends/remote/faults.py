@@ -26,6 +26,9 @@ BUSY = frozenset({429, 503, 529})
 BROKEN_OFF = frozenset({"abort", "error"})
 """Ends of a reply that is not whole, by which vLLM and others tell that they failed."""
 
+FILTERED = "content_filter"
+"""The end of a reply that its server does not show, or not to its end."""
+
 _MAX_REASON = 300
 
 _TOO_LONG = (
@@ -81,6 +84,8 @@ def of_event(
     host: str, chunk: Mapping[str, Any], finish: str | None, key: str | None
 ) -> MinireasonError | None:
     """The error that a chunk of a stream holds, or ends the reply with; None if it is none."""
+    if finish == FILTERED:
+        return UsageError(f"{host} withholds the reply (content_filter); ask in other words.")
     if not chunk.get("error") and finish not in BROKEN_OFF:
         return None
     told = plain(_told(chunk), key) or finish or "no reason given"

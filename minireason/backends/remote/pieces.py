@@ -21,7 +21,7 @@ class Piece:
     """A piece of the thought, where the server tells it apart."""
 
     content: str = ""
-    """A piece of the content."""
+    """A piece of the content, or of what OpenAI's models say where they refuse to follow a form."""
 
     finish: str | None = None
     """Why the reply ended, in the server's word; None while it goes on."""
@@ -58,7 +58,7 @@ def read(chunk: Mapping[str, Any], size: int = 0) -> Piece:
     return Piece(
         id=_text(chunk.get("id")),
         thinking=_text(delta.get("reasoning_content")) or _text(delta.get("reasoning")),
-        content=_text(delta.get("content")),
+        content=_text(delta.get("content")) or _text(delta.get("refusal")),
         finish=finish if isinstance(finish, str) else None,
         usage=_mapping(chunk.get("usage")),
         logprobs=logprobs if isinstance(logprobs, list) else (),

@@ -212,6 +212,21 @@ def test_a_reply_that_a_server_gives_up_is_not_whole(
         connected(server.url).ask("?")
 
 
+def test_a_reply_that_is_filtered_is_refused(misbehaving: Make, connected: Connect) -> None:
+    reasoner = connected(misbehaving(reply(chunk(content="To"), finish="content_filter")).url)
+    stream = reasoner.stream("?")
+    with pytest.raises(UsageError, match=r"withholds the reply \(content_filter\)"):
+        list(stream)
+    assert stream.reply.answer == "To"
+
+
+def test_what_a_model_says_where_it_refuses_a_form_is_its_answer(
+    misbehaving: Make, connected: Connect
+) -> None:
+    said = [chunk(refusal="I cannot "), chunk(refusal="say.")]
+    assert connected(misbehaving(reply(*said)).url).ask("?").answer == "I cannot say."
+
+
 def test_a_choice_that_nobody_asked_for(misbehaving: Make, connected: Connect) -> None:
     other = {"index": 1, "delta": {"content": "no"}, "finish_reason": "length"}
     alone, beside = json.dumps({"choices": [other]}), json.loads(chunk(content="b")[5:])
