@@ -43,11 +43,14 @@ _homes = itertools.count()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """The workers of `-n auto`: none where starting them would take longer than the tests."""
+    """The workers of `-n auto`: one more than cores, since some tests wait for a limit or a pause.
+
+    None where starting them would take longer than the tests.
+    """
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     selected = config.option.keyword or config.option.lf
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(cores, MAX_WORKERS) if whole and not selected and cores > 1 else 0
+    return min(cores + 1, MAX_WORKERS) if whole and not selected and cores > 1 else 0
 
 
 @pytest.fixture(scope="session")

@@ -362,7 +362,7 @@ def test_a_head_that_is_too_busy_to_answer_is_left_to_ray() -> None:
 
         greeted: list[socket.socket] = []
         threading.Thread(target=greet, daemon=True).start()
-        assert not head.wants_token("127.0.0.1", busy.getsockname()[1], within_s=5)
+        assert not head.wants_token("127.0.0.1", busy.getsockname()[1], within_s=2)
         greeted.pop().close()
 
 

@@ -107,9 +107,10 @@ def test_another_reason_than_that_of_the_lines_ends_nothing() -> None:
     assert len(results(ScriptedBackend(script), ["?"] * 200, in_order=False)) == 200
 
 
+@pytest.mark.slow
 def test_long_lines_that_are_refused_are_not_held() -> None:
     """Up to 256 of them wait here for an answer to our question."""
-    line_chars, count = 2**18, 7 * IN_A_ROW
+    line_chars, count = 2**15, 7 * IN_A_ROW
 
     def jobs() -> Iterator[Job]:
         for number in range(1, count + 1):

@@ -159,6 +159,7 @@ def test_a_chat_says_that_a_busy_server_is_asked_again(options: tuple[str, ...])
     server.stop()
 
 
+@pytest.mark.slow
 def test_a_chat_says_that_a_server_is_not_reached() -> None:
     server = Misbehaving()
     terminal = Terminal("chat", "--no-save", "--url", server.url)

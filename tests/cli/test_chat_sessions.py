@@ -20,6 +20,7 @@ from tests.cli.run import assert_one_sentence, minireason
 resource, termios = pytest.importorskip("resource"), pytest.importorskip("termios")
 
 
+@pytest.mark.slow
 def test_what_was_killed_in_an_answer_goes_on(smollm2_path: Path) -> None:
     terminal = Terminal("chat", "--model", str(smollm2_path), "--session", "story")
     terminal.ready()

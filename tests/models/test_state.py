@@ -173,6 +173,7 @@ def test_a_catalogue_is_parsed_once_for_all_who_ask(monkeypatch: pytest.MonkeyPa
     assert len(reads) == 1, "the manifests are read once for all entries"
 
 
+@pytest.mark.slow
 def test_commands_go_on_beside_damaged_files(tiny_path: Path) -> None:
     assert minireason("import", str(tiny_path), "--name", "mine").code == 0
     home = paths.data_dir()

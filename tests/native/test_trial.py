@@ -117,6 +117,7 @@ def test_a_machine_without_memory_says_nothing_about_the_file(
         trial.run(tiny_path)
 
 
+@pytest.mark.slow
 def test_a_file_that_hangs_is_refused_and_not_blamed(
     tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
+
 from minireason.messages import Message
 from minireason.testing import ScriptedBackend, ScriptedReply
 from tests.server.plain import PATH, body
@@ -52,6 +54,7 @@ def one_response(own: socket.socket) -> bytes:
     return data
 
 
+@pytest.mark.slow
 def test_the_time_for_a_head_begins_again_with_each_request(served: Serve) -> None:
     one = served(read_timeout_s=0.5)
     with one.connect() as own:
@@ -101,6 +104,7 @@ def test_a_client_of_one_byte_at_a_time_is_dropped(served: Serve) -> None:
         until(lambda: one.state.places.idle("scripted"))
 
 
+@pytest.mark.slow
 def test_a_slow_client_that_reads_all_gets_all(served: Serve) -> None:
     backend = ScriptedBackend(ScriptedReply(answer=["word "] * 40_000), n_ctx=10**8)
     one = served(backend, write_timeout_s=30)

@@ -31,7 +31,7 @@ def test_parallel_is_reduced_to_what_memory_holds() -> None:
 def test_many_chains_have_more_room_than_one_context_which_is_given_back(tiny_path: Path) -> None:
     with minireason.load(str(tiny_path), n_threads=1) as reasoner:
         solution = reasoner.solve(
-            QUESTION, samples=16, parallel=16, stop="none", seed=1, instruction=""
+            "What is 47 * 86?", samples=16, parallel=16, stop="none", seed=1, instruction=""
         )
         assert solution.tokens.generated > 4096
         assert solution.parallel == 16

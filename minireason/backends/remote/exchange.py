@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 TRIES = 5
 """How often a request is sent at most, while nothing of its reply came."""
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
+FIRST_WAIT_S = 0.5
+"""Seconds at most until the second try; the waits double."""
+
+_LONGEST_WAIT_S = 60.0
 _UNREAD_S = 0.02
 
 
@@ -162,7 +165,7 @@ class _Sender:
 
     async def _until_it_begins(self) -> None:
         """Send it up to TRIES times, while nothing of its reply came; raises what ends that."""
-        longest_s = _FIRST_WAIT_S
+        longest_s = FIRST_WAIT_S
         for number in range(1, TRIES + 1):
             try:
                 await self._once()

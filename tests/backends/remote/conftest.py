@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from minireason import Reasoner
+from minireason.backends.remote import exchange
 from minireason.backends.remote.backend import open_remote
 from tests.backends.remote.misbehaving import Answer, Misbehaving, Script
 from tests.server.conftest import anyio_backend, served, server, tiny_url
@@ -15,8 +16,9 @@ __all__ = ["anyio_backend", "served", "server", "tiny_url"]
 
 
 @pytest.fixture
-def connected() -> Iterator[Callable[..., Reasoner]]:
-    """Connects to a URL, and closes at the end."""
+def connected(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Reasoner]]:
+    """Connects to a URL, and closes at the end; waits shortly until a request is sent again."""
+    monkeypatch.setattr(exchange, "FIRST_WAIT_S", 0.02)
     made: list[Reasoner] = []
 
     def connect(url: str, **options: object) -> Reasoner:

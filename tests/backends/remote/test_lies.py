@@ -131,6 +131,7 @@ def test_a_reply_that_nobody_reads_waits_at_the_server(
     assert len(events) == count - 1
 
 
+@pytest.mark.slow
 def test_long_lines_and_many_lines_take_time_by_their_length() -> None:
     """A MiB of lines, and of one in single bytes: it took minutes while each was copied."""
     reader = EventReader()
@@ -296,6 +297,7 @@ def test_a_loop_in_a_script_without_white_space(misbehaving: Make, connected: Co
     assert (reply.thinking_end, reply.answer) == ("loop", "二")
 
 
+@pytest.mark.slow
 def test_a_thought_of_more_words_than_are_told_apart(misbehaving: Make, connected: Connect) -> None:
     """It was an error of Python's, which has fewer characters than that."""
 

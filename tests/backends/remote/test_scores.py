@@ -229,6 +229,7 @@ def test_confidences_after_a_cut_are_those_of_both_requests(
     assert [body["top_logprobs"] for body in server.bodies] == [20, 20]
 
 
+@pytest.mark.slow
 def test_no_more_of_the_likeliest_are_kept_than_were_asked_for() -> None:
     """A server that lists ever more of them, before it is known whether they are the answer's."""
     kept = scores.Scores(StreamOptions(logprobs=1))

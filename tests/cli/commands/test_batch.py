@@ -224,6 +224,7 @@ def test_what_cannot_be_is_one_sentence_and_nothing_is_lost(source: Path, tmp_pa
     assert out.read_bytes() == kept
 
 
+@pytest.mark.slow
 def test_a_reply_whose_line_could_not_be_read_again_is_left_out(tmp_path: Path) -> None:
     """It was asked for again by every run, and written again."""
     long = {"id": 1, "question": "1 + 1?", "mine": "x" * (64 * 2**20 - 100), "max_tokens": 9}

@@ -172,6 +172,7 @@ def test_broken_lines_are_named_and_the_same_command_goes_on(tmp_path: Path) -> 
     assert out.read_bytes() == kept
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
 def test_killed_and_gone_on_with_every_id_is_there_once(tmp_path: Path) -> None:
     source = write(tmp_path / "in.jsonl", [request(number) for number in range(1, 41)])

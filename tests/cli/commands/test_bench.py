@@ -22,6 +22,7 @@ from tests.host.test_peak import TAKEN, take_and_give_back
 QUICK = ("--model", "tiny", "--threads", "1", "--seconds", "1")
 
 
+@pytest.mark.slow
 def test_the_table_and_the_picture(tmp_path: Path) -> None:
     target = tmp_path / "bench.png"
     enough = "20"  # on a busy machine; else a few are
@@ -91,6 +92,7 @@ def test_a_model_that_does_not_fit(
     assert len(said.err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a peak cannot be forgotten")
 def test_memory_is_that_of_the_model_and_not_of_what_was_compared_with_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

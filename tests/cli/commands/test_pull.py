@@ -70,6 +70,7 @@ def test_what_does_not_fit_is_said_before_a_byte_is_fetched(hub: Hub) -> None:
     assert hub.requests == []
 
 
+@pytest.mark.slow
 def test_a_pull_that_waited_for_another_ends_well(hub: Hub) -> None:
     hub.pause_s = 0.1
     pulls = [Running("pull", "small", "--yes") for _ in range(2)]
