@@ -69,7 +69,7 @@ class Answer(Response):
     async def _answer(self, writer: _Writer) -> None:
         try:
             await self._take_and_run(writer)
-        except Exception as error:
+        except Exception as error:  # whatever it is, the client is told, and the server goes on
             told = self._told(error)
             if writer.begun:
                 raise  # the connection is closed in the middle, which tells the client
@@ -120,7 +120,7 @@ class Answer(Response):
                 await writer.write(_chunks(wire, pieces))
             outcome = stream.source.outcome
             last = list(wire.end(outcome))
-        except Exception as error:
+        except Exception as error:  # once a stream has begun, it is told within
             last = list(wire.fail(self._told(error)))
         await writer.end(last)
         return outcome

@@ -56,7 +56,7 @@ class Guard:
             else:
                 body = _Body(receive, self._server.settings)
                 await self._app(scope, body.receive, noted.send)
-        except Exception as error:
+        except Exception as error:  # the outermost place: nothing goes past it without an answer
             if noted.status is not None:
                 raise
             _log.error("request %s failed: %s", state["request_id"], error, exc_info=error)

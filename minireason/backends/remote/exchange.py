@@ -157,7 +157,7 @@ class _Sender:
             await self._until_it_begins()
         except MinireasonError as error:
             self._inbox.put(error)
-        except Exception as error:
+        except Exception as error:  # whatever a stranger's bytes make the HTTP library raise
             told = faults.plain(f"{type(error).__name__}: {error}", self._place.key)
             self._inbox.put(ServerError(f"{self._place.host} cannot be understood ({told})."))
         finally:
