@@ -33,11 +33,15 @@ def test_a_greedy_reply_is_that_of_the_model_here(model: Model, own: Reply) -> N
 
 
 def test_the_same_seed_gives_the_same_text(model: Model) -> None:
-    hot = {"temperature": 2.0, "top_p": 1.0, "top_k": 0, "max_tokens": 120}
-    first = model.reasoner.ask(QUESTION, **hot)  # type: ignore[arg-type]
-    again = model.reasoner.ask(QUESTION, seed=first.seed, **hot)  # type: ignore[arg-type]
+    def hot(seed: int | None = None) -> Reply:
+        return model.reasoner.ask(
+            QUESTION, seed=seed, temperature=2.0, top_p=1.0, top_k=0, max_tokens=120
+        )
+
+    first = hot()
+    again = hot(first.seed)
     assert (first.thinking, first.answer) == (again.thinking, again.answer)
-    others = [model.reasoner.ask(QUESTION, seed=seed, **hot) for seed in range(4)]  # type: ignore[arg-type]
+    others = [hot(seed) for seed in range(4)]
     assert [other.seed for other in others] == [0, 1, 2, 3]
     if model.place.name != "scripted":  # two seeds may happen on one text, four do not
         assert len({(other.thinking, other.answer) for other in others}) > 1

@@ -182,7 +182,8 @@ def test_what_a_server_says_controls_no_terminal(misbehaving: Make, connected: C
         with pytest.raises((UsageError, ServerError)) as error:
             reasoner.ask("?")
         assert str(error.value).isprintable()
-    server = misbehaving(pages={"/v1/models": models("\x1b[31m", "c" * 10**6, "a", "b", {"a": 1})})  # type: ignore[arg-type]
+    listed = models("\x1b[31m", "c" * 10**6, "a", "b", {"a": 1})  # type: ignore[arg-type]
+    server = misbehaving(pages={"/v1/models": listed})
     with pytest.raises(UsageError, match="name one: a, b\\."):
         connected(server.url)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment
 
-from minireason import Reasoner
+from minireason import Message, Reasoner
 from tests.backends.remote.misbehaving import (
     Answer,
     Misbehaving,
@@ -55,11 +55,11 @@ def test_a_thought_is_opened_once_for_sglang(
     asked, last = server.bodies
     assert asked["messages"] == [{"role": "user", "content": "?"}]
     assert (last["tokens"], last["skip_special_tokens"]) == (list(range(24, 40)), False)
-    question = {"role": "user", "content": "?"}
+    question = Message(role="user", content="?")
     thought = reasoner.ask("?", thinking_budget=8).thinking
     reasoner.ask("?", thinking=False)
     for begun in ({"thinking": "Well", "content": "It"}, {"content": "It"}):
-        reasoner.ask([question, {"role": "assistant", **begun}])  # type: ignore[list-item]
+        reasoner.ask([question, {"role": "assistant", **begun}])  # type: ignore[typeddict-item]
     prompts = [prompt(body["messages"]) for body in server.bodies[3:]]
     beginning = "<｜User｜>?<｜Assistant｜>"
     assert prompts == [
@@ -68,7 +68,8 @@ def test_a_thought_is_opened_once_for_sglang(
         f"{beginning}<think>\nWell\n</think>\n\nIt",
         f"{beginning}<think>\n\n</think>\n\nIt" if opens else f"{beginning}It",
     ]
-    reasoner.ask([question, {"role": "assistant", "content": "It"}], thinking=False)  # type: ignore[list-item]
+    it = Message(role="assistant", content="It")
+    reasoner.ask([question, it], thinking=False)
     assert ("chat_template_kwargs" in server.bodies[-1]) != opens, "it would close a thought, too"
 
 
